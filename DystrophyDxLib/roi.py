@@ -1,4 +1,13 @@
-"""Leg windows: one rectangle and mask a slice and leg, or the reason why there is none."""
+"""Leg windows: one rectangle and mask a slice and leg, or the reason why there is none.
+
+Follows "ROI localization" of Yang et al., BMC Neurology 2021;21:13 (Otsu threshold, largest connected parts, left and
+right separated, minimal rectangle around each leg) and goes beyond it: legs that touch are cut apart along the seam of
+least tissue instead of being deleted, and what is not a leg (hand, table, sliver of the other thigh) is left out.
+
+All steps but the last work on a coarse grid of about 3 mm, on all slices at once; the outline is then drawn on the
+input's own pixels. Inside this module images lie in the *canonical* plane: rows run to posterior, columns to the
+patient's left, whatever the stored order; see `PlaneOrientation`.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +16,14 @@ from enum import Enum
 from typing import Literal
 
 import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from .series import Geometry, Series
 
 
 class Side(str, Enum):
-    """The patient's side, from the direction cosines. UNKNOWN: one leg in view and nothing that says which."""
+    """The patient's side, from the direction cosines. UNKNOWN: nothing says which side the leg is."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -18,6 +31,26 @@ class Side(str, Enum):
 
 
 LABEL_OF_SIDE = {Side.LEFT: 1, Side.RIGHT: 2, Side.UNKNOWN: 3}
+
+COARSE_MM = 3.0
+"""Pixel of the coarse grid."""
+CORE_MM = 12.0
+"""Half the thickness that a leg has and a hand, a pad or a table has not."""
+SMOOTH_MM = 6.0
+"""Half the thickness of what is cut off a leg's outline: skin folds, a pad it lies on."""
+SMALLEST_LEG_CM2 = 8.0
+SMALLER_LEG = 0.4
+"""Area of the smaller leg relative to the larger one from which a slice is taken to show two legs."""
+NECK = 0.75
+"""Tissue that a cut between two legs runs through, at most, relative to the thickness of the thinner leg."""
+PAIR_OF_SLICES = 1 / 3
+"""Share of slices that must show two legs for the series to be one of both legs."""
+STRAY_PART = 0.15
+"""Area, relative to the leg's usual one, below which what is left of a leg is something else (a hand, a fold)."""
+UNSIDED_MM = 20.0
+"""A single leg closer than this to the scanner's midline is given no side."""
+NO_SIGNAL = 0.05
+"""Slices whose brightest tissue is below this share of the series' are empty."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +88,9 @@ class LegRegions:
     """All windows of a series.
 
     Attributes:
-        labels: (z, y, x) uint8: 0 outside, else `LABEL_OF_SIDE`. Window masks are cut from it.
+        labels: (z, y, x) uint8: 0 outside, else `LABEL_OF_SIDE`.
         windows: ordered by slice, then left before right.
-        skipped: what has no window.
+        skipped: what has no window, ordered by slice.
         touching: slices in which the legs touch and were separated by a cut.
         cut_by_border: slices in which a leg runs out of the image.
     """
@@ -67,3 +100,365 @@ class LegRegions:
     skipped: tuple[Skipped, ...] = ()
     touching: tuple[int, ...] = ()
     cut_by_border: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlaneOrientation:
+    """How the stored plane (j, i) turns into the canonical one (rows to posterior, columns to the patient's left).
+
+    Attributes:
+        transposed: rows and columns change places, before the flips.
+        flip_rows, flip_columns: of the canonical plane.
+    """
+
+    transposed: bool
+    flip_rows: bool
+    flip_columns: bool
+
+    @classmethod
+    def of(cls, geometry: Geometry) -> PlaneOrientation:
+        """Orientation of the slices of `geometry`, by its direction cosines."""
+        i_axis, j_axis = geometry.direction[:, 0], geometry.direction[:, 1]
+        transposed = abs(j_axis[0]) > abs(i_axis[0])
+        column_axis, row_axis = (j_axis, i_axis) if transposed else (i_axis, j_axis)
+        # In a sagittal or coronal plane the rows run along the body, and are turned head up.
+        down = max(row_axis[1], -row_axis[2], key=abs)
+        return cls(bool(transposed), bool(down < 0), bool(column_axis[0] < 0))
+
+    def canonical(self, planes: np.ndarray) -> np.ndarray:
+        """View of (..., j, i) as (..., rows, columns)."""
+        if self.transposed:
+            planes = planes.swapaxes(-1, -2)
+        return planes[..., :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+
+    def stored(self, planes: np.ndarray) -> np.ndarray:
+        """View of (..., rows, columns) as (..., j, i): the inverse of `canonical`."""
+        planes = planes[..., :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+        return planes.swapaxes(-1, -2) if self.transposed else planes
+
+
+def find_legs(series: Series) -> LegRegions:
+    """Finds the leg windows of an axial series.
+
+    Never raises for what the image shows: a slice without a leg is `Skipped` with its reason. In a series that is not
+    axial the largest body part of each slice is taken, without a side.
+    """
+    return _LegFinder(series).regions()
+
+
+def regions_from_labels(series: Series, labels: np.ndarray) -> LegRegions:
+    """Windows from a region that a person drew or corrected.
+
+    Args:
+        labels: (z, y, x) uint8 on the grid of `series`, with the values of `LABEL_OF_SIDE`.
+    """
+    windows, skipped = [], []
+    for k, plane in enumerate(labels):
+        found = [_window(k, side, plane == value, "edited") for side, value in LABEL_OF_SIDE.items()]
+        windows += [window for window in found if window is not None]
+        if not any(found):
+            skipped.append(Skipped(k, None, "no leg in the given region"))
+    return LegRegions(labels, tuple(windows), tuple(skipped))
+
+
+def _window(k: int, side: Side, mask: np.ndarray, source: Literal["auto", "edited"]) -> Window | None:
+    """Minimal window around `mask` (y, x); None when it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    j, i = (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
+    return Window(k, side, i, j, mask[slice(*j), slice(*i)].copy(), source)
+
+
+def is_axial(geometry: Geometry) -> bool:
+    """Whether the slice normal is within 45 degrees of the body's long axis."""
+    return bool(np.argmax(np.abs(geometry.direction[:, 2])) == 2)
+
+
+class _LegFinder:
+    """The stages of `find_legs` on the coarse grid; arrays are (slice, row, column) in the canonical plane."""
+
+    def __init__(self, series: Series) -> None:
+        self.series = series
+        self.plane = PlaneOrientation.of(series.geometry)
+        self.images = self.plane.canonical(series.voxels)
+        spacing = series.geometry.spacing[:2]
+        self.row_mm, self.column_mm = spacing if self.plane.transposed else spacing[::-1]
+        self.bin = max(1, round(COARSE_MM / self.row_mm)), max(1, round(COARSE_MM / self.column_mm))
+        self.coarse_row_mm, self.coarse_column_mm = self.row_mm * self.bin[0], self.column_mm * self.bin[1]
+        self.coarse = _binned(self.images, self.bin)
+
+    def regions(self) -> LegRegions:
+        threshold = self._tissue_threshold()
+        tissue = _holes_filled(self.coarse > threshold[:, None, None])
+        body = self._leg_sized(_opened(tissue, self._pixels(SMOOTH_MM)) & tissue)
+        legs, seams = self._legs(body)
+        return self._drawn(threshold, legs, seams)
+
+    def _pixels(self, mm: float) -> int:
+        return max(1, round(mm / max(self.coarse_row_mm, self.coarse_column_mm)))
+
+    def _cm2(self, pixels: np.ndarray | int) -> np.ndarray | float:
+        return pixels * (self.coarse_row_mm * self.coarse_column_mm / 100)
+
+    def _tissue_threshold(self) -> np.ndarray:
+        """(slices,) signal above which a pixel is tissue; infinite in slices without signal.
+
+        One Otsu threshold for the series on the logarithm of signal relative to each slice's brightest tissue: the
+        logarithm makes muscle and fat one class, and the slice's own scale follows a coil that fades along the leg.
+        """
+        # Every other pixel of every other row tells the histogram as well as all of them.
+        flat = self.coarse[:, ::2, ::2].reshape(len(self.coarse), -1)
+        rank = int(0.98 * (flat.shape[1] - 1))
+        brightest = np.partition(flat, rank, axis=1)[:, rank]
+        threshold = np.full(len(flat), np.inf, np.float32)
+        shown = np.flatnonzero(brightest > NO_SIGNAL * np.median(brightest[brightest > 0])) if brightest.any() else []
+        if len(shown):
+            sampled = shown[np.unique(np.linspace(0, len(shown) - 1, 48).astype(int))]
+            relative = np.log(np.clip(flat[sampled] / brightest[sampled, None], 0.02, 1))
+            otsu = sitk.OtsuThresholdImageFilter()
+            otsu.Execute(sitk.GetImageFromArray(relative))
+            threshold[shown] = np.exp(otsu.GetThreshold()) * brightest[shown]
+        return threshold
+
+    def _leg_sized(self, body: np.ndarray) -> np.ndarray:
+        """The connected parts of each slice that are thick and large enough to be a leg."""
+        labels, count = ndimage.label(body, _IN_PLANE)
+        keep = self._cm2(np.bincount(labels.ravel(), minlength=count + 1)) >= SMALLEST_LEG_CM2
+        thick = np.zeros(count + 1, bool)
+        thick[labels[_eroded(body, self._pixels(CORE_MM))]] = True
+        keep &= thick
+        keep[0] = False
+        return keep[labels]
+
+    def _legs(self, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Leg labels (slices, rows, columns), 1 towards the patient's left and 2 towards the right, 1 for a single leg;
+        and the seam between two legs (slices, rows) as a column, NaN in slices that need none.
+        """
+        seams = np.full(body.shape[:2], np.nan, np.float32)
+        shown = np.flatnonzero(body.any(axis=(1, 2)))
+        legs = np.zeros(body.shape, np.uint8)
+        midline = self._midline(body, shown, seams) if len(shown) and is_axial(self.series.geometry) else None
+        if midline is None:
+            seams[:] = np.nan
+            legs[_largest_parts(body)] = 1
+            return legs, seams
+        columns = np.arange(body.shape[2])
+        unclear = shown[np.isnan(seams[shown, 0])]
+        near = np.abs(columns - midline) <= self._pixels(45)
+        seams[unclear] = self._seams(body, unclear, np.broadcast_to(near, (len(unclear), len(columns))))
+        left = body & (columns >= seams[:, :, None])
+        for label, side in ((1, left), (2, body & ~left)):
+            part = _largest_parts(side)
+            area = part.sum(axis=(1, 2))
+            part[area < STRAY_PART * np.median(area[area > 0])] = False
+            legs[part] = label
+        return legs, seams
+
+    def _midline(self, body: np.ndarray, shown: np.ndarray, seams: np.ndarray) -> float | None:
+        """Column between the legs, or None when the series shows one leg.
+
+        Cuts every slice along the seam of least tissue in the middle half of what is in view. Two halves of like size
+        and a cut through little tissue are two legs. Fills in `seams` of those slices.
+        """
+        columns = np.arange(body.shape[2])
+        spans = body[shown].any(axis=1)
+        start, stop = spans.argmax(axis=1)[:, None], len(columns) - spans[:, ::-1].argmax(axis=1)[:, None]
+        middle = (columns > start + (stop - start) / 4) & (columns < stop - (stop - start) / 4)
+        found = self._seams(body, shown, middle)
+        left = body[shown] & (columns >= found[:, :, None])
+        right = body[shown] & ~left
+        areas = np.stack([left.sum(axis=(1, 2)), right.sum(axis=(1, 2))])
+        thickness = np.minimum(left.sum(axis=1).max(axis=1), right.sum(axis=1).max(axis=1))
+        neck = np.take_along_axis(body[shown], found[:, :, None], axis=2).sum(axis=(1, 2))
+        pair = (areas.min(axis=0) >= SMALLER_LEG * areas.max(axis=0)) & (neck < NECK * thickness)
+        if pair.sum() < max(1, PAIR_OF_SLICES * len(shown)):
+            return None
+        seams[shown[pair]] = found[pair]
+        return float(np.median(found[pair]))
+
+    def _seams(self, body: np.ndarray, slices: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+        """(len(slices), rows) columns of the path from the first to the last row that crosses least tissue.
+
+        Dark tissue (skin on skin) is cheaper than bright; in air the path keeps away from tissue. `allowed`
+        (len(slices), columns) are the columns it may use. Dynamic programming over rows, all slices at once.
+        """
+        body, coarse = body[slices], self.coarse[slices]
+        bright = coarse / np.maximum(coarse.max(axis=(1, 2), keepdims=True), 1e-6)
+        blurred = ndimage.uniform_filter(body.astype(np.float32), (0, 5, 5))
+        cost = np.where(body, 0.5 + bright, 0) + 0.2 * blurred + 0.01
+        cost = np.where(allowed[:, None, :], cost, np.float32(1e6)).astype(np.float32)
+        count, rows, columns = cost.shape
+        steps = np.zeros((rows, count, columns), np.int8)
+        total = cost[:, 0]
+        padded = np.full((count, columns + 2), np.float32(1e9))
+        for row in range(1, rows):
+            padded[:, 1:-1] = total
+            # Straight on wins a tie.
+            choices = np.stack([padded[:, 1:-1], padded[:, :-2], padded[:, 2:]])
+            best = choices.argmin(axis=0)
+            steps[row] = _STEP[best]
+            total = np.take_along_axis(choices, best[None], axis=0)[0] + cost[:, row]
+        path = np.empty((count, rows), np.intp)
+        path[:, -1] = total.argmin(axis=1)
+        everyone = np.arange(count)
+        for row in range(rows - 1, 0, -1):
+            path[:, row - 1] = path[:, row] + steps[row, everyone, path[:, row]]
+        return path
+
+    def _drawn(self, threshold: np.ndarray, legs: np.ndarray, seams: np.ndarray) -> LegRegions:
+        """Draws the legs on the input's own pixels and takes the minimal window of each."""
+        sides = self._sides(legs)
+        certain = _eroded(legs == 1, 2) | _eroded(legs == 2, 2)
+        labels = np.zeros(self.series.voxels.shape, np.uint8)
+        windows: list[Window] = []
+        skipped: list[Skipped] = []
+        cut_by_border: list[int] = []
+        for k, plane in enumerate(legs):
+            present = [leg for leg in sides if (plane == leg).any()]
+            if not present:
+                skipped.append(Skipped(k, None, self._why_empty(k)))
+                continue
+            for leg in present:
+                outline = self.plane.stored(self._outline(k, plane == leg, certain[k], threshold[k], seams[k], leg))
+                windows.append(_window(k, sides[leg], outline, "auto"))
+                labels[k][outline] = LABEL_OF_SIDE[sides[leg]]
+            skipped += [Skipped(k, sides[leg], "this leg is not in view") for leg in sides if leg not in present]
+            if self._leaves_the_image(labels[k]):
+                cut_by_border.append(k)
+        crossed = np.take_along_axis(legs > 0, np.nan_to_num(seams)[:, :, None].astype(np.intp), axis=2)[:, :, 0]
+        touching = np.flatnonzero((crossed & ~np.isnan(seams)).any(axis=1))
+        return LegRegions(labels, tuple(windows), tuple(skipped), tuple(touching.tolist()), tuple(cut_by_border))
+
+    def _outline(
+        self, k: int, coarse: np.ndarray, certain: np.ndarray, threshold: float, seam: np.ndarray, leg: int
+    ) -> np.ndarray:
+        """(rows, columns) mask of one leg on the input's pixels, in the canonical plane."""
+        row_bin, column_bin = self.bin
+        region = _dilated(coarse, 1)
+        rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        shape = self.images.shape[1:]
+        fine = tuple(
+            slice(part.start * size, min(part.stop * size, limit) if part.stop < bins else limit)
+            for part, size, limit, bins in zip(box, self.bin, shape, coarse.shape, strict=True)
+        )
+        region, certain = (_repeated(mask[box], self.bin, fine) for mask in (region, coarse & certain))
+        image = self.images[k][fine]
+        mask = _opened((_box_mean(image) if min(self.row_mm, self.column_mm) < 1.2 else image) > threshold, 1)
+        mask = (mask & region) | certain
+        if not np.isnan(seam[0]):
+            border = np.interp(
+                np.arange(fine[0].start, fine[0].stop), (np.arange(len(seam)) + 0.5) * row_bin - 0.5, seam
+            )
+            left = np.arange(fine[1].start, fine[1].stop) >= (border[:, None] + 0.5) * column_bin
+            mask &= left if leg == 1 else ~left
+        outline = np.zeros(shape, bool)
+        outline[fine] = mask
+        return outline
+
+    def _sides(self, legs: np.ndarray) -> dict[int, Side]:
+        """Side of each leg label in use, the left one first."""
+        if (legs == 2).any():
+            known = self.series.orientation_known
+            return {1: Side.LEFT, 2: Side.RIGHT} if known else {1: Side.UNKNOWN, 2: Side.UNKNOWN}
+        return {1: self._side_of_single_leg(legs == 1)}
+
+    def _side_of_single_leg(self, leg: np.ndarray) -> Side:
+        """From the header's laterality, else from where the leg lies relative to the scanner's midline."""
+        if self.series.acquisition.laterality is not None:
+            return Side(self.series.acquisition.laterality)
+        if not self.series.orientation_known or not is_axial(self.series.geometry) or not leg.any():
+            return Side.UNKNOWN
+        k, j, i = (float(np.mean(axis)) for axis in np.nonzero(self.plane.stored(leg)))
+        j_bin, i_bin = self.bin[::-1] if self.plane.transposed else self.bin
+        x = float((self.series.geometry.ijk_to_lps @ [i * i_bin, j * j_bin, k, 1])[0])
+        if abs(x) < UNSIDED_MM:
+            return Side.UNKNOWN
+        return Side.LEFT if x > 0 else Side.RIGHT
+
+    def _leaves_the_image(self, labels: np.ndarray) -> bool:
+        """Whether a leg meets the image border over more than a centimetre."""
+        longest = max(np.count_nonzero(edge) for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]))
+        return bool(longest * min(self.row_mm, self.column_mm) > 10)
+
+    def _why_empty(self, k: int) -> str:
+        if k in self.series.missing_slices:
+            return "slice missing from the series"
+        return "no leg found" if self.coarse[k].any() else "no signal in this slice"
+
+
+_IN_PLANE = np.array([[[0] * 3] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0] * 3] * 3], bool)
+_STEP = np.array([0, -1, 1], np.int8)
+
+
+def _binned(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(slices, rows, columns) mean over bins of `size` (rows, columns); the last bin of an axis may be smaller."""
+    shape = [-(-images.shape[axis] // width) for axis, width in zip((1, 2), size, strict=True)]
+    total = np.zeros((len(images), *shape), np.float32)
+    count = np.zeros(shape, np.float32)
+    for row, column in np.ndindex(size):
+        part = images[:, row :: size[0], column :: size[1]]
+        covered = slice(part.shape[1]), slice(part.shape[2])
+        total[(slice(None), *covered)] += part
+        count[covered] += 1
+    return total / count
+
+
+def _repeated(mask: np.ndarray, size: tuple[int, int], fine: tuple[slice, slice]) -> np.ndarray:
+    """Coarse mask (rows, columns) on the fine pixels `fine` that it covers."""
+    rows, columns = (part.stop - part.start for part in fine)
+    return mask.repeat(size[0], axis=0)[:rows].repeat(size[1], axis=1)[:, :columns]
+
+
+def _holes_filled(masks: np.ndarray) -> np.ndarray:
+    """Each slice with its background that does not reach the image border filled."""
+    labels, count = ndimage.label(~masks, _IN_PLANE)
+    outside = np.zeros(count + 1, bool)
+    for edge in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
+        outside[edge.ravel()] = True
+    outside[0] = False
+    return ~outside[labels]
+
+
+def _largest_parts(masks: np.ndarray) -> np.ndarray:
+    """The largest connected part of each slice."""
+    labels, count = ndimage.label(masks, _IN_PLANE)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    slices = np.array([-1, *(box[0].start for box in ndimage.find_objects(labels))])
+    by_slice = np.lexsort((areas, slices))
+    largest = by_slice[np.append(np.diff(slices[by_slice]) > 0, True)]
+    keep = np.zeros(count + 1, bool)
+    keep[largest[slices[largest] >= 0]] = True
+    return keep[labels]
+
+
+def _eroded(masks: np.ndarray, pixels: int) -> np.ndarray:
+    """In-plane erosion by an octagon; beyond the image there is no tissue."""
+    return ~_dilated(np.pad(~masks, [(0, 0)] * (masks.ndim - 2) + [(1, 1)] * 2, constant_values=True), pixels)[
+        ..., 1:-1, 1:-1
+    ]
+
+
+def _dilated(masks: np.ndarray, pixels: int) -> np.ndarray:
+    """In-plane dilation by an octagon: crosses and squares in turn."""
+    for step in range(pixels):
+        grown = masks.copy()
+        grown[..., 1:, :] |= masks[..., :-1, :]
+        grown[..., :-1, :] |= masks[..., 1:, :]
+        source = grown.copy() if step % 2 else masks
+        grown[..., :, 1:] |= source[..., :, :-1]
+        grown[..., :, :-1] |= source[..., :, 1:]
+        masks = grown
+    return masks
+
+
+def _opened(masks: np.ndarray, pixels: int) -> np.ndarray:
+    return _dilated(_eroded(masks, pixels), pixels)
+
+
+def _box_mean(image: np.ndarray) -> np.ndarray:
+    """Mean over 3 x 3 pixels, the border repeated."""
+    padded = np.pad(image, 1, mode="edge")
+    lines = padded[:-2] + padded[1:-1] + padded[2:]
+    return (lines[:, :-2] + lines[:, 1:-1] + lines[:, 2:]) / 9
