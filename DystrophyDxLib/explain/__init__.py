@@ -1,0 +1,1 @@
+"""From class activation maps to a heatmap on the patient's voxels."""

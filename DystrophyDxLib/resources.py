@@ -1,0 +1,20 @@
+"""Where the files that ship beside the code are."""
+
+from pathlib import Path
+
+
+def resources_folder() -> Path:
+    """The Resources folder of a checkout or of the installed extension, or the one inside an installed wheel."""
+    package = Path(__file__).parent
+    beside = package.parent / "Resources"
+    return beside if (beside / "EmbeddedModel").is_dir() else package / "Resources"
+
+
+def embedded_model() -> Path:
+    """Folder of the model package that ships with the extension."""
+    return resources_folder() / "EmbeddedModel"
+
+
+def sample_study() -> Path:
+    """DICOM folder of the phantom study that ships with the extension."""
+    return resources_folder() / "SampleStudy"
