@@ -1,0 +1,130 @@
+"""Slicer without its desktop: a scene and one axial slice view, rendered offscreen."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    # Without a display VTK would first try, and complain of, an X server.
+    os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+
+from trame_slicer.core import SlicerApp
+from trame_slicer.views import SliceView
+from trame_slicer.views.render_scheduler import NoScheduleRendering
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonCore import VTK_STRING, vtkLogger, vtkOutputWindow
+from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
+
+from ..errors import InputError
+from .volumes import ijk_to_world
+
+Box = tuple[tuple[int, int], tuple[int, int]]
+
+_logger = logging.getLogger(__name__)
+
+
+class OffscreenSlicer:
+    """A Slicer scene with the slice view "Red", in the radiological convention: patient right on the left.
+
+    The layout saved with the scene is that one view, so Slicer opens the scene with it. What VTK has to say goes to
+    the log of this module at level INFO.
+
+    Attributes:
+        scene: an own, otherwise empty MRML scene.
+    """
+
+    def __init__(self) -> None:
+        self._app = SlicerApp()
+        _log_vtk_messages()
+        self.scene = self._app.scene
+        self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
+        # Rendered on demand: most changes of the scene are not worth a picture.
+        self._view = SliceView(self.scene, self._app.app_logic, "Red", scheduled_render_strategy=NoScheduleRendering())
+        self._layout = slicer.vtkMRMLLayoutLogic()
+        self._layout.SetMRMLScene(self.scene)
+        self._layout.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+        for name in ("Green", "Yellow"):  # what Slicer shows there when the reader changes the layout
+            composite = slicer.vtkMRMLSliceCompositeNode()
+            composite.SetLayoutName(name)
+            self.scene.AddNode(composite)
+        self._grabber = vtkWindowToImageFilter()
+        self._grabber.SetInput(self._view.render_window())
+        self._grabber.ReadFrontBufferOff()
+        self._grabber.ShouldRerenderOff()
+
+    def open(self, path: Path) -> None:
+        """Adds the content of a scene file (`.mrb`) to the scene.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        if not self._app.io_manager.load_scene(path):
+            raise InputError("The scene file cannot be read; give a Slicer scene (.mrb).")
+
+    def look_at(self, volume: slicer.vtkMRMLScalarVolumeNode, box: Box, size: tuple[int, int]) -> None:
+        """Turns the view to the slices of `volume` (not to anatomical planes, where these differ).
+
+        Args:
+            box: half-open index ranges ((i0, i1), (j0, j1)) that the view frames.
+            size: width and height of the picture in pixels.
+        """
+        self._ijk_to_ras = ijk_to_world(volume)
+        self._center = [(start + stop - 1) / 2 for start, stop in box]
+        plane = self._view.get_view_node()
+        plane.SetOrientation(("Sagittal", "Coronal", "Axial")[np.abs(self._ijk_to_ras[:3, 2]).argmax()])
+        plane.RotateToVolumePlane(volume)
+
+        self._view.render_window().SetSize(*size)
+        plane.SetDimensions(*size, 1)
+        extent = np.abs(_in_plane(plane, self._ijk_to_ras) @ [stop - start for start, stop in box])
+        mm_per_pixel = max(extent / size)
+        plane.SetFieldOfView(size[0] * mm_per_pixel, size[1] * mm_per_pixel, plane.GetFieldOfView()[2])
+
+    def show_slice(self, k: int) -> None:
+        """Moves the view to slice `k` of the volume that it looks at."""
+        plane = self._view.get_view_node()
+        position = self._ijk_to_ras @ [*self._center, k, 1]
+        for row in range(3):
+            plane.GetSliceToRAS().SetElement(row, 3, position[row])
+        plane.UpdateMatrices()
+
+    def picture(self) -> np.ndarray:
+        """What the view shows: (height, width, 3) uint8 RGB, top row first."""
+        self._view.render()
+        self._grabber.Modified()
+        self._grabber.Update()
+        image = self._grabber.GetOutput()
+        width, height, _ = image.GetDimensions()
+        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)[::-1].copy()
+
+    @property
+    def edges(self) -> tuple[str, str]:
+        """Patient directions at the left and the right edge of the view, e.g. ("R", "L")."""
+        across = slicer.util.arrayFromVTKMatrix(self._view.get_view_node().GetSliceToRAS())[:3, 0]
+        axis = np.abs(across).argmax()
+        negative, positive = ("LR", "PA", "IS")[axis]
+        return (negative, positive) if across[axis] > 0 else (positive, negative)
+
+
+def _in_plane(plane: slicer.vtkMRMLSliceNode, ijk_to_ras: np.ndarray) -> np.ndarray:
+    """(2, 2) from steps along i and j to mm along the screen's x and y."""
+    axes = slicer.util.arrayFromVTKMatrix(plane.GetSliceToRAS())[:3, :2]
+    return axes.T @ ijk_to_ras[:3, :2]
+
+
+def _log_vtk_messages() -> None:
+    def log(_window, _event: str, text: str) -> None:
+        _logger.info("%s", text.strip())
+
+    log.CallDataType = VTK_STRING
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
+    window = vtkOutputWindow.GetInstance()
+    window.SetDisplayModeToNever()
+    for event in ("ErrorEvent", "WarningEvent"):
+        window.AddObserver(event, log)

@@ -1,0 +1,130 @@
+"""Volume nodes ↔ `Series`. The one place where LPS (DICOM, SimpleITK, `Geometry`) meets Slicer's RAS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import slicer
+from vtkmodules.util.numpy_support import numpy_to_vtk
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+from ..errors import InputError
+from ..series import Geometry, Series
+
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])  # its own inverse
+
+_DISPLAYED_SAMPLE = 1_000_000
+"""Voxels from which the grey window of an image is taken; a percentile needs no more."""
+
+
+def add_series(scene: slicer.vtkMRMLScene, series: Series, name: str = "MRI") -> slicer.vtkMRMLScalarVolumeNode:
+    """Adds `series` to `scene` as a grey volume, its window set to the 1st to 99.5th percentile of the tissue.
+
+    The node shares the memory of `series.voxels`.
+    """
+    node = _add_volume(scene, series.voxels, name)
+    geometry = series.geometry
+    node.SetOrigin(*(_LPS_TO_RAS @ geometry.origin))
+    node.SetSpacing(*geometry.spacing)
+    node.SetIJKToRASDirections(*(_LPS_TO_RAS @ geometry.direction).ravel())
+
+    display = node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(*_grey_window(series.voxels))
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    return node
+
+
+def add_map(volume: slicer.vtkMRMLScalarVolumeNode, values: np.ndarray, name: str) -> slicer.vtkMRMLScalarVolumeNode:
+    """Adds `values` (z, y, x) float32 to the scene of `volume`, voxel on voxel, under the same parent transform.
+
+    The node shares the memory of `values`.
+    """
+    node = _add_volume(volume.GetScene(), values, name)
+    node.CopyOrientation(volume)
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    return node
+
+
+def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Series:
+    """`Series` of kind "scene" from a volume node, placed where a linear parent transform puts it.
+
+    The voxels are copied: what happens in the scene afterwards does not reach the series.
+
+    Raises:
+        InputError: no image, more than one value a voxel, or a transform that is not linear or shears.
+    """
+    image = node.GetImageData()
+    if image is None or not image.GetNumberOfPoints() or image.GetPointData().GetScalars() is None:
+        raise InputError("The volume holds no image; choose a volume with voxels.")
+    if image.GetNumberOfScalarComponents() != 1:
+        raise InputError("The volume has several values in each voxel; choose a plain grey-value volume.")
+    voxels = np.array(slicer.util.arrayFromVolume(node), dtype=np.float32)
+    return Series(voxels, _geometry_in_world(node), kind="scene", selection="The volume chosen in the scene.")
+
+
+def ijk_to_world(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """(4, 4) affine from voxel index (i, j, k, 1) to RAS mm in the world, through the parent transforms.
+
+    Raises:
+        InputError: a transform that is not linear.
+    """
+    ijk_to_ras, ras_to_world = vtkMatrix4x4(), vtkMatrix4x4()
+    node.GetIJKToRASMatrix(ijk_to_ras)
+    transform = node.GetParentTransformNode()
+    if transform is not None:
+        if not transform.IsTransformToWorldLinear():
+            raise InputError(
+                "The volume lies under a warping transform; harden the transform in the Data module first."
+            )
+        transform.GetMatrixTransformToWorld(ras_to_world)
+    return slicer.util.arrayFromVTKMatrix(ras_to_world) @ slicer.util.arrayFromVTKMatrix(ijk_to_ras)
+
+
+def write_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
+    """Writes a volume node as compressed NRRD, in LPS.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    storage = slicer.vtkMRMLNRRDStorageNode()
+    storage.SetFileName(str(path))
+    if not storage.WriteData(node):
+        raise InputError("The heatmap cannot be written; check that the output folder is writable and has space.")
+
+
+def _add_volume(scene: slicer.vtkMRMLScene, voxels: np.ndarray, name: str) -> slicer.vtkMRMLScalarVolumeNode:
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    image = vtkImageData()
+    image.SetDimensions(*voxels.shape[::-1])
+    # VTK keeps a reference to the array, so sharing its memory is safe.
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(voxels).ravel()))
+    node.SetAndObserveImageData(image)
+    node.CreateDefaultDisplayNodes()
+    node.AddDefaultStorageNode()
+    # Else a reopened scene would count the slices of a left-handed volume from the other end.
+    node.GetStorageNode().SetForceRightHandedIJKCoordinateSystem(False)
+    return node
+
+
+def _grey_window(voxels: np.ndarray) -> tuple[float, float]:
+    sample = voxels.ravel()[:: voxels.size // _DISPLAYED_SAMPLE + 1]
+    tissue = sample[sample != 0]
+    low, high = np.percentile(tissue, [1, 99.5]) if tissue.size else (0, 1)
+    return float(low), float(max(high, low + 1e-6))
+
+
+def _geometry_in_world(node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+    if node.GetParentTransformNode() is None:
+        # Not by way of the matrix, which would round.
+        directions = vtkMatrix4x4()
+        node.GetIJKToRASDirectionMatrix(directions)
+        axes = slicer.util.arrayFromVTKMatrix(directions)[:3, :3]
+        spacing, origin = node.GetSpacing(), node.GetOrigin()
+    else:
+        affine = ijk_to_world(node)
+        spacing, origin = np.linalg.norm(affine[:3, :3], axis=0), affine[:3, 3]
+        axes = affine[:3, :3] / spacing
+    return Geometry(tuple(map(float, _LPS_TO_RAS @ origin)), tuple(map(float, spacing)), _LPS_TO_RAS @ axes)
