@@ -75,8 +75,8 @@ class CaseResult(_Part):
 class ImageResult(_Part):
     """One window of one slice.
 
-    `window_ijk` holds half-open index ranges [[i0, i1], [j0, j1]]; `slice` is k. `anatomy` says what the bones of the
-    window show; only images that are `counted` enter the case.
+    `window_ijk` holds half-open index ranges [[i0, i1], [j0, j1]]; `slice` is k. `anatomy` is "thigh" where
+    the shaft of the femur is seen; only images that are `counted` enter the case.
     """
 
     slice: int
@@ -84,7 +84,7 @@ class ImageResult(_Part):
     window_ijk: tuple[tuple[int, int], tuple[int, int]]
     probability: Probability
     roi: Literal["auto", "edited"]
-    anatomy: Literal["thigh", "lower_leg", "joint"]
+    anatomy: Literal["thigh", "other"]
     counted: bool
 
 

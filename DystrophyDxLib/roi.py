@@ -191,7 +191,7 @@ class _LegFinder:
     def regions(self) -> LegRegions:
         threshold = self._tissue_threshold()
         tissue = _holes_filled(self.coarse > threshold[:, None, None])
-        body = self._leg_sized(_opened(tissue, self._pixels(SMOOTH_MM)) & tissue)
+        body = self._leg_sized(opened(tissue, self._pixels(SMOOTH_MM)) & tissue)
         legs, seams = self._legs(body)
         return self._drawn(threshold, legs, seams)
 
@@ -223,10 +223,10 @@ class _LegFinder:
 
     def _leg_sized(self, body: np.ndarray) -> np.ndarray:
         """The connected parts of each slice that are thick and large enough to be a leg."""
-        labels, count = ndimage.label(body, _IN_PLANE)
+        labels, count = ndimage.label(body, IN_PLANE)
         keep = self._cm2(np.bincount(labels.ravel(), minlength=count + 1)) >= SMALLEST_LEG_CM2
         thick = np.zeros(count + 1, bool)
-        thick[labels[_eroded(body, self._pixels(CORE_MM))]] = True
+        thick[labels[eroded(body, self._pixels(CORE_MM))]] = True
         keep &= thick
         keep[0] = False
         return keep[labels]
@@ -309,7 +309,7 @@ class _LegFinder:
     def _drawn(self, threshold: np.ndarray, legs: np.ndarray, seams: np.ndarray) -> LegRegions:
         """Draws the legs on the input's own pixels and takes the minimal window of each."""
         sides = self._sides(legs)
-        certain = _eroded(legs == 1, 2) | _eroded(legs == 2, 2)
+        certain = eroded(legs == 1, 2) | eroded(legs == 2, 2)
         labels = np.zeros(self.series.voxels.shape, np.uint8)
         windows: list[Window] = []
         skipped: list[Skipped] = []
@@ -335,7 +335,7 @@ class _LegFinder:
     ) -> np.ndarray:
         """(rows, columns) mask of one leg on the input's pixels, in the canonical plane."""
         row_bin, column_bin = self.bin
-        region = _dilated(coarse, 1)
+        region = dilated(coarse, 1)
         rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
         box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
         shape = self.images.shape[1:]
@@ -345,7 +345,7 @@ class _LegFinder:
         )
         region, certain = (_repeated(mask[box], self.bin, fine) for mask in (region, coarse & certain))
         image = self.images[k][fine]
-        mask = _opened((_box_mean(image) if min(self.row_mm, self.column_mm) < 1.2 else image) > threshold, 1)
+        mask = opened((_box_mean(image) if min(self.row_mm, self.column_mm) < 1.2 else image) > threshold, 1)
         mask = (mask & region) | certain
         if not np.isnan(seam[0]):
             border = np.interp(
@@ -388,7 +388,7 @@ class _LegFinder:
         return "no leg found" if self.coarse[k].any() else "no signal in this slice"
 
 
-_IN_PLANE = np.array([[[0] * 3] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0] * 3] * 3], bool)
+IN_PLANE = np.array([[[0] * 3] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0] * 3] * 3], bool)
 _STEP = np.array([0, -1, 1], np.int8)
 
 
@@ -413,7 +413,7 @@ def _repeated(mask: np.ndarray, size: tuple[int, int], fine: tuple[slice, slice]
 
 def _holes_filled(masks: np.ndarray) -> np.ndarray:
     """Each slice with its background that does not reach the image border filled."""
-    labels, count = ndimage.label(~masks, _IN_PLANE)
+    labels, count = ndimage.label(~masks, IN_PLANE)
     outside = np.zeros(count + 1, bool)
     for edge in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
         outside[edge.ravel()] = True
@@ -423,7 +423,7 @@ def _holes_filled(masks: np.ndarray) -> np.ndarray:
 
 def _largest_parts(masks: np.ndarray) -> np.ndarray:
     """The largest connected part of each slice."""
-    labels, count = ndimage.label(masks, _IN_PLANE)
+    labels, count = ndimage.label(masks, IN_PLANE)
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     slices = np.array([-1, *(box[0].start for box in ndimage.find_objects(labels))])
     by_slice = np.lexsort((areas, slices))
@@ -433,14 +433,14 @@ def _largest_parts(masks: np.ndarray) -> np.ndarray:
     return keep[labels]
 
 
-def _eroded(masks: np.ndarray, pixels: int) -> np.ndarray:
+def eroded(masks: np.ndarray, pixels: int) -> np.ndarray:
     """In-plane erosion by an octagon; beyond the image there is no tissue."""
-    return ~_dilated(np.pad(~masks, [(0, 0)] * (masks.ndim - 2) + [(1, 1)] * 2, constant_values=True), pixels)[
+    return ~dilated(np.pad(~masks, [(0, 0)] * (masks.ndim - 2) + [(1, 1)] * 2, constant_values=True), pixels)[
         ..., 1:-1, 1:-1
     ]
 
 
-def _dilated(masks: np.ndarray, pixels: int) -> np.ndarray:
+def dilated(masks: np.ndarray, pixels: int) -> np.ndarray:
     """In-plane dilation by an octagon: crosses and squares in turn."""
     for step in range(pixels):
         grown = masks.copy()
@@ -453,8 +453,8 @@ def _dilated(masks: np.ndarray, pixels: int) -> np.ndarray:
     return masks
 
 
-def _opened(masks: np.ndarray, pixels: int) -> np.ndarray:
-    return _dilated(_eroded(masks, pixels), pixels)
+def opened(masks: np.ndarray, pixels: int) -> np.ndarray:
+    return dilated(eroded(masks, pixels), pixels)
 
 
 def _box_mean(image: np.ndarray) -> np.ndarray:

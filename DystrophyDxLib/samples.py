@@ -75,7 +75,7 @@ def make_samples(series: Series, windows: Sequence[Window], size: int) -> Sample
     for leg, window in zip(legs, windows, strict=True):
         image = plane.canonical(series.voxels[window.slice, slice(*window.j), slice(*window.i)])
         mask = plane.canonical(window.mask)
-        placement = _centred(image.shape, spacing, size)
+        placement = place(image.shape, spacing, size)
         shape = [round(pixels * scale) for pixels, scale in zip(image.shape, placement.scale, strict=True)]
         top, left = placement.origin
         masked = torch.from_numpy(np.stack([np.where(mask, image, 0), mask]).astype(np.float32))[None]
@@ -88,8 +88,14 @@ def make_samples(series: Series, windows: Sequence[Window], size: int) -> Sample
     return SampleBatch(tuple(windows), tuple(placements), pixels, grid, inside)
 
 
-def _centred(shape: tuple[int, int], spacing: tuple[float, float], size: int) -> Placement:
-    """The largest placement that is true to scale and fits."""
+def place(shape: tuple[int, int], spacing: tuple[float, float], size: int) -> Placement:
+    """The largest placement in a sample that is true to scale and centred.
+
+    Args:
+        shape: (rows, columns) of the window in the canonical plane.
+        spacing: mm a pixel along rows and columns.
+        size: edge of the sample in pixels.
+    """
     extent = [pixels * mm for pixels, mm in zip(shape, spacing, strict=True)]
     filled = [max(1, round(size * length / max(extent))) for length in extent]
     return Placement(

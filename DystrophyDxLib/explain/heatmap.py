@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from ..networks import CamNetwork
-from ..roi import PlaneOrientation
 from ..samples import Placement
 
 
@@ -40,12 +39,14 @@ class CellGrid:
         return cls(float(start), float(step))
 
     def to_window(self, cells: np.ndarray, placement: Placement) -> np.ndarray:
-        """Map of cells (h, w) to the pixels of a window in the canonical plane, bilinearly, flat beyond the last cell."""
-        rows, columns = (
-            _hat_weights((placement.sample_coordinates(axis) - self.start) / self.step, cells.shape[axis])
-            for axis in (0, 1)
-        )
-        return rows @ cells @ columns.T
+        """Map of cells (h, w) on the pixels of a window in the canonical plane; see `at`."""
+        return self.at(cells, placement.sample_coordinates(0), placement.sample_coordinates(1))
+
+    def at(self, cells: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Map of cells (..., h, w) at sample coordinates, bilinearly, flat beyond the outermost cells."""
+        by_row = _hat_weights((rows - self.start) / self.step, cells.shape[-2])
+        by_column = _hat_weights((columns - self.start) / self.step, cells.shape[-1])
+        return by_row @ cells @ by_column.T
 
 
 def _hat_weights(positions: np.ndarray, count: int) -> np.ndarray:

@@ -37,17 +37,16 @@ class CamNetwork(nn.Module):
 
     Args:
         trunk: maps (N, 1, H, W) to (N, C, h, w).
-        channels: C.
-        outputs: K.
+        head: from C features to K classes, in float32 whatever the precision of the trunk.
     """
 
-    def __init__(self, trunk: nn.Module, channels: int, outputs: int) -> None:
+    def __init__(self, trunk: nn.Module, head: nn.Linear) -> None:
         super().__init__()
         self.trunk = trunk
-        self.head = nn.Linear(channels, outputs)
+        self.head = head
 
     def forward(self, samples: torch.Tensor) -> NetworkOutput:
-        activations = self.trunk(samples)
+        activations = self.trunk(samples).float()
         features = activations.mean(dim=(2, 3))
         maps = nn.functional.conv2d(activations, self.head.weight[:, :, None, None])
         return NetworkOutput(self.head(features), maps, features)
@@ -76,7 +75,7 @@ def build_network(recipe: Recipe) -> CamNetwork:
     constructor, take_off_head = BACKBONES[name]
     trunk, channels = take_off_head(constructor(weights=None))
     _take_grey(trunk)
-    return CamNetwork(trunk, channels, recipe.outputs)
+    return CamNetwork(trunk, nn.Linear(channels, recipe.outputs))
 
 
 def _take_grey(trunk: nn.Module) -> None:

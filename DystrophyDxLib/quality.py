@@ -1,0 +1,220 @@
+"""Whether an input is what the model was made for: bones and contrast of each image, and the warnings of a case.
+
+Judged on the images themselves and, where the header says it, on the acquisition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+from torch.nn import functional
+
+from .results import ResultWarning, WarningCode
+from .roi import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, opened
+from .samples import SampleBatch
+from .series import Acquisition, Series
+
+CORTEX = 0.6
+"""Signal of cortical bone, relative to muscle, at most."""
+BRIGHTEST_MUSCLE = 0.45
+"""Normalised signal (fat is 1) that healthy muscle has at most in a T1-weighted image."""
+SKIN_MM = 4.0
+"""Depth to which dark lines belong to the skin."""
+CORTEX_MM = 2.7
+"""Thickness of the layer around the marrow that must be cortex."""
+CLOSED = 0.6
+"""Share of that layer that must be dark."""
+MARROW_CM2 = (0.8, 10.0)
+ROUND = 0.75
+"""Area of the marrow relative to the ellipse in its bounding box."""
+CENTRAL = 0.4
+"""Depth of the marrow's centre below the skin relative to the leg's radius; the tibia lies closer to the skin."""
+FAT_TO_MUSCLE = 1.4
+"""Signal of fat relative to the darkest tenth of the soft tissue, at least, in a T1-weighted image."""
+DARKER_THAN_FAT = 0.7
+LONGEST_TR_MS, LONGEST_TE_MS = 1200.0, 40.0
+"""Spin echo beyond these is not T1-weighted."""
+
+
+@dataclass(frozen=True)
+class ImageQuality:
+    """What one window shows.
+
+    Attributes:
+        femur: one round bone with a thick cortex, deep in the leg: the shaft of the femur.
+        fat_to_muscle: signal of marrow (of the subcutaneous layer where there is no shaft) relative to muscle.
+    """
+
+    femur: bool
+    fat_to_muscle: float
+
+
+def judge_images(series: Series, batch: SampleBatch) -> list[ImageQuality]:
+    """Looks for the femur and the contrast in every window of `batch`."""
+    images = functional.avg_pool2d(batch.pixels, 2)[:, 0].numpy()
+    inside = batch.inside.numpy().repeat(images.shape[1] // batch.inside.shape[1], axis=1)
+    inside = inside.repeat(images.shape[2] // batch.inside.shape[2], axis=2)
+    spacing = min(series.geometry.spacing[:2])
+    pixel_mm = np.array([2 * spacing / max(placement.scale) for placement in batch.placements])
+    muscle, cortex, soft = _muscle_and_cortex(images, inside, pixel_mm)
+    marrow = _femoral_marrow(images, inside, cortex, pixel_mm, batch.windows, series.voxels.shape[1:])
+    qualities = []
+    for n, fat in enumerate(marrow):
+        if fat is None and soft[n].any():
+            rim = soft[n] & ~eroded(inside[n], max(1, round(9 / pixel_mm[n])))
+            fat_signal = float(np.percentile(images[n][rim], 75)) if rim.any() else 0.0
+        else:
+            fat_signal = fat or 0.0
+        qualities.append(ImageQuality(fat is not None, fat_signal / max(muscle[n], 1e-3)))
+    return qualities
+
+
+def _muscle_and_cortex(
+    images: np.ndarray, inside: np.ndarray, pixel_mm: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) signal of the darkest soft tissue, and masks of cortex and of all tissue under the skin."""
+    under_skin = np.stack(
+        [eroded(mask, max(1, round(SKIN_MM / mm))) for mask, mm in zip(inside, pixel_mm, strict=True)]
+    )
+    dark = np.array(
+        [np.percentile(image[mask], 20) if mask.any() else 1.0 for image, mask in zip(images, under_skin, strict=True)]
+    )
+    cortex = (images < CORTEX * np.minimum(dark, BRIGHTEST_MUSCLE)[:, None, None]) & under_skin
+    soft = under_skin & ~cortex
+    muscle = np.array(
+        [np.percentile(image[mask], 10) if mask.any() else 1.0 for image, mask in zip(images, soft, strict=True)]
+    )
+    return muscle, cortex, soft
+
+
+def _femoral_marrow(
+    images: np.ndarray,
+    inside: np.ndarray,
+    cortex: np.ndarray,
+    pixel_mm: np.ndarray,
+    windows: Sequence[Window],
+    plane: tuple[int, int],
+) -> list[float | None]:
+    """Mean signal of the femur's marrow in each window; None where there is no shaft, or a second bone."""
+    labels, count = ndimage.label(~cortex, IN_PLANE)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    found: list[list[float]] = [[] for _ in images]
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        n = box[0].start
+        mm2 = pixel_mm[n] ** 2
+        if not MARROW_CM2[0] <= areas[label] * mm2 / 100 <= MARROW_CM2[1]:
+            continue
+        marrow = labels[n] == label
+        rows, columns = (side.stop - side.start for side in box[1:])
+        ring = dilated(marrow, max(1, round(CORTEX_MM / pixel_mm[n]))) & ~marrow
+        is_round = areas[label] >= ROUND * np.pi / 4 * rows * columns
+        if is_round and cortex[n][ring].mean() >= CLOSED and _is_central(marrow, inside[n], windows[n], plane):
+            found[n].append(float(images[n][marrow].mean()))
+    return [signals[0] if len(signals) == 1 else None for signals in found]
+
+
+def _is_central(marrow: np.ndarray, inside: np.ndarray, window: Window, plane: tuple[int, int]) -> bool:
+    """Whether the marrow lies deep in the leg. Where the image border cuts the leg there is no skin to measure from."""
+    cut = window.i[0] == 0 or window.j[0] == 0 or window.i[1] == plane[1] or window.j[1] == plane[0]
+    row, column = (round(float(np.mean(axis))) for axis in np.nonzero(marrow))
+    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[row + 1, column + 1]
+    radius = np.sqrt(np.count_nonzero(inside) / np.pi)
+    return bool(cut or depth >= CENTRAL * radius)
+
+
+def share_outside_muscle(heat: np.ndarray, grid: np.ndarray, inside: np.ndarray) -> float:
+    """Share of the heat of one image that lies outside the muscles: in subcutaneous fat.
+
+    The muscles' compartment is the convex hull of all that is darker than fat under the skin.
+
+    Args:
+        heat, grid, inside: (GRID, GRID) heat, `SampleBatch.grid` and `SampleBatch.inside` of the image.
+    """
+    darker = (grid < DARKER_THAN_FAT) & eroded(inside, 2)
+    corners = np.argwhere(opened(darker, 1))
+    total = float(heat[inside].sum())
+    if len(corners) < 16 or total <= 0:
+        return 0.0
+    faces = ConvexHull(corners).equations
+    places = np.argwhere(inside)
+    muscle = (places @ faces[:, :2].T + faces[:, 2] <= 1.0).all(axis=1)
+    return 1 - float(heat[inside][muscle].sum()) / total
+
+
+def thigh_images(windows: Sequence[Window], qualities: Sequence[ImageQuality]) -> list[bool]:
+    """Which windows show a thigh: the femur's shaft in it, or in the windows of the same leg above and below."""
+    thigh = [False] * len(windows)
+    for side in Side:
+        own = [n for n, window in enumerate(windows) if window.side == side]
+        femur = np.array([qualities[n].femur for n in own], int)
+        votes = np.convolve(np.pad(femur, 1, mode="edge"), [1, 1, 1], mode="valid") if own else []
+        for n, vote in zip(own, votes, strict=True):
+            thigh[n] = bool(vote >= 2)
+    return thigh
+
+
+def input_warnings(
+    series: Series, regions: LegRegions, qualities: Sequence[ImageQuality], thigh: Sequence[bool]
+) -> list[ResultWarning]:
+    """Warnings on the series and its windows."""
+    warnings = []
+
+    def warn(code: WarningCode, message: str) -> None:
+        warnings.append(ResultWarning(code=code, message=message))
+
+    if not is_axial(series.geometry):
+        warn(WarningCode.NOT_AXIAL, "The slices are not axial; choose the axial series of the thighs.")
+    not_t1 = _why_not_t1(series.acquisition, qualities, thigh)
+    if not_t1:
+        warn(WarningCode.NOT_T1_WEIGHTED, f"{not_t1}; choose a T1-weighted series without fat suppression.")
+    if sum(thigh) < len(thigh) / 2 or not thigh:
+        warn(
+            WarningCode.NOT_THIGH,
+            f"The shaft of the femur, as the one bone of a thigh, is seen in only {sum(thigh)} of {len(thigh)} images; "
+            "choose a series of the thighs, not of the lower legs, knees or hips.",
+        )
+    if regions.touching:
+        warn(
+            WarningCode.LEGS_TOUCHING,
+            f"The legs touch in slices {_listed(regions.touching)} and were separated along the seam of least tissue; "
+            "check the border between them there.",
+        )
+    if regions.cut_by_border:
+        warn(
+            WarningCode.PARTIAL_FIELD_OF_VIEW,
+            f"A leg runs out of the image in slices {_listed(regions.cut_by_border)}; the answer for them rests on the "
+            "part that is shown.",
+        )
+    return warnings
+
+
+def _why_not_t1(acquisition: Acquisition, qualities: Sequence[ImageQuality], thigh: Sequence[bool]) -> str | None:
+    """Why the series is not T1-weighted, or None."""
+    if acquisition.repetition_time_ms is not None and acquisition.repetition_time_ms > LONGEST_TR_MS:
+        return f"The repetition time of {acquisition.repetition_time_ms:g} ms is too long for T1 weighting"
+    if acquisition.echo_time_ms is not None and acquisition.echo_time_ms > LONGEST_TE_MS:
+        return f"The echo time of {acquisition.echo_time_ms:g} ms is too long for T1 weighting"
+    if "IR" in acquisition.scanning_sequence:
+        return "An inversion pulse was used"
+    if "FS" in acquisition.scan_options:
+        return "Fat suppression was used"
+    ratios = [quality.fat_to_muscle for quality, shown in zip(qualities, thigh, strict=True) if shown]
+    ratios = ratios or [quality.fat_to_muscle for quality in qualities]
+    if ratios and np.median(ratios) < FAT_TO_MUSCLE:
+        return f"Fat is only {np.median(ratios):.1f} times as bright as muscle"
+    return None
+
+
+def _listed(slices: Sequence[int]) -> str:
+    """Runs of slice indices, as in "3-7, 9"."""
+    runs: list[list[int]] = []
+    for k in slices:
+        if runs and k == runs[-1][-1] + 1:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
