@@ -5,7 +5,7 @@ from __future__ import annotations
 import slicer
 from vtkmodules.vtkRenderingCore import vtkColorTransferFunction
 
-DEFAULT_THRESHOLD = 0.25
+DEFAULT_THRESHOLD = 0.2
 DEFAULT_OPACITY = 0.5
 
 _STOPS = ((0.0, (0, 0, 1)), (0.25, (0, 1, 1)), (0.5, (0, 1, 0)), (0.75, (1, 1, 0)), (1.0, (1, 0, 0)))
@@ -34,6 +34,8 @@ class HeatmapDisplay:
 
         self.legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(self._display)
         self.legend.SetLabelFormat("%.2f")
+        self.legend.GetTitleTextProperty().SetFontSize(16)
+        self.legend.GetLabelTextProperty().SetFontSize(12)
         self.legend.SetVisibility(True)
 
         for view in self._views():

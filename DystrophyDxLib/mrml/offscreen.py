@@ -67,24 +67,31 @@ class OffscreenSlicer:
         if not self._app.io_manager.load_scene(path):
             raise InputError("The scene file cannot be read; give a Slicer scene (.mrb).")
 
-    def look_at(self, volume: slicer.vtkMRMLScalarVolumeNode, box: Box, size: tuple[int, int]) -> None:
+    def look_at(self, volume: slicer.vtkMRMLScalarVolumeNode, box: Box) -> float:
         """Turns the view to the slices of `volume` (not to anatomical planes, where these differ).
 
         Args:
             box: half-open index ranges ((i0, i1), (j0, j1)) that the view frames.
-            size: width and height of the picture in pixels.
+
+        Returns:
+            Width of the box on the screen relative to its height.
         """
         self._ijk_to_ras = ijk_to_world(volume)
         self._center = [(start + stop - 1) / 2 for start, stop in box]
         plane = self._view.get_view_node()
         plane.SetOrientation(("Sagittal", "Coronal", "Axial")[np.abs(self._ijk_to_ras[:3, 2]).argmax()])
         plane.RotateToVolumePlane(volume)
+        screen_axes = slicer.util.arrayFromVTKMatrix(plane.GetSliceToRAS())[:3, :2].T
+        self._extent = np.abs(screen_axes @ self._ijk_to_ras[:3, :2]) @ [stop - start for start, stop in box]
+        return float(self._extent[0] / self._extent[1])
 
-        self._view.render_window().SetSize(*size)
-        plane.SetDimensions(*size, 1)
-        extent = np.abs(_in_plane(plane, self._ijk_to_ras) @ [stop - start for start, stop in box])
-        mm_per_pixel = max(extent / size)
-        plane.SetFieldOfView(size[0] * mm_per_pixel, size[1] * mm_per_pixel, plane.GetFieldOfView()[2])
+    def set_size(self, width: int, height: int) -> None:
+        """Makes pictures `width` × `height` pixels; the framed box fills them as far as its shape allows."""
+        self._view.render_window().SetSize(width, height)
+        plane = self._view.get_view_node()
+        plane.SetDimensions(width, height, 1)
+        mm_per_pixel = max(self._extent / (width, height))
+        plane.SetFieldOfView(width * mm_per_pixel, height * mm_per_pixel, plane.GetFieldOfView()[2])
 
     def show_slice(self, k: int) -> None:
         """Moves the view to slice `k` of the volume that it looks at."""
@@ -110,12 +117,6 @@ class OffscreenSlicer:
         axis = np.abs(across).argmax()
         negative, positive = ("LR", "PA", "IS")[axis]
         return (negative, positive) if across[axis] > 0 else (positive, negative)
-
-
-def _in_plane(plane: slicer.vtkMRMLSliceNode, ijk_to_ras: np.ndarray) -> np.ndarray:
-    """(2, 2) from steps along i and j to mm along the screen's x and y."""
-    axes = slicer.util.arrayFromVTKMatrix(plane.GetSliceToRAS())[:3, :2]
-    return axes.T @ ijk_to_ras[:3, :2]
 
 
 def _log_vtk_messages() -> None:
