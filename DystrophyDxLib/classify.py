@@ -126,7 +126,7 @@ class Classifier:
             regions = find_legs(series)
         timing_s["roi"] = time.perf_counter() - start
         if not regions.windows:
-            raise InputError("No leg was found in any slice; choose a series of the thighs, or give the region by hand.")
+            raise InputError("No leg was found in any slice; choose a series of the thighs or give the region.")
         start = time.perf_counter()
         scores, precision, outside = self._scores(series, regions, progress)
         thigh = thigh_images(regions.windows, scores.qualities)
@@ -247,8 +247,8 @@ class Classifier:
         if np.mean(probabilities[counted]) >= card.threshold and np.median(outside or [0]) > HEAT_OUTSIDE:
             yield ResultWarning(
                 code=WarningCode.HEATMAP_OUTSIDE_MUSCLE,
-                message=f"{np.median(outside):.0%} of the evidence lies outside the muscles; look at the heatmap before "
-                "using the figures.",
+                message=f"{np.median(outside):.0%} of the evidence lies outside the muscles; look at the heatmap "
+                "before using the figures.",
             )
         if card.demonstration:
             yield ResultWarning(

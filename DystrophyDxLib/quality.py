@@ -108,22 +108,25 @@ def _femoral_marrow(
         mm2 = pixel_mm[n] ** 2
         if not MARROW_CM2[0] <= areas[label] * mm2 / 100 <= MARROW_CM2[1]:
             continue
-        marrow = labels[n] == label
         rows, columns = (side.stop - side.start for side in box[1:])
-        ring = dilated(marrow, max(1, round(CORTEX_MM / pixel_mm[n]))) & ~marrow
-        is_round = areas[label] >= ROUND * np.pi / 4 * rows * columns
-        if is_round and cortex[n][ring].mean() >= CLOSED and _is_central(marrow, inside[n], windows[n], plane):
-            found[n].append(float(images[n][marrow].mean()))
+        if areas[label] < ROUND * np.pi / 4 * rows * columns:
+            continue
+        layer = max(1, round(CORTEX_MM / pixel_mm[n]))
+        around = (n, *(slice(max(0, side.start - layer), side.stop + layer) for side in box[1:]))
+        marrow = labels[around] == label
+        ring = dilated(marrow, layer) & ~marrow
+        centre = ((box[1].start + box[1].stop) / 2, (box[2].start + box[2].stop) / 2)
+        if cortex[around][ring].mean() >= CLOSED and _is_central(centre, inside[n], windows[n], plane):
+            found[n].append(float(images[around][marrow].mean()))
     return [signals[0] if len(signals) == 1 else None for signals in found]
 
 
-def _is_central(marrow: np.ndarray, inside: np.ndarray, window: Window, plane: tuple[int, int]) -> bool:
-    """Whether the marrow lies deep in the leg. Where the image border cuts the leg there is no skin to measure from."""
+def _is_central(centre: tuple[float, float], inside: np.ndarray, window: Window, plane: tuple[int, int]) -> bool:
+    """Whether a bone lies deep in the leg. Where the image border cuts the leg there is no skin to measure from."""
     cut = window.i[0] == 0 or window.j[0] == 0 or window.i[1] == plane[1] or window.j[1] == plane[0]
-    row, column = (round(float(np.mean(axis))) for axis in np.nonzero(marrow))
-    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[row + 1, column + 1]
-    radius = np.sqrt(np.count_nonzero(inside) / np.pi)
-    return bool(cut or depth >= CENTRAL * radius)
+    skin = np.argwhere(inside ^ eroded(inside, 1))
+    depth = np.sqrt(((skin - centre) ** 2).sum(axis=1).min())
+    return bool(cut or depth >= CENTRAL * np.sqrt(np.count_nonzero(inside) / np.pi))
 
 
 def share_outside_muscle(heat: np.ndarray, grid: np.ndarray, inside: np.ndarray) -> float:

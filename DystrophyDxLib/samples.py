@@ -70,20 +70,18 @@ def make_samples(series: Series, windows: Sequence[Window], size: int) -> Sample
     """
     plane = PlaneOrientation.of(series.geometry)
     spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
-    legs = torch.zeros(len(windows), 2, size, size)
+    signal = torch.zeros(len(windows), 1, size, size)
+    share = torch.zeros(len(windows), 1, size, size)
     placements = []
-    for leg, window in zip(legs, windows, strict=True):
+    for n, window in enumerate(windows):
         image = plane.canonical(series.voxels[window.slice, slice(*window.j), slice(*window.i)])
-        mask = plane.canonical(window.mask)
+        mask = plane.canonical(window.mask).astype(np.float32)
         placement = place(image.shape, spacing, size)
-        shape = [round(pixels * scale) for pixels, scale in zip(image.shape, placement.scale, strict=True)]
-        top, left = placement.origin
-        masked = torch.from_numpy(np.stack([np.where(mask, image, 0), mask]).astype(np.float32))[None]
-        leg[:, top : top + shape[0], left : left + shape[1]] = functional.interpolate(
-            masked, shape, mode="bilinear", antialias=True
-        )[0]
+        by_row, by_column = (torch.from_numpy(resampling_weights(placement, axis)) for axis in (0, 1))
+        (top, left), (rows, columns) = placement.origin, (len(by_row), len(by_column))
+        for target, plane_of in ((signal, image * mask), (share, mask)):
+            target[n, 0, top : top + rows, left : left + columns] = by_row @ torch.from_numpy(plane_of) @ by_column.T
         placements.append(placement)
-    signal, share = legs[:, :1], legs[:, 1:]
     pixels, grid, inside = _normalised(signal, share)
     return SampleBatch(tuple(windows), tuple(placements), pixels, grid, inside)
 
@@ -103,6 +101,18 @@ def place(shape: tuple[int, int], spacing: tuple[float, float], size: int) -> Pl
         tuple(pixels / n for pixels, n in zip(filled, shape, strict=True)),
         tuple((size - pixels) // 2 for pixels in filled),
     )
+
+
+def resampling_weights(placement: Placement, axis: int) -> np.ndarray:
+    """(sample pixels, window pixels) weights along one axis: linear interpolation, widened where it shrinks the image
+    so that no window pixel is skipped."""
+    scale = placement.scale[axis]
+    pixels = round(scale * placement.shape[axis])
+    centres = (np.arange(pixels) + 0.5) / scale - 0.5
+    reach = max(1.0, 1 / scale)
+    distance = np.abs(centres[:, None] - np.arange(placement.shape[axis]))
+    weights = np.maximum(0, 1 - distance / reach)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def _normalised(signal: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -128,25 +138,31 @@ def _fat_signal(grid: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     logarithm of the signal: a quadratic surface fitted by asymmetric least squares (Eilers and Boelens 2005), where
     pixels below the surface hardly count. Muscle that fat replaced stays bright: the surface cannot follow it.
     """
-    position = torch.linspace(-1, 1, GRID)
-    y, x = torch.meshgrid(position, position, indexing="ij")
-    basis = torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], dim=-1).reshape(-1, 6)
-    brightest = grid.flatten(1).amax(dim=1).clamp_min(1e-6)[:, None]
-    level = (grid.flatten(1) / brightest).clamp_min(1e-3).log()
-    counted = inside.flatten(1).float()
-    # A tissue that covers a leg only in part must not bend the surface: curvature has a price.
+    coarse, covered = (functional.avg_pool2d(planes[:, None], 2).flatten(1) for planes in (grid, inside.float()))
+    counted = (covered == 1).float()
+    basis = _quadratic_basis(GRID // 2)
+    products = (basis[:, :, None] * basis[:, None, :]).flatten(1)
+    brightest = coarse.amax(dim=1, keepdim=True).clamp_min(1e-6)
+    level = (coarse / brightest).clamp_min(1e-3).log()
+    # A tissue that covers a leg only in part must not bend the surface: slope and curvature have a price.
     ridge = torch.diag(torch.tensor([1e-6, 0.02, 0.02, 0.1, 0.1, 0.1]))
     weight = counted
     for _ in range(_FIT_STEPS):
-        scaled = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-6)
-        normal = torch.einsum("np,pa,pb->nab", scaled, basis, basis) + ridge
-        right = torch.einsum("np,pa->na", scaled * level, basis)
-        surface = torch.linalg.solve(normal, right) @ basis.T
-        weight = counted * torch.where(level > surface, 1.0, _BELOW)
+        weight = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-6)
+        factors = torch.linalg.solve((weight @ products).reshape(-1, 6, 6) + ridge, (weight * level) @ basis)
+        weight = counted * torch.where(level > factors @ basis.T, 1.0, _BELOW)
+    surface = factors @ _quadratic_basis(GRID).T
+    middle = (weight * (factors @ basis.T)).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True).clamp_min(1e-6)
     # Where the leg is not, the surface is an extrapolation; half a decade is more shading than any coil shows.
-    middle = torch.einsum("np,np->n", scaled, surface)[:, None]
     surface = surface.clamp(middle - 1.2, middle + 1.2)
     return (surface.exp() * brightest).reshape(grid.shape)
+
+
+def _quadratic_basis(edge: int) -> torch.Tensor:
+    """(edge * edge, 6) of 1, x, y, x², xy, y² over a square from -1 to 1."""
+    position = (torch.arange(edge) + 0.5) * (2 / edge) - 1
+    y, x = torch.meshgrid(position, position, indexing="ij")
+    return torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], dim=-1).reshape(-1, 6)
 
 
 _FIT_STEPS = 8

@@ -29,7 +29,7 @@ class CellGrid:
         trunk = copy.deepcopy(network.trunk).float().to("cpu", memory_format=torch.contiguous_format)
         _make_averaging(trunk)
         ramp = torch.arange(1536, dtype=torch.float32)
-        images = torch.stack([ramp, torch.ones_like(ramp)])[:, None, :, None].expand(-1, -1, -1, 64)
+        images = torch.stack([ramp, torch.ones_like(ramp)])[:, None, :, None].expand(-1, -1, -1, 8)
         with torch.inference_mode():
             weighted, weights = trunk(images.contiguous()).double().sum(dim=(1, 3))
         centres = (weighted / weights).numpy()
