@@ -73,6 +73,8 @@ class Series:
         selection: one sentence that says why this series of the input was taken.
         notes: sentences on what was found while reading (gaps, duplicate slices, ...).
         missing_slices: indices k of slices that the input lacks.
+        orientation_known: False when the header does not say how the image lies in the patient: `geometry` is then a
+            guess and no side of the patient can be told from it.
     """
 
     voxels: np.ndarray
@@ -83,6 +85,7 @@ class Series:
     selection: str = ""
     notes: tuple[str, ...] = ()
     missing_slices: tuple[int, ...] = ()
+    orientation_known: bool = True
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3:
