@@ -1,0 +1,7 @@
+"""Synthetic T1-weighted thighs of known anatomy, fat and diagnosis, to train and test on. No one's images."""
+
+from .anatomy import MUSCLES
+from .disease import DIAGNOSES, DYSTROPHINOPATHY
+from .thigh import Phantom, make_phantom
+
+__all__ = ["DIAGNOSES", "DYSTROPHINOPATHY", "MUSCLES", "Phantom", "make_phantom"]

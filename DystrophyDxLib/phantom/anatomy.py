@@ -1,0 +1,336 @@
+"""The shape of both thighs: outlines of muscles, femur, fat and skin, drawn as tissue codes.
+
+Muscle outlines come from the point distribution model in `anatomy_figures.json` (see `measure_anatomy`), measured on
+the label maps of Multimodal-Multiethnic-Thigh-Muscle-MRI-analysis (HuashanMyo), Apache-2.0. Everything is in mm in
+the frame of a left leg seen in LPS (x to lateral, y to posterior, origin at the femur's centre) until it is placed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+# Label n + 1 of `Phantom.muscles` is MUSCLES[n].
+MUSCLES = (
+    "sartorius", "rectus femoris", "vastus lateralis", "vastus intermedius", "vastus medialis", "adductor magnus",
+    "gracilis", "biceps femoris long head", "semitendinosus", "semimembranosus", "biceps femoris short head",
+    "adductor longus",
+)  # fmt: skip
+SARTORIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS, BICEPS, ADDUCTOR_LONGUS = 0, 4, 5, 6, 7, 11
+# Tissue codes of a drawn plane; muscle n (from 1) of the left leg is LEFT + n, of the right leg RIGHT + n.
+AIR, SKIN, FAT, SEPTUM, FASCIA, CORTEX, MARROW, VESSEL, NERVE, PAD = range(10)
+LEFT, RIGHT = 16, 32
+LOWEST, HIGHEST = 0.10, 0.70
+_CURVE = 72
+
+
+@dataclass(frozen=True)
+class ShapeModel:
+    """Point distribution model of one leg: levels along the thigh × 11 muscles and the whole compartment × points.
+
+    Attributes:
+        mean: (levels, 12, points, 2) mean outlines in mm; where a muscle is absent, its outline is a point.
+        modes: (modes, levels, 12, points, 2) displacement in mm of one standard deviation of each mode.
+        size_mm: square root of the mean compartment area that `mean` has.
+    """
+
+    mean: np.ndarray
+    modes: np.ndarray
+    size_mm: float
+
+    @classmethod
+    @cache
+    def measured(cls) -> ShapeModel:
+        """The model that the label maps gave."""
+        figures = json.loads((files(__package__) / "anatomy_figures.json").read_text(encoding="utf-8"))
+        mean, modes = (np.asarray(figures[name], dtype=float) / 10 for name in ("mean", "modes"))
+        present = np.asarray(figures["present"], dtype=bool)
+        levels = np.arange(len(present))
+        for muscle in range(present.shape[1]):
+            seen = np.flatnonzero(present[:, muscle])
+            nearest = seen[np.abs(levels[:, None] - seen).argmin(axis=1)]
+            for level in np.flatnonzero(~present[:, muscle]):
+                mean[level, muscle] = mean[nearest[level], muscle].mean(axis=0)
+                modes[:, level, muscle] = modes[:, nearest[level], muscle].mean(axis=1, keepdims=True)
+        return cls(mean, modes, figures["size_mm"])
+
+    def outlines(self, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
+        """(len(levels), 12, points, 2) outlines at `levels` (0 above the knee to 1) for `weights` in SD per mode."""
+        leg = self.mean + np.tensordot(weights, self.modes, axes=1)
+        place = np.clip(np.asarray(levels), 0, 1) * (len(leg) - 1)
+        below = np.minimum(place.astype(int), len(leg) - 2)
+        share = (place - below)[:, None, None, None]
+        return (1 - share) * leg[below] + share * leg[below + 1]
+
+
+@dataclass(frozen=True)
+class Body:
+    """What one person's thighs have in common. Lengths in mm.
+
+    Attributes:
+        size: square root of the thigh's mean cross section inside the fascia; about 65 in a child of five, 110 in a
+            muscular adult.
+        fat: mean thickness of the subcutaneous fat.
+        skin: thickness of the skin.
+        gap: distance of the legs' skin at level 0.4; below zero they press on each other.
+        turn: outward rotation of each leg (left, right) in radians.
+        modes: (2, modes) weights of the shape model for the left and right leg in SD.
+        bulk: (2, 12) area of each muscle relative to the shape model's.
+        waves: (8, 5) elastic deformation: wave vector, phase, and displacement amplitude (x, y) of each wave.
+    """
+
+    size: float
+    fat: float
+    skin: float
+    gap: float
+    turn: np.ndarray
+    modes: np.ndarray
+    bulk: np.ndarray
+    waves: np.ndarray
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, bulk: np.ndarray) -> Body:
+        """A person from small child to obese adult whose muscles have the `bulk` (2, 12), relative to
+        healthy ones, that the disease left. The more muscular, the less fat lies between the muscles."""
+        size = float(np.clip(rng.normal(92, 17), 58, 128))
+        symmetric, asymmetric = rng.normal(0, 0.9, 6), rng.normal(0, 0.3, (2, 6))
+        wavelength = rng.uniform(45, 160, 8)
+        angle = rng.uniform(0, 2 * np.pi, 8)
+        vector = 2 * np.pi / wavelength[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        amplitude = rng.normal(0, 0.011, (8, 2)) * wavelength[:, None] * size / 99
+        return cls(
+            size=size,
+            fat=float(np.clip(rng.lognormal(np.log(0.09), 0.55), 0.025, 0.3) * size),
+            skin=float(rng.uniform(1.2, 2.4)),
+            gap=float(rng.choice([rng.uniform(-14, 4), rng.uniform(4, 45)], p=[0.3, 0.7])),
+            turn=np.deg2rad(rng.normal(4, 9) + rng.normal(0, 4, 2)),
+            modes=np.clip(symmetric + asymmetric, -2, 2),
+            bulk=bulk * rng.uniform(1.0, 1.25),
+            waves=np.column_stack([vector, rng.uniform(0, 2 * np.pi, 8), amplitude]),
+        )
+
+    @property
+    def thigh_mm(self) -> float:
+        """Length along the thigh from level 0 to level 1."""
+        return 300 * (self.size / 99) ** 0.8
+
+
+@dataclass(frozen=True)
+class Leg:
+    """Closed curves (points, 2) of one leg in one slice, in mm, and where they lie. First in the leg's own frame."""
+
+    skin: np.ndarray
+    fat: np.ndarray
+    fascia: np.ndarray
+    muscles: tuple[np.ndarray, ...]
+    cortex: np.ndarray
+    marrow: np.ndarray
+    vessels: tuple[np.ndarray, ...]
+    nerve: np.ndarray
+
+    def placed(self, mirrored: bool, at: np.ndarray) -> Leg:
+        """The leg in LPS with its femur's centre `at` (x, y); a right leg is a mirrored left one."""
+        flip = np.array([-1.0 if mirrored else 1.0, 1.0])
+        move = {
+            name: tuple(c * flip + at for c in curve) if isinstance(curve, tuple) else curve * flip + at
+            for name, curve in vars(self).items()
+        }
+        return Leg(**move)
+
+
+def smooth_curve(points: np.ndarray, harmonics: int | None = None, count: int = _CURVE) -> np.ndarray:
+    """(..., count, 2) the closed curve through (..., n, 2) points by its Fourier series, optionally cut short."""
+    series = np.fft.rfft(points, axis=-2)
+    if harmonics is not None:
+        series[..., harmonics + 1 :, :] = 0
+    return np.fft.irfft(series, count, axis=-2) * (count / points.shape[-2])
+
+
+def ellipse(centre: np.ndarray, radii: tuple[float, float], count: int = 24) -> np.ndarray:
+    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    return centre + np.stack([radii[0] * np.cos(angle), radii[1] * np.sin(angle)], axis=1)
+
+
+def _outward(curve: np.ndarray) -> np.ndarray:
+    """Unit normals of a closed curve that runs clockwise in the image (y down)."""
+    tangent = np.roll(curve, -1, axis=0) - np.roll(curve, 1, axis=0)
+    normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)
+    return normal / np.maximum(np.hypot(*normal.T), 1e-9)[:, None]
+
+
+def legs_at(body: Body, levels: np.ndarray, rng: np.random.Generator) -> list[list[Leg]]:
+    """For each level the left and the right leg, placed in LPS (x, y) mm with the body's midline at x = 0."""
+    pairs = [_leg_stack(body, side, levels, rng) for side in (0, 1)]
+    result = []
+    for level, left, right in zip(levels, *pairs, strict=True):
+        gap = body.gap - 0.25 * body.size * (level - 0.4)
+        # Pressed legs flatten their fat, never the muscle.
+        room = sum(float(leg.fascia[:, 0].min() - leg.skin[:, 0].min()) for leg in (left, right))
+        gap = max(gap, -0.8 * room)
+        at = [np.array([gap / 2 - float(leg.skin[:, 0].min()), 0.0]) for leg in (left, right)]
+        result.append([left.placed(False, at[0]), right.placed(True, at[1] * [-1, 1])])
+    return result
+
+
+def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generator) -> list[Leg]:
+    model = ShapeModel.measured()
+    scale = body.size / model.size_mm
+    outlines = smooth_curve(model.outlines(body.modes[side], levels) * scale)
+    muscles, fascia = outlines[:, :-1], smooth_curve(outlines[:, -1], harmonics=6)
+    muscles = np.concatenate([muscles, _adductor_longus(muscles, levels)[:, None]], axis=1)
+    centre = muscles.mean(axis=2, keepdims=True)
+    muscles = centre + (muscles - centre) * np.sqrt(body.bulk[side])[:, None, None]
+    cos, sin = np.cos(body.turn[side]), np.sin(body.turn[side])
+    rotation = np.array([[cos, -sin], [sin, cos]])
+    muscles, fascia = (_bent(body, curves @ rotation.T) for curves in (muscles, fascia))
+    thickness = _fat_thickness(body, rng)
+    radius = 13.2 * scale * rng.uniform(0.92, 1.08)
+    cortex_share = rng.uniform(0.3, 0.46)
+    vessel_mm = rng.uniform(2.4, 3.6) * scale
+    legs = []
+    for level, curves, around in zip(levels, muscles, fascia, strict=True):
+        around = around + 1.2 * _outward(around)
+        # Normals of the rounded fascia, as fat evens out its corners.
+        away = _outward(smooth_curve(around, harmonics=2))
+        skin = smooth_curve(around + thickness(level)[:, None] * away, harmonics=5)
+        cortex, marrow = _femur(radius, cortex_share, level)
+        present = tuple(curve if np.ptp(curve, axis=0).min() > 3 else np.empty((0, 2)) for curve in curves)
+        centres = curves.mean(axis=1)
+        legs.append(
+            Leg(
+                skin=skin,
+                fat=skin - body.skin * _outward(skin),
+                fascia=around,
+                muscles=present,
+                cortex=cortex @ rotation.T,
+                marrow=marrow @ rotation.T,
+                vessels=_vessels(centres, skin, around, level, scale, vessel_mm),
+                nerve=ellipse((centres[BICEPS] + centres[ADDUCTOR_MAGNUS]) / 2, (3.5 * scale, 2.2 * scale)),
+            )
+        )
+    return legs
+
+
+def _adductor_longus(muscles: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """(levels, curve, 2) outline of the adductor longus, which the label maps leave as a gap.
+
+    It fills the corner between sartorius, vastus medialis, adductor magnus and gracilis in the proximal half and tapers
+    to its insertion on the linea aspera (Gray's Anatomy, 42nd ed., ch. 80); muscles drawn later cover its rim.
+    """
+    corners = muscles[:, [SARTORIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS]].mean(axis=2)
+    outline = smooth_curve(np.repeat(corners, 5, axis=1), harmonics=4)
+    centre = corners.mean(axis=1, keepdims=True)
+    grown = np.interp(levels, [0.36, 0.52], [0.0, 1.0])[:, None, None]
+    return centre + (outline - centre) * grown * 0.92
+
+
+def _bent(body: Body, curves: np.ndarray) -> np.ndarray:
+    """The curves (..., 2) moved by the body's smooth elastic deformation, which leaves the femur in place."""
+    vector, phase, amplitude = body.waves[:, :2], body.waves[:, 2], body.waves[:, 3:]
+    fixed = np.sin(phase)
+    return curves + (np.sin(curves @ vector.T + phase) - fixed) @ amplitude
+
+
+def _fat_thickness(body: Body, rng: np.random.Generator):
+    """Function of the level: thickness in mm at each point of the fascia; thicker medially and posteriorly."""
+    angle = 2 * np.pi * np.arange(_CURVE) / _CURVE
+    coefficients = rng.normal(0, 0.10, (3, 2))
+    medial, posterior = rng.uniform(0.1, 0.45), rng.uniform(0.0, 0.35)
+    first = smooth_curve(ShapeModel.measured().mean[4, -1])
+    bearing = np.arctan2(*(first - first.mean(axis=0)).T[::-1])
+    uneven = 1 - medial * np.cos(bearing) + posterior * np.sin(bearing)
+    for order, (even, odd) in enumerate(coefficients, start=1):
+        uneven = uneven + even * np.cos(order * angle) + odd * np.sin(order * angle)
+    uneven = np.maximum(uneven, 0.3)
+    slope = rng.uniform(0.2, 1.2)
+    return lambda level: body.skin + body.fat * (1 + slope * (level - 0.4)) * uneven
+
+
+def _femur(radius: float, cortex_share: float, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Outer and inner outline of the femur: about 27 mm across in an adult, wider with a thin cortex at the knee.
+
+    The shaft carries the linea aspera behind (Gray's Anatomy, 42nd ed., ch. 77).
+    """
+    distal = np.clip((0.25 - level) / 0.25, 0, 1)
+    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    ridge = (1 - distal) * 0.16 * np.exp(-(((angle - np.pi / 2) / 0.45) ** 2))
+    outer = radius * (1 + 0.65 * distal**1.5) * (1 + ridge)
+    inner = radius * (1 + 0.65 * distal**1.5) * (1 - cortex_share * (1 - 0.7 * distal)) * np.ones_like(angle)
+    direction = np.stack([np.cos(angle) * (1 + 0.15 * distal), np.sin(angle)], axis=1)
+    return outer[:, None] * direction, inner[:, None] * direction
+
+
+def _vessels(
+    centres: np.ndarray, skin: np.ndarray, fascia: np.ndarray, level: float, scale: float, radius: float
+) -> tuple[np.ndarray, ...]:
+    """Femoral (below level 0.25 popliteal) artery and vein, deep femoral vessels, great saphenous vein."""
+    canal = 0.55 * centres[SARTORIUS] + 0.25 * centres[VASTUS_MEDIALIS] + 0.2 * centres[ADDUCTOR_MAGNUS]
+    behind = np.array([-4.0, 30.0]) * scale
+    share = np.clip((level - 0.15) / 0.2, 0, 1)
+    main = share * canal + (1 - share) * behind
+    inner = int(np.argmin(skin[:, 0]))
+    deep = np.array([-5.0, 20.0]) * scale
+    return (
+        ellipse(main, (radius, radius)),
+        ellipse(main + radius * np.array([0.8, 1.9]), (1.15 * radius, 0.9 * radius)),
+        ellipse(deep, (0.45 * radius, 0.45 * radius)),
+        ellipse((skin[inner] + fascia[int(np.argmin(fascia[:, 0]))]) / 2, (0.45 * radius, 0.45 * radius)),
+    )
+
+
+def draw(legs: list[Leg | None], origin: np.ndarray, pixel_mm: float, matrix: int) -> tuple[np.ndarray, np.ndarray]:
+    """Tissue codes and legs (0 none, 1 left, 2 right), both (matrix, matrix) uint8.
+
+    `origin` (x, y) is the LPS position of the centre of pixel (0, 0). None is a leg out of view. Where legs
+    press on each other, the border halves the overlap of each row.
+    """
+    planes = [_draw_leg(leg, code, origin, pixel_mm, matrix) for leg, code in zip(legs, (LEFT, RIGHT), strict=True)]
+    left, right = planes
+    both = (left > 0) & (right > 0)
+    if both.any():
+        first, last = both.argmax(axis=1), matrix - 1 - both[:, ::-1].argmax(axis=1)
+        # The left leg lies at larger x.
+        leftward = np.arange(matrix) > ((first + last) / 2)[:, None]
+        left, right = np.where(both & ~leftward, 0, left), np.where(both & leftward, 0, right)
+    sides = (left > 0).astype(np.uint8) + 2 * (right > 0).astype(np.uint8)
+    tissue = np.maximum(left, right)
+    contact = (sides[:, 1:] > 0) & (sides[:, :-1] > 0) & (sides[:, 1:] != sides[:, :-1])
+    tissue[:, 1:][contact] = SKIN
+    tissue[:, :-1][contact] = SKIN
+    return tissue, sides
+
+
+def _draw_leg(leg: Leg | None, code: int, origin: np.ndarray, pixel_mm: float, matrix: int) -> np.ndarray:
+    image = Image.new("L", (matrix, matrix))
+    if leg is None:
+        return np.array(image)
+    pen = ImageDraw.Draw(image)
+
+    def fill(curve: np.ndarray, tissue: int) -> None:
+        if len(curve) > 2:
+            pen.polygon(((curve - origin) / pixel_mm).ravel().tolist(), fill=tissue)
+
+    fill(leg.fascia, SEPTUM)
+    inside = np.asarray(image) == SEPTUM
+    fill(leg.skin, SKIN)
+    fill(leg.fat, FAT)
+    fill(leg.fascia, SEPTUM)
+    for number in (ADDUCTOR_LONGUS, *range(ADDUCTOR_LONGUS)):
+        fill(leg.muscles[number], code + number + 1)
+    fill(leg.cortex, CORTEX)
+    fill(leg.marrow, MARROW)
+    fill(leg.nerve, NERVE)
+    drawn = np.array(image)
+    # Muscles end at the fascia; only the saphenous vein lies outside it.
+    drawn[~inside & (drawn > FAT)] = FAT
+    image = Image.fromarray(drawn)
+    pen = ImageDraw.Draw(image)
+    pen.polygon(((leg.fascia - origin) / pixel_mm).ravel().tolist(), outline=FASCIA)
+    for vessel in leg.vessels:
+        fill(vessel, VESSEL)
+    return np.array(image)

@@ -1,0 +1,234 @@
+"""Measures `anatomy_figures.json` on a folder of label maps of the thigh muscles.
+
+Run as `python -m DystrophyDxLib.phantom.measure_anatomy LABEL_MAPS [OUTPUT]`; needs contourpy (it comes with
+matplotlib). What is kept is a point distribution model (Cootes et al. 1995, CVIU 61:38, sections 3 and 4): the mean
+outlines and the main modes of their joint variation, no one's own outlines.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import contourpy
+import numpy as np
+import SimpleITK as sitk
+from PIL import Image, ImageDraw
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+
+MUSCLES = 11
+POINTS = 20
+LEVELS = 9
+MODES = 6
+GAP_MM = 3.0
+SOURCE = "Multimodal-Multiethnic-Thigh-Muscle-MRI-analysis (HuashanMyo), Apache-2.0"
+
+
+def read_legs(path: Path) -> tuple[list[np.ndarray], tuple[float, float]]:
+    """The two legs of one label map (z, y, x), distal first, each mirrored to a left leg; pixel size in mm (x, y)."""
+    image = sitk.DICOMOrient(sitk.ReadImage(str(path)), "LPS")
+    labels = sitk.GetArrayFromImage(image).astype(np.uint8)
+    columns = np.flatnonzero(labels.any(axis=(0, 1)))
+    middle = (columns[0] + columns[-1]) // 2
+    legs = [labels[:, :, middle:], labels[:, :, :middle][:, :, ::-1]]
+    pixel_mm = image.GetSpacing()[:2]
+    smallest = 400 / np.prod(pixel_mm)
+    return [leg[np.count_nonzero(leg, axis=(1, 2)) > smallest] for leg in legs], pixel_mm
+
+
+def fill_gaps(plane: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
+    """Gives pixels within `GAP_MM` of a muscle to the nearest one, as annotators leave its rim out; the hull bounds."""
+    distance, nearest = ndimage.distance_transform_edt(plane == 0, sampling=pixel_mm[::-1], return_indices=True)
+    filled = plane[tuple(nearest)]
+    return np.where((distance <= GAP_MM) & drawn(hull(plane > 0), plane.shape), filled, 0)
+
+
+def hull(mask: np.ndarray) -> np.ndarray:
+    """(n, 2) vertices (x, y) in pixels of the convex hull."""
+    points = np.argwhere(mask)[:, ::-1]
+    return points[ConvexHull(points).vertices].astype(float)
+
+
+def drawn(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    image = Image.new("1", shape[::-1])
+    ImageDraw.Draw(image).polygon([tuple(point) for point in polygon], fill=1, outline=1)
+    return np.asarray(image)
+
+
+def femur_centres(leg: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
+    """(slices, 2) centre (x, y) in pixels of the hole that the vasti enclose, on a smooth curve along the thigh."""
+    found, levels = [], []
+    for z, plane in enumerate(leg):
+        vasti = np.isin(plane, (3, 4, 5))
+        if vasti.sum() * np.prod(pixel_mm) < 600 or not (plane == 4).any():
+            continue
+        hole = (plane == 0) & drawn(hull(vasti), plane.shape)
+        depth = np.minimum(ndimage.distance_transform_edt(hole, sampling=pixel_mm[::-1]), 14)
+        depth = ndimage.gaussian_filter(depth, 3)
+        found.append(np.unravel_index(depth.argmax(), depth.shape)[::-1])
+        levels.append(z)
+    found = np.asarray(found, float)
+    weights = np.ones(len(levels))
+    for _ in range(5):
+        fits = [np.polyfit(levels, found[:, axis], 2, w=weights) for axis in (0, 1)]
+        residual = np.hypot(*[found[:, axis] - np.polyval(fits[axis], levels) for axis in (0, 1)])
+        weights = 1 / (1 + (residual / 4) ** 2)
+    return np.stack([np.polyval(fit, np.arange(len(leg))) for fit in fits], axis=1)
+
+
+def outline(mask: np.ndarray) -> np.ndarray:
+    """(POINTS, 2) points (x, y) in pixels, evenly spaced along the outer outline of the largest part, clockwise."""
+    smooth = ndimage.gaussian_filter(np.pad(mask, 2).astype(float), 1)
+    lines = contourpy.contour_generator(z=smooth).lines(0.5)
+    areas = [_area(line) for line in lines]
+    line = lines[int(np.argmax(np.abs(areas)))] - 2
+    return resampled(line if max(areas, key=abs) > 0 else line[::-1])
+
+
+def _area(line: np.ndarray) -> float:
+    x, y = line.T
+    return float(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) / 2)
+
+
+def resampled(closed: np.ndarray) -> np.ndarray:
+    closed = np.vstack([closed, closed[:1]])
+    along = np.append(0, np.cumsum(np.hypot(*np.diff(closed, axis=0).T)))
+    wanted = np.linspace(0, along[-1], POINTS, endpoint=False)
+    return np.stack([np.interp(wanted, along, closed[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def leg_outlines(leg: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
+    """(slices, MUSCLES + 1, POINTS, 2) outlines in mm from the femur's centre; last the compartment; absent: NaN."""
+    centres = femur_centres(leg, pixel_mm)
+    result = np.full((len(leg), MUSCLES + 1, POINTS, 2), np.nan)
+    for z, plane in enumerate(leg):
+        plane = fill_gaps(plane, pixel_mm)
+        for muscle in range(1, MUSCLES + 1):
+            mask = plane == muscle
+            if mask.sum() * np.prod(pixel_mm) >= 40:
+                result[z, muscle - 1] = (outline(mask) - centres[z]) * pixel_mm
+        whole = hull(plane > 0)
+        result[z, MUSCLES] = (resampled(whole if _area(whole) > 0 else whole[::-1]) - centres[z]) * pixel_mm
+    return result
+
+
+def areas(outlines: np.ndarray) -> np.ndarray:
+    """Areas (...) in mm² of outlines (..., POINTS, 2); 0 where absent."""
+    x, y = np.moveaxis(outlines, -1, 0)
+    return np.nan_to_num(np.sum(x * np.roll(y, -1, -1) - y * np.roll(x, -1, -1), axis=-1) / 2)
+
+
+def aligned_levels(profiles: list[np.ndarray]) -> list[np.ndarray]:
+    """Level of every slice of every leg, 0 just above the knee, 1 at the upper thigh.
+
+    `profiles` are (slices, MUSCLES) shares of the muscle area. Each leg's slices are shifted and stretched onto the
+    mean profile, which is then measured again.
+    """
+    grid = np.linspace(0, 1, 41)
+    maps = [(0.0, 1.0)] * len(profiles)
+
+    def on_grid(profile: np.ndarray, shift: float, stretch: float) -> np.ndarray:
+        levels = shift + stretch * np.linspace(0, 1, len(profile))
+        rows = [np.interp(grid, levels, column, np.nan, np.nan) for column in profile.T]
+        return np.stack(rows, axis=1)
+
+    for _ in range(4):
+        mean = np.nanmean([on_grid(p, *m) for p, m in zip(profiles, maps, strict=True)], axis=0)
+        best = []
+        for profile in profiles:
+            trials = [(s, t) for s in np.arange(-0.3, 0.31, 0.02) for t in np.arange(0.7, 1.31, 0.05)]
+            misfit = [np.nanmean(np.square(on_grid(profile, *trial) - mean)) for trial in trials]
+            best.append(trials[int(np.argmin(misfit))])
+        shift, stretch = np.mean(best, axis=0)
+        maps = [((s - shift) / stretch, t / stretch) for s, t in best]
+    return [s + t * np.linspace(0, 1, len(p)) for p, (s, t) in zip(profiles, maps, strict=True)]
+
+
+def at_levels(outlines: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """(LEVELS, outlines, POINTS, 2) by interpolation between slices that both show a muscle, NaN elsewhere."""
+    wanted = np.linspace(0, 1, LEVELS)
+    below = np.searchsorted(levels, wanted, side="right") - 1
+    result = np.full((LEVELS, *outlines.shape[1:]), np.nan)
+    for n, z in enumerate(below):
+        if 0 <= z < len(levels) - 1:
+            share = (wanted[n] - levels[z]) / (levels[z + 1] - levels[z])
+            lower, upper = outlines[z], in_step(outlines[z + 1], outlines[z])
+            result[n] = (1 - share) * lower + share * upper
+    return result
+
+
+def in_step(outlines: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The outlines (..., POINTS, 2) with their points renumbered to start as near the reference's as can be."""
+    centred = outlines - outlines.mean(axis=-2, keepdims=True)
+    target = reference - reference.mean(axis=-2, keepdims=True)
+    misfit = [np.square(np.roll(centred, n, axis=-2) - target).sum(axis=(-1, -2)) for n in range(POINTS)]
+    start = np.nan_to_num(np.stack(misfit), nan=0).argmin(axis=0)
+    order = (np.arange(POINTS) - start[..., None]) % POINTS
+    return np.take_along_axis(outlines, order[..., None], axis=-2)
+
+
+def numbered_alike(leg: np.ndarray) -> np.ndarray:
+    """The leg (LEVELS, outlines, POINTS, 2) with the points of each outline in step with those of the level below."""
+    leg = leg.copy()
+    for level in range(1, LEVELS):
+        leg[level] = in_step(leg[level], np.where(np.isnan(leg[level - 1]), leg[level], leg[level - 1]))
+    return leg
+
+
+def turned(leg: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """The leg turned about its femur onto the mean (orthogonal Procrustes, rotation only)."""
+    valid = ~np.isnan(leg + mean).any(axis=-1)
+    u, _, vt = np.linalg.svd(leg[valid].T @ mean[valid])
+    rotation = u @ np.diag([1, np.linalg.det(u @ vt)]) @ vt
+    return leg @ rotation
+
+
+def measure(folder: Path) -> dict:
+    """The figures of every subject's two legs under `folder` (files `…_SUBJECT_CONTRAST.nii.gz`)."""
+    paths = {path.name.split("_")[-2]: path for path in sorted(folder.glob("*.nii.gz"))}
+    raw = []
+    for path in paths.values():
+        legs, pixel_mm = read_legs(path)
+        raw += [leg_outlines(leg, pixel_mm) for leg in legs]
+    sizes = [areas(outlines)[:, :MUSCLES] for outlines in raw]
+    shares = [size / np.maximum(size.sum(axis=1, keepdims=True), 1) for size in sizes]
+    levels = aligned_levels(shares)
+    legs = np.stack([at_levels(o, level) for o, level in zip(raw, levels, strict=True)])
+    size_mm = np.sqrt(np.nanmean(areas(legs)[:, 2:7, MUSCLES], axis=1))
+    legs /= size_mm[:, None, None, None, None]
+    # Start from the leg that shows most; what it lacks joins in the first mean.
+    mean = numbered_alike(legs[np.argmin(np.isnan(legs).sum(axis=(1, 2, 3, 4)))])
+    for _ in range(5):
+        legs = np.stack([turned(in_step(leg, mean), mean) for leg in legs])
+        mean = numbered_alike(np.nanmean(legs, axis=0))
+    presence = (~np.isnan(legs[..., 0, 0])).mean(axis=0)
+    seen = presence / np.maximum(presence[:, -1:], 1e-6)
+    kept = seen >= 0.5
+    mean = np.where(kept[:, :, None, None], mean, np.nan)
+    deviation = np.nan_to_num(legs - mean).reshape(len(legs), -1)
+    _, singular, modes = np.linalg.svd(deviation, full_matrices=False)
+    spread = singular / np.sqrt(len(legs) - 1)
+    scaled = (modes[:MODES] * spread[:MODES, None]).reshape(MODES, *mean.shape)
+    whole = float(np.mean(size_mm))
+    explained = (singular[:MODES] ** 2).sum() / (singular**2).sum()
+    return {
+        "source": SOURCE,
+        "method": "point distribution model, Cootes et al. 1995, CVIU 61:38; unit 0.1 mm at the mean size",
+        "axes": "left leg seen in LPS: x to lateral, y to posterior, origin at the femur's centre",
+        "legs": len(legs),
+        "size_mm": round(whole, 1),
+        "size_sd_mm": round(float(np.std(size_mm)), 1),
+        "explained_variance": round(float(explained), 3),
+        "present": kept.astype(int).tolist(),
+        "area_share": np.round(np.mean([s[(lv > 0.2) & (lv < 0.8)].mean(axis=0)
+                                        for s, lv in zip(shares, levels, strict=True)], axis=0), 4).tolist(),
+        "mean": np.rint(np.nan_to_num(mean) * whole * 10).astype(int).tolist(),
+        "modes": np.rint(scaled * whole * 10).astype(int).tolist(),
+    }
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).with_name("anatomy_figures.json")
+    target.write_text(json.dumps(measure(Path(sys.argv[1])), separators=(",", ":")) + "\n")
