@@ -34,8 +34,8 @@ class HeatmapDisplay:
 
         self.legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(self._display)
         self.legend.SetLabelFormat("%.2f")
-        self.legend.GetTitleTextProperty().SetFontSize(16)
-        self.legend.GetLabelTextProperty().SetFontSize(12)
+        self.legend.SetSize(0.09, 0.35)
+        self.legend.SetPosition(0.98, 0.5)
         self.legend.SetVisibility(True)
 
         for view in self._views():

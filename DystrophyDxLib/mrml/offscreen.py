@@ -13,13 +13,14 @@ import slicer
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     # Without a display VTK would first try, and complain of, an X server.
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+    os.environ.setdefault("EGL_LOG_LEVEL", "fatal")
 
 from trame_slicer.core import SlicerApp
 from trame_slicer.views import SliceView
 from trame_slicer.views.render_scheduler import NoScheduleRendering
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_STRING, vtkLogger, vtkOutputWindow
-from vtkmodules.vtkRenderingCore import vtkWindowToImageFilter
+from vtkmodules.vtkRenderingCore import vtkRenderWindow, vtkWindowToImageFilter
 
 from ..errors import InputError
 from .volumes import ijk_to_world
@@ -37,9 +38,14 @@ class OffscreenSlicer:
 
     Attributes:
         scene: an own, otherwise empty MRML scene.
+
+    Raises:
+        InputError: this computer has no OpenGL, neither with a display nor without (EGL, OSMesa).
     """
 
     def __init__(self) -> None:
+        vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
+        _require_opengl()
         self._app = SlicerApp()
         _log_vtk_messages()
         self.scene = self._app.scene
@@ -119,12 +125,23 @@ class OffscreenSlicer:
         return (negative, positive) if across[axis] > 0 else (positive, negative)
 
 
+def _require_opengl() -> None:
+    window = vtkRenderWindow()
+    window.SetOffScreenRendering(True)
+    window.Initialize()
+    # VTK would crash at the first picture.
+    if not window.IsCurrent():
+        raise InputError(
+            "Slicer's views need OpenGL, which is missing here; install it (Debian, Ubuntu: libegl1 libgl1-mesa-dri)."
+        )
+    window.Finalize()
+
+
 def _log_vtk_messages() -> None:
     def log(_window, _event: str, text: str) -> None:
         _logger.info("%s", text.strip())
 
     log.CallDataType = VTK_STRING
-    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
     window = vtkOutputWindow.GetInstance()
     window.SetDisplayModeToNever()
     for event in ("ErrorEvent", "WarningEvent"):

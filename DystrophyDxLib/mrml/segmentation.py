@@ -91,17 +91,20 @@ def labels_from_segmentation(
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(shape).astype(np.uint8)
 
 
-def read_segmentation(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLSegmentationNode:
-    """Adds the segmentation of a file (`.seg.nrrd`, …) to `scene`.
+def read_labels(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """Leg regions of a segmentation file (`.seg.nrrd`) on the grid of `volume`; see `labels_from_segmentation`.
 
     Raises:
-        InputError: Slicer cannot read the file as a segmentation.
+        InputError: Slicer cannot read the file as a segmentation, or its segments are not legs.
     """
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Legs")
-    if not path.is_file() or not _storage(path).ReadData(node):
+    scene = volume.GetScene()
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    try:
+        if not Path(path).is_file() or not _storage(path).ReadData(node):
+            raise InputError("The region file cannot be read; give a segmentation saved by Slicer (.seg.nrrd).")
+        return labels_from_segmentation(node, volume)
+    finally:
         scene.RemoveNode(node)
-        raise InputError("The region file cannot be read; give a segmentation saved by Slicer (.seg.nrrd).")
-    return node
 
 
 def write_segmentation(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None:
