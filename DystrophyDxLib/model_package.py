@@ -127,7 +127,7 @@ def write_package(
         folder: must not exist yet.
         recipe_toml: text of recipe.toml.
         tensors: what `ModelPackage.weights` describes.
-        half: store floating point weights in half precision.
+        half: store the network's weights in half precision.
 
     Raises:
         InputError: when the recipe is not one or the folder is there already.
@@ -136,7 +136,7 @@ def write_package(
 
     Recipe.parse(recipe_toml)
     stored = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous()
+        name: (tensor.half() if half and _is_weight(name, tensor) else tensor).contiguous()
         for name, tensor in tensors.items()
     }
     files = {
@@ -152,6 +152,11 @@ def write_package(
         raise InputError("The folder for the model package exists already; choose another.") from None
     for name, content in files.items():
         (folder / name).write_bytes(content)
+
+
+def _is_weight(name: str, tensor: torch.Tensor) -> bool:
+    """The feature statistics span too many decades for half precision."""
+    return tensor.is_floating_point() and not name.startswith("features.")
 
 
 def _read_folder(folder: Path) -> dict[str, bytes]:

@@ -1,0 +1,163 @@
+"""The command line `dystrophydx`: exit 0, or 2 with one line on stderr for bad input or usage."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from .errors import InputError
+
+app = typer.Typer(
+    help="Dystrophinopathy pattern in thigh MRI. For research only, not for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+@app.callback()
+def _several_commands() -> None:
+    """Dystrophinopathy pattern in thigh MRI. For research only, not for diagnosis."""
+
+
+@app.command()
+def classify(
+    study: Study,
+    out: Annotated[Path, typer.Option(help="Folder for the results; it is made.", show_default=False)],
+    model: Annotated[
+        Path | None, typer.Option(help="Model package, folder or .zip.", show_default="the embedded one")
+    ] = None,
+    roi: Annotated[
+        Path | None,
+        typer.Option(help="Segmentation with segments 'Left leg' and 'Right leg', instead of the automatic region."),
+    ] = None,
+    series: Annotated[str | None, typer.Option(help="Series Instance UID to take, of several in the folder.")] = None,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print result.json, and nothing else.")] = False,
+) -> None:
+    """Classify a thigh MRI: probability of each image and of the case, with a heatmap."""
+    started = time.perf_counter()
+    from .model_package import ModelPackage
+    from .output_folder import check_output_folder, output_folder
+    from .resources import embedded_model
+    from .roi import regions_from_labels
+    from .series import read_study
+
+    check_output_folder(out, overwrite=overwrite)
+    timing = {}
+    with _progress(json) as advance:
+        with _timed(timing, "read"):
+            advance("Reading the study")
+            read = read_study(study, series)
+        with _timed(timing, "load"):
+            advance("Loading the model")
+            package = ModelPackage.read(model or embedded_model())
+            from .classify import Classifier
+
+            classifier = Classifier(package, device)
+            _require_slicer()
+            from .mrml.offscreen import OffscreenSlicer
+            from .mrml.segmentation import read_labels
+            from .mrml.study_files import write_study_files
+            from .mrml.volumes import add_series
+
+            viewer = OffscreenSlicer()
+            volume = add_series(viewer.scene, read)
+        regions = None
+        if roi is not None:
+            with _timed(timing, "roi"):
+                regions = regions_from_labels(read, read_labels(roi, volume))
+        classification = classifier.classify(
+            read, regions, timing, lambda done, total: advance("Classifying", done, total)
+        )
+        advance("Writing the results")
+        with output_folder(out, overwrite=overwrite) as folder:
+            result = write_study_files(viewer, volume, classification, package.card, folder, started)
+    if json:
+        print(result.to_json())
+        return
+    from .report import finding, notices
+
+    case = result.case
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"{finding(result)}\n"
+        f"  probability {case.probability:.2f}, 95 % interval {case.ci95[0]:.2f} to {case.ci95[1]:.2f}, "
+        f"threshold {case.threshold:.2f}\n  {case.reason}\n  {len(result.images)} images of {result.input.slices} "
+        f"slices; {result.input.selection}",
+        markup=False,
+    )
+    for warning in result.warnings:
+        console.print(f"  {warning.code.value}: {warning.message}", markup=False)
+    console.print("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
+    console.print("  " + "  ".join(notices(result)), markup=False)
+    console.print(f"Results: {out}", markup=False)
+
+
+@contextlib.contextmanager
+def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timing[stage] = time.perf_counter() - start
+
+
+@contextlib.contextmanager
+def _progress(hidden: bool) -> Iterator:
+    """A progress bar on stderr; gives a function of what is being done, and how much of how many is."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=hidden,
+    )
+    with bar:
+        task = bar.add_task("Starting", total=None)
+        yield lambda what, done=0, total=None: bar.update(task, description=what, completed=done, total=total)
+
+
+def _require_slicer() -> None:
+    try:
+        import slicer  # noqa: F401
+        import trame_slicer  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "Writing the results needs Slicer's scene library; install it with: pip install 'dystrophydx[viewer]'."
+        ) from None
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    try:
+        status = app(standalone_mode=False)
+    except InputError as error:
+        _fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(f"{error.format_message()} Use --help to see what is possible.")
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _fail("Interrupted; nothing was written.")
+    except MemoryError:
+        _fail("The memory of this computer is not enough for this study; close other programs or give fewer slices.")
+    sys.exit(status or 0)
+
+
+def _fail(message: str) -> None:
+    print(f"dystrophydx: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)

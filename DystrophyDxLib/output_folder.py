@@ -1,0 +1,60 @@
+"""The folder that results go into: all of its files, or none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import InputError
+
+FILES = ("result.json", "heatmap.nrrd", "roi.seg.nrrd", "overview.png", "report.html", "scene.mrb")
+
+
+@contextlib.contextmanager
+def output_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
+    """A hidden folder beside `folder` to write into, which takes its name only when all has been written.
+
+    Raises:
+        InputError: when `folder` holds anything but an earlier result, or a result without `overwrite`, or when it
+            cannot be written.
+    """
+    folder = folder.absolute()
+    check_output_folder(folder, overwrite=overwrite)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError:
+        raise InputError("The output folder cannot be made there; check --out and its permissions.") from None
+    try:
+        yield partial
+        os.chmod(partial, 0o755)
+        if folder.exists():
+            old = partial.with_name(partial.name + ".old")
+            folder.rename(old)
+            partial.rename(folder)
+            shutil.rmtree(old)
+        else:
+            partial.rename(folder)
+    except OSError:
+        raise InputError("The results cannot be written; check free space and permissions of --out.") from None
+    finally:
+        if partial.exists():
+            shutil.rmtree(partial)
+
+
+def check_output_folder(folder: Path, *, overwrite: bool) -> None:
+    """Raises the `InputError` of `output_folder`, before any work is done."""
+    try:
+        present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    except NotADirectoryError:
+        raise InputError("The place given with --out is a file; give a folder.") from None
+    except OSError:
+        raise InputError("The output folder cannot be read; check --out and its permissions.") from None
+    if present - set(FILES):
+        raise InputError("The output folder holds other files; give a new or empty folder with --out.")
+    if present and not overwrite:
+        raise InputError("The output folder holds results already; give another folder or add --overwrite.")

@@ -1,0 +1,1 @@
+"""Training of models. Never on the path of a classification."""
