@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+MAX_VOXELS = 2**30
+"""Largest volume that is read: 4 GiB as float32."""
+MIN_PIXELS = 16
+"""Least rows and columns of an image that can show a leg."""
+
+_NO_ANATOMY = {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY"}
+_WATER_OR_FAT = {"W", "WATER", "F", "FAT", "FF", "FAT_FRACTION"}
+_OPPOSED_PHASE = {"OP", "OPP", "OPP_PHASE", "OPPOSED_PHASE", "OUT_PHASE", "OUT_OF_PHASE"}
+_FAT_WATER_SHIFT_HZ_PER_T = 145.0  # 3.4 ppm of 42.577 MHz/T
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,44 @@ class Acquisition:
     body_part: str | None = None
     laterality: Literal["left", "right"] | None = None
 
+    @property
+    def fat_suppressed(self) -> bool:
+        """Whether the header says that fat gives no signal: fat saturation, or inversion recovery that nulls fat."""
+        nulled = "IR" in self.scanning_sequence and 0 < (self.inversion_time_ms or 0) < 400
+        return nulled or any(option in ("FS", "SFS") or "FATSAT" in option for option in self.scan_options)
+
+    @property
+    def opposed_phase(self) -> bool:
+        """Whether fat and water cancel where they mix: so labelled, or a gradient echo at such an echo time.
+
+        Fat precesses 3.4 ppm slower than water (Dixon, Radiology 1984;153:189).
+        """
+        if _OPPOSED_PHASE & set(self.image_type):
+            return True
+        if "GR" not in self.scanning_sequence or "SE" in self.scanning_sequence:
+            return False
+        if not self.field_strength_t or not self.echo_time_ms:
+            return False
+        turns = _FAT_WATER_SHIFT_HZ_PER_T * self.field_strength_t * self.echo_time_ms / 1000
+        return bool(np.cos(2 * np.pi * turns) < -0.5)
+
+    @property
+    def t1_weighted(self) -> bool | None:
+        """Whether these are T1-weighted images with all of their fat signal; None where the header does not say.
+
+        T1 weighting is TR < 1200 ms with TE < 35 ms (gradient echo: TE < 10 ms).
+        """
+        if self.fat_suppressed or self.opposed_phase or "EP" in self.scanning_sequence:
+            return False
+        if (_NO_ANATOMY | _WATER_OR_FAT) & set(self.image_type):
+            return False
+        is_gradient_echo = "GR" in self.scanning_sequence and "SE" not in self.scanning_sequence
+        short_tr = None if self.repetition_time_ms is None else self.repetition_time_ms < 1200
+        short_te = None if self.echo_time_ms is None else self.echo_time_ms < (10 if is_gradient_echo else 35)
+        if False in (short_tr, short_te):
+            return False
+        return None if None in (short_tr, short_te) else True
+
 
 @dataclass(frozen=True)
 class Series:
@@ -92,3 +149,180 @@ class Series:
             raise InputError(f"The image has {self.voxels.ndim} dimensions; give a 3D volume or a series of slices.")
         if self.voxels.dtype != np.float32:
             object.__setattr__(self, "voxels", self.voxels.astype(np.float32))
+
+
+def read_study(path: str | Path, series_uid: str | None = None) -> Series:
+    """Reads the axial T1-weighted series of the legs from a DICOM folder, or one image file.
+
+    Of several DICOM series (or stacks of slices in one series) the best suited is taken, and `Series.selection` says
+    why. An image that is not axial or not T1-weighted is read like any other; what it is fit for is judged later.
+
+    Args:
+        path: folder with DICOM files of any names, nested or not; one DICOM file; or a NIfTI (.nii, .nii.gz),
+            NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file.
+        series_uid: DICOM Series Instance UID to take instead of the best suited series.
+
+    Raises:
+        InputError: there is no image that can be used, with what to do about it.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError("The input does not exist; check the path.")
+    is_image_file = path.is_file() and path.name.lower().endswith(_IMAGE_FILES)
+    if is_image_file and series_uid is not None:
+        raise InputError("A series UID is for DICOM input only; leave it out for an image file.")
+    try:
+        series = _read_image_file(path) if is_image_file else _read_dicom(path, series_uid)
+    except OSError:
+        raise InputError("The input cannot be opened; check its permissions.") from None
+    except MemoryError:
+        raise InputError("The image does not fit into memory; crop it to the thighs or resample it.") from None
+    _check_voxels(series.voxels)
+    return series
+
+
+def check_size(shape: tuple[int, ...]) -> None:
+    """Refuses a volume of `shape` (z, y, x) that is too small to show a leg or too large to be read.
+
+    Raises:
+        InputError: fewer than `MIN_PIXELS` rows or columns, or more than `MAX_VOXELS` voxels.
+    """
+    if min(shape[1:]) < MIN_PIXELS:
+        raise InputError(
+            f"The slices have only {shape[1]} × {shape[2]} pixels; give images of at least {MIN_PIXELS} × {MIN_PIXELS}."
+        )
+    if np.prod(shape, dtype=float) > MAX_VOXELS:
+        raise InputError(
+            f"The image would have {shape[2]} × {shape[1]} × {shape[0]} voxels, too many for memory;"
+            " crop it to the thighs or resample it."
+        )
+
+
+def _check_voxels(voxels: np.ndarray) -> None:
+    low, high = float(voxels.min()), float(voxels.max())  # both are NaN where one voxel is
+    if not np.isfinite([low, high]).all():
+        raise InputError("The image holds voxels that are not numbers (NaN or infinite); export it again.")
+    if low == high:
+        raise InputError("The image is empty: all voxels have the same value; give another image or export it again.")
+
+
+def _read_dicom(path: Path, series_uid: str | None) -> Series:
+    from .dicom_study import read_dicom
+
+    if path.is_dir() and not any(path.iterdir()):
+        raise InputError("The folder is empty; give a folder with a DICOM MR series, or an image file.")
+    return read_dicom(path, series_uid)
+
+
+_NIFTI = (".nii", ".nii.gz")
+_IMAGE_FILES = (*_NIFTI, ".nrrd", ".nhdr", ".mha", ".mhd")
+
+
+def _read_image_file(path: Path) -> Series:
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    with _quiet_itk():
+        try:
+            reader.ReadImageInformation()
+            _check_image_header(reader)
+            _check_stored_bytes(path, reader)
+            image = reader.Execute()
+        except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            if "orthonormal" in str(error):
+                raise InputError(
+                    "The image axes are not perpendicular; resample the image to a regular grid."
+                ) from None
+            raise InputError(
+                "The image file cannot be read: it is cut off, damaged or lacks its data file; export it again."
+            ) from None
+    known = image.GetDimension() > 2 and _states_orientation(path, reader)
+    image = sitk.JoinSeries(image) if image.GetDimension() == 2 else image
+    image = image[:, :, :, 0] if image.GetDimension() == 4 else image
+    return Series(
+        voxels=sitk.GetArrayFromImage(image),
+        geometry=Geometry(image.GetOrigin(), image.GetSpacing(), np.reshape(image.GetDirection(), (3, 3))),
+        selection="The image file that was given.",
+        notes=() if known else ("No orientation in the header: the sides of the patient cannot be trusted.",),
+        orientation_known=known,
+    )
+
+
+@contextmanager
+def _quiet_itk() -> Iterator[None]:
+    """ITK's warnings name the file."""
+    import SimpleITK as sitk
+
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def _check_image_header(reader: sitk.ImageFileReader) -> None:
+    size = reader.GetSize()
+    if len(size) > 3 and np.prod(size[3:]) > 1:
+        raise InputError(f"The image is {len(size)}-dimensional; give one 3D volume of it.")
+    if reader.GetNumberOfComponents() != 1:
+        raise InputError("The voxels hold several numbers (colour, vector or complex); give a grey-scale image.")
+    check_size((size[2] if len(size) > 2 else 1, size[1], size[0]))
+
+
+def _check_stored_bytes(path: Path, reader: sitk.ImageFileReader) -> None:
+    """Raises for a compressed stream whose checksum fails and for a NIfTI file that ends early.
+
+    SimpleITK reads both without a word, the missing voxels as zero.
+    """
+    if path.name.lower().endswith(_NIFTI):
+        stored = _unpacked_bytes(path, 0) if path.name.lower().endswith(".gz") else path.stat().st_size
+        voxels = np.prod(reader.GetSize(), dtype=float) * int(reader.GetMetaData("bitpix")) / 8
+        if stored < float(reader.GetMetaData("vox_offset")) + voxels:
+            raise EOFError
+        return
+    header = _header_text(path)
+    if re.search(r"^(encoding: *gz|CompressedData *= *True)", header, re.I | re.M):
+        detached = re.search(r"^(?:data ?file:|ElementDataFile *=) *(?!LOCAL)(\S[^\r\n]*)", header, re.I | re.M)
+        data = path.parent / detached[1].strip() if detached else path
+        if data.is_file():
+            _unpacked_bytes(data, 0 if detached else len(header))
+
+
+def _header_text(path: Path) -> str:
+    """The text in front of the voxels of a NRRD or MetaImage file, one character a byte."""
+    with path.open("rb") as file:
+        start = file.read(1 << 16).decode("latin-1")
+    end = re.search(r"\n\r?\n" if start.startswith("NRRD") else r"ElementDataFile *=[^\n]*\n", start)
+    return start[: end.end()] if end else start
+
+
+def _unpacked_bytes(path: Path, offset: int) -> int:
+    """Number of bytes in the gzip or zlib stream that starts at `offset`; raises when its checksum fails."""
+    count = 0
+    with path.open("rb") as file:
+        file.seek(offset)
+        is_gzip = file.read(2) == b"\x1f\x8b"
+        file.seek(offset)
+        if is_gzip:
+            with gzip.GzipFile(fileobj=file) as stream:
+                while part := stream.read(1 << 20):
+                    count += len(part)
+            return count
+        stream = zlib.decompressobj()
+        while not stream.eof and (part := file.read(1 << 18)):
+            count += len(stream.decompress(part))
+    if not stream.eof:
+        raise EOFError
+    return count
+
+
+def _states_orientation(path: Path, reader: sitk.ImageFileReader) -> bool:
+    """Whether the header says how the image lies in the patient."""
+    if path.name.lower().endswith(_NIFTI):
+        return any(reader.GetMetaData(code) != "0" for code in ("qform_code", "sform_code"))
+    if path.name.lower().endswith((".nrrd", ".nhdr")):
+        space = reader.GetMetaData("NRRD_space") if reader.HasMetaDataKey("NRRD_space") else ""
+        return "posterior" in space or "anterior" in space
+    return re.search(r"^(TransformMatrix|Orientation|Rotation) *=", _header_text(path), re.M) is not None
