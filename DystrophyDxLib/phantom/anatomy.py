@@ -21,11 +21,14 @@ MUSCLES = (
     "gracilis", "biceps femoris long head", "semitendinosus", "semimembranosus", "biceps femoris short head",
     "adductor longus",
 )  # fmt: skip
-SARTORIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS, BICEPS, ADDUCTOR_LONGUS = 0, 4, 5, 6, 7, 11
+SARTORIUS, VASTUS_INTERMEDIUS, VASTUS_MEDIALIS = 0, 3, 4
+ADDUCTOR_MAGNUS, GRACILIS, BICEPS, ADDUCTOR_LONGUS = 5, 6, 7, 11
+# Later ones cover the rim of earlier ones.
+_DRAWING_ORDER = (ADDUCTOR_MAGNUS, ADDUCTOR_LONGUS, 0, 1, 2, 3, 4, 6, 7, 8, 9, 10)
 # Tissue codes of a drawn plane; muscle n (from 1) of the left leg is LEFT + n, of the right leg RIGHT + n.
 AIR, SKIN, FAT, SEPTUM, FASCIA, CORTEX, MARROW, VESSEL, NERVE, PAD = range(10)
 LEFT, RIGHT = 16, 32
-LOWEST, HIGHEST = 0.10, 0.70
+LOWEST, HIGHEST = 0.10, 0.74
 _CURVE = 72
 
 
@@ -98,7 +101,7 @@ class Body:
         """A person from small child to obese adult whose muscles have the `bulk` (2, 12), relative to
         healthy ones, that the disease left. The more muscular, the less fat lies between the muscles."""
         size = float(np.clip(rng.normal(92, 17), 58, 128))
-        symmetric, asymmetric = rng.normal(0, 0.9, 6), rng.normal(0, 0.3, (2, 6))
+        symmetric, asymmetric = rng.normal(0, 0.75, 6), rng.normal(0, 0.25, (2, 6))
         wavelength = rng.uniform(45, 160, 8)
         angle = rng.uniform(0, 2 * np.pi, 8)
         vector = 2 * np.pi / wavelength[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -122,12 +125,13 @@ class Body:
 
 @dataclass(frozen=True)
 class Leg:
-    """Closed curves (points, 2) of one leg in one slice, in mm, and where they lie. First in the leg's own frame."""
+    """Closed curves (points, 2) of one leg in one slice, in mm; `bed` is where vastus intermedius holds the femur."""
 
     skin: np.ndarray
     fat: np.ndarray
     fascia: np.ndarray
     muscles: tuple[np.ndarray, ...]
+    bed: np.ndarray
     cortex: np.ndarray
     marrow: np.ndarray
     vessels: tuple[np.ndarray, ...]
@@ -191,7 +195,8 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
     thickness = _fat_thickness(body, rng)
     radius = 13.2 * scale * rng.uniform(0.92, 1.08)
     cortex_share = rng.uniform(0.3, 0.46)
-    vessel_mm = rng.uniform(2.4, 3.6) * scale
+    vessel_mm = rng.uniform(2.2, 3.4) * scale
+    veins = rng.integers(0, _CURVE, rng.integers(1, 5)), rng.uniform(0.2, 0.8), rng.uniform(0.8, 1.9) * scale
     legs = []
     for level, curves, around in zip(levels, muscles, fascia, strict=True):
         around = around + 1.2 * _outward(around)
@@ -207,9 +212,10 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
                 fat=skin - body.skin * _outward(skin),
                 fascia=around,
                 muscles=present,
+                bed=(1.25 * cortex - [0, 0.3 * radius]) @ rotation.T,
                 cortex=cortex @ rotation.T,
                 marrow=marrow @ rotation.T,
-                vessels=_vessels(centres, skin, around, level, scale, vessel_mm),
+                vessels=_deep_vessels(centres, level, scale, vessel_mm) + _veins(skin, around, *veins),
                 nerve=ellipse((centres[BICEPS] + centres[ADDUCTOR_MAGNUS]) / 2, (3.5 * scale, 2.2 * scale)),
             )
         )
@@ -217,16 +223,17 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
 
 
 def _adductor_longus(muscles: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """(levels, curve, 2) outline of the adductor longus, which the label maps leave as a gap.
+    """(levels, curve, 2) outline of the adductor longus, which the label maps do not name.
 
-    It fills the corner between sartorius, vastus medialis, adductor magnus and gracilis in the proximal half and tapers
-    to its insertion on the linea aspera (Gray's Anatomy, 42nd ed., ch. 80); muscles drawn later cover its rim.
+    It lies in the corner between sartorius, vastus medialis, adductor magnus and gracilis in the proximal half and tapers
+    to its insertion on the linea aspera (Gray's Anatomy, 42nd ed., ch. 80); it covers the front of the adductor
+    magnus, and the others cover its rim.
     """
     corners = muscles[:, [SARTORIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS]].mean(axis=2)
     outline = smooth_curve(np.repeat(corners, 5, axis=1), harmonics=4)
     centre = corners.mean(axis=1, keepdims=True)
     grown = np.interp(levels, [0.36, 0.52], [0.0, 1.0])[:, None, None]
-    return centre + (outline - centre) * grown * 0.92
+    return centre + (outline - centre) * grown
 
 
 def _bent(body: Body, curves: np.ndarray) -> np.ndarray:
@@ -265,21 +272,25 @@ def _femur(radius: float, cortex_share: float, level: float) -> tuple[np.ndarray
     return outer[:, None] * direction, inner[:, None] * direction
 
 
-def _vessels(
-    centres: np.ndarray, skin: np.ndarray, fascia: np.ndarray, level: float, scale: float, radius: float
+def _veins(
+    skin: np.ndarray, fascia: np.ndarray, where: np.ndarray, depth: float, radius: float
 ) -> tuple[np.ndarray, ...]:
-    """Femoral (below level 0.25 popliteal) artery and vein, deep femoral vessels, great saphenous vein."""
+    """Veins of the subcutaneous fat at points `where` of the outline, at a share `depth` of the fat below the skin."""
+    centres = (1 - depth) * skin[where] + depth * fascia[where]
+    return tuple(ellipse(centre, (radius, radius)) for centre in centres)
+
+
+def _deep_vessels(centres: np.ndarray, level: float, scale: float, radius: float) -> tuple[np.ndarray, ...]:
+    """Femoral (near the knee popliteal) artery and vein, and the deep femoral vessels."""
     canal = 0.55 * centres[SARTORIUS] + 0.25 * centres[VASTUS_MEDIALIS] + 0.2 * centres[ADDUCTOR_MAGNUS]
     behind = np.array([-4.0, 30.0]) * scale
     share = np.clip((level - 0.15) / 0.2, 0, 1)
     main = share * canal + (1 - share) * behind
-    inner = int(np.argmin(skin[:, 0]))
     deep = np.array([-5.0, 20.0]) * scale
     return (
         ellipse(main, (radius, radius)),
         ellipse(main + radius * np.array([0.8, 1.9]), (1.15 * radius, 0.9 * radius)),
         ellipse(deep, (0.45 * radius, 0.45 * radius)),
-        ellipse((skin[inner] + fascia[int(np.argmin(fascia[:, 0]))]) / 2, (0.45 * radius, 0.45 * radius)),
     )
 
 
@@ -320,13 +331,14 @@ def _draw_leg(leg: Leg | None, code: int, origin: np.ndarray, pixel_mm: float, m
     fill(leg.skin, SKIN)
     fill(leg.fat, FAT)
     fill(leg.fascia, SEPTUM)
-    for number in (ADDUCTOR_LONGUS, *range(ADDUCTOR_LONGUS)):
+    fill(leg.bed, code + VASTUS_INTERMEDIUS + 1)
+    for number in _DRAWING_ORDER:
         fill(leg.muscles[number], code + number + 1)
     fill(leg.cortex, CORTEX)
     fill(leg.marrow, MARROW)
     fill(leg.nerve, NERVE)
     drawn = np.array(image)
-    # Muscles end at the fascia; only the saphenous vein lies outside it.
+    # Muscles end at the fascia; only veins lie outside it.
     drawn[~inside & (drawn > FAT)] = FAT
     image = Image.fromarray(drawn)
     pen = ImageDraw.Draw(image)

@@ -15,8 +15,8 @@ from scipy.special import ndtr
 
 from .anatomy import MUSCLES
 
-# Textures: fine and coarse patches (moth-eaten), streaks along x and along y, fat at the rim of each muscle.
-TEXTURES = ("fine", "coarse", "streaks x", "streaks y", "rim")
+# Textures: fine and coarse patches (moth-eaten), streaks along the fascicles, fat at the rim of each muscle.
+TEXTURES = ("fine", "coarse", "streaks", "rim")
 _NONE = (0.0,) * len(MUSCLES)
 
 
@@ -89,7 +89,9 @@ PATTERNS = {
     ),
     # End stage of any: no muscle spared.
     "late_diffuse": Pattern(_NONE, mean_fat=(0.45, 0.9), scatter=0.35, sharpness=(0.3, 1.5), wasting=0.6, weight=0.7),
-    "healthy": Pattern(_NONE, mean_fat=(0.005, 0.08), scatter=0.2, wasting=1.0, weight=3.5),
+    "healthy": Pattern(
+        _NONE, mean_fat=(0.005, 0.08), scatter=0.2, sharpness=(0.4, 1.6), wasting=1.0, weight=3.5
+    ),
 }  # fmt: skip
 DIAGNOSES = tuple(PATTERNS)
 DYSTROPHINOPATHY = frozenset({"duchenne", "becker"})
@@ -103,7 +105,8 @@ class Infiltration:
         diagnosis: one of `DIAGNOSES`.
         latent: (2, 12) probit of the fat fraction of each muscle of the left and the right leg at mid-thigh.
         slope: change of the probit from level 0 to level 1.
-        textures: (2, 12, 5) weight of each of `TEXTURES`, of unit norm.
+        textures: (2, 12, 4) weight of each of `TEXTURES`, of unit norm.
+        fascicles: (2, 12) direction of the streaks in radians.
         sharpness: (2, 12) patchiness, see `Pattern`.
         bulk: (2, 12) area relative to a healthy muscle.
     """
@@ -112,6 +115,7 @@ class Infiltration:
     latent: np.ndarray
     slope: float
     textures: np.ndarray
+    fascicles: np.ndarray
     sharpness: np.ndarray
     bulk: np.ndarray
 
@@ -134,12 +138,22 @@ class Infiltration:
         bulk = 1 + (pattern.wasting * rng.uniform(0.85, 1.15) - 1) * fat
         for name in pattern.bulky:
             bulk[:, MUSCLES.index(name)] *= 1 + rng.uniform(0, 0.35) * min(1, wanted / 0.3)
-        textures = np.abs(rng.normal(0, 1, 5))[None, None] + np.abs(rng.normal(0, 0.5, (2, 12, 5)))
-        textures[..., 4] = 0
+        textures = np.abs(rng.normal(0, 1, 4)) + np.abs(rng.normal(0, 0.5, (2, 12, 4)))
+        # Little fat lies along the fascicles, never as clouds.
+        textures[..., 1] *= min(1, wanted / 0.25)
+        textures[..., 3] = 0
         textures *= np.sqrt(1 - pattern.rim**2) / np.linalg.norm(textures, axis=-1, keepdims=True)
-        textures[..., 4] = pattern.rim
+        textures[..., 3] = pattern.rim
         sharpness = rng.uniform(*pattern.sharpness) * rng.lognormal(0, 0.25, (2, 12))
-        return cls(diagnosis, latent, float(rng.normal(0.2, 0.4)), textures, sharpness, np.clip(bulk, 0.35, 1.4))
+        return cls(
+            diagnosis=diagnosis,
+            latent=latent,
+            slope=float(rng.normal(0.2, 0.4)),
+            textures=textures,
+            fascicles=rng.uniform(0, np.pi, (2, 12)),
+            sharpness=sharpness,
+            bulk=np.clip(bulk, 0.35, 1.4),
+        )
 
 
 def _offset(latent: np.ndarray, shares: np.ndarray, wanted: float) -> float:

@@ -222,8 +222,9 @@ def measure(folder: Path) -> dict:
         "size_sd_mm": round(float(np.std(size_mm)), 1),
         "explained_variance": round(float(explained), 3),
         "present": kept.astype(int).tolist(),
-        "area_share": np.round(np.mean([s[(lv > 0.2) & (lv < 0.8)].mean(axis=0)
-                                        for s, lv in zip(shares, levels, strict=True)], axis=0), 4).tolist(),
+        "area_share": np.round(
+            np.mean([s[(lv > 0.2) & (lv < 0.8)].mean(axis=0) for s, lv in zip(shares, levels, strict=True)], axis=0), 4
+        ).tolist(),
         "mean": np.rint(np.nan_to_num(mean) * whole * 10).astype(int).tolist(),
         "modes": np.rint(scaled * whole * 10).astype(int).tolist(),
     }

@@ -59,7 +59,7 @@ class Protocol:
             tesla=tesla,
             repetition_ms=float(np.round(rng.uniform(400, 800))),
             echo_ms=float(np.round(rng.uniform(8, 20), 1)),
-            blood=float(rng.choice([rng.uniform(0, 0.2), rng.uniform(0.6, 1.8)], p=[0.7, 0.3])),
+            blood=float(rng.choice([rng.uniform(0, 0.2), rng.uniform(0.3, 1.6)], p=[0.5, 0.5])),
             tissue_spread=rng.lognormal(0, 0.05, len(_RELAXATION)),
             snr=float(np.exp(rng.uniform(np.log(10), np.log(60)))),
             blur=float(rng.uniform(0.25, 0.85)),
@@ -122,6 +122,14 @@ def random_field(rng: np.random.Generator, shape: tuple[int, int], cell: tuple[f
     rows, columns = (_spline_basis(size, max(width, 1.0)) for size, width in zip(shape, cell, strict=True))
     weights = rng.standard_normal((rows.shape[1], columns.shape[1]), dtype=np.float32)
     return rows @ weights @ columns.T
+
+
+def streaks(rng: np.random.Generator, across: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Standard normal noise at the points (`across`, `along`), in units of the splines' cell."""
+    weights = rng.standard_normal((128, 128), dtype=np.float32)
+    noise = ndimage.map_coordinates(weights, [across, along], order=3, prefilter=False, mode="grid-wrap")
+    # 151/315 is the mean square of a cubic B-spline over its cell, in each direction.
+    return noise / np.float32(151 / 315)
 
 
 def _spline_basis(size: int, cell: float) -> np.ndarray:
