@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from pathlib import Path
 
 import numpy as np
 import slicer
@@ -63,15 +62,6 @@ class OffscreenSlicer:
         self._grabber.SetInput(self._view.render_window())
         self._grabber.ReadFrontBufferOff()
         self._grabber.ShouldRerenderOff()
-
-    def open(self, path: Path) -> None:
-        """Adds the content of a scene file (`.mrb`) to the scene.
-
-        Raises:
-            InputError: it cannot be read.
-        """
-        if not self._app.io_manager.load_scene(path):
-            raise InputError("The scene file cannot be read; give a Slicer scene (.mrb).")
 
     def look_at(self, volume: slicer.vtkMRMLScalarVolumeNode, box: Box) -> float:
         """Turns the view to the slices of `volume` (not to anatomical planes, where these differ).

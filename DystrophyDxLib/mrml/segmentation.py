@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 import slicer
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkIntArray, vtkStringArray
@@ -97,14 +98,16 @@ def read_labels(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarra
     Raises:
         InputError: Slicer cannot read the file as a segmentation, or its segments are not legs.
     """
-    scene = volume.GetScene()
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    unreadable = InputError("The region file cannot be read; give a segmentation saved by Slicer (.seg.nrrd).")
     try:
-        if not Path(path).is_file() or not _storage(path).ReadData(node):
-            raise InputError("The region file cannot be read; give a segmentation saved by Slicer (.seg.nrrd).")
-        return labels_from_segmentation(node, volume)
-    finally:
-        scene.RemoveNode(node)
+        sitk.ReadImage(str(path))  # Slicer's reader ends the whole program at a damaged file.
+    except RuntimeError:
+        raise unreadable from None
+    scene = slicer.vtkMRMLScene()  # a scene of its own, so that nothing is left behind in the volume's
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    if not _storage(path).ReadData(node):
+        raise unreadable
+    return labels_from_segmentation(node, volume)
 
 
 def write_segmentation(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None:

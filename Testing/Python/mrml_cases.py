@@ -1,0 +1,72 @@
+"""Small studies in the ways in which scanners and converters store them."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from DystrophyDxLib.results import (
+    CaseResult,
+    ImageResult,
+    InputFacts,
+    ModelFacts,
+    Provenance,
+    ResultWarning,
+    SkippedImage,
+    StudyResult,
+)
+from DystrophyDxLib.series import Geometry, Series
+
+# Columns are the LPS directions of i, j, k.
+DIRECTIONS = {
+    "head first": np.eye(3),
+    "feet first": np.diag([1.0, 1.0, -1.0]),
+    "flipped columns": np.diag([-1.0, 1.0, 1.0]),
+    "flipped rows": np.diag([1.0, -1.0, 1.0]),
+    "rows along the body's width": np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]]),
+    "20° oblique": Rotation.from_euler("xz", [20, 12], degrees=True).as_matrix(),
+}
+SHAPE = (7, 48, 60)
+
+
+def study(direction: np.ndarray, seed: int = 0) -> Series:
+    voxels = np.random.default_rng(seed).uniform(90, 110, SHAPE).astype(np.float32)
+    return Series(voxels, Geometry((-43.7, 12.25, 301.0), (1.5, 1.25, 6.0), direction))
+
+
+def result(images=(), **changes) -> StudyResult:
+    facts = {
+        "input": InputFacts(
+            kind="dicom",
+            series_uid=None,
+            slices=SHAPE[0],
+            spacing_mm=(1.5, 1.25, 6.0),
+            selection="The only series.",
+            notes=(),
+            acquisition={"field_strength_t": 3.0, "scanning_sequence": ["SE"], "body_part": None},
+        ),
+        "model": ModelFacts(
+            name="demo", version="1", sha256="0" * 64, trained_on="x", classes=("other", "dystrophinopathy")
+        ),
+        "case": CaseResult(
+            probability=0.12, ci95=(0.05, 0.21), label="other", threshold=0.5, reason="Below the threshold."
+        ),
+        "images": tuple(images),
+        "skipped": (SkippedImage(slice=0, side=None, reason="no leg found"),),
+        "warnings": (ResultWarning(code="DEMONSTRATION_MODEL", message="Synthetic images only."),),
+        "provenance": Provenance(program="DystrophyDx", created="now", device="cpu", precision="float32"),
+        "timing_s": {"total": 1.0},
+    }
+    return StudyResult(**(facts | changes))
+
+
+def image(k: int, side: str, probability: float, counted: bool = True) -> ImageResult:
+    return ImageResult(
+        slice=k,
+        side=side,
+        window_ijk=((10, 30), (8, 40)),
+        probability=probability,
+        roi="auto",
+        anatomy="thigh",
+        counted=counted,
+    )

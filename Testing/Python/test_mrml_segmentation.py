@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+from mrml_cases import DIRECTIONS, SHAPE, study
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segmentation, read_labels, write_segmentation
+from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.series import Geometry, Series
+
+
+@pytest.fixture
+def scene():
+    return slicer.vtkMRMLScene()
+
+
+def legs():
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[1:6, 10:35, 35:55] = 1
+    labels[:6, 12:33, 5:28] = 2
+    return labels
+
+
+def segments(node):
+    segmentation = node.GetSegmentation()
+    return [segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())]
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
+def test_leg_regions_come_back_from_the_scene_exactly(scene, direction):
+    volume = add_series(scene, study(direction))
+    node = add_segmentation(volume, legs())
+    assert [segment.GetName() for segment in segments(node)] == ["Left leg", "Right leg"]
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), legs())
+
+
+def test_a_leg_of_unknown_side_gets_its_own_segment(scene):
+    volume = add_series(scene, study(np.eye(3)))
+    labels = np.where(legs() == 1, 3, 0).astype(np.uint8)
+    node = add_segmentation(volume, labels)
+    assert [segment.GetName() for segment in segments(node)] == ["Left leg", "Right leg", "Leg, side unknown"]
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), labels)
+
+
+def test_legs_are_shown_as_outlines(scene):
+    display = add_segmentation(add_series(scene, study(np.eye(3))), legs()).GetDisplayNode()
+    assert display.GetVisibility2DOutline()
+    assert not display.GetVisibility2DFill()
+
+
+def test_a_reader_who_swaps_the_names_swaps_the_sides(scene):
+    volume = add_series(scene, study(np.eye(3)))
+    node = add_segmentation(volume, legs())
+    left, right = segments(node)
+    left.SetName("Right leg")
+    right.SetName(" left LEG ")
+    swapped = np.array([0, 2, 1], np.uint8)[legs()]
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), swapped)
+
+
+def test_an_edited_region_is_read_as_edited(scene):
+    volume = add_series(scene, study(np.eye(3)))
+    labels = legs()
+    node = add_segmentation(volume, labels)
+    drawn = slicer.util.arrayFromSegmentInternalBinaryLabelmap(node, node.GetSegmentation().GetNthSegmentID(0))
+    drawn[3, :5, :5] = 1
+    edited = labels_from_segmentation(node, volume)
+    assert (edited[3, :5, :5] == 1).all()
+    assert not labels[3, :5, :5].any(), "the regions of the result must not change with the drawing"
+
+
+def test_a_segment_that_is_no_leg_is_refused(scene):
+    volume = add_series(scene, study(np.eye(3)))
+    node = add_segmentation(volume, legs())
+    segments(node)[1].SetName("Segment_2")
+    with pytest.raises(InputError, match="name it “Left leg” or “Right leg”"):
+        labels_from_segmentation(node, volume)
+
+
+def test_an_empty_segmentation_is_refused(scene):
+    volume = add_series(scene, study(np.eye(3)))
+    with pytest.raises(InputError, match="empty"):
+        labels_from_segmentation(scene.AddNewNodeByClass("vtkMRMLSegmentationNode"), volume)
+
+
+def test_regions_drawn_on_another_grid_are_resampled_to_the_volume(scene):
+    direction = DIRECTIONS["20° oblique"]
+    coarse = study(direction)
+    fine_geometry = Geometry(coarse.geometry.origin, (0.9, 0.8, 3.1), direction)
+    fine = Series(np.zeros((13, 70, 95), np.float32), fine_geometry)
+    labels = np.zeros(fine.voxels.shape, np.uint8)
+    k, j, i = np.indices(labels.shape)
+    labels[(i - 30) ** 2 + (j - 35) ** 2 + (3 * (k - 6)) ** 2 < 300] = 2
+    node = add_segmentation(add_series(scene, fine), labels)
+    resampled = labels_from_segmentation(node, add_series(scene, coarse))
+
+    expected = sitk.Resample(
+        image_of(labels, fine_geometry),
+        image_of(coarse.voxels, coarse.geometry),
+        sitk.Transform(),
+        sitk.sitkNearestNeighbor,
+    )
+    expected = sitk.GetArrayFromImage(expected)
+    assert expected.any()
+    np.testing.assert_array_equal(resampled, expected)
+
+
+def image_of(array, geometry):
+    image = sitk.GetImageFromArray(array)
+    image.SetOrigin(geometry.origin)
+    image.SetSpacing(geometry.spacing)
+    image.SetDirection(geometry.direction.ravel())
+    return image
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
+def test_a_region_file_gives_the_same_legs_again_and_to_other_programs(scene, tmp_path, direction):
+    series = study(direction)
+    volume = add_series(scene, series)
+    path = tmp_path / "roi.seg.nrrd"
+    write_segmentation(add_segmentation(volume, legs()), path)
+    nodes = scene.GetNumberOfNodes()
+    np.testing.assert_array_equal(read_labels(path, volume), legs())
+    assert scene.GetNumberOfNodes() == nodes, "reading a file leaves nothing behind"
+
+    image = sitk.ReadImage(str(path))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), legs())
+    np.testing.assert_allclose(image.GetOrigin(), series.geometry.origin, atol=1e-6)
+    np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3)), series.geometry.direction, atol=1e-6)
+    assert [image.GetMetaData(f"Segment{n}_Name") for n in (0, 1)] == ["Left leg", "Right leg"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"NRRD0004\nbroken\n"], ids=["absent", "empty", "broken"])
+def test_an_unreadable_region_file_is_refused(scene, tmp_path, content):
+    path = tmp_path / "roi.seg.nrrd"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_labels(path, add_series(scene, study(np.eye(3))))
