@@ -1,0 +1,179 @@
+import base64
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from mrml_cases import image, result
+from PIL import Image
+
+from DystrophyDxLib.report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, finding, notices, write_report
+from DystrophyDxLib.results import CaseResult, ResultWarning, SkippedImage, WarningCode
+
+CARD = {
+    "name": "demo",
+    "trained_on": "2000 synthetic thighs",
+    "intended_use": "demonstration",
+    "licence": "Apache-2.0",
+    "training_cohort": {"cases": 2000, "classes": {"dystrophinopathy": 600, "other": 1400}},
+    "metrics": {"case_auc": {"value": 0.971, "ci95": [0.95, 0.985], "measured_on": "200 synthetic thighs"}},
+    "temperature": 1.3,
+}
+
+
+class Page(HTMLParser):
+    """Tags with attributes, and the text of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self._text = [], []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.text = " ".join(" ".join(self._text).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self._text.append(data)
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture
+def page(tmp_path):
+    picture = tmp_path / "overview.png"
+    Image.fromarray(np.arange(3 * 8 * 8, dtype=np.uint8).reshape(8, 8, 3)).save(picture)
+
+    def write(study, card=CARD):
+        write_report(tmp_path / "report.html", study, card, picture)
+        return Page(tmp_path / "report.html")
+
+    write.picture = picture
+    return write
+
+
+def case(label, probability, ci95):
+    return CaseResult(probability=probability, ci95=ci95, label=label, threshold=0.5, reason="Why it is so.")
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("dystrophinopathy", "Pattern suggests dystrophinopathy"),
+        ("other", "Pattern does not suggest dystrophinopathy"),
+        ("indeterminate", "Indeterminate"),
+    ],
+)
+def test_the_case_is_said_in_words_with_its_figures_and_reason(page, label, words):
+    study = result(case=case(label, 0.62, (0.41, 0.83)))
+    assert finding(study) == words
+    text = page(study).text
+    assert words in text
+    assert "Why it is so." in text
+    assert "Probability of dystrophinopathy: 0.62 , 95 % interval 0.41 to 0.83; threshold 0.50." in text
+
+
+def test_research_only_is_always_said_and_a_demonstration_model_where_it_is_one(page):
+    assert notices(result()) == [DEMONSTRATION_MODEL, RESEARCH_ONLY]
+    assert notices(result(warnings=())) == [RESEARCH_ONLY]
+    assert f"{DEMONSTRATION_MODEL} {RESEARCH_ONLY}" in page(result()).text
+    text = page(result(warnings=())).text
+    assert RESEARCH_ONLY in text
+    assert "Demonstration" not in text
+
+
+def test_every_warning_says_what_it_means_and_what_to_do(page):
+    assert set(WARNINGS) == set(WarningCode)
+    study = result(warnings=tuple(ResultWarning(code=code, message=f"About {code.value}.") for code in WarningCode))
+    text = page(study).text
+    for code, (meaning, action) in WARNINGS.items():
+        assert f"{meaning} About {code.value}. What to do: {action}" in text
+
+
+def test_the_page_is_self_contained(page):
+    written = page(result([image(2, "left", 0.3)]))
+    assert not written.all("script")
+    assert not written.all("link")
+    (picture,) = written.all("img")
+    assert picture["src"] == "data:image/png;base64," + base64.b64encode(page.picture.read_bytes()).decode()
+    assert not re.search(r"https?:|url\(|@import", written.source)
+
+
+def test_hostile_text_stays_text(page):
+    bad = """</td><script>alert(1)</script><img src=x onerror="alert(1)">'"""
+    study = result(
+        skipped=(SkippedImage(slice=1, side="left", reason=bad),),
+        warnings=(ResultWarning(code="LEGS_TOUCHING", message=bad),),
+        model=result().model.model_copy(update={"name": bad, "classes": (bad, bad + "2")}),
+        input=result().input.model_copy(update={"notes": (bad,), "selection": bad, "acquisition": {bad: bad}}),
+    )
+    card = {"licence": bad, "training_cohort": {bad: [bad]}, "metrics": {bad: CARD["metrics"]["case_auc"]}, bad: bad}
+    written = page(study, card)
+    assert not written.all("script")
+    assert len(written.all("img")) == 1
+    assert not [name for _, attrs in written.tags for name in attrs if name.startswith("on")]
+    assert written.text.count("alert(1)") >= 14
+
+
+def test_the_chart_places_each_image_by_slice_side_and_probability(page):
+    images = [
+        image(0, "left", 0.0),
+        image(3, "left", 0.5),
+        image(6, "left", 1.0),
+        image(6, "right", 0.25, counted=False),
+    ]
+    written = page(result(images))
+    circles = [(float(c["cx"]), float(c["cy"]), c["class"]) for c in written.all("circle")]
+    (x0, y0, _), (x3, y3, _), (x6, y6, _), _key = circles
+    assert (y0 + y6) / 2 == pytest.approx(y3)
+    assert (x0 + x6) / 2 == pytest.approx(x3)
+    assert y6 < y3 < y0
+    assert x0 < x3 < x6
+    right = next(rect for rect in written.all("rect") if rect.get("class") == "uncounted")
+    assert float(right["x"]) + 3.5 == pytest.approx(x6)
+    assert float(right["y"]) + 3.5 == pytest.approx(y0 + (y6 - y0) / 4)
+    lines = written.all("polyline")
+    assert len(lines) == 2
+    threshold = [line for line in written.all("line") if line.get("class") == "threshold"][-1]
+    assert float(threshold["y1"]) == pytest.approx(y3)
+
+
+@pytest.mark.parametrize("slices", [1, 2, 31, 2000])
+def test_slice_axis_has_few_round_ticks(page, slices):
+    study = result([image(0, "unknown", 0.5)], input=result().input.model_copy(update={"slices": slices}))
+    written = page(study)
+    ticks = [
+        int(text)
+        for text in re.findall(r'text-anchor="middle">(\d+)</text>', written.source.split("along the thigh")[1])
+    ]
+    assert ticks[0] == 0
+    assert len(ticks) <= 12
+    assert all(tick < max(slices, 2) for tick in ticks)
+
+
+def test_images_skipped_slices_model_and_acquisition_are_listed(page):
+    text = page(result([image(4, "right", 0.25)])).text
+    assert "4 right 0.25 10 to 29, 8 to 39 automatic thigh yes" in text
+    assert "0 whole slice no leg found" in text
+    assert "Field strength 3 T" in text
+    assert "Body part" not in text
+    assert "case auc 0.971 0.950 to 0.985 200 synthetic thighs" in text
+    assert "dystrophinopathy: 600; other: 1400" in text
+
+
+def test_a_study_without_images_and_a_bare_card_are_reported_too(page):
+    text = page(result(), {}).text
+    assert "No image could be classified." in text
+    assert "Measured performance" not in text
+
+
+def test_reporting_needs_neither_slicer_nor_torch():
+    code = (
+        "import sys, DystrophyDxLib.report; print([m for m in ('slicer', 'torch', 'vtkmodules') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
