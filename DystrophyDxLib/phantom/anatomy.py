@@ -225,8 +225,8 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
 def _adductor_longus(muscles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """(levels, curve, 2) outline of the adductor longus, which the label maps do not name.
 
-    It lies in the corner between sartorius, vastus medialis, adductor magnus and gracilis in the proximal half and tapers
-    to its insertion on the linea aspera (Gray's Anatomy, 42nd ed., ch. 80); it covers the front of the adductor
+    It lies in the corner between sartorius, vastus medialis, adductor magnus and gracilis in the proximal half and
+    tapers to its insertion on the linea aspera (Gray's Anatomy, 42nd ed., ch. 80); it covers the front of the adductor
     magnus, and the others cover its rim.
     """
     corners = muscles[:, [SARTORIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS]].mean(axis=2)

@@ -169,6 +169,12 @@ def in_step(outlines: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return np.take_along_axis(outlines, order[..., None], axis=-2)
 
 
+def _mean(legs: np.ndarray) -> np.ndarray:
+    """Mean over the legs that show an outline, NaN where none does."""
+    shown = np.count_nonzero(~np.isnan(legs), axis=0)
+    return np.where(shown > 0, np.nansum(legs, axis=0) / np.maximum(shown, 1), np.nan)
+
+
 def numbered_alike(leg: np.ndarray) -> np.ndarray:
     """The leg (LEVELS, outlines, POINTS, 2) with the points of each outline in step with those of the level below."""
     leg = leg.copy()
@@ -202,7 +208,7 @@ def measure(folder: Path) -> dict:
     mean = numbered_alike(legs[np.argmin(np.isnan(legs).sum(axis=(1, 2, 3, 4)))])
     for _ in range(5):
         legs = np.stack([turned(in_step(leg, mean), mean) for leg in legs])
-        mean = numbered_alike(np.nanmean(legs, axis=0))
+        mean = numbered_alike(_mean(legs))
     presence = (~np.isnan(legs[..., 0, 0])).mean(axis=0)
     seen = presence / np.maximum(presence[:, -1:], 1e-6)
     kept = seen >= 0.5

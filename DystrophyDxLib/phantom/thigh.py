@@ -87,7 +87,7 @@ def make_phantom(seed: int, diagnosis: str | None = None, slices: int = 4, matri
     ]  # fmt: skip
     images, muscles, legs, fat = (np.stack(part) for part in zip(*planes, strict=True))
     geometry = Geometry(
-        (float(view.origin[0]), float(view.origin[1]), float(levels[0] * body.thigh_mm)),
+        (float(view.origin[0]), float(view.origin[1]), round(float(levels[0] * body.thigh_mm), 2)),
         (view.pixel_mm, view.pixel_mm, distance_mm),
         np.eye(3),
     )
@@ -116,11 +116,12 @@ def _muscle_shares() -> np.ndarray:
 def _levels(rng: np.random.Generator, body: Body, slices: int) -> tuple[np.ndarray, float]:
     """Levels of the slices along the thigh and their distance in mm."""
     room = (anatomy.HIGHEST - anatomy.LOWEST) * body.thigh_mm
-    distance = float(rng.uniform(6, 40))
+    distance = round(float(rng.uniform(6, 40)), 3)
     if slices > 1:
-        distance = min(distance, room / (slices - 1))
+        distance = min(distance, round(room / (slices - 1), 3))
     span = distance * (slices - 1) / body.thigh_mm
-    first = rng.uniform(anatomy.LOWEST, max(anatomy.HIGHEST - span, anatomy.LOWEST))
+    # Examinations are centred on mid-thigh, more often above than below.
+    first = anatomy.LOWEST + max(anatomy.HIGHEST - anatomy.LOWEST - span, 0) * rng.beta(2, 1.2)
     return first + distance / body.thigh_mm * np.arange(slices), distance
 
 
