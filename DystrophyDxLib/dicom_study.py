@@ -605,10 +605,12 @@ def _regular_grid(places: np.ndarray, thickness: float | None) -> tuple[np.ndarr
         notes = [] if thickness else ["A single slice without thickness in the header; 1 mm is written for it."]
         return np.zeros(1, int), thickness or 1.0, notes
     steps = np.diff(places)
-    grids = [_grid(places, float(base)) for base in (np.median(steps), steps.min())]
-    # The smallest step is the spacing only if slices are missing at least as regularly as that; a stray slice is not.
-    sensible = [grid for grid in grids if grid[0][-1] < 2 * len(places)] or grids[:1]
-    index, spacing, error = min(sensible, key=lambda grid: round(grid[2] / grid[1], 2))
+    index, spacing, error = _grid(places, float(np.median(steps)))
+    if error > IRREGULAR * spacing and steps.min() >= (thickness or spacing) / 2:
+        # Where every other slice is missing the usual step is not the spacing; the smallest one is, if all fit its grid.
+        fine = _grid(places, float(steps.min()))
+        if fine[2] <= IRREGULAR * fine[1]:
+            return *fine[:2], []
     if error <= IRREGULAR * spacing:
         return index, spacing, []
     return index, spacing, [f"The slices are not evenly spaced; some are shown up to {error:.1f} mm off their place."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -198,11 +199,14 @@ def check_size(shape: tuple[int, ...]) -> None:
         )
 
 
-def _check_voxels(voxels: np.ndarray) -> None:
-    low, high = float(voxels.min()), float(voxels.max())  # both are NaN where one voxel is
-    if not np.isfinite([low, high]).all():
+def _check_finite(voxels: np.ndarray) -> None:
+    if not np.isfinite([voxels.min(), voxels.max()]).all():  # both are NaN where one voxel is
         raise InputError("The image holds voxels that are not numbers (NaN or infinite); export it again.")
-    if low == high:
+
+
+def _check_voxels(voxels: np.ndarray) -> None:
+    _check_finite(voxels)
+    if voxels.min() == voxels.max():
         raise InputError("The image is empty: all voxels have the same value; give another image or export it again.")
 
 
@@ -227,7 +231,10 @@ def _read_image_file(path: Path) -> Series:
         try:
             reader.ReadImageInformation()
             _check_image_header(reader)
-            _check_stored_bytes(path, reader)
+            if path.name.lower().endswith(_NIFTI):
+                _check_nifti_voxels(path, reader)
+            else:
+                _check_compressed_voxels(path)
             image = reader.Execute()
         except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             if "orthonormal" in str(error):
@@ -271,23 +278,33 @@ def _check_image_header(reader: sitk.ImageFileReader) -> None:
     check_size((size[2] if len(size) > 2 else 1, size[1], size[0]))
 
 
-def _check_stored_bytes(path: Path, reader: sitk.ImageFileReader) -> None:
-    """Raises for a compressed stream whose checksum fails and for a NIfTI file that ends early.
+def _check_nifti_voxels(path: Path, reader: sitk.ImageFileReader) -> None:
+    """Raises for a file that ends early, fails its checksum or holds voxels that are not finite.
 
-    SimpleITK reads both without a word, the missing voxels as zero.
+    SimpleITK reads all of these without a word, as zero.
     """
-    if path.name.lower().endswith(_NIFTI):
-        stored = _unpacked_bytes(path, 0) if path.name.lower().endswith(".gz") else path.stat().st_size
-        voxels = np.prod(reader.GetSize(), dtype=float) * int(reader.GetMetaData("bitpix")) / 8
-        if stored < float(reader.GetMetaData("vox_offset")) + voxels:
-            raise EOFError
-        return
+    item = int(reader.GetMetaData("bitpix")) // 8
+    count = math.prod(reader.GetSize())
+    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
+        byte_order = "<" if file.read(4) in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else ">"  # size of header: 348 or 540
+        file.seek(int(float(reader.GetMetaData("vox_offset"))))
+        voxels = file.read(count * item)
+        while file.read(1 << 20):  # the checksum is compared at the end
+            continue
+    if len(voxels) < count * item:
+        raise EOFError
+    if reader.GetMetaData("datatype") in ("16", "64"):  # float32, float64
+        _check_finite(np.frombuffer(voxels, f"{byte_order}f{item}"))
+
+
+def _check_compressed_voxels(path: Path) -> None:
+    """Raises where the checksum of compressed NRRD or MetaImage voxels fails, which SimpleITK does not look at."""
     header = _header_text(path)
     if re.search(r"^(encoding: *gz|CompressedData *= *True)", header, re.I | re.M):
         detached = re.search(r"^(?:data ?file:|ElementDataFile *=) *(?!LOCAL)(\S[^\r\n]*)", header, re.I | re.M)
         data = path.parent / detached[1].strip() if detached else path
         if data.is_file():
-            _unpacked_bytes(data, 0 if detached else len(header))
+            _unpack(data, 0 if detached else len(header))
 
 
 def _header_text(path: Path) -> str:
@@ -298,24 +315,22 @@ def _header_text(path: Path) -> str:
     return start[: end.end()] if end else start
 
 
-def _unpacked_bytes(path: Path, offset: int) -> int:
-    """Number of bytes in the gzip or zlib stream that starts at `offset`; raises when its checksum fails."""
-    count = 0
+def _unpack(path: Path, offset: int) -> None:
+    """Raises when the gzip or zlib stream that starts at `offset` is damaged or cut off."""
     with path.open("rb") as file:
         file.seek(offset)
         is_gzip = file.read(2) == b"\x1f\x8b"
         file.seek(offset)
         if is_gzip:
             with gzip.GzipFile(fileobj=file) as stream:
-                while part := stream.read(1 << 20):
-                    count += len(part)
-            return count
+                while stream.read(1 << 20):
+                    continue
+            return
         stream = zlib.decompressobj()
         while not stream.eof and (part := file.read(1 << 18)):
-            count += len(stream.decompress(part))
+            stream.decompress(part)
     if not stream.eof:
         raise EOFError
-    return count
 
 
 def _states_orientation(path: Path, reader: sitk.ImageFileReader) -> bool:
