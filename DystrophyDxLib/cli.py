@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
@@ -155,6 +157,14 @@ def main() -> None:
         _fail("Interrupted; nothing was written.")
     except MemoryError:
         _fail("The memory of this computer is not enough for this study; close other programs or give fewer slices.")
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        print(
+            f"dystrophydx: unexpected {type(error).__name__} in {Path(where.filename).name} line {where.lineno}; "
+            "nothing was written; please report this line.",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     sys.exit(status or 0)
 
 

@@ -43,6 +43,10 @@ SMALLER_LEG = 0.4
 """Area of the smaller leg relative to the larger one from which a slice is taken to show two legs."""
 NECK = 0.75
 """Tissue that a cut between two legs runs through, at most, relative to the thickness of the thinner leg."""
+SKIN_LINE = 0.6
+"""Share of a cut's price that the dark line between two legs saves."""
+SIDEWAYS = 0.35
+"""Price of a step aside in tissue, relative to one straight on."""
 PAIR_OF_SLICES = 1 / 3
 """Share of slices that must show two legs for the series to be one of both legs."""
 STRAY_PART = 0.15
@@ -280,13 +284,14 @@ class _LegFinder:
     def _seams(self, body: np.ndarray, slices: np.ndarray, allowed: np.ndarray) -> np.ndarray:
         """(len(slices), rows) columns of the path from the first to the last row that crosses least tissue.
 
-        Dark tissue (skin on skin) is cheaper than bright; in air the path keeps away from tissue. `allowed`
-        (len(slices), columns) are the columns it may use. Dynamic programming over rows, all slices at once.
+        The dark line of skin on skin is cheaper than other tissue; in air the path keeps away from tissue; a step
+        sideways has a price, or a slanting path would be no longer than a straight one. `allowed` (len(slices),
+        columns) are the columns it may use. Dynamic programming over rows, all slices at once.
         """
-        body, coarse = body[slices], self.coarse[slices]
-        bright = coarse / np.maximum(coarse.max(axis=(1, 2), keepdims=True), 1e-6)
+        body = body[slices]
         blurred = ndimage.uniform_filter(body.astype(np.float32), (0, 5, 5))
-        cost = np.where(body, 0.5 + bright, 0) + 0.2 * blurred + 0.01
+        cost = np.where(body, 1 - SKIN_LINE * _dark_line(self.coarse[slices]), 0) + 0.2 * blurred + 0.01
+        sideways = 0.02 + SIDEWAYS * body
         cost = np.where(allowed[:, None, :], cost, np.float32(1e6)).astype(np.float32)
         count, rows, columns = cost.shape
         steps = np.zeros((rows, count, columns), np.int8)
@@ -295,7 +300,8 @@ class _LegFinder:
         for row in range(1, rows):
             padded[:, 1:-1] = total
             # Straight on wins a tie.
-            choices = np.stack([padded[:, 1:-1], padded[:, :-2], padded[:, 2:]])
+            price = sideways[:, row]
+            choices = np.stack([padded[:, 1:-1], padded[:, :-2] + price, padded[:, 2:] + price])
             best = choices.argmin(axis=0)
             steps[row] = _STEP[best]
             total = np.take_along_axis(choices, best[None], axis=0)[0] + cost[:, row]
@@ -403,6 +409,13 @@ def _binned(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         total[(slice(None), *covered)] += part
         count[covered] += 1
     return total / count
+
+
+def _dark_line(images: np.ndarray) -> np.ndarray:
+    """How much darker each pixel is than what lies two pixels to both of its sides, 0 to 1."""
+    padded = np.pad(images, [(0, 0), (0, 0), (2, 2)], mode="edge")
+    beside = np.minimum(padded[:, :, :-4], padded[:, :, 4:])
+    return np.clip(1 - images / np.maximum(beside, 1e-6), 0, 1)
 
 
 def _repeated(mask: np.ndarray, size: tuple[int, int], fine: tuple[slice, slice]) -> np.ndarray:
