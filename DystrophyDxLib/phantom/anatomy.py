@@ -28,7 +28,8 @@ _DRAWING_ORDER = (ADDUCTOR_MAGNUS, ADDUCTOR_LONGUS, 0, 1, 2, 3, 4, 6, 7, 8, 9, 1
 # Tissue codes of a drawn plane; muscle n (from 1) of the left leg is LEFT + n, of the right leg RIGHT + n.
 AIR, SKIN, FAT, SEPTUM, FASCIA, CORTEX, MARROW, VESSEL, NERVE, PAD = range(10)
 LEFT, RIGHT = 16, 32
-LOWEST, HIGHEST = 0.10, 0.74
+# Above, muscles of the hip join that the label maps do not name.
+LOWEST, HIGHEST = 0.10, 0.70
 _CURVE = 72
 
 

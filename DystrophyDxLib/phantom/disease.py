@@ -90,7 +90,7 @@ PATTERNS = {
     # End stage of any: no muscle spared.
     "late_diffuse": Pattern(_NONE, mean_fat=(0.45, 0.9), scatter=0.35, sharpness=(0.3, 1.5), wasting=0.6, weight=0.7),
     "healthy": Pattern(
-        _NONE, mean_fat=(0.005, 0.08), scatter=0.2, sharpness=(0.4, 1.6), wasting=1.0, weight=3.5
+        _NONE, mean_fat=(0.005, 0.07), scatter=0.2, sharpness=(0.4, 1.6), wasting=1.0, weight=3.5
     ),
 }  # fmt: skip
 DIAGNOSES = tuple(PATTERNS)

@@ -104,7 +104,7 @@ def test_muscle_areas_are_those_of_real_thighs():
     counts = np.zeros(13)
     for _ in range(12):
         body = Body.drawn(rng, np.ones((2, 12)))
-        levels = np.linspace(0.2, 0.74, 6)
+        levels = np.linspace(0.2, 0.8, 7)
         for left, _right in legs_at(body, levels, rng):
             tissue, _ = draw([left, None], np.array([-20.0, -160.0]), 1.0, 320)
             slice_counts = np.bincount(tissue[tissue > LEFT] - LEFT, minlength=13)
