@@ -227,7 +227,7 @@ def _adductor_longus(muscles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """(levels, curve, 2) outline of the adductor longus, which the label maps do not name.
 
     It lies in the corner between sartorius, vastus medialis, adductor magnus and gracilis in the proximal half and
-    tapers to its insertion on the linea aspera (Gray's Anatomy, 42nd ed., ch. 80); it covers the front of the adductor
+    tapers to its insertion on the linea aspera (Gray's Anatomy); it covers the front of the adductor
     magnus, and the others cover its rim.
     """
     corners = muscles[:, [SARTORIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS]].mean(axis=2)
@@ -262,7 +262,7 @@ def _fat_thickness(body: Body, rng: np.random.Generator):
 def _femur(radius: float, cortex_share: float, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Outer and inner outline of the femur: about 27 mm across in an adult, wider with a thin cortex at the knee.
 
-    The shaft carries the linea aspera behind (Gray's Anatomy, 42nd ed., ch. 77).
+    The shaft carries the linea aspera behind (Gray's Anatomy).
     """
     distal = np.clip((0.25 - level) / 0.25, 0, 1)
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)

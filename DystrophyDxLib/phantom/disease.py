@@ -52,32 +52,34 @@ class Pattern:
 # Order of ranks: sartorius, rectus femoris, vastus lateralis, intermedius, medialis, adductor magnus, gracilis,
 # biceps femoris long head, semitendinosus, semimembranosus, biceps femoris short head, adductor longus.
 PATTERNS = {
-    # Zheng et al. 2015, Chin Med J ("trefoil with single fruit": sartorius, gracilis, adductor longus and, less,
-    # semitendinosus spared); adductor magnus, biceps and quadriceps lead (Yang et al. 2021, BMC Neurology 21:13;
-    # Mercuri et al. 2002, Neuromuscul Disord 12 S80).
+    # Zheng et al. 2015, "The trefoil with single fruit sign in muscle magnetic resonance imaging is highly specific for
+    # dystrophinopathies": sartorius, gracilis, adductor longus and, less, semitendinosus spared; adductor magnus,
+    # biceps and quadriceps lead (Yang et al. 2021, BMC Neurology 21:13).
     "duchenne": Pattern(
         (-1.7, 0.3, 0.4, 0.3, 0.3, 0.9, -1.7, 0.7, -0.5, 0.1, 0.0, -1.2), weight=1.5,
         bulky=("sartorius", "gracilis", "adductor longus"),
     ),
-    # The same with the hamstrings further on and the rectus later (Tasca et al. 2012, Neuromuscul Disord 22 S129).
+    # Adductor magnus, biceps long head, semimembranosus and vasti lead (Tasca et al. 2012, Neuromuscul Disord 22
+    # Suppl 2:S100).
     "becker": Pattern(
         (-1.6, -0.2, 0.4, 0.3, 0.3, 0.8, -1.6, 0.9, 0.2, 0.6, 0.0, -1.2),
         bulky=("sartorius", "gracilis", "adductor longus"),
     ),
     # Adductors and posterior compartment first, front spared (Barp et al. 2020, J Neurol 267:45).
     "lgmd_r1": Pattern((-1.0, -0.9, -0.7, -0.1, -0.5, 1.0, -0.4, 0.9, 0.6, 1.0, 0.3, 0.8)),
-    # Posterior thigh and adductors, often one side more (ten Dam et al. 2014, review of ANO5 and DYSF imaging).
+    # Posterior thigh and adductors, often one side more (ten Dam et al. 2014, Neuromuscul Disord 24:1097).
     "lgmd_r12": Pattern((-0.9, -1.1, -0.5, -0.3, -0.2, 0.9, -0.8, 0.8, 0.8, 1.0, 0.3, 0.5), side=0.35, asymmetry=0.25),
     # Posterior and anterior muscles together, adductor longus too (Diaz-Manera et al. 2018, JNNP 89:1071).
     "dysferlinopathy": Pattern((-0.6, -0.3, 0.5, 0.4, 0.3, 0.7, -0.8, 0.5, 0.4, 0.8, 0.2, 0.6)),
     # Fat concentric about the femur and from the muscles' rims; medial muscles not spared
     # (Xie et al. 2019, Orphanet J Rare Dis 14:250).
     "sarcoglycanopathy": Pattern((-0.2, -0.1, 0.3, 0.8, 0.3, 0.7, -0.3, 0.3, -0.3, 0.1, 0.1, 0.5), rim=0.5),
-    # Any muscle, hamstrings often first, rarely both sides alike (Tasca et al. 2016, J Neurol 263:1204).
+    # Hamstrings, adductor longus and rectus early (Tasca et al. 2016, Ann Neurol, doi 10.1002/ana.24640); a fifth of
+    # the muscle pairs asymmetric (Mul et al. 2017, Neurology 89:2057).
     "fshd": Pattern(
-        (0.0, 0.2, -0.5, -0.5, -0.2, 0.5, 0.2, 0.3, 0.5, 0.9, 0.0, 0.4), scatter=0.6, asymmetry=0.6, side=0.4
+        (0.0, 0.5, -0.5, -0.5, -0.2, 0.5, 0.2, 0.3, 0.5, 0.9, 0.0, 0.6), scatter=0.6, asymmetry=0.6, side=0.4
     ),
-    # Neurogenic: whole muscles and fascicles at random, thin muscles (Mercuri et al. 2002).
+    # Whole muscles and fascicles at random, thin muscles (Mercuri et al. 2007, J Magn Reson Imaging 25:433).
     "neurogenic": Pattern(_NONE, scatter=0.7, asymmetry=0.35, side=0.2, sharpness=(1.0, 3.0), wasting=0.5),
     # Outside-in in the vasti, late medial muscles (Mercuri et al. 2005, Neuromuscul Disord 15:303).
     "collagen_vi": Pattern(

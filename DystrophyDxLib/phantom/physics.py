@@ -11,9 +11,8 @@ from scipy.interpolate import BSpline
 from . import anatomy
 
 # Tissue: proton density relative to fat, T1 and T2 in ms at 1.5 T and at 3 T. Muscle, fat and marrow: Gold et al. 2004,
-# AJR 183:343, table 1. Blood: Stanisz et al. 2005, MRM 54:507, table 1 (T1 at 1.5 T from 1441 ms). Skin, fascia and
-# nerve: within the range of dense connective tissue and nerve in the same tables. Cortical bone gives a conventional
-# spin echo no signal (T2 below 1 ms).
+# AJR 183:343. Blood: Stanisz et al. 2005, MRM 54:507. Proton
+# densities, skin and nerve are our estimates. Cortical bone gives a conventional spin echo no signal (T2 below 1 ms).
 _RELAXATION = {
     "muscle": (0.85, (1130, 1420), (35.3, 31.7)),
     "fat": (1.00, (288, 371), (165, 133)),
@@ -117,7 +116,7 @@ def coil_field(weights: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def random_field(rng: np.random.Generator, shape: tuple[int, int], cell: tuple[float, float]) -> np.ndarray:
     """(rows, columns) smooth standard normal noise that varies over `cell` (rows, columns) pixels, float32.
 
-    Cubic B-splines with random weights (Rueckert et al. 1999, IEEE TMI 18:712, sec. II-B, as used for deformations).
+    Cubic B-splines with random weights, as in free-form deformation (Rueckert et al. 1999, IEEE TMI 18:712).
     """
     rows, columns = (_spline_basis(size, max(width, 1.0)) for size, width in zip(shape, cell, strict=True))
     weights = rng.standard_normal((rows.shape[1], columns.shape[1]), dtype=np.float32)
