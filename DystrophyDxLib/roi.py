@@ -39,6 +39,8 @@ CORE_MM = 12.0
 SMOOTH_MM = 6.0
 """Half the thickness of what is cut off a leg's outline: skin folds, a pad it lies on."""
 SMALLEST_LEG_CM2 = 8.0
+SMALLEST_SHARE = 0.25
+"""Area relative to the largest part of the slice below which a part is a hand or a sliver, not the other leg."""
 SMALLER_LEG = 0.4
 """Area of the smaller leg relative to the larger one from which a slice is taken to show two legs."""
 NECK = 0.75
@@ -226,10 +228,12 @@ class _LegFinder:
         return threshold
 
     def _leg_sized(self, body: np.ndarray) -> np.ndarray:
-        """The connected parts of each slice that are thick and large enough to be a leg."""
-        labels, count = ndimage.label(body, IN_PLANE)
-        keep = self._cm2(np.bincount(labels.ravel(), minlength=count + 1)) >= SMALLEST_LEG_CM2
-        thick = np.zeros(count + 1, bool)
+        """The connected parts of each slice that are thick and large enough to be a leg, also beside the largest."""
+        labels, slices, areas = _connected_parts(body)
+        largest = np.zeros(len(body), areas.dtype)
+        np.maximum.at(largest, slices[1:], areas[1:])
+        keep = (self._cm2(areas) >= SMALLEST_LEG_CM2) & (areas >= SMALLEST_SHARE * largest[slices])
+        thick = np.zeros(len(areas), bool)
         thick[labels[eroded(body, self._pixels(CORE_MM))]] = True
         keep &= thick
         keep[0] = False
@@ -434,15 +438,19 @@ def _holes_filled(masks: np.ndarray) -> np.ndarray:
     return ~outside[labels]
 
 
+def _connected_parts(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels of the connected parts of each slice, and slice and area in pixels of each label (0: the background)."""
+    labels, count = ndimage.label(masks, IN_PLANE)
+    slices = np.array([0, *(box[0].start for box in ndimage.find_objects(labels))])
+    return labels, slices, np.bincount(labels.ravel(), minlength=count + 1)
+
+
 def _largest_parts(masks: np.ndarray) -> np.ndarray:
     """The largest connected part of each slice."""
-    labels, count = ndimage.label(masks, IN_PLANE)
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
-    slices = np.array([-1, *(box[0].start for box in ndimage.find_objects(labels))])
-    by_slice = np.lexsort((areas, slices))
-    largest = by_slice[np.append(np.diff(slices[by_slice]) > 0, True)]
-    keep = np.zeros(count + 1, bool)
-    keep[largest[slices[largest] >= 0]] = True
+    labels, slices, areas = _connected_parts(masks)
+    by_slice = 1 + np.lexsort((areas[1:], slices[1:]))
+    keep = np.zeros(len(areas), bool)
+    keep[by_slice[np.append(np.diff(slices[by_slice]) > 0, True)[: len(by_slice)]]] = True
     return keep[labels]
 
 
