@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pydicom
@@ -29,6 +30,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
+    RLELossless,
 )
 
 from .errors import InputError
@@ -95,7 +97,7 @@ def read_dicom(path: Path, series_uid: str | None = None) -> Series:
     notes = list(series.notes)
     if inventory.empty_files:
         notes.append(
-            f"{_count(inventory.empty_files, 'file')} in the folder {_is(inventory.empty_files)} empty; if slices are"
+            f"{_count(inventory.empty_files, 'file')} of the input {_is(inventory.empty_files)} empty; if slices are"
             " missing, copy the study again."
         )
     return replace(series, selection=inventory.why(stack, series_uid), notes=tuple(notes))
@@ -128,7 +130,7 @@ class _Attributes:
             return None
         try:
             value = self._holder[tag][tag].value
-        except (ValueError, TypeError, OverflowError, NotImplementedError):
+        except Exception:  # pydicom raises nearly anything for bytes that are not what they claim
             return None
         return None if value is None or value == "" else value
 
@@ -234,13 +236,13 @@ def _take_inventory(path: Path) -> _Inventory:
         # Names with a dot hold the file system's own notes ("._IM0001" of macOS).
         if file.name.startswith(".") and path.is_dir():
             continue
-        if not file.stat().st_size:
-            inventory.empty_files += 1
-            continue
         try:
-            header = _read_header(file)
-            if header is not None:
-                _enter(inventory, file, header)
+            with file.open("rb") as stream:
+                start = stream.read(132)
+                if not any(start):  # empty, or zeros where a copy has failed
+                    inventory.empty_files += 1
+                elif _looks_like_dicom(start):
+                    _enter(inventory, file, _read_header(stream))
         except OSError:
             raise InputError("A file of the study cannot be opened; check its permissions.") from None
         except _Damaged:
@@ -257,21 +259,18 @@ class _Damaged(Exception):
     """A file that is DICOM but whose header cannot be read to its end."""
 
 
-def _read_header(file: Path) -> pydicom.Dataset | None:
-    """Header without pixels; None for what is not DICOM."""
-    with file.open("rb") as stream:
-        start = stream.read(132)
-        has_preamble = start[128:] == b"DICM"
-        # Older exports lack the preamble and start with group 0008 or 0002.
-        if not has_preamble and not (start[:2] in (b"\x08\x00", b"\x02\x00") and start[3:4] == b"\x00"):
-            return None
-        stream.seek(0)
-        try:
-            return pydicom.dcmread(stream, force=True, stop_before_pixels=True, specific_tags=_KEYWORDS)
-        except Exception:  # pydicom raises nearly anything for bytes that are not what they claim
-            if has_preamble:
-                raise _Damaged from None
-            return None
+def _looks_like_dicom(start: bytes) -> bool:
+    """Whether a file that starts so has the DICOM prefix or, as in older exports, begins with group 0002 or 0008."""
+    return start[128:] == b"DICM" or (start[:2] in (b"\x02\x00", b"\x08\x00") and start[3:4] == b"\x00")
+
+
+def _read_header(stream: BinaryIO) -> pydicom.Dataset:
+    """Header without pixels."""
+    stream.seek(0)
+    try:
+        return pydicom.dcmread(stream, force=True, stop_before_pixels=True, specific_tags=_KEYWORDS)
+    except Exception:  # as above
+        raise _Damaged from None
 
 
 def _enter(inventory: _Inventory, file: Path, header: pydicom.Dataset) -> None:
@@ -285,7 +284,7 @@ def _enter(inventory: _Inventory, file: Path, header: pydicom.Dataset) -> None:
         if getattr(header, "preamble", None):
             raise _Damaged
         return
-    modality = own.text("Modality")
+    modality = own.text("Modality") or ("MR" if is_mr_storage else "")
     if modality != "MR":
         if rows and re.fullmatch("[A-Z]{2,4}", modality):
             inventory.other_modalities.add(modality)
@@ -294,7 +293,10 @@ def _enter(inventory: _Inventory, file: Path, header: pydicom.Dataset) -> None:
         return
     inventory.patients.add(own.text("PatientID"))
     inventory.studies.add(own.text("StudyInstanceUID"))
-    inventory.frames += _frames(file, header, is_mr_storage)
+    try:
+        inventory.frames += _frames(file, header, is_mr_storage)
+    except Exception:  # as above, from damaged functional groups
+        raise _Damaged from None
 
 
 def _frames(file: Path, header: pydicom.Dataset, is_mr_storage: bool) -> Iterator[_Frame]:
@@ -607,7 +609,7 @@ def _regular_grid(places: np.ndarray, thickness: float | None) -> tuple[np.ndarr
     steps = np.diff(places)
     index, spacing, error = _grid(places, float(np.median(steps)))
     if error > IRREGULAR * spacing and steps.min() >= (thickness or spacing) / 2:
-        # Where every other slice is missing the usual step is not the spacing; the smallest one is, if all fit its grid.
+        # Where every other slice is missing, not the usual step but the smallest is the spacing, if all fit its grid.
         fine = _grid(places, float(steps.min()))
         if fine[2] <= IRREGULAR * fine[1]:
             return *fine[:2], []
@@ -653,8 +655,11 @@ def _images(path: Path, wanted: list[tuple[int, _Frame]]) -> Iterator[np.ndarray
             implicit, little = dataset.original_encoding
             explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
             dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-        _require_decoder(dataset.file_meta.TransferSyntaxUID)
-        yield from iter_pixels(dataset, indices=[frame.number for _, frame in wanted], raw=True)
+        syntax = dataset.file_meta.TransferSyntaxUID
+        _require_decoder(syntax)
+        # The plugin for run-length coding aborts with a stack trace on damaged data; pydicom's own decoder does not.
+        plugin = "pydicom" if syntax == RLELossless else ""
+        yield from iter_pixels(dataset, indices=[frame.number for _, frame in wanted], raw=True, decoding_plugin=plugin)
     except InputError:
         raise
     except Exception:  # pydicom and its plugins raise nearly anything for pixels that are damaged or not there

@@ -234,7 +234,7 @@ def _read_image_file(path: Path) -> Series:
             if path.name.lower().endswith(_NIFTI):
                 _check_nifti_voxels(path, reader)
             else:
-                _check_compressed_voxels(path)
+                _check_stored_voxels(path, reader)
             image = reader.Execute()
         except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
             if "orthonormal" in str(error):
@@ -297,14 +297,24 @@ def _check_nifti_voxels(path: Path, reader: sitk.ImageFileReader) -> None:
         _check_finite(np.frombuffer(voxels, f"{byte_order}f{item}"))
 
 
-def _check_compressed_voxels(path: Path) -> None:
-    """Raises where the checksum of compressed NRRD or MetaImage voxels fails, which SimpleITK does not look at."""
+def _check_stored_voxels(path: Path, reader: sitk.ImageFileReader) -> None:
+    """Raises where NRRD or MetaImage voxels end early or, compressed, fail their checksum.
+
+    SimpleITK does not look at the checksum, and prints lines of its own where a MetaImage file ends early.
+    """
+    import SimpleITK as sitk
+
     header = _header_text(path)
+    detached = re.search(r"^(?:data ?file:|ElementDataFile *=) *(?!LOCAL)(\S[^\r\n]*)", header, re.I | re.M)
+    data, offset = (path.parent / detached[1].strip(), 0) if detached else (path, len(header))
+    if not data.is_file():  # a list of files, which SimpleITK resolves
+        return
     if re.search(r"^(encoding: *gz|CompressedData *= *True)", header, re.I | re.M):
-        detached = re.search(r"^(?:data ?file:|ElementDataFile *=) *(?!LOCAL)(\S[^\r\n]*)", header, re.I | re.M)
-        data = path.parent / detached[1].strip() if detached else path
-        if data.is_file():
-            _unpack(data, 0 if detached else len(header))
+        _unpack(data, offset)
+    elif re.search(r"^(encoding: *raw|BinaryData *= *True)", header, re.I | re.M):
+        item = sitk.Image([1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()
+        if data.stat().st_size - offset < item * math.prod(reader.GetSize()):
+            raise EOFError
 
 
 def _header_text(path: Path) -> str:

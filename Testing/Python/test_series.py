@@ -546,8 +546,9 @@ def test_slices_shifted_in_their_plane_are_reported(tmp_path):
 
 def test_an_empty_file_beside_the_series_is_mentioned(tmp_path):
     write_series(tmp_path, series_datasets(thigh_like(3)))
-    (tmp_path / "IM9").touch()
-    assert "1 file in the folder is empty" in read_study(tmp_path).notes[-1]
+    (tmp_path / "IM8").touch()
+    (tmp_path / "IM9").write_bytes(bytes(5000))
+    assert "2 files of the input are empty" in read_study(tmp_path).notes[-1]
 
 
 # --- acquisition facts and identity ----------------------------------------------------------------------------------
@@ -575,9 +576,9 @@ def test_laterality_is_kept_only_where_all_slices_agree(tmp_path):
 
 
 def test_nothing_that_identifies_the_patient_leaves_the_reader(tmp_path, caplog, capfd):
-    datasets = series_datasets(thigh_like(3), ScanOptions=f"for {IDENTITY[0]}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        datasets = series_datasets(thigh_like(3), ScanOptions=f"for {IDENTITY[0]}")
         for dataset in datasets:
             dataset.add_new("RepetitionTime", "LO", f"{IDENTITY[0]} 12")  # not the number it should be
             dataset.StudyDate = f"{IDENTITY[1]} wrote here"
@@ -694,13 +695,14 @@ def test_a_header_without_orientation_is_said_aloud(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("kept", [0.05, 0.5, 0.98])
-def test_truncated_image_files_are_refused(tmp_path, suffix, kept):
+def test_truncated_image_files_are_refused(tmp_path, capfd, suffix, kept):
     path = tmp_path / f"Mustermann{suffix}"
     sitk.WriteImage(_image(thigh_like(20)), path, useCompression=suffix == ".nii.gz")
     data_file = next((file for file in tmp_path.iterdir() if file.suffix in (".raw", ".zraw", ".gz")), path)
     data = data_file.read_bytes()
     data_file.write_bytes(data[: int(kept * len(data))])
     assert "cut off, damaged" in _refusal(path)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"])
