@@ -90,22 +90,13 @@ def classify(
     if json:
         print(result.to_json())
         return
-    from .report import finding, notices
+    from .report import summary
 
-    case = result.case
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(
-        f"{finding(result)}\n"
-        f"  probability {case.probability:.2f}, 95 % interval {case.ci95[0]:.2f} to {case.ci95[1]:.2f}, "
-        f"threshold {case.threshold:.2f}\n  {case.reason}\n  {len(result.images)} images of {result.input.slices} "
-        f"slices; {result.input.selection}",
-        markup=False,
-    )
-    for warning in result.warnings:
-        console.print(f"  {warning.code.value}: {warning.message}", markup=False)
-    console.print("  " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
-    console.print("  " + "  ".join(notices(result)), markup=False)
-    console.print(f"Results: {out}", markup=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(summary(result))
+    console.print(f"{len(result.images)} images in {result.input.slices} slices. {result.input.selection}".strip())
+    console.print("Time: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
+    console.print(f"Results: {out}")
 
 
 @contextlib.contextmanager

@@ -70,6 +70,19 @@ def notices(result: StudyResult) -> list[str]:
     return [DEMONSTRATION_MODEL, RESEARCH_ONLY] if demonstration else [RESEARCH_ONLY]
 
 
+def summary(result: StudyResult) -> str:
+    """The case in a few lines of plain text: finding, figures, why, warnings with what to do."""
+    case = result.case
+    lines = [
+        finding(result),
+        f"Probability {case.probability:.2f}, 95 % interval {case.ci95[0]:.2f} to {case.ci95[1]:.2f}, "
+        f"threshold {case.threshold:.2f}. {case.reason}",
+        *(f"{warning.code.value}: {warning.message}" for warning in result.warnings),
+        " ".join(notices(result)),
+    ]
+    return "\n".join(lines)
+
+
 def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overview_png: Path) -> None:
     """Writes the report of a classified study.
 

@@ -29,7 +29,7 @@ from ..samples import make_samples
 from .fit import Stage, fit, restored, stored
 
 SIZE = 224
-STAGES = (Stage(112, 10, 1.5e-3), Stage(224, 3, 4e-4))
+STAGES = (Stage(112, 10, 1.5e-3), Stage(224, 2, 4e-4))
 BATCH = 64
 PHANTOM = "synthetic T1-weighted thigh images (phantom) only, no patients"
 
@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the package, must not exist")
     parser.add_argument("--seed", type=int, default=2021)
-    parser.add_argument("--cases", type=int, default=2200, help="phantoms to train on")
+    parser.add_argument("--cases", type=int, default=1800, help="phantoms to train on")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     torch.manual_seed(options.seed)
