@@ -36,8 +36,6 @@ CENTRAL = 0.4
 FAT_TO_MUSCLE = 1.4
 """Signal of fat relative to the darkest tenth of the soft tissue, at least, in a T1-weighted image."""
 DARKER_THAN_FAT = 0.7
-LONGEST_TR_MS, LONGEST_TE_MS = 1200.0, 40.0
-"""Spin echo beyond these is not T1-weighted."""
 
 
 @dataclass(frozen=True)
@@ -196,15 +194,9 @@ def input_warnings(
 
 
 def _why_not_t1(acquisition: Acquisition, qualities: Sequence[ImageQuality], thigh: Sequence[bool]) -> str | None:
-    """Why the series is not T1-weighted, or None."""
-    if acquisition.repetition_time_ms is not None and acquisition.repetition_time_ms > LONGEST_TR_MS:
-        return f"The repetition time of {acquisition.repetition_time_ms:g} ms is too long for T1 weighting"
-    if acquisition.echo_time_ms is not None and acquisition.echo_time_ms > LONGEST_TE_MS:
-        return f"The echo time of {acquisition.echo_time_ms:g} ms is too long for T1 weighting"
-    if "IR" in acquisition.scanning_sequence:
-        return "An inversion pulse was used"
-    if "FS" in acquisition.scan_options:
-        return "Fat suppression was used"
+    """Why the series is not T1-weighted with all of its fat signal, or None."""
+    if acquisition.t1_weighted is False:
+        return "By its header the series is not T1-weighted with all of its fat signal"
     ratios = [quality.fat_to_muscle for quality, shown in zip(qualities, thigh, strict=True) if shown]
     ratios = ratios or [quality.fat_to_muscle for quality in qualities]
     if ratios and np.median(ratios) < FAT_TO_MUSCLE:

@@ -319,7 +319,7 @@ class _LegFinder:
     def _drawn(self, threshold: np.ndarray, legs: np.ndarray, seams: np.ndarray) -> LegRegions:
         """Draws the legs on the input's own pixels and takes the minimal window of each."""
         sides = self._sides(legs)
-        certain = eroded(legs == 1, 2) | eroded(legs == 2, 2)
+        certain = eroded(legs == 1, 1) | eroded(legs == 2, 1)
         labels = np.zeros(self.series.voxels.shape, np.uint8)
         windows: list[Window] = []
         skipped: list[Skipped] = []
