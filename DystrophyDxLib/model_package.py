@@ -177,7 +177,7 @@ def _read_zip(path: Path) -> dict[str, bytes]:
             files = {Path(member.filename).name: member for member in members}
             return {name: archive.read(files[name]) for name in (SUMS, RECIPE, WEIGHTS, CARD) if name in files}
     except FileNotFoundError:
-        raise InputError("There is no model package at the given place; check --model.") from None
+        raise InputError("There is no model package at the given place; check its path.") from None
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError):
         raise InputError("The model package is neither a folder nor an intact .zip; get another copy of it.") from None
 

@@ -18,7 +18,7 @@ from .roi import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, 
 from .samples import SampleBatch
 from .series import Acquisition, Series
 
-CORTEX = 0.6
+CORTEX = 0.7
 """Signal of cortical bone, relative to muscle, at most."""
 BRIGHTEST_MUSCLE = 0.45
 """Normalised signal (fat is 1) that healthy muscle has at most in a T1-weighted image."""
@@ -26,9 +26,9 @@ SKIN_MM = 4.0
 """Depth to which dark lines belong to the skin."""
 CORTEX_MM = 2.7
 """Thickness of the layer around the marrow that must be cortex."""
-CLOSED = 0.6
+CLOSED = 0.55
 """Share of that layer that must be dark."""
-MARROW_CM2 = (0.8, 10.0)
+MARROW_CM2 = (0.5, 10.0)
 ROUND = 0.75
 """Area of the marrow relative to the ellipse in its bounding box."""
 CENTRAL = 0.4

@@ -57,6 +57,8 @@ UNSIDED_MM = 20.0
 """A single leg closer than this to the scanner's midline is given no side."""
 NO_SIGNAL = 0.05
 """Slices whose brightest tissue is below this share of the series' are empty."""
+LEAST_CONTRAST = 2.2
+"""Signal of tissue relative to air below which a series shows nothing but noise."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,9 @@ class _LegFinder:
             relative = np.log(np.clip(flat[sampled] / brightest[sampled, None], 0.02, 1))
             otsu = sitk.OtsuThresholdImageFilter()
             otsu.Execute(sitk.GetImageFromArray(relative))
-            threshold[shown] = np.exp(otsu.GetThreshold()) * brightest[shown]
+            tissue = relative > otsu.GetThreshold()
+            if relative[tissue].mean() - relative[~tissue].mean() > np.log(LEAST_CONTRAST):
+                threshold[shown] = np.exp(otsu.GetThreshold()) * brightest[shown]
         return threshold
 
     def _leg_sized(self, body: np.ndarray) -> np.ndarray:

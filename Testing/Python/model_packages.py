@@ -1,0 +1,51 @@
+"""Model packages made for tests, with weights that nobody trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from DystrophyDxLib.model_package import ModelCard, write_package
+from DystrophyDxLib.networks import build_network
+from DystrophyDxLib.recipe import Recipe
+
+RECIPE = """
+name = "test"
+publication = "none"
+classes = ["other", "dystrophinopathy"]
+[sample]
+size = 224
+[network]
+backbone = "resnet18"
+"""
+
+
+def make_card(**changes) -> ModelCard:
+    facts = {
+        "name": "untrained",
+        "version": "0",
+        "classes": ("other", "dystrophinopathy"),
+        "demonstration": True,
+        "trained_on": "nothing",
+        "intended_use": "tests",
+        "licence": "Apache-2.0",
+        "training_cohort": {},
+        "metrics": {},
+        "threshold": 0.5,
+        "temperature": 1.0,
+        "heat_reference": 1e-6,
+        "largest_distance": 1e9,
+    }
+    return ModelCard(**(facts | changes))
+
+
+def make_package(folder: Path, *, seed: int = 0, bias: float = 0.0, **card) -> Path:
+    """A package folder with random weights; `bias` moves every logit."""
+    torch.manual_seed(seed)
+    network = build_network(Recipe.parse(RECIPE)).eval()
+    network.head.bias.data.fill_(bias)
+    channels = network.head.in_features
+    statistics = {"features.mean": torch.zeros(channels), "features.precision": torch.eye(channels)}
+    write_package(folder, RECIPE, make_card(**card), dict(network.state_dict()) | statistics, half=True)
+    return folder

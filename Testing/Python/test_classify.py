@@ -1,0 +1,208 @@
+"""From a series to the case: probability, interval, label, warnings, reproducibility."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from leg_pairs import make_leg_pair
+from model_packages import make_package
+from scipy import stats
+
+from DystrophyDxLib.classify import LARGEST_SHIFT, Classifier, case_interval
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.resources import embedded_model
+from DystrophyDxLib.results import StudyResult, WarningCode
+from DystrophyDxLib.samples import make_samples
+from DystrophyDxLib.series import Acquisition, Geometry, Series
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_phantom(97, "duchenne")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return ModelPackage.read(make_package(tmp_path_factory.mktemp("models") / "package"))
+
+
+@pytest.fixture(scope="module")
+def classifier(package):
+    return Classifier(package, "cpu")
+
+
+def with_card(classifier: Classifier, monkeypatch, **changes) -> Classifier:
+    card = classifier.package.card.model_copy(update=changes)
+    monkeypatch.setattr(classifier, "package", dataclasses.replace(classifier.package, card=card))
+    return classifier
+
+
+def codes(result: StudyResult) -> set[WarningCode]:
+    return {warning.code for warning in result.warnings}
+
+
+def test_every_window_is_an_image_and_the_case_is_their_mean(classifier, phantom):
+    found = classifier.classify(phantom.series)
+    result = found.result
+    assert len(result.images) == len(found.regions.windows) == 8
+    counted = [image.probability for image in result.images if image.counted]
+    assert result.case.probability == pytest.approx(np.mean(counted))
+    low, high = result.case.ci95
+    assert low <= result.case.probability <= high
+    for image, window in zip(result.images, found.regions.windows, strict=True):
+        assert image.window_ijk == (window.i, window.j)
+        assert (image.slice, image.side, image.roi) == (window.slice, window.side.value, "auto")
+
+
+def test_the_same_input_and_package_give_the_same_result(package, phantom):
+    first, second = (Classifier(package, "cpu").classify(phantom.series) for _ in range(2))
+    assert first.result.case == second.result.case
+    assert first.result.images == second.result.images
+    np.testing.assert_array_equal(first.heatmap, second.heatmap)
+
+
+def test_the_json_is_the_contract_and_reads_back(classifier, phantom):
+    result = classifier.classify(phantom.series, timing_s={"read": 0.5}).result
+    text = result.to_json()
+    assert StudyResult.model_validate_json(text) == result
+    assert '"schema": "dystrophydx.result/1"' in text
+    assert set(result.timing_s) == {"read", "roi", "network"}
+
+
+def test_a_scanners_scale_does_not_change_the_answer(classifier, phantom):
+    scaled = dataclasses.replace(phantom.series, voxels=phantom.series.voxels * 37.5)
+    plain, other = (classifier.classify(series).result for series in (phantom.series, scaled))
+    for image, same in zip(plain.images, other.images, strict=True):
+        assert image.probability == pytest.approx(same.probability, abs=0.01)
+
+
+def test_samples_do_not_follow_shading_or_a_bright_vessel():
+    flat, shaded = (make_leg_pair(9, -20, shading=shading, noise=0.005).series for shading in (1.0, 3.0))
+    bright = dataclasses.replace(flat, voxels=flat.voxels.copy())
+    from DystrophyDxLib.roi import find_legs
+
+    regions = find_legs(flat)
+    row, column = (int(np.mean(axis)) for axis in regions.windows[0].mask.nonzero())
+    j, i = regions.windows[0].j[0] + row + 25, regions.windows[0].i[0] + column
+    bright.voxels[0, j - 3 : j + 3, i - 3 : i + 3] = 8 * flat.voxels.max()
+    reference = make_samples(flat, regions.windows, 224)
+    inside = reference.inside
+    for series in (shaded, bright):
+        grid = make_samples(series, regions.windows, 224).grid
+        difference = (grid - reference.grid)[inside].abs()
+        assert difference.median() < 0.06
+        assert difference.quantile(0.9) < 0.2
+
+
+def test_lower_precision_moves_no_probability_by_a_hundredth(phantom):
+    classifier = Classifier(ModelPackage.read(embedded_model()), "cpu")
+    batch = make_samples(phantom.series, classifier.classify(phantom.series).regions.windows, 224)
+    fast, exact = (
+        classifier._probability(classifier._forward(network, batch.pixels).logits.numpy())
+        for network in (classifier._fast, classifier._exact)
+    )
+    assert np.abs(fast - exact).max() < LARGEST_SHIFT
+
+
+def test_folding_batch_normalisation_changes_nothing(package):
+    from DystrophyDxLib.networks import build_network
+
+    network = build_network(package.recipe).eval()
+    tensors = {name: value for name, value in package.tensors().items() if not name.startswith("features.")}
+    network.load_state_dict(tensors)
+    samples = torch.rand(2, 1, 224, 224, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        plain, folded = network(samples), Classifier(package, "cpu")._exact(samples)
+    torch.testing.assert_close(folded.logits, plain.logits, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(folded.maps, plain.maps, atol=1e-3, rtol=1e-2)
+
+
+def test_the_interval_is_the_bootstrap_of_scipy():
+    rng = np.random.default_rng(4)
+    probabilities = rng.beta(2, 3, 40)
+    low, high = case_interval(probabilities, np.arange(40))
+    reference = stats.bootstrap(
+        (probabilities,), np.mean, method="percentile", n_resamples=20000, rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert (low, high) == pytest.approx((reference.low, reference.high), abs=0.01)
+
+
+def test_both_legs_of_a_slice_are_resampled_together():
+    rng = np.random.default_rng(4)
+    of_slice = rng.beta(2, 3, 30)
+    one = case_interval(of_slice, np.arange(30))
+    two = case_interval(np.repeat(of_slice, 2), np.repeat(np.arange(30), 2))
+    assert two == pytest.approx(one, abs=1e-9)
+
+
+def test_one_slice_gives_no_certainty(classifier, phantom):
+    single = dataclasses.replace(phantom.series, voxels=phantom.series.voxels[:1])
+    case = classifier.classify(single).result.case
+    assert case.ci95 == (0.0, 1.0)
+    assert case.label == "indeterminate"
+
+
+def test_the_label_follows_interval_and_threshold(classifier, phantom, monkeypatch):
+    low, high = classifier.classify(phantom.series).result.case.ci95
+    for threshold, label in (
+        (low / 2, "dystrophinopathy"),
+        ((low + high) / 2, "indeterminate"),
+        ((1 + high) / 2, "other"),
+    ):
+        case = with_card(classifier, monkeypatch, threshold=threshold).classify(phantom.series).result.case
+        assert case.label == label
+
+
+@pytest.mark.parametrize(("repetition_time", "label"), [(600.0, "dystrophinopathy"), (4000.0, "indeterminate")])
+def test_an_unsuitable_input_is_indeterminate_with_its_figures(
+    classifier, phantom, monkeypatch, repetition_time, label
+):
+    acquisition = Acquisition(modality="MR", repetition_time_ms=repetition_time, echo_time_ms=12.0)
+    series = dataclasses.replace(phantom.series, acquisition=acquisition)
+    result = with_card(classifier, monkeypatch, threshold=0.01).classify(series).result
+    assert result.case.label == label
+    assert result.case.probability > 0
+    assert len(result.images) == 8
+
+
+def test_images_unlike_the_training_cohort_are_named(classifier, phantom, monkeypatch):
+    assert WarningCode.OUT_OF_DISTRIBUTION not in codes(classifier.classify(phantom.series).result)
+    result = with_card(classifier, monkeypatch, largest_distance=1e-3).classify(phantom.series).result
+    assert WarningCode.OUT_OF_DISTRIBUTION in codes(result)
+    assert result.case.label == "indeterminate"
+
+
+def test_a_demonstration_model_says_so_always(classifier, phantom, monkeypatch):
+    assert WarningCode.DEMONSTRATION_MODEL in codes(classifier.classify(phantom.series).result)
+    trained = with_card(classifier, monkeypatch, demonstration=False)
+    assert WarningCode.DEMONSTRATION_MODEL not in codes(trained.classify(phantom.series).result)
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.9, True), (0.1, False)])
+def test_evidence_outside_the_muscles_is_named(classifier, phantom, monkeypatch, share, warned):
+    monkeypatch.setattr("DystrophyDxLib.classify.share_outside_muscle", lambda *_: share)
+    result = with_card(classifier, monkeypatch, threshold=0.01).classify(phantom.series).result
+    assert (WarningCode.HEATMAP_OUTSIDE_MUSCLE in codes(result)) is warned
+
+
+def test_an_image_without_a_leg_is_refused(classifier):
+    noise = np.abs(np.random.default_rng(0).normal(0, 5, (3, 64, 64))).astype(np.float32)
+    with pytest.raises(InputError, match="No leg was found"):
+        classifier.classify(Series(noise, Geometry((0, 0, 0), (2, 2, 5), np.eye(3))))
+
+
+def test_progress_counts_to_the_end(classifier, phantom):
+    seen = []
+    classifier.classify(phantom.series, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (8, 8)
+
+
+def test_an_unknown_or_absent_device_is_refused(package):
+    with pytest.raises(InputError, match="choose one of auto"):
+        Classifier(package, "tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="no usable cuda"):
+            Classifier(package, "cuda")

@@ -1,0 +1,230 @@
+"""The command line: all files or none, one line for bad input."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from model_packages import make_package
+from shared_data import shared
+
+from DystrophyDxLib.output_folder import FILES
+from DystrophyDxLib.phantom import make_phantom, write_dicom
+from DystrophyDxLib.results import StudyResult
+
+
+def dystrophydx(*arguments, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", "from DystrophyDxLib.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_package(tmp_path_factory.mktemp("models") / "package", bias=8.0)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study") / "series"
+    write_dicom(make_phantom(97, "duchenne"), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classified(tmp_path_factory, study, model):
+    """A study of a patient with a name, classified."""
+    named = tmp_path_factory.mktemp("named") / "Zyxwander^Qwertina" / "1"
+    named.mkdir(parents=True)
+    for path in study.iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = "Zyxwander^Qwertina", "MRN4711-0815", "19010203"
+        dataset.save_as(named / path.name)
+    out = tmp_path_factory.mktemp("out") / "result"
+    run = dystrophydx("classify", named.parent, "--out", out, "--model", model, "--json")
+    assert run.returncode == 0, run.stderr
+    return out, run
+
+
+def refusal(*arguments) -> str:
+    """The one line that a refused call writes."""
+    run = dystrophydx(*arguments)
+    assert run.returncode == 2, run.stdout + run.stderr
+    assert run.stdout == ""
+    lines = run.stderr.strip().splitlines()
+    assert len(lines) == 1, run.stderr
+    assert lines[0].startswith("dystrophydx: ")
+    return lines[0]
+
+
+def test_all_files_of_the_contract_are_written(classified):
+    out, run = classified
+    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
+    result = StudyResult.model_validate_json((out / "result.json").read_text())
+    assert StudyResult.model_validate_json(run.stdout) == result
+    assert result.case.label == "dystrophinopathy"
+    assert {"read", "load", "roi", "network", "write", "total"} == set(result.timing_s)
+    assert result.timing_s["total"] >= result.timing_s["network"]
+
+
+def test_heatmap_and_region_lie_on_the_input(classified, study):
+    out, _ = classified
+    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(study))
+    image = sitk.ReadImage(names)
+    heatmap, region = sitk.ReadImage(str(out / "heatmap.nrrd")), sitk.ReadImage(str(out / "roi.seg.nrrd"))
+    for written in (heatmap, region):
+        assert written.GetSize() == image.GetSize()
+        np.testing.assert_allclose(written.GetOrigin(), image.GetOrigin(), atol=1e-3)
+        np.testing.assert_allclose(written.GetSpacing(), image.GetSpacing(), atol=1e-3)
+        np.testing.assert_allclose(written.GetDirection(), image.GetDirection(), atol=1e-6)
+    names = [region.GetMetaData(key) for key in region.GetMetaDataKeys() if key.endswith("_Name")]
+    assert sorted(names) == ["Left leg", "Right leg"]
+
+
+def test_nothing_that_is_written_names_the_patient(classified):
+    out, run = classified
+    for secret in (b"Zyxwander", b"Qwertina", b"MRN4711", b"19010203"):
+        assert secret not in run.stdout.encode() + run.stderr.encode()
+        for path in out.iterdir():
+            assert secret not in path.read_bytes(), (secret, path.name)
+
+
+def test_results_are_never_overwritten_or_mixed(classified, study, model, tmp_path):
+    out = shutil.copytree(classified[0], tmp_path / "result")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert "add --overwrite" in refusal("classify", study, "--out", out, "--model", model)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    (out / "mine.txt").write_text("keep")
+    assert "other files" in refusal("classify", study, "--out", out, "--model", model, "--overwrite")
+    assert (out / "mine.txt").read_text() == "keep"
+    (out / "mine.txt").unlink()
+    run = dystrophydx("classify", study, "--out", out, "--model", model, "--overwrite", "--json")
+    assert run.returncode == 0, run.stderr
+    assert (out / "result.json").read_bytes() != before["result.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_corrected_region_is_used_and_named(classified, study, model, tmp_path):
+    region = sitk.ReadImage(str(classified[0] / "roi.seg.nrrd"))
+    labels = sitk.GetArrayFromImage(region)
+    labels[:2] = 0
+    edited = sitk.GetImageFromArray(labels)
+    edited.CopyInformation(region)
+    for key in region.GetMetaDataKeys():
+        edited.SetMetaData(key, region.GetMetaData(key))
+    sitk.WriteImage(edited, str(tmp_path / "edited.seg.nrrd"))
+    run = dystrophydx(
+        "classify", study, "--out", tmp_path / "out", "--model", model, "--roi", tmp_path / "edited.seg.nrrd", "--json"
+    )
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    assert {image["slice"] for image in result["images"]} == {2, 3}
+    assert {image["roi"] for image in result["images"]} == {"edited"}
+
+
+def bad_inputs(folder: Path, study: Path) -> dict[str, Path]:
+    """An input of each bad kind."""
+    made = {name: folder / name for name in ("empty", "no image", "cut", "no pixels", "ct")}
+    for path in made.values():
+        path.mkdir()
+    (made["no image"] / "notes.txt").write_text("nothing here")
+    first, *others = sorted(study.iterdir())
+    for name in ("cut", "no pixels", "ct"):
+        for path in (first, *others):
+            shutil.copy(path, made[name])
+    cut = made["cut"] / first.name
+    cut.write_bytes(cut.read_bytes()[:-20000])
+    for path in made["no pixels"].iterdir():
+        dataset = pydicom.dcmread(path)
+        del dataset.PixelData
+        dataset.save_as(path)
+    for path in made["ct"].iterdir():
+        dataset = pydicom.dcmread(path)
+        dataset.Modality, dataset.SOPClassUID = "CT", "1.2.840.10008.5.1.4.1.1.2"
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+        dataset.save_as(path)
+    images = {
+        "4D": np.ones((2, 3, 32, 32), np.float32).cumsum(3),
+        "one pixel": np.ones((4, 1, 1), np.float32),
+        "zeros": np.zeros((4, 32, 32), np.float32),
+        "NaN": np.where(np.eye(32)[None] > 0, np.nan, np.ones((4, 32, 32), np.float32)),
+    }
+    for name, voxels in images.items():
+        made[name] = folder / f"{name}.nrrd"
+        sitk.WriteImage(sitk.GetImageFromArray(voxels.astype(np.float32), isVector=False), str(made[name]))
+    made["damaged"] = folder / "damaged.nii.gz"
+    made["damaged"].write_bytes(b"\x1f\x8b broken")
+    made["absent"] = folder / "absent"
+    return made
+
+
+def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path, study, model):
+    inputs = bad_inputs(tmp_path, study)
+    messages = {}
+    for name, path in inputs.items():
+        messages[name] = refusal("classify", path, "--out", tmp_path / "out", "--model", model)
+        assert not (tmp_path / "out").exists()
+        assert not list(tmp_path.glob(".out*"))
+    assert len(set(messages.values())) >= 9, messages
+
+
+def test_bad_usage_gets_one_line(tmp_path, study, model):
+    assert "STUDY" in refusal("classify")
+    assert "--nope" in refusal("classify", study, "--out", tmp_path / "out", "--nope")
+    assert "no model package" in refusal("classify", study, "--out", tmp_path / "out", "--model", tmp_path / "none.zip")
+    unknown = refusal("classify", study, "--out", tmp_path / "out", "--series", "1.2.3", "--model", model)
+    assert "series" in unknown.lower()
+    assert "device" in refusal("classify", study, "--out", tmp_path / "out", "--device", "abacus", "--model", model)
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path, study, model):
+    (tmp_path / "file").write_text("not a folder")
+    refusal("classify", study, "--out", tmp_path / "file", "--model", model)
+    refusal("classify", study, "--out", tmp_path / "file" / "below", "--model", model)
+    full = Path("/dev/full")
+    if full.exists():
+        refusal("classify", study, "--out", full, "--model", model)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir() or not hasattr(os, "geteuid"), reason="needs a RAM disk")
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, study, model, monkeypatch):
+    """Writing stops when a file may grow no further: the folder does not appear."""
+    import resource
+
+    out = tmp_path / "out"
+    run = dystrophydx(
+        "classify",
+        study,
+        "--out",
+        out,
+        "--model",
+        model,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+    )
+    assert run.returncode == 2
+    assert len(run.stderr.strip().splitlines()) == 1, run.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_importing_the_library_is_light():
+    heavy = ["torch", "torchvision", "slicer", "SimpleITK", "pydicom", "matplotlib", "vtk"]
+    code = f"import sys, DystrophyDxLib; assert not set({heavy!r}) & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_real_study_end_to_end(tmp_path):
+    run = dystrophydx("classify", shared("t1_thigh_dicom/STS_045"), "--out", tmp_path / "out", "--json")
+    assert run.returncode == 0, run.stderr
+    result = StudyResult.model_validate_json(run.stdout)
+    assert len(result.images) + len(result.skipped) == result.input.slices == 70
+    assert {image.side for image in result.images} == {"left"}

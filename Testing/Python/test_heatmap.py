@@ -1,0 +1,156 @@
+"""Heatmaps lie on the voxels that the network looked at."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from model_packages import RECIPE, make_package
+from torch import nn
+
+from DystrophyDxLib import classify
+from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.explain.heatmap import CellGrid, _make_averaging
+from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.networks import BACKBONES, CamNetwork, build_network
+from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.roi import regions_from_labels
+from DystrophyDxLib.samples import make_samples
+from DystrophyDxLib.series import Geometry, Series
+
+CELL = 32
+SHAPE = (3, 150, 190)
+
+
+def bright_spot_network(recipe: Recipe) -> CamNetwork:
+    """A ResNet18 that only averages, behind a layer that lets nothing but very bright signal through."""
+    network = build_network(recipe)
+    _make_averaging(network.trunk)
+    only_bright = nn.BatchNorm2d(1)
+    only_bright.bias.data.fill_(-1.2)
+    nn.init.constant_(network.head.weight, 1 / network.head.in_features)
+    return CamNetwork(nn.Sequential(only_bright, nn.ReLU(), network.trunk), network.head)
+
+
+@pytest.fixture(scope="module")
+def spot_classifier(tmp_path_factory) -> Classifier:
+    package = ModelPackage.read(make_package(tmp_path_factory.mktemp("models") / "package"))
+    network = bright_spot_network(package.recipe)
+    state = dict(network.state_dict()) | {"features.mean": torch.zeros(512), "features.precision": torch.eye(512)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classify, "build_network", lambda recipe: network)
+        patch.setattr(ModelPackage, "tensors", lambda self: dict(state))
+        return Classifier(package, "cpu")
+
+
+def legs_with_spot(geometry: Geometry, spot: tuple[int, int, int]) -> tuple[Series, np.ndarray]:
+    """Two elliptic legs, grey, with one bright spot at voxel (k, j, i)."""
+    k, j, i = np.indices(SHAPE)
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[np.hypot((i - 48) / 40, (j - 75) / 55) < 1] = 1
+    labels[np.hypot((i - 141) / 42, (j - 70) / 50) < 1] = 2
+    voxels = np.where(labels > 0, 300.0, 0.0)
+    voxels[(k == spot[0]) & (np.hypot(i - spot[2], j - spot[1]) < 5)] = 900
+    return Series(voxels.astype(np.float32), geometry), labels
+
+
+ROTATION = np.array([[np.cos(0.35), -np.sin(0.35), 0], [np.sin(0.35), np.cos(0.35), 0], [0, 0, 1]])
+ORIENTATIONS = {
+    "head first": np.eye(3),
+    "columns to the right": np.diag([-1.0, 1, 1]),
+    "rows to anterior": np.diag([1.0, -1, -1]),
+    "transposed": np.eye(3)[:, [1, 0, 2]],
+    "oblique": ROTATION,
+}
+
+
+@pytest.mark.parametrize("direction", ORIENTATIONS.values(), ids=ORIENTATIONS.keys())
+@pytest.mark.parametrize("spot", [(1, 45, 40), (2, 100, 60), (0, 75, 20), (1, 60, 165), (2, 95, 120)])
+def test_a_planted_signal_is_found_within_one_cell(spot_classifier, direction, spot):
+    series, labels = legs_with_spot(Geometry((-70, -90, 30), (1.1, 0.9, 5.0), direction), spot)
+    found = spot_classifier.classify(series, regions_from_labels(series, labels))
+    k, j, i = np.unravel_index(found.heatmap.argmax(), SHAPE)
+    assert k == spot[0]
+    window = next(w for w in found.regions.windows if w.slice == k and w.i[0] <= i < w.i[1])
+    assert window.i[0] <= spot[2] < window.i[1]
+    extent = max((window.i[1] - window.i[0]) * 1.1, (window.j[1] - window.j[0]) * 0.9)
+    cell_mm = CELL * extent / 224
+    assert abs(i - spot[2]) * 1.1 <= cell_mm
+    assert abs(j - spot[1]) * 0.9 <= cell_mm
+
+
+def test_heat_is_centred_on_the_signal_to_a_fraction_of_a_cell(spot_classifier):
+    """Over many places the heat's centre of mass has no shift, which half a cell would show as."""
+    offsets = []
+    for j in range(50, 101, 13):
+        for i in range(30, 69, 13):
+            series, labels = legs_with_spot(Geometry((0, 0, 0), (1, 1, 5), np.eye(3)), (1, j, i))
+            heat = spot_classifier.classify(series, regions_from_labels(series, labels)).heatmap[1]
+            heat = np.where(labels[1] == 1, heat, 0)
+            peak = np.argwhere(heat > 0.9 * heat.max()).mean(axis=0)
+            offsets.append(peak - (j, i))
+    cell = CELL * 110 / 224
+    assert np.abs(np.mean(offsets, axis=0)).max() < 0.15 * cell
+
+
+def test_heat_is_zero_outside_the_legs_and_at_most_one_in_them(spot_classifier):
+    series, labels = legs_with_spot(Geometry((0, 0, 0), (1, 1, 5), np.eye(3)), (1, 75, 40))
+    heatmap = spot_classifier.classify(series, regions_from_labels(series, labels)).heatmap
+    assert heatmap.dtype == np.float32
+    assert heatmap.shape == SHAPE
+    assert (heatmap[labels == 0] == 0).all()
+    assert heatmap.min() == 0
+    assert heatmap.max() == pytest.approx(1)
+
+
+def test_a_case_without_evidence_is_not_shown_in_full_colour(spot_classifier, monkeypatch):
+    series, labels = legs_with_spot(Geometry((0, 0, 0), (1, 1, 5), np.eye(3)), (1, 75, 40))
+    plain = spot_classifier.classify(series, regions_from_labels(series, labels))
+    package = spot_classifier.package
+    card = package.card.model_copy(update={"heat_reference": 1e6})
+    monkeypatch.setattr(spot_classifier, "package", dataclasses.replace(package, card=card))
+    faint = spot_classifier.classify(series, regions_from_labels(series, labels))
+    assert plain.heatmap.max() == pytest.approx(1)
+    assert 0 < faint.heatmap.max() < 0.1
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_one_forward_pass_gives_the_score_and_its_map(backbone):
+    recipe = Recipe.parse(RECIPE.replace("resnet18", backbone))
+    torch.manual_seed(3)
+    network = build_network(recipe).eval()
+    with torch.inference_mode():
+        output = network(torch.rand(2, 1, 224, 224))
+        pooled = network.trunk(torch.rand(1, 1, 224, 224)).mean(dim=(2, 3))
+    assert output.maps.shape == (2, 1, 7, 7)
+    assert output.features.shape == (2, pooled.shape[1])
+    score = output.maps.mean(dim=(2, 3)) + network.head.bias
+    torch.testing.assert_close(score, output.logits, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_cells_are_where_a_gradient_says_they_look(backbone):
+    """The centre of a cell's receptive field, against autograd through the same layers made linear."""
+    network = build_network(Recipe.parse(RECIPE.replace("resnet18", backbone))).eval()
+    cells = CellGrid.of(network)
+    _make_averaging(network.trunk)
+    image = torch.ones(1, 1, 1024, 64, requires_grad=True)
+    network.trunk(image)[0, :, 16].sum().backward()
+    weight = image.grad[0, 0].sum(dim=1).double()
+    centre = float((weight * torch.arange(1024)).sum() / weight.sum())
+    assert cells.start + 16 * cells.step == pytest.approx(centre, abs=0.5)
+
+
+def test_samples_remember_their_window():
+    """The leg's outline in the sample is where its placement says, true to scale for oblong pixels."""
+    series = Series(np.full((1, 90, 120), 100, np.float32), Geometry((0, 0, 0), (1.0, 1.5, 5), np.eye(3)))
+    labels = np.zeros((1, 90, 120), np.uint8)
+    labels[0, 10:80, 30:100] = 1
+    batch = make_samples(series, regions_from_labels(series, labels).windows, 224)
+    placement = batch.placements[0]
+    columns, rows = placement.sample_coordinates(1), placement.sample_coordinates(0)
+    assert rows[-1] - rows[0] == pytest.approx(69 * 224 / 70, rel=1e-3)
+    assert columns[-1] - columns[0] == pytest.approx(69 * 224 / (70 * 1.5), rel=2e-2)
+    covered = batch.pixels[0, 0] > 0
+    assert covered[112].nonzero().min() == pytest.approx(columns[0], abs=2)
+    assert covered[112].nonzero().max() == pytest.approx(columns[-1], abs=2)

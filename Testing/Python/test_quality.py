@@ -1,0 +1,138 @@
+"""Each warning on an input that deserves it, and not on one that does not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from leg_pairs import make_leg_pair
+from shared_data import read_dicom_series, read_nifti
+
+from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.quality import (
+    ImageQuality,
+    input_warnings,
+    judge_images,
+    share_outside_muscle,
+    thigh_images,
+)
+from DystrophyDxLib.results import WarningCode
+from DystrophyDxLib.roi import Side, Window, find_legs
+from DystrophyDxLib.samples import make_samples
+from DystrophyDxLib.series import Acquisition, Geometry, Series
+
+SIZE = 224
+
+
+def judged(series: Series):
+    regions = find_legs(series)
+    qualities = judge_images(series, make_samples(series, regions.windows, SIZE))
+    thigh = thigh_images(regions.windows, qualities)
+    codes = {warning.code for warning in input_warnings(series, regions, qualities, thigh)}
+    return regions, thigh, codes
+
+
+def fat_darkened(series: Series) -> Series:
+    """The series as fat suppression would show it: what is brighter than muscle becomes darker than it."""
+    voxels = series.voxels
+    tissue = voxels[voxels > 0.1 * np.percentile(voxels, 99.5)]
+    muscle = np.percentile(tissue, 20)
+    return dataclasses.replace(series, voxels=np.where(voxels > 1.6 * muscle, 0.25 * muscle, voxels))
+
+
+@pytest.fixture(scope="module")
+def healthy():
+    return make_phantom(7, "healthy").series
+
+
+def test_a_t1_weighted_thigh_deserves_no_warning():
+    series = make_phantom(97, "duchenne").series
+    _, thigh, codes = judged(series)
+    assert all(thigh)
+    assert codes == set()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_severe_disease_is_still_a_t1_weighted_thigh(seed):
+    _, thigh, codes = judged(make_phantom(seed, "late_diffuse").series)
+    assert sum(thigh) >= 0.75 * len(thigh)
+    assert not codes & {WarningCode.NOT_T1_WEIGHTED, WarningCode.NOT_THIGH}
+
+
+@pytest.mark.parametrize(
+    "acquisition",
+    [
+        Acquisition(modality="MR", repetition_time_ms=4000, echo_time_ms=80, scanning_sequence=("SE",)),
+        Acquisition(modality="MR", repetition_time_ms=600, echo_time_ms=90),
+        Acquisition(modality="MR", repetition_time_ms=600, echo_time_ms=12, scan_options=("FS",)),
+        Acquisition(
+            modality="MR", repetition_time_ms=1000, echo_time_ms=12, scanning_sequence=("IR",), inversion_time_ms=150
+        ),
+    ],
+)
+def test_the_header_can_say_that_it_is_not_t1_weighted(healthy, acquisition):
+    assert WarningCode.NOT_T1_WEIGHTED in judged(dataclasses.replace(healthy, acquisition=acquisition))[2]
+
+
+def test_without_a_header_the_fat_says_it(healthy):
+    silent = dataclasses.replace(healthy, acquisition=Acquisition())
+    assert WarningCode.NOT_T1_WEIGHTED not in judged(silent)[2]
+    assert WarningCode.NOT_T1_WEIGHTED in judged(fat_darkened(silent))[2]
+
+
+def test_out_of_phase_images_are_not_t1_weighted():
+    assert WarningCode.NOT_T1_WEIGHTED in judged(read_nifti("thighs"))[2]
+
+
+@pytest.mark.parametrize("name", ["STS_009", "STS_013", "STS_014", "STS_022", "STS_045", "STS_050"])
+def test_real_t1_weighted_thighs_are_recognised(name):
+    codes = judged(read_dicom_series(name))[2]
+    assert codes == {WarningCode.PARTIAL_FIELD_OF_VIEW}
+
+
+def test_lower_legs_are_not_thighs():
+    _, thigh, codes = judged(read_nifti("lower_legs"))
+    assert WarningCode.NOT_THIGH in codes
+    assert not any(thigh)
+
+
+def test_knee_slices_of_a_thigh_series_are_recognised():
+    regions, thigh, codes = judged(read_dicom_series("STS_013"))
+    shown = {window.slice: is_thigh for window, is_thigh in zip(regions.windows, thigh, strict=True)}
+    assert not any(shown[k] for k in range(10, 33))
+    assert all(shown[k] for k in range(45, 107))
+    assert WarningCode.NOT_THIGH not in codes
+
+
+def test_a_sagittal_series_is_not_axial(healthy):
+    direction = np.array([[0, 0, 1], [1, 0, 0], [0, -1, 0]], float)
+    sagittal = dataclasses.replace(
+        healthy, geometry=Geometry(healthy.geometry.origin, healthy.geometry.spacing, direction)
+    )
+    regions, _, codes = judged(sagittal)
+    assert WarningCode.NOT_AXIAL in codes
+    assert {window.side for window in regions.windows} == {Side.UNKNOWN}
+
+
+def test_touching_legs_and_cut_legs_are_named():
+    touching = make_leg_pair(1, 40).series
+    assert WarningCode.LEGS_TOUCHING in judged(touching)[2]
+    assert WarningCode.LEGS_TOUCHING not in judged(make_leg_pair(1, -30).series)[2]
+    cut = Series(touching.voxels[:, :, 150:], touching.geometry)
+    assert WarningCode.PARTIAL_FIELD_OF_VIEW in judged(cut)[2]
+
+
+def test_one_slice_between_two_thigh_slices_is_a_thigh():
+    windows = [Window(k, Side.LEFT, (0, 9), (0, 9), np.ones((9, 9), bool)) for k in range(7)]
+    femur = [True, False, True, True, False, False, True]
+    qualities = [ImageQuality(seen, 2.0) for seen in femur]
+    assert thigh_images(windows, qualities) == [True, True, True, True, False, False, True]
+
+
+def test_heat_in_subcutaneous_fat_is_told_from_heat_in_muscle():
+    y, x = np.mgrid[:56, :56] - 27.5
+    radius = np.hypot(y, x)
+    inside, grid = radius < 26, np.where(radius < 16, 0.35, 1.0).astype(np.float32)
+    in_muscle, in_fat = (radius < 10).astype(np.float32), ((radius > 19) & inside).astype(np.float32)
+    assert share_outside_muscle(in_muscle, grid, inside) < 0.05
+    assert share_outside_muscle(in_fat, grid, inside) > 0.95
+    assert share_outside_muscle(np.zeros_like(grid), grid, inside) == 0
