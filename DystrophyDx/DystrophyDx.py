@@ -71,9 +71,7 @@ class DystrophyDxLogic(ScriptedLoadableModuleLogic):
         try:
             import slicer.packaging
 
-            slicer.packaging.pip_ensure(
-                slicer.packaging.load_requirements(self._requirements), requester="DystrophyDx"
-            )
+            slicer.packaging.pip_ensure(slicer.packaging.load_requirements(self._requirements), requester="DystrophyDx")
             from DystrophyDxLib.errors import InputError
             from DystrophyDxLib.mrml.classify_volume import classify_volume
             from DystrophyDxLib.report import summary

@@ -273,9 +273,7 @@ class Classifier:
         else:
             label = positive if probability >= card.threshold else other
             reason = f"The 95 % interval lies {'above' if label == positive else 'below'} the threshold."
-        return CaseResult(
-            probability=probability, ci95=interval, label=label, threshold=card.threshold, reason=reason
-        )
+        return CaseResult(probability=probability, ci95=interval, label=label, threshold=card.threshold, reason=reason)
 
     def _model_facts(self) -> ModelFacts:
         card = self.package.card

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -97,6 +98,26 @@ def classify(
     console.print(f"{len(result.images)} images in {result.input.slices} slices. {result.input.selection}".strip())
     console.print("Time: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
     console.print(f"Results: {out}")
+
+
+@app.command()
+def benchmark(
+    study: Annotated[Path | None, typer.Argument(help="Study to measure.", show_default="the sample study")] = None,
+    device: Device = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Measure speed and memory with the embedded model, as ratios in one run."""
+    from .benchmark import benchmark as measured
+    from .resources import sample_study
+
+    with _progress(json) as advance:
+        advance("Measuring")
+        figures = measured(study or sample_study(), device)
+    if json:
+        print(dumps(figures, indent=1))
+        return
+    for name, figure in figures.items():
+        print(f"{name:36} {figure if isinstance(figure, str) else format(figure, '.3g')}")
 
 
 @contextlib.contextmanager

@@ -55,9 +55,7 @@ def make_leg_pair(
         depth = ndimage.distance_transform_edt(leg) * pixel_mm / FINE
         fat = rng.uniform(4, 14)
         femur = np.hypot(sign * u - gap, v + 0.1 * b)
-        tissue = np.select(
-            [depth < 1.2, depth < fat, femur < 9, femur < 14], [SKIN, FAT, MARROW, CORTEX], MUSCLE
-        )
+        tissue = np.select([depth < 1.2, depth < fat, femur < 9, femur < 14], [SKIN, FAT, MARROW, CORTEX], MUSCLE)
         image[leg] = tissue[leg]
         legs[leg & (legs == 0)] = label
     coil = shading ** (-(x * np.cos(rng.uniform(0, 6.3)) + y * np.sin(rng.uniform(0, 6.3))) / 240)

@@ -48,7 +48,8 @@ def classified(tmp_path_factory, study, model):
     named.mkdir(parents=True)
     for path in study.iterdir():
         dataset = pydicom.dcmread(path)
-        dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = "Zyxwander^Qwertina", "MRN4711-0815", "19010203"
+        dataset.PatientName, dataset.PatientID = "Zyxwander^Qwertina", "MRN4711-0815"
+        dataset.PatientBirthDate = "19010203"
         dataset.save_as(named / path.name)
     out = tmp_path_factory.mktemp("out") / "result"
     run = dystrophydx("classify", named.parent, "--out", out, "--model", model, "--json")

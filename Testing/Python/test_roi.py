@@ -21,7 +21,7 @@ def only_leg(pair, label: int) -> Series:
     """The slice with one leg replaced by noise."""
     voxels = pair.series.voxels.copy()
     rng = np.random.default_rng(0)
-    other = (pair.legs == 3 - label)
+    other = pair.legs == 3 - label
     voxels[0][other] = np.hypot(*rng.normal(0, 10, (2, np.count_nonzero(other))))
     return with_voxels(pair.series, voxels)
 

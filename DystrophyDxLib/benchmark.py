@@ -1,0 +1,181 @@
+"""Speed and memory of a classification, as ratios measured in one run."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .classify import BATCH, Classifier
+from .model_package import ModelPackage
+from .resources import embedded_model
+from .roi import find_legs
+from .samples import make_samples
+from .series import Series, read_study
+
+RUNS = 7
+
+
+def benchmark(study: Path, device: str) -> dict[str, float | str]:
+    """Measures a study with the embedded model.
+
+    Returns:
+        Figures by name; ratios are medians over runs in turn, so that a drifting machine does not matter.
+    """
+    series = read_study(study)
+    classifier = Classifier(ModelPackage.read(embedded_model()), device)
+    return {
+        "windows": float(len(find_legs(series).windows)),
+        **_against_bare_forward(classifier, series),
+        **_against_grad_cam(classifier, series),
+        **_command_line(study),
+        **_memory(study),
+    }
+
+
+def _seconds(*jobs: Callable[[], object]) -> list[list[float]]:
+    """Seconds of each job in `RUNS` rounds, the jobs in turn, after one round that is not counted."""
+    seconds: list[list[float]] = [[] for _ in jobs]
+    for round_number in range(RUNS + 1):
+        for job, taken in zip(jobs, seconds, strict=True):
+            start = time.perf_counter()
+            job()
+            if round_number:
+                taken.append(time.perf_counter() - start)
+    return seconds
+
+
+def _ratio(slow: list[float], fast: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
+
+
+def _against_bare_forward(classifier: Classifier, series: Series) -> dict[str, float]:
+    """Region, samples, network, gates, heatmap and case against the network's forward pass alone."""
+    pixels = make_samples(series, find_legs(series).windows, classifier.package.recipe.sample.size).pixels
+    batches = [part.contiguous() for part in pixels.split(BATCH)]
+    network = classifier._fast
+
+    def bare() -> None:
+        for batch in batches:
+            classifier._forward(network, batch)
+
+    whole, forward, roi = _seconds(lambda: classifier.classify(series), bare, lambda: find_legs(series))
+    return {
+        "classify, s": statistics.median(whole),
+        "bare forward pass, s": statistics.median(forward),
+        "region alone, s": statistics.median(roi),
+        "region alone, ms a slice": 1000 * statistics.median(roi) / len(series.voxels),
+        "classify / bare forward pass": _ratio(whole, forward),
+    }
+
+
+def _against_grad_cam(classifier: Classifier, series: Series) -> dict[str, float | str]:
+    """Our maps of all windows against pytorch-grad-cam's on the same network and windows, both in full precision."""
+    if importlib.util.find_spec("pytorch_grad_cam") is None:
+        return {"GradCAM / ours": "pytorch-grad-cam is not installed"}
+    from pytorch_grad_cam import GradCAM
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    exact = classifier._exact
+
+    class Scores(torch.nn.Module):
+        """The network as that library wants it: scores only."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = exact
+
+        def forward(self, samples: torch.Tensor) -> torch.Tensor:
+            return self.network(samples).logits
+
+    pixels = make_samples(series, find_legs(series).windows, classifier.package.recipe.sample.size).pixels
+    batches = list(pixels.split(BATCH))
+    with GradCAM(model=Scores(), target_layers=[exact.trunk]) as explainer:
+
+        def grad_cam() -> None:
+            for batch in batches:
+                explainer(input_tensor=batch, targets=[ClassifierOutputTarget(0)] * len(batch))
+
+        def ours() -> None:
+            for batch in batches:
+                classifier._forward(classifier._fast, batch)
+
+        def ours_in_full_precision() -> None:
+            for batch in batches:
+                classifier._forward(exact, batch)
+
+        theirs, fast, full = _seconds(grad_cam, ours, ours_in_full_precision)
+    return {
+        "GradCAM / ours": _ratio(theirs, fast),
+        "GradCAM / ours in full precision": _ratio(theirs, full),
+    }
+
+
+def _command_line(study: Path) -> dict[str, float]:
+    """Wall time of `dystrophydx classify` from start to exit, and each stage's share of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        timing = json.loads(_classified_in_own_process(study, Path(folder) / "out"))["timing_s"]
+        wall = time.perf_counter() - start
+    stages = {f"{stage}, share": timing[stage] / wall for stage in ("read", "load", "roi", "network", "write")}
+    return {"command line, s": wall, **stages, "start and exit, share": 1 - sum(stages.values())}
+
+
+def _memory(study: Path) -> dict[str, float]:
+    """Peak memory of the command line, and how it grows with slices relative to the volumes in memory."""
+    series = read_study(study)
+    with tempfile.TemporaryDirectory() as folder:
+        peaks = []
+        for repeats in (1, 4):
+            path = Path(folder) / f"{repeats}.nrrd"
+            _write(dataclasses.replace(series, voxels=np.tile(series.voxels, (repeats, 1, 1))), path)
+            peaks.append(_peak_bytes(path))
+    volume = series.voxels.nbytes
+    return {
+        "peak memory, MiB": peaks[0] / 2**20,
+        "volume, MiB": volume / 2**20,
+        "growth a slice / a slice": (peaks[1] - peaks[0]) / (3 * volume),
+    }
+
+
+def _peak_bytes(study: Path) -> int:
+    code = (
+        "import resource, sys; from DystrophyDxLib.benchmark import peak_of_classification; "
+        "print(peak_of_classification(sys.argv[1]))"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(study)], capture_output=True, text=True, check=True)
+    return int(run.stdout)
+
+
+def peak_of_classification(study: str) -> int:
+    """Peak memory in bytes of this process after classifying `study`, files not written."""
+    Classifier(ModelPackage.read(embedded_model()), "cpu").classify(read_study(study))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _classified_in_own_process(study: Path, out: Path) -> str:
+    code = "from DystrophyDxLib.cli import main; main()"
+    command = [sys.executable, "-c", code, "classify", str(study), "--out", str(out), "--json"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _write(series: Series, path: Path) -> None:
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(series.voxels)
+    image.SetSpacing(series.geometry.spacing)
+    image.SetOrigin(series.geometry.origin)
+    image.SetDirection(series.geometry.direction.ravel().tolist())
+    sitk.WriteImage(image, str(path))
