@@ -64,7 +64,7 @@ def _against_bare_forward(classifier: Classifier, series: Series) -> dict[str, f
     """Region, samples, network, gates, heatmap and case against the network's forward pass alone."""
     pixels = make_samples(series, find_legs(series).windows, classifier.package.recipe.sample.size).pixels
     batches = [part.contiguous() for part in pixels.split(BATCH)]
-    network = classifier._fast
+    network = classifier._network
 
     def bare() -> None:
         for batch in batches:
@@ -109,7 +109,7 @@ def _against_grad_cam(classifier: Classifier, series: Series) -> dict[str, float
 
         def ours() -> None:
             for batch in batches:
-                classifier._forward(classifier._fast, batch)
+                classifier._forward(classifier._network, batch)
 
         def ours_in_full_precision() -> None:
             for batch in batches:

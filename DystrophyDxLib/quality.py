@@ -78,15 +78,22 @@ def _muscle_and_cortex(
     under_skin = np.stack(
         [eroded(mask, max(1, round(SKIN_MM / mm))) for mask, mm in zip(inside, pixel_mm, strict=True)]
     )
-    dark = np.array(
-        [np.percentile(image[mask], 20) if mask.any() else 1.0 for image, mask in zip(images, under_skin, strict=True)]
-    )
+    dark = _lowest(images, under_skin, 0.2)
     cortex = (images < CORTEX * np.minimum(dark, BRIGHTEST_MUSCLE)[:, None, None]) & under_skin
     soft = under_skin & ~cortex
-    muscle = np.array(
-        [np.percentile(image[mask], 10) if mask.any() else 1.0 for image, mask in zip(images, soft, strict=True)]
-    )
+    muscle = _lowest(images, soft, 0.1)
     return muscle, cortex, soft
+
+
+def _lowest(images: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
+    """(N,) signal below which `share` of each image's masked pixels lie; 1 where there are none."""
+    levels = np.ones(len(images), np.float32)
+    for n, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        values = image[mask]
+        if len(values):
+            rank = int(share * (len(values) - 1))
+            levels[n] = np.partition(values, rank)[rank]
+    return levels
 
 
 def _femoral_marrow(

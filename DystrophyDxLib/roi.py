@@ -144,6 +144,12 @@ class PlaneOrientation:
         planes = planes[..., :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
         return planes.swapaxes(-1, -2) if self.transposed else planes
 
+    def stored_index(self, row: float, column: float, shape: tuple[int, int]) -> tuple[float, float]:
+        """(j, i) of a place in a canonical plane of `shape` (rows, columns)."""
+        row = shape[0] - 1 - row if self.flip_rows else row
+        column = shape[1] - 1 - column if self.flip_columns else column
+        return (column, row) if self.transposed else (row, column)
+
 
 def find_legs(series: Series) -> LegRegions:
     """Finds the leg windows of an axial series.
@@ -190,6 +196,7 @@ class _LegFinder:
         self.series = series
         self.plane = PlaneOrientation.of(series.geometry)
         self.images = self.plane.canonical(series.voxels)
+        self.origin = 0, 0
         spacing = series.geometry.spacing[:2]
         self.row_mm, self.column_mm = spacing if self.plane.transposed else spacing[::-1]
         self.bin = max(1, round(COARSE_MM / self.row_mm)), max(1, round(COARSE_MM / self.column_mm))
@@ -198,10 +205,27 @@ class _LegFinder:
 
     def regions(self) -> LegRegions:
         threshold = self._tissue_threshold()
-        tissue = _holes_filled(self.coarse > threshold[:, None, None])
+        tissue = _holes_filled(self._cropped(self.coarse > threshold[:, None, None]))
         body = self._leg_sized(opened(tissue, self._pixels(SMOOTH_MM)) & tissue)
         legs, seams = self._legs(body)
         return self._drawn(threshold, legs, seams)
+
+    def _cropped(self, tissue: np.ndarray) -> np.ndarray:
+        """Leaves the empty margin that no slice has tissue in out of all that follows."""
+        shown = opened(tissue, 1).any(axis=0)
+        rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
+        if not len(rows):
+            return tissue
+        # One bin of margin keeps a leg off the border of the crop, where it has not left the image.
+        box = tuple(
+            slice(max(0, used[0] - 1), min(size, used[-1] + 2))
+            for used, size in zip((rows, columns), shown.shape, strict=True)
+        )
+        self.coarse = self.coarse[(slice(None), *box)]
+        self.origin = tuple(part.start * width for part, width in zip(box, self.bin, strict=True))
+        ends = (part.stop * width for part, width in zip(box, self.bin, strict=True))
+        self.images = self.images[(slice(None), *map(slice, self.origin, ends))]
+        return tissue[(slice(None), *box)]
 
     def _pixels(self, mm: float) -> int:
         return max(1, round(mm / max(self.coarse_row_mm, self.coarse_column_mm)))
@@ -222,7 +246,7 @@ class _LegFinder:
         threshold = np.full(len(flat), np.inf, np.float32)
         shown = np.flatnonzero(brightest > NO_SIGNAL * np.median(brightest[brightest > 0])) if brightest.any() else []
         if len(shown):
-            sampled = shown[np.unique(np.linspace(0, len(shown) - 1, 48).astype(int))]
+            sampled = shown[np.unique(np.linspace(0, len(shown) - 1, 24).astype(int))]
             relative = np.log(np.clip(flat[sampled] / brightest[sampled, None], 0.02, 1))
             otsu = sitk.OtsuThresholdImageFilter()
             otsu.Execute(sitk.GetImageFromArray(relative))
@@ -367,8 +391,8 @@ class _LegFinder:
             )
             left = np.arange(fine[1].start, fine[1].stop) >= (border[:, None] + 0.5) * column_bin
             mask &= left if leg == 1 else ~left
-        outline = np.zeros(shape, bool)
-        outline[fine] = mask
+        outline = np.zeros(self.plane.canonical(self.series.voxels[k]).shape, bool)
+        outline[tuple(slice(o + part.start, o + part.stop) for o, part in zip(self.origin, fine, strict=True))] = mask
         return outline
 
     def _sides(self, legs: np.ndarray) -> dict[int, Side]:
@@ -384,9 +408,10 @@ class _LegFinder:
             return Side(self.series.acquisition.laterality)
         if not self.series.orientation_known or not is_axial(self.series.geometry) or not leg.any():
             return Side.UNKNOWN
-        k, j, i = (float(np.mean(axis)) for axis in np.nonzero(self.plane.stored(leg)))
-        j_bin, i_bin = self.bin[::-1] if self.plane.transposed else self.bin
-        x = float((self.series.geometry.ijk_to_lps @ [i * i_bin, j * j_bin, k, 1])[0])
+        k, *place = (float(np.mean(axis)) for axis in np.nonzero(leg))
+        row, column = (o + (n + 0.5) * width - 0.5 for o, n, width in zip(self.origin, place, self.bin, strict=True))
+        j, i = self.plane.stored_index(row, column, self.plane.canonical(self.series.voxels[0]).shape)
+        x = float((self.series.geometry.ijk_to_lps @ [i, j, k, 1])[0])
         if abs(x) < UNSIDED_MM:
             return Side.UNKNOWN
         return Side.LEFT if x > 0 else Side.RIGHT
@@ -460,9 +485,10 @@ def _largest_parts(masks: np.ndarray) -> np.ndarray:
 
 def eroded(masks: np.ndarray, pixels: int) -> np.ndarray:
     """In-plane erosion by an octagon; beyond the image there is no tissue."""
-    return ~dilated(np.pad(~masks, [(0, 0)] * (masks.ndim - 2) + [(1, 1)] * 2, constant_values=True), pixels)[
-        ..., 1:-1, 1:-1
-    ]
+    rows, columns = masks.shape[-2:]
+    outside = np.ones((*masks.shape[:-2], rows + 2, columns + 2), bool)
+    np.logical_not(masks, out=outside[..., 1:-1, 1:-1])
+    return ~dilated(outside, pixels)[..., 1:-1, 1:-1]
 
 
 def dilated(masks: np.ndarray, pixels: int) -> np.ndarray:

@@ -108,11 +108,13 @@ def resampling_weights(placement: Placement, axis: int) -> np.ndarray:
     so that no window pixel is skipped."""
     scale = placement.scale[axis]
     pixels = round(scale * placement.shape[axis])
-    centres = (np.arange(pixels) + 0.5) / scale - 0.5
-    reach = max(1.0, 1 / scale)
-    distance = np.abs(centres[:, None] - np.arange(placement.shape[axis]))
-    weights = np.maximum(0, 1 - distance / reach)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    centres = ((np.arange(pixels) + 0.5) / scale - 0.5).astype(np.float32)
+    reach = np.float32(max(1.0, 1 / scale))
+    weights = np.abs(centres[:, None] - np.arange(placement.shape[axis], dtype=np.float32))
+    np.divide(weights, -reach, out=weights)
+    weights += 1
+    np.maximum(weights, 0, out=weights)
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _normalised(signal: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

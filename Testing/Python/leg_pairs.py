@@ -58,8 +58,9 @@ def make_leg_pair(
         tissue = np.select([depth < 1.2, depth < fat, femur < 9, femur < 14], [SKIN, FAT, MARROW, CORTEX], MUSCLE)
         image[leg] = tissue[leg]
         legs[leg & (legs == 0)] = label
-    coil = shading ** (-(x * np.cos(rng.uniform(0, 6.3)) + y * np.sin(rng.uniform(0, 6.3))) / 240)
-    image = _shrunk(image * coil / coil[legs > 0].max())
+    distance = x * np.cos(coil_angle := rng.uniform(0, 6.3)) + y * np.sin(coil_angle)
+    near, far = distance[legs > 0].min(), distance[legs > 0].max()
+    image = _shrunk(image * shading ** ((near - distance) / (far - near)))
     image = np.hypot(image + rng.normal(0, noise, image.shape), rng.normal(0, noise, image.shape))
     truth = np.stack([_shrunk((legs == label).astype(np.float32)) for label in (1, 2)])
     labels = np.where(truth.sum(axis=0) > 0.5, truth.argmax(axis=0) + 1, 0)

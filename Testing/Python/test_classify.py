@@ -102,7 +102,7 @@ def test_lower_precision_moves_no_probability_by_a_hundredth(phantom):
     batch = make_samples(phantom.series, classifier.classify(phantom.series).regions.windows, 224)
     fast, exact = (
         classifier._probability(classifier._forward(network, batch.pixels).logits.numpy())
-        for network in (classifier._fast, classifier._exact)
+        for network in (classifier._network, classifier._exact)
     )
     assert np.abs(fast - exact).max() < LARGEST_SHIFT
 
