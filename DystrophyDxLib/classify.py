@@ -47,7 +47,7 @@ LARGEST_SHIFT = 0.01
 """Probability by which lower precision may move an image before full precision is used instead."""
 HEAT_OUTSIDE = 0.5
 """Share of heat outside the muscles from which a positive case is warned of."""
-HEAT_JUDGED = 4
+HEAT_JUDGED = 2
 """Positive windows of a batch whose heat is held against the muscles."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -181,20 +181,25 @@ class Classifier:
         self, series: Series, regions: LegRegions, progress: Callable[[int, int], None] | None
     ) -> tuple[_ImageScores, list[float]]:
         """Scores of all windows, and the share of heat outside the muscles of positive ones."""
-        windows = regions.windows
         outputs, qualities, outside = [], [], []
-        for first in range(0, len(windows), BATCH):
-            batch = make_samples(series, windows[first : first + BATCH], self.package.recipe.sample.size)
+        for batch, judged in self._batches(series, regions):
             output = self._forward(self._network, batch.pixels)
-            qualities += judge_images(series, batch)
             outside += self._heat_outside(output, batch)
+            qualities += judged
             outputs.append(output)
             if progress:
-                progress(min(first + BATCH, len(windows)), len(windows))
+                progress(len(qualities), len(regions.windows))
         logits, maps, features = (torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))
         offset = features - self._mean
         distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
         return _ImageScores(logits[:, 0].numpy(), maps[:, 0].numpy(), distances.numpy(), qualities), outside
+
+    def _batches(self, series: Series, regions: LegRegions) -> Iterator[tuple[SampleBatch, list[ImageQuality]]]:
+        """Samples and what they show, batch by batch."""
+        for first in range(0, len(regions.windows), BATCH):
+            windows = regions.windows[first : first + BATCH]
+            batch = make_samples(series, windows, self.package.recipe.sample.size)
+            yield batch, judge_images(series, batch)
 
     def _forward(self, network: CamNetwork, pixels: torch.Tensor) -> NetworkOutput:
         dtype = next(network.trunk.parameters()).dtype

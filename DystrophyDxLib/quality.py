@@ -108,7 +108,10 @@ def _femoral_marrow(
     labels, count = ndimage.label(~cortex, IN_PLANE)
     areas = np.bincount(labels.ravel(), minlength=count + 1)
     found: list[list[float]] = [[] for _ in images]
-    for label, box in enumerate(ndimage.find_objects(labels), 1):
+    boxes = ndimage.find_objects(labels)
+    # Most parts are specks: only those of a size that marrow can have are looked at.
+    for label in np.flatnonzero(areas[1:] * pixel_mm.max() ** 2 >= MARROW_CM2[0] * 100) + 1:
+        box = boxes[label - 1]
         n = box[0].start
         mm2 = pixel_mm[n] ** 2
         if not MARROW_CM2[0] <= areas[label] * mm2 / 100 <= MARROW_CM2[1]:

@@ -150,6 +150,12 @@ class PlaneOrientation:
         column = shape[1] - 1 - column if self.flip_columns else column
         return (column, row) if self.transposed else (row, column)
 
+    def stored_box(self, rows: slice, columns: slice, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """(j, i) ranges of a box in a canonical plane of `shape` (rows, columns)."""
+        rows = slice(shape[0] - rows.stop, shape[0] - rows.start) if self.flip_rows else rows
+        columns = slice(shape[1] - columns.stop, shape[1] - columns.start) if self.flip_columns else columns
+        return (columns, rows) if self.transposed else (rows, columns)
+
 
 def find_legs(series: Series) -> LegRegions:
     """Finds the leg windows of an axial series.
@@ -175,13 +181,21 @@ def regions_from_labels(series: Series, labels: np.ndarray) -> LegRegions:
     return LegRegions(labels, tuple(windows), tuple(skipped))
 
 
-def _window(k: int, side: Side, mask: np.ndarray, source: Literal["auto", "edited"]) -> Window | None:
-    """Minimal window around `mask` (y, x); None when it is empty."""
+def _window(
+    k: int,
+    side: Side,
+    mask: np.ndarray,
+    source: Literal["auto", "edited"],
+    box: tuple[slice, slice] = (slice(0, None), slice(0, None)),
+) -> Window | None:
+    """Minimal window around `mask` (j, i), which covers `box` of the slice; None when it is empty."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return None
     j, i = (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
-    return Window(k, side, i, j, mask[slice(*j), slice(*i)].copy(), source)
+    top, left = box[0].start, box[1].start
+    tight = mask[slice(*j), slice(*i)].copy()
+    return Window(k, side, (i[0] + left, i[1] + left), (j[0] + top, j[1] + top), tight, source)
 
 
 def is_axial(geometry: Geometry) -> bool:
@@ -196,6 +210,7 @@ class _LegFinder:
         self.series = series
         self.plane = PlaneOrientation.of(series.geometry)
         self.images = self.plane.canonical(series.voxels)
+        self.shape = self.images.shape[1:]
         self.origin = 0, 0
         spacing = series.geometry.spacing[:2]
         self.row_mm, self.column_mm = spacing if self.plane.transposed else spacing[::-1]
@@ -358,9 +373,9 @@ class _LegFinder:
                 skipped.append(Skipped(k, None, self._why_empty(k)))
                 continue
             for leg in present:
-                outline = self.plane.stored(self._outline(k, plane == leg, certain[k], threshold[k], seams[k], leg))
-                windows.append(_window(k, sides[leg], outline, "auto"))
-                labels[k][outline] = LABEL_OF_SIDE[sides[leg]]
+                box, outline = self._outline(k, plane == leg, certain[k], threshold[k], seams[k], leg)
+                windows.append(_window(k, sides[leg], outline, "auto", box))
+                labels[k][box][outline] = LABEL_OF_SIDE[sides[leg]]
             skipped += [Skipped(k, sides[leg], "this leg is not in view") for leg in sides if leg not in present]
             if self._leaves_the_image(labels[k]):
                 cut_by_border.append(k)
@@ -370,8 +385,8 @@ class _LegFinder:
 
     def _outline(
         self, k: int, coarse: np.ndarray, certain: np.ndarray, threshold: float, seam: np.ndarray, leg: int
-    ) -> np.ndarray:
-        """(rows, columns) mask of one leg on the input's pixels, in the canonical plane."""
+    ) -> tuple[tuple[slice, slice], np.ndarray]:
+        """Box (j, i) around one leg with a margin, and the leg's mask in it, on the input's pixels as stored."""
         row_bin, column_bin = self.bin
         region = dilated(coarse, 1)
         rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
@@ -391,9 +406,8 @@ class _LegFinder:
             )
             left = np.arange(fine[1].start, fine[1].stop) >= (border[:, None] + 0.5) * column_bin
             mask &= left if leg == 1 else ~left
-        outline = np.zeros(self.plane.canonical(self.series.voxels[k]).shape, bool)
-        outline[tuple(slice(o + part.start, o + part.stop) for o, part in zip(self.origin, fine, strict=True))] = mask
-        return outline
+        rows, columns = (slice(o + part.start, o + part.stop) for o, part in zip(self.origin, fine, strict=True))
+        return self.plane.stored_box(rows, columns, self.shape), self.plane.stored(mask)
 
     def _sides(self, legs: np.ndarray) -> dict[int, Side]:
         """Side of each leg label in use, the left one first."""
@@ -410,7 +424,7 @@ class _LegFinder:
             return Side.UNKNOWN
         k, *place = (float(np.mean(axis)) for axis in np.nonzero(leg))
         row, column = (o + (n + 0.5) * width - 0.5 for o, n, width in zip(self.origin, place, self.bin, strict=True))
-        j, i = self.plane.stored_index(row, column, self.plane.canonical(self.series.voxels[0]).shape)
+        j, i = self.plane.stored_index(row, column, self.shape)
         x = float((self.series.geometry.ijk_to_lps @ [i, j, k, 1])[0])
         if abs(x) < UNSIDED_MM:
             return Side.UNKNOWN

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
+from scipy import sparse
 from torch.nn import functional
 
 from .roi import PlaneOrientation, Window
@@ -70,18 +72,18 @@ def make_samples(series: Series, windows: Sequence[Window], size: int) -> Sample
     """
     plane = PlaneOrientation.of(series.geometry)
     spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
-    signal = torch.zeros(len(windows), 1, size, size)
-    share = torch.zeros(len(windows), 1, size, size)
+    legs = np.zeros((2, len(windows), size, size), np.float32)
     placements = []
     for n, window in enumerate(windows):
         image = plane.canonical(series.voxels[window.slice, slice(*window.j), slice(*window.i)])
-        mask = plane.canonical(window.mask).astype(np.float32)
+        mask = plane.canonical(window.mask)
         placement = place(image.shape, spacing, size)
-        by_row, by_column = (torch.from_numpy(resampling_weights(placement, axis)) for axis in (0, 1))
-        (top, left), (rows, columns) = placement.origin, (len(by_row), len(by_column))
-        for target, plane_of in ((signal, image * mask), (share, mask)):
-            target[n, 0, top : top + rows, left : left + columns] = by_row @ torch.from_numpy(plane_of) @ by_column.T
+        by_row, by_column = map(resampling_weights, placement.scale, placement.shape)
+        (top, left), (rows, columns) = placement.origin, (by_row.shape[0], by_column.shape[0])
+        for target, values in zip(legs, (image * mask, mask.astype(np.float32)), strict=True):
+            target[n, top : top + rows, left : left + columns] = (by_column @ (by_row @ values).T).T
         placements.append(placement)
+    signal, share = torch.from_numpy(legs[:, :, None])
     pixels, grid, inside = _normalised(signal, share)
     return SampleBatch(tuple(windows), tuple(placements), pixels, grid, inside)
 
@@ -103,18 +105,18 @@ def place(shape: tuple[int, int], spacing: tuple[float, float], size: int) -> Pl
     )
 
 
-def resampling_weights(placement: Placement, axis: int) -> np.ndarray:
-    """(sample pixels, window pixels) weights along one axis: linear interpolation, widened where it shrinks the image
-    so that no window pixel is skipped."""
-    scale = placement.scale[axis]
-    pixels = round(scale * placement.shape[axis])
-    centres = ((np.arange(pixels) + 0.5) / scale - 0.5).astype(np.float32)
-    reach = np.float32(max(1.0, 1 / scale))
-    weights = np.abs(centres[:, None] - np.arange(placement.shape[axis], dtype=np.float32))
-    np.divide(weights, -reach, out=weights)
-    weights += 1
-    np.maximum(weights, 0, out=weights)
-    return weights / weights.sum(axis=1, keepdims=True)
+@lru_cache(maxsize=512)
+def resampling_weights(scale: float, length: int) -> sparse.csr_array:
+    """(round(scale * length), length) weights that scale a line: linear interpolation, widened where it shrinks so that
+    no pixel is skipped."""
+    centres = (np.arange(round(scale * length)) + 0.5) / scale - 0.5
+    reach = max(1.0, 1 / scale)
+    taps = np.floor(centres - reach).astype(np.int32)[:, None] + np.arange(1, int(2 * reach) + 2, dtype=np.int32)
+    weights = np.maximum(0, 1 - np.abs(centres[:, None] - taps) / reach) * ((taps >= 0) & (taps < length))
+    weights /= weights.sum(axis=1, keepdims=True)
+    starts = np.arange(len(centres) + 1, dtype=np.int32) * taps.shape[1]
+    columns = taps.clip(0, length - 1).ravel()
+    return sparse.csr_array((weights.ravel().astype(np.float32), columns, starts), (len(centres), length))
 
 
 def _normalised(signal: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
