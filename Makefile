@@ -10,7 +10,7 @@ demo: .venv/.viewer
 
 test: .venv/.dev
 	@echo "Running the tests ..."
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 lint: .venv/.dev
 	@$(BIN)/ruff check .
