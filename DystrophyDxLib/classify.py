@@ -282,6 +282,8 @@ class Classifier:
         other, positive = card.classes
         if unsuitable:
             label, reason = INDETERMINATE, f"The model was not made for this input: {', '.join(unsuitable)}."
+        elif len(np.unique(slices[counted])) < 2:
+            label, reason = INDETERMINATE, "One slice alone gives no interval."
         elif interval[0] < card.threshold <= interval[1]:
             label, reason = INDETERMINATE, "The 95 % interval crosses the threshold."
         else:

@@ -95,7 +95,7 @@ def classify(
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(summary(result))
-    console.print(f"{len(result.images)} images in {result.input.slices} slices. {result.input.selection}".strip())
+    console.print(f"Images: {len(result.images)}, slices: {result.input.slices}. {result.input.selection}".strip())
     console.print("Time: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
     console.print(f"Results: {out}")
 
