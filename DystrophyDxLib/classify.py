@@ -239,13 +239,16 @@ class Classifier:
         plane = PlaneOrientation.of(series.geometry)
         spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
         heatmap = np.zeros(series.voxels.shape, np.float32)
-        for window, cells in zip(regions.windows, maps, strict=True):
+        highest = self.package.card.heat_reference
+        for window, cells, counts in zip(regions.windows, maps, counted, strict=True):
             mask = plane.canonical(window.mask)
             placement = place(mask.shape, spacing, self.package.recipe.sample.size)
             target = plane.canonical(heatmap[window.slice, slice(*window.j), slice(*window.i)])
-            np.copyto(target, self._cells.to_window(np.maximum(cells, 0), placement), where=mask)
-        highest = max((float(heatmap[w.slice].max()) for w, c in zip(regions.windows, counted, strict=True) if c))
-        np.divide(heatmap, max(highest, self.package.card.heat_reference), out=heatmap)
+            heat = self._cells.to_window(np.maximum(cells, 0), placement)
+            np.copyto(target, heat, where=mask)
+            if counts:
+                highest = max(highest, float(heat[mask].max()))
+        np.divide(heatmap, highest, out=heatmap)
         return np.minimum(heatmap, 1, out=heatmap)
 
     def _model_warnings(
