@@ -131,9 +131,11 @@ class Classifier:
         start = time.perf_counter()
         if regions is None:
             regions = find_legs(series)
-        timing_s["roi"] = time.perf_counter() - start
-        if not regions.windows:
-            raise InputError("No leg was found in any slice; choose a series of the thighs or give the region.")
+            if not regions.windows:
+                raise InputError("No leg was found in any slice; choose a series of the thighs or give the region.")
+        elif not regions.windows:
+            raise InputError("The given region holds no leg of this series; give a region that was drawn on it.")
+        timing_s["roi"] = timing_s.get("roi", 0.0) + time.perf_counter() - start
         start = time.perf_counter()
         scores, outside = self._scores(series, regions, progress)
         thigh = thigh_images(regions.windows, scores.qualities)
@@ -270,7 +272,7 @@ class Classifier:
         if card.demonstration:
             yield ResultWarning(
                 code=WarningCode.DEMONSTRATION_MODEL,
-                message=f"Demonstration model: trained on {card.trained_on}. Its figures say nothing about patients; "
+                message=f"The model was trained on {card.trained_on}. Its figures say nothing about patients; "
                 "train a model on your own cases.",
             )
 

@@ -22,9 +22,10 @@ app = typer.Typer(
     help="Dystrophinopathy pattern in thigh MRI. For research only, not for diagnosis.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+INTERRUPTED = 130
+"""What typer makes of Ctrl-C."""
 Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
@@ -59,6 +60,8 @@ def classify(
     from .series import read_study
 
     check_output_folder(out, overwrite=overwrite)
+    if roi is not None and not roi.exists():
+        raise InputError("The region given with --roi does not exist; check the path.")
     timing = {}
     with _progress(json) as advance:
         with _timed(timing, "read"):
@@ -137,7 +140,7 @@ def _progress(hidden: bool) -> Iterator:
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=hidden,
+        disable=hidden or not sys.stderr.isatty(),
     )
     with bar:
         task = bar.add_task("Starting", total=None)
@@ -165,8 +168,6 @@ def main() -> None:
         sys.exit(2)
     except click.ClickException as error:
         _fail(f"{error.format_message()} Use --help to see what is possible.")
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        _fail("Interrupted; nothing was written.")
     except MemoryError:
         _fail("The memory of this computer is not enough for this study; close other programs or give fewer slices.")
     except Exception as error:
@@ -177,6 +178,8 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+    if status == INTERRUPTED:
+        _fail("Interrupted; nothing was written.")
     sys.exit(status or 0)
 
 

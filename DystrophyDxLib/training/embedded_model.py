@@ -126,7 +126,7 @@ def calibrated(
         classes=("other", "dystrophinopathy"),
         demonstration=True,
         trained_on=PHANTOM,
-        intended_use="Demonstration and testing of the software. Not for diagnosis, not for research on patients.",
+        intended_use="Demonstration and testing of the software only, not for diagnosis.",
         licence="Apache-2.0",
         training_cohort={
             "phantoms": len(training.diagnoses),

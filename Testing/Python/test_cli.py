@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -215,6 +217,32 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, study, model, monkeyp
     assert run.returncode == 2
     assert len(run.stderr.strip().splitlines()) == 1, run.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_run_says_so_and_leaves_nothing(tmp_path, study, model):
+    code = "from DystrophyDxLib.cli import main; main()"
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, "classify", str(study), "--out", str(tmp_path / "out"), "--model", str(model)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2.5)
+    run.send_signal(signal.SIGINT)
+    _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 2
+    assert stderr == "dystrophydx: Interrupted; nothing was written.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_region_of_another_study_is_refused(classified, model, tmp_path):
+    other = tmp_path / "other.nrrd"
+    voxels = make_phantom(5, "healthy").series.voxels
+    image = sitk.GetImageFromArray(voxels)
+    image.SetOrigin((5000.0, 0.0, 0.0))
+    sitk.WriteImage(image, str(other))
+    region = classified[0] / "roi.seg.nrrd"
+    message = refusal("classify", other, "--out", tmp_path / "out", "--model", model, "--roi", region)
+    assert "region" in message
 
 
 def test_importing_the_library_is_light():
