@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull
-from torch.nn import functional
 
 from .results import ResultWarning, WarningCode
 from .roi import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, opened
-from .samples import SampleBatch
+from .samples import SampleBatch, halved
 from .series import Acquisition, Series
 
 CORTEX = 0.7
@@ -53,7 +52,7 @@ class ImageQuality:
 
 def judge_images(series: Series, batch: SampleBatch) -> list[ImageQuality]:
     """Looks for the femur and the contrast in every window of `batch`."""
-    images = functional.avg_pool2d(batch.pixels, 2)[:, 0].numpy()
+    images = halved(batch.pixels[:, 0]).numpy()
     inside = batch.inside.numpy().repeat(images.shape[1] // batch.inside.shape[1], axis=1)
     inside = inside.repeat(images.shape[2] // batch.inside.shape[2], axis=2)
     spacing = min(series.geometry.spacing[:2])

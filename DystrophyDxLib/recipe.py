@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -20,9 +21,9 @@ class _Table(BaseModel):
 
 
 class SampleRecipe(_Table):
-    """`size`: edge in pixels of the square network input."""
+    """`size`: edge in pixels of the square network input; `samples.GRID` times a power of two."""
 
-    size: int = Field(ge=32, le=1024)
+    size: Literal[112, 224, 448, 896]
 
 
 class NetworkRecipe(_Table):

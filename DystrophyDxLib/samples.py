@@ -68,7 +68,7 @@ def make_samples(series: Series, windows: Sequence[Window], size: int) -> Sample
     """Samples of `windows`, all at once.
 
     Args:
-        size: edge of the samples in pixels, a multiple of `GRID`.
+        size: edge of the samples in pixels, `GRID` times a power of two.
     """
     plane = PlaneOrientation.of(series.geometry)
     spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
@@ -126,13 +126,25 @@ def _normalised(signal: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor
         signal: (N, 1, size, size), zero outside the leg.
         share: the same shape, share of each pixel that is leg.
     """
-    bins = signal.shape[-1] // GRID
-    grid, covered = (functional.avg_pool2d(planes, bins)[:, 0] for planes in (signal, share))
+    grid, covered = (_on_grid(planes[:, 0]) for planes in (signal, share))
     inside = covered > 0.999
     fat = _fat_signal(grid, inside)
     field = functional.interpolate(fat[:, None], signal.shape[-2:], mode="bilinear")
     pixels = (signal / field).clamp_(0, BRIGHTEST)
     return pixels, (grid / fat).clamp_(0, BRIGHTEST), inside
+
+
+def halved(planes: torch.Tensor) -> torch.Tensor:
+    """(N, size / 2, size / 2) mean of each 2 x 2 pixels; several times faster than a pooling layer."""
+    rows = planes[:, 0::2] + planes[:, 1::2]
+    return (rows[:, :, 0::2] + rows[:, :, 1::2]) / 4
+
+
+def _on_grid(planes: torch.Tensor) -> torch.Tensor:
+    """(N, GRID, GRID) mean over the pixels of each grid pixel."""
+    while planes.shape[-1] > GRID:
+        planes = halved(planes)
+    return planes
 
 
 def _fat_signal(grid: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
