@@ -35,7 +35,11 @@ def output_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         if folder.exists():
             old = partial.with_name(partial.name + ".old")
             folder.rename(old)
-            partial.rename(folder)
+            try:
+                partial.rename(folder)
+            except OSError:
+                old.rename(folder)
+                raise
             shutil.rmtree(old)
         else:
             partial.rename(folder)

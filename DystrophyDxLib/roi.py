@@ -367,15 +367,20 @@ class _LegFinder:
         skipped: list[Skipped] = []
         cut_by_border: list[int] = []
         for k, plane in enumerate(legs):
-            present = [leg for leg in sides if (plane == leg).any()]
-            if not present:
+            drawn = {}
+            for leg, side in sides.items():
+                if not (plane == leg).any():
+                    continue
+                box, outline = self._outline(k, plane == leg, certain[k], threshold[k], seams[k], leg)
+                window = _window(k, side, outline, "auto", box)
+                if window is not None:
+                    drawn[leg] = window
+                    labels[k][box][outline] = LABEL_OF_SIDE[side]
+            if not drawn:
                 skipped.append(Skipped(k, None, self._why_empty(k)))
                 continue
-            for leg in present:
-                box, outline = self._outline(k, plane == leg, certain[k], threshold[k], seams[k], leg)
-                windows.append(_window(k, sides[leg], outline, "auto", box))
-                labels[k][box][outline] = LABEL_OF_SIDE[sides[leg]]
-            skipped += [Skipped(k, sides[leg], "this leg is not in view") for leg in sides if leg not in present]
+            windows += drawn.values()
+            skipped += [Skipped(k, side, "this leg is not in view") for leg, side in sides.items() if leg not in drawn]
             if self._leaves_the_image(labels[k]):
                 cut_by_border.append(k)
         crossed = np.take_along_axis(legs > 0, np.nan_to_num(seams)[:, :, None].astype(np.intp), axis=2)[:, :, 0]

@@ -7,6 +7,7 @@ import pytest
 from leg_pairs import border_error_mm, make_leg_pair
 from shared_data import read_dicom_series, read_nifti
 
+from DystrophyDxLib import roi
 from DystrophyDxLib.roi import LABEL_OF_SIDE, PlaneOrientation, Side, find_legs, regions_from_labels
 from DystrophyDxLib.series import Acquisition, Geometry, Series
 
@@ -131,6 +132,20 @@ def test_empty_and_missing_slices_get_their_reason():
         (2, "no signal in this slice"),
         (3, "slice missing from the series"),
     ]
+
+
+def test_a_leg_without_an_outline_is_skipped_with_its_reason(monkeypatch):
+    pair = make_leg_pair(2, -20)
+    drawn = roi._LegFinder._outline
+
+    def empty_on_the_right(self, k, coarse, certain, threshold, seam, leg):
+        box, outline = drawn(self, k, coarse, certain, threshold, seam, leg)
+        return box, outline & (leg == 1)
+
+    monkeypatch.setattr(roi._LegFinder, "_outline", empty_on_the_right)
+    regions = find_legs(pair.series)
+    assert [window.side for window in regions.windows] == [Side.LEFT]
+    assert [(item.slice, item.side) for item in regions.skipped] == [(0, Side.RIGHT)]
 
 
 def test_hands_and_a_table_are_not_legs():
