@@ -19,17 +19,17 @@ from PIL import Image, ImageDraw
 MUSCLES = (
     "sartorius", "rectus femoris", "vastus lateralis", "vastus intermedius", "vastus medialis", "adductor magnus",
     "gracilis", "biceps femoris long head", "semitendinosus", "semimembranosus", "biceps femoris short head",
-    "adductor longus",
+    "adductor longus", "gluteus maximus",
 )  # fmt: skip
 SARTORIUS, VASTUS_INTERMEDIUS, VASTUS_MEDIALIS = 0, 3, 4
-ADDUCTOR_MAGNUS, GRACILIS, BICEPS, ADDUCTOR_LONGUS = 5, 6, 7, 11
+ADDUCTOR_MAGNUS, GRACILIS, BICEPS, ADDUCTOR_LONGUS, GLUTEUS_MAXIMUS = 5, 6, 7, 11, 12
 # Later ones cover the rim of earlier ones.
-_DRAWING_ORDER = (ADDUCTOR_MAGNUS, ADDUCTOR_LONGUS, 0, 1, 2, 3, 4, 6, 7, 8, 9, 10)
+_DRAWING_ORDER = (GLUTEUS_MAXIMUS, ADDUCTOR_MAGNUS, ADDUCTOR_LONGUS, 0, 1, 2, 3, 4, 6, 7, 8, 9, 10)
 # Tissue codes of a drawn plane; muscle n (from 1) of the left leg is LEFT + n, of the right leg RIGHT + n.
 AIR, SKIN, FAT, SEPTUM, FASCIA, CORTEX, MARROW, VESSEL, NERVE, PAD = range(10)
 LEFT, RIGHT = 16, 32
-# Above, muscles of the hip join that the label maps do not name.
-LOWEST, HIGHEST = 0.10, 0.70
+# From above the patella to the lesser trochanter.
+LOWEST, HIGHEST = 0.05, 0.86
 _CURVE = 72
 
 
@@ -72,6 +72,29 @@ class ShapeModel:
         return (1 - share) * leg[below] + share * leg[below + 1]
 
 
+# Median stature in m: CDC growth charts for the United States 2000.
+_STATURE = {
+    "F": ([5, 8, 10, 12, 14, 16, 20], [1.08, 1.28, 1.38, 1.51, 1.60, 1.62, 1.63]),
+    "M": ([5, 8, 10, 12, 14, 16, 20], [1.09, 1.28, 1.39, 1.49, 1.64, 1.74, 1.77]),
+}
+# Width in mm inside the fascia at 1.70 m of stature: the label maps' 99 in adults; boys gain in puberty (our estimate).
+_MUSCLE_GROWTH = {
+    "F": ([5, 12, 18, 45, 80], [96, 97, 100, 100, 88]),
+    "M": ([5, 12, 18, 45, 80], [96, 97, 104, 104, 91]),
+}
+
+
+def _height_m(age_years: float, sex: str) -> float:
+    return float(np.interp(age_years, *_STATURE[sex]))
+
+
+def _cortex_share(age_years: float, sex: str) -> float:
+    """The cortex thins from within, more in women."""
+    return float(
+        np.interp(age_years, [5, 20, 45, 80], {"F": [0.36, 0.43, 0.42, 0.29], "M": [0.36, 0.43, 0.43, 0.37]}[sex])
+    )
+
+
 @dataclass(frozen=True)
 class Body:
     """What one person's thighs have in common. Lengths in mm.
@@ -79,16 +102,22 @@ class Body:
     Attributes:
         size: square root of the thigh's mean cross section inside the fascia; about 65 in a child of five, 110 in a
             muscular adult.
+        thigh_mm: length along the thigh from level 0 to level 1.
+        femur_mm: radius of the femur's shaft.
+        cortex: thickness of the shaft's cortex as a share of its radius.
         fat: mean thickness of the subcutaneous fat.
         skin: thickness of the skin.
         gap: distance of the legs' skin at level 0.4; below zero they press on each other.
         turn: outward rotation of each leg (left, right) in radians.
         modes: (2, modes) weights of the shape model for the left and right leg in SD.
-        bulk: (2, 12) area of each muscle relative to the shape model's.
+        bulk: (2, 13) area of each muscle relative to the shape model's.
         waves: (8, 5) elastic deformation: wave vector, phase, and displacement amplitude (x, y) of each wave.
     """
 
     size: float
+    thigh_mm: float
+    femur_mm: float
+    cortex: float
     fat: float
     skin: float
     gap: float
@@ -98,10 +127,17 @@ class Body:
     waves: np.ndarray
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, bulk: np.ndarray) -> Body:
-        """A person from small child to obese adult whose muscles have the `bulk` (2, 12), relative to
-        healthy ones, that the disease left. The more muscular, the less fat lies between the muscles."""
-        size = float(np.clip(rng.normal(92, 17), 58, 128))
+    def drawn(cls, rng: np.random.Generator, bulk: np.ndarray, age_years: float, sex: str) -> Body:
+        """A person of an age (5 to 80 years) and sex ("F" or "M"), from thin to obese.
+
+        `bulk` (2, 13) is the area of the muscles that the disease left, relative to healthy ones. The more muscular,
+        the less fat lies between the muscles.
+        """
+        height = _height_m(age_years, sex) * rng.normal(1, 0.04)
+        # Cross sections grow as the square of height; men are more muscular; after 45 a sixth of width is lost by 80.
+        build = np.interp(age_years, *_MUSCLE_GROWTH[sex]) * rng.lognormal(0, 0.11)
+        size = float(np.clip(build * height / 1.70, 56, 130))
+        fat_share = {"F": 0.115, "M": 0.075}[sex] * rng.lognormal(0, 0.5)
         symmetric, asymmetric = rng.normal(0, 0.75, 6), rng.normal(0, 0.25, (2, 6))
         wavelength = rng.uniform(45, 160, 8)
         angle = rng.uniform(0, 2 * np.pi, 8)
@@ -109,7 +145,10 @@ class Body:
         amplitude = rng.normal(0, 0.011, (8, 2)) * wavelength[:, None] * size / 99
         return cls(
             size=size,
-            fat=float(np.clip(rng.lognormal(np.log(0.09), 0.55), 0.025, 0.3) * size),
+            thigh_mm=float(300 * height / 1.70),
+            femur_mm=float(13.2 * (height / 1.70) * rng.uniform(0.92, 1.08)),
+            cortex=float(np.clip(_cortex_share(age_years, sex) * rng.normal(1, 0.1), 0.2, 0.55)),
+            fat=float(np.clip(fat_share, 0.025, 0.32) * size),
             skin=float(rng.uniform(1.2, 2.4)),
             gap=float(rng.choice([rng.uniform(-14, 4), rng.uniform(4, 45)], p=[0.3, 0.7])),
             turn=np.deg2rad(rng.normal(4, 9) + rng.normal(0, 4, 2)),
@@ -117,11 +156,6 @@ class Body:
             bulk=bulk * rng.uniform(1.0, 1.25),
             waves=np.column_stack([vector, rng.uniform(0, 2 * np.pi, 8), amplitude]),
         )
-
-    @property
-    def thigh_mm(self) -> float:
-        """Length along the thigh from level 0 to level 1."""
-        return 300 * (self.size / 99) ** 0.8
 
 
 @dataclass(frozen=True)
@@ -187,15 +221,14 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
     scale = body.size / model.size_mm
     outlines = smooth_curve(model.outlines(body.modes[side], levels) * scale)
     muscles, fascia = outlines[:, :-1], smooth_curve(outlines[:, -1], harmonics=6)
-    muscles = np.concatenate([muscles, _adductor_longus(muscles, levels)[:, None]], axis=1)
+    longus, gluteus = _adductor_longus(muscles, levels), _gluteus_maximus(fascia, levels)
+    muscles = np.concatenate([muscles, longus[:, None], gluteus[:, None]], axis=1)
     centre = muscles.mean(axis=2, keepdims=True)
     muscles = centre + (muscles - centre) * np.sqrt(body.bulk[side])[:, None, None]
     cos, sin = np.cos(body.turn[side]), np.sin(body.turn[side])
     rotation = np.array([[cos, -sin], [sin, cos]])
     muscles, fascia = (_bent(body, curves @ rotation.T) for curves in (muscles, fascia))
     thickness = _fat_thickness(body, rng)
-    radius = 13.2 * scale * rng.uniform(0.92, 1.08)
-    cortex_share = rng.uniform(0.3, 0.46)
     vessel_mm = rng.uniform(2.2, 3.4) * scale
     veins = rng.integers(0, _CURVE, rng.integers(1, 5)), rng.uniform(0.2, 0.8), rng.uniform(0.8, 1.9) * scale
     legs = []
@@ -204,7 +237,7 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
         # Normals of the rounded fascia, as fat evens out its corners.
         away = _outward(smooth_curve(around, harmonics=2))
         skin = smooth_curve(around + thickness(level)[:, None] * away, harmonics=5)
-        cortex, marrow = _femur(radius, cortex_share, level)
+        cortex, marrow = _femur(body.femur_mm, body.cortex, level)
         present = tuple(curve if np.ptp(curve, axis=0).min() > 3 else np.empty((0, 2)) for curve in curves)
         centres = curves.mean(axis=1)
         legs.append(
@@ -213,7 +246,7 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
                 fat=skin - body.skin * _outward(skin),
                 fascia=around,
                 muscles=present,
-                bed=(1.25 * cortex - [0, 0.3 * radius]) @ rotation.T,
+                bed=(1.25 * cortex - [0, 0.3 * body.femur_mm]) @ rotation.T,
                 cortex=cortex @ rotation.T,
                 marrow=marrow @ rotation.T,
                 vessels=_deep_vessels(centres, level, scale, vessel_mm) + _veins(skin, around, *veins),
@@ -235,6 +268,26 @@ def _adductor_longus(muscles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     centre = corners.mean(axis=1, keepdims=True)
     grown = np.interp(levels, [0.36, 0.52], [0.0, 1.0])[:, None, None]
     return centre + (outline - centre) * grown
+
+
+def _gluteus_maximus(fascia: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """(levels, curve, 2) outline of the gluteus maximus, which the label maps do not name.
+
+    In the proximal third it covers the back and outer side of the thigh under the fascia and reaches in to the
+    gluteal tuberosity of the femur (Gray's Anatomy).
+    """
+    bearing = np.linspace(np.deg2rad(10), np.deg2rad(100), _CURVE // 2)
+    result = []
+    for level, around in zip(levels, fascia, strict=True):
+        angle = np.arctan2(*around.T[::-1])
+        order = np.argsort(angle)
+        reach = np.interp(bearing, angle[order], np.hypot(*around[order].T), period=2 * np.pi)
+        direction = np.stack([np.cos(bearing), np.sin(bearing)], axis=1)
+        grown = float(np.interp(level, [0.60, 0.90], [0, 1]))
+        depth = 0.45 * grown * np.sin(np.linspace(0, np.pi, len(bearing))) ** 0.7
+        outer, inner = reach[:, None] * direction, ((1 - depth) * reach)[:, None] * direction
+        result.append(np.concatenate([outer, inner[::-1]]))
+    return np.stack(result)
 
 
 def _bent(body: Body, curves: np.ndarray) -> np.ndarray:
