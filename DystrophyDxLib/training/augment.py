@@ -1,4 +1,10 @@
-"""Samples as another patient, position or scanner could have given them."""
+"""Samples as other patients, positions and scanners would have given them.
+
+A network taught on one kind of image, synthetic or one hospital's, must not lean on what only those images share. So
+every sample is drawn anew in pose, shape, contrast, shading, sharpness, noise and field of view (domain randomisation,
+Tobin et al., IROS 2017; for MRI Billot et al., Med Image Anal 2023;86:102789). What the diagnosis rests on, which
+muscle holds how much fat and in what texture, survives all of it.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +12,111 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..samples import BRIGHTEST
+from ..samples import BRIGHTEST, GRID, halved
 
-LARGEST_ROTATION = np.deg2rad(20)
+UPRIGHT = 0.75
+"""Share of samples turned by no more than `LARGEST_ROTATION`; the others lie any way round."""
+LARGEST_ROTATION = np.deg2rad(25)
 LARGEST_ZOOM = 0.12
+LARGEST_STRETCH = 0.08
 LARGEST_SHIFT = 0.06
-LARGEST_GAMMA = 0.35
-LARGEST_NOISE = 0.05
+LARGEST_BEND = 0.025
+LARGEST_GAMMA = 0.45
+LARGEST_SHADING = 0.22
+SHARPEST = 0.4
+"""How far edges are raised beyond the image, in parts of what blurring takes from them."""
+LARGEST_NOISE = 0.07
+CUT = 0.15
+"""Share of samples that end at a straight border, as legs do that run out of the field of view."""
 
 
 def augmented(samples: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
-    """Samples mirrored, rotated, zoomed, shifted, with other contrast and more noise, at `size`.
+    """Samples as drawn anew, at `size`. A mirrored leg is a leg of the other side. Outside the leg stays 0.
 
-    A mirrored leg is a leg of the other side. Outside the leg stays 0.
+    Args:
+        samples: (N, 1, S, S) float32, see `samples.SampleBatch.pixels`; S is a multiple of `size`.
     """
-    count = len(samples)
-    samples = functional.avg_pool2d(samples, samples.shape[-1] // size)
+    draw = _Draw(len(samples), generator)
+    samples = _at_size(samples, size)
+    samples = _moved(samples, draw)
+    leg = samples > 0.02
+    samples = _with_other_contrast(samples, draw)
+    samples = _with_other_sharpness(samples, draw)
+    samples = samples + _noise(samples.shape, draw)
+    leg &= ~_beyond_border(size, draw)
+    return samples.clamp(0, BRIGHTEST) * leg
 
-    def drawn(largest: float) -> torch.Tensor:
-        return (torch.rand(count, generator=generator) * 2 - 1) * largest
 
-    angle, zoom = drawn(LARGEST_ROTATION), 1 + drawn(LARGEST_ZOOM)
-    mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+class _Draw:
+    """Random numbers, one a sample, shaped to multiply (N, 1, size, size)."""
+
+    def __init__(self, count: int, generator: torch.Generator) -> None:
+        self.count, self.generator = count, generator
+
+    def within(self, largest: float) -> torch.Tensor:
+        """Uniform from -largest to largest."""
+        return (self.share() * 2 - 1) * largest
+
+    def share(self) -> torch.Tensor:
+        """Uniform from 0 to 1."""
+        return torch.rand(self.count, 1, 1, 1, generator=self.generator)
+
+    def field(self, cells: int, size: int, channels: int = 1) -> torch.Tensor:
+        """(N, channels, size, size) smooth standard normal noise of cells x cells knots."""
+        knots = torch.randn(self.count, channels, cells, cells, generator=self.generator)
+        smooth = functional.interpolate(knots, 4 * cells, mode="bicubic", align_corners=True)
+        return functional.interpolate(smooth, size, mode="bilinear", align_corners=True)
+
+
+def _at_size(samples: torch.Tensor, size: int) -> torch.Tensor:
+    """(N, 1, size, size) samples averaged over the pixels of each new pixel."""
+    while samples.shape[-1] > size:
+        samples = halved(samples[:, 0])[:, None]
+    return samples
+
+
+def _moved(samples: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    size = samples.shape[-1]
+    angle = torch.where(draw.share() < UPRIGHT, draw.within(LARGEST_ROTATION), draw.within(np.pi)).flatten()
+    zoom, stretch = 1 + draw.within(LARGEST_ZOOM).flatten(), 1 + draw.within(LARGEST_STRETCH).flatten()
+    mirror = torch.where(draw.share().flatten() < 0.5, -1.0, 1.0)
+    shift = draw.within(LARGEST_SHIFT).flatten(), draw.within(LARGEST_SHIFT).flatten()
+    across, along = zoom * stretch, zoom / stretch
     rows = [
-        torch.stack([mirror * zoom * angle.cos(), -zoom * angle.sin(), drawn(LARGEST_SHIFT)], dim=1),
-        torch.stack([mirror * zoom * angle.sin(), zoom * angle.cos(), drawn(LARGEST_SHIFT)], dim=1),
+        torch.stack([mirror * across * angle.cos(), -along * angle.sin(), shift[0]], dim=1),
+        torch.stack([mirror * across * angle.sin(), along * angle.cos(), shift[1]], dim=1),
     ]
     grid = functional.affine_grid(torch.stack(rows, dim=1), list(samples.shape), align_corners=False)
-    samples = functional.grid_sample(samples, grid, align_corners=False)
-    leg = (samples > 0).float()
-    gamma, scale = 1 + drawn(LARGEST_GAMMA), 1 + drawn(0.12)
-    samples = scale[:, None, None, None] * samples.clamp_min(1e-4) ** gamma[:, None, None, None]
-    noise = torch.randn(samples.shape, generator=generator) * drawn(LARGEST_NOISE).abs()[:, None, None, None]
-    return ((samples + noise).clamp(0, BRIGHTEST)) * leg
+    bend = draw.field(5, size, channels=2) * (LARGEST_BEND / 2 * draw.share())
+    return functional.grid_sample(samples, grid + bend.permute(0, 2, 3, 1), align_corners=False)
+
+
+def _with_other_contrast(samples: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    """Another repetition and echo time bend the scale of greys; what shading was left over is other shading."""
+    gamma, scale = 1 + draw.within(LARGEST_GAMMA), 1 + draw.within(0.15)
+    shading = draw.field(3, samples.shape[-1]) * (LARGEST_SHADING / 2 * draw.share())
+    return scale * shading.exp() * samples.clamp_min(1e-4) ** gamma
+
+
+def _with_other_sharpness(samples: torch.Tensor, draw: _Draw) -> torch.Tensor:
+    """Between the sample blurred and the sample with edges raised."""
+    blurred = functional.interpolate(_at_size(samples, GRID), samples.shape[-1], mode="bilinear")
+    return torch.lerp(samples, blurred, draw.share() * (1 + SHARPEST) - SHARPEST)
+
+
+def _noise(shape: torch.Size, draw: _Draw) -> torch.Tensor:
+    """White noise in some samples, noise of interpolated images in others."""
+    white = torch.randn(shape, generator=draw.generator)
+    cells = torch.randn(shape[0], 1, shape[-1] // 2, shape[-1] // 2, generator=draw.generator)
+    coarse = functional.interpolate(cells, shape[-1], mode="bilinear") * 1.5
+    share = draw.share()
+    return torch.where(share < 0.5, white, coarse) * (LARGEST_NOISE * draw.share() ** 2)
+
+
+def _beyond_border(size: int, draw: _Draw) -> torch.Tensor:
+    """(N, 1, size, size) bool, what lies beyond a straight border, in `CUT` of the samples."""
+    place = torch.linspace(-1, 1, size)
+    angle = draw.share() * (2 * np.pi)
+    depth = place[:, None] * angle.sin() + place * angle.cos()
+    border = torch.where(draw.share() < CUT, 0.35 + 0.5 * draw.share(), torch.tensor(2.0))
+    return depth > border

@@ -1,0 +1,76 @@
+"""Samples drawn anew for training: another pose, scanner and field of view, the same muscles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from DystrophyDxLib.samples import BRIGHTEST
+from DystrophyDxLib.training.augment import augmented
+
+
+@pytest.fixture(scope="module")
+def legs() -> torch.Tensor:
+    """64 round legs of muscle (0.4) under a layer of fat (1), one muscle replaced by fat."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 224), torch.linspace(-1, 1, 224), indexing="ij")
+    radius = torch.hypot(y, x)
+    leg = torch.where(radius < 0.6, 0.4, 1.0) * (radius < 0.75)
+    leg[torch.hypot(y - 0.3, x - 0.2) < 0.2] = 0.95
+    return leg.expand(64, 1, 224, 224).contiguous()
+
+
+def drawn(legs: torch.Tensor, seed: int, size: int = 112) -> torch.Tensor:
+    return augmented(legs, size, torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("size", [112, 224])
+def test_samples_have_the_size_asked_for_and_the_range_of_samples(legs, size):
+    samples = drawn(legs, 0, size)
+    assert samples.shape == (64, 1, size, size)
+    assert samples.isfinite().all()
+    assert samples.min() >= 0
+    assert samples.max() <= BRIGHTEST
+
+
+def test_same_seed_same_samples_another_seed_others(legs):
+    assert torch.equal(drawn(legs, 1), drawn(legs, 1))
+    assert not torch.allclose(drawn(legs, 1), drawn(legs, 2))
+
+
+def test_outside_the_leg_stays_empty(legs):
+    corners = drawn(legs, 3)[:, 0, :6, :6]
+    assert corners.abs().max() == 0
+
+
+def test_fat_stays_brighter_than_muscle(legs):
+    """The order of tissues is what makes an image T1-weighted."""
+    for sample in drawn(legs, 4)[:, 0]:
+        leg = sample[sample > 0]
+        assert torch.quantile(leg, 0.9) > 1.15 * torch.quantile(leg, 0.3)
+
+
+def test_the_share_of_fat_in_the_muscle_survives(legs):
+    """A replaced muscle stays replaced: about 11 % of the compartment here, whatever the pose and the contrast."""
+    whole = []
+    for sample in drawn(legs, 5, 224)[:, 0]:
+        inside = sample > 0
+        if inside.float().mean() < 0.40:  # cut by the border
+            continue
+        levels = sample[inside]
+        middle = (torch.quantile(levels, 0.97) + torch.quantile(levels, 0.1)) / 2
+        whole.append(float((levels > middle).float().mean()))
+    assert len(whole) > 30
+    assert np.median(whole) == pytest.approx(0.36 + 0.64 * 0.11, abs=0.06)
+
+
+def test_some_legs_lie_any_way_round_and_some_end_at_a_border(legs):
+    samples = drawn(legs, 6, 224)
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 224), torch.linspace(-1, 1, 224), indexing="ij")
+    middle = torch.hypot(y, x) < 0.4
+    fat = ((samples[:, 0] > 0.75) & middle).float()
+    place = torch.stack([(fat * x).sum(dim=(1, 2)), (fat * y).sum(dim=(1, 2))], dim=1)
+    anterior = place[:, 1] < 0
+    assert 0.03 < anterior.float().mean() < 0.35
+    area = (samples > 0).float().mean(dim=(1, 2, 3))
+    assert 0.02 < (area < 0.85 * area.median()).float().mean() < 0.4
