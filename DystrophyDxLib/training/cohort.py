@@ -1,4 +1,4 @@
-"""The cohort table: which series of which patient shows which disease, checked as a whole before anything is made of it.
+"""The cohort table: which series of which patient shows which disease, checked as a whole before it is used.
 
 A cohort is a CSV with the columns `patient_id`, `path` and `diagnosis`, and where known `subtype`, `sex`, `age`,
 `centre` and `split`; one row a series. `Cohort.read` accepts what spreadsheets write: UTF-8 with or without byte order
@@ -27,7 +27,8 @@ OLDEST = 120.0
 """Years."""
 
 _REQUIRED = ("patient_id", "path", "diagnosis")
-_KNOWN = (*_REQUIRED, "subtype", "sex", "age", "centre", "split")
+_OPTIONAL = ("subtype", "sex", "age", "centre", "split")
+_KNOWN = _REQUIRED + _OPTIONAL
 _SPLIT_WORDS: dict[str, Split] = {
     "train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test",
 }  # fmt: skip
@@ -197,38 +198,35 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, problems: _Problems) -> Case | None:
     """The case of a row, or None where the row is told to `problems`."""
-    found = []
-
-    def wrong(what: str) -> None:
-        found.append(what)
-
-    for name in _REQUIRED:
-        if not cells[name]:
-            wrong(f"rows with an empty {name}")
-    known = {name: cells.get(name, "") for name in _KNOWN[len(_REQUIRED) :]}
+    wrong = [f"rows with an empty {name}" for name in _REQUIRED if not cells[name]]
+    known = {name: cells.get(name, "") for name in _OPTIONAL}
     known = {name: None if cell.lower() in _UNKNOWN else cell for name, cell in known.items()}
     label, diagnosis = _class_and_name(cells["diagnosis"], recipe)
     if label is None and cells["diagnosis"]:
         diseases = ", ".join(disease for diseases in recipe.diagnoses.values() for disease in diseases)
-        wrong(f"rows whose diagnosis the recipe does not know; it knows {diseases} and {', '.join(recipe.classes)}")
+        wrong.append(
+            f"rows whose diagnosis the recipe does not know; it knows {diseases} and {', '.join(recipe.classes)}"
+        )
     class_of_subtype, subtype = _class_and_name(known["subtype"], recipe)
     if None not in (label, class_of_subtype) and label != class_of_subtype:
-        wrong("rows whose subtype is of another class than the diagnosis")
+        wrong.append("rows whose subtype is of another class than the diagnosis")
     split = _SPLIT_WORDS.get((known["split"] or "").lower())
     if known["split"] and split is None:
-        wrong(f"rows whose split is none of {', '.join(SPLITS)}")
+        wrong.append(f"rows whose split is none of {', '.join(SPLITS)}")
     sex = _SEX_WORDS.get((known["sex"] or "").lower())
     if known["sex"] and sex is None:
-        wrong("rows whose sex is neither F nor M; leave it empty where it is not known")
+        wrong.append("rows whose sex is neither F nor M, nor empty for not known")
     age = _years(known["age"])
     if known["age"] and age is None:
-        wrong(f"rows whose age is not a number of years from 0 to {OLDEST:.0f}; leave it empty where it is not known")
+        wrong.append(
+            f"rows whose age is not a number of years from 0 to {OLDEST:.0f}; leave it empty where it is not known"
+        )
     series = folder / cells["path"]
     if cells["path"] and not _exists(series):
-        wrong("rows whose path does not exist (paths are relative to the table's folder)")
-    for what in found:
+        wrong.append("rows whose path does not exist (paths are relative to the table's folder)")
+    for what in wrong:
         problems.add(what, f"row {number}")
-    if found:
+    if wrong:
         return None
     extra = {name: cell for name, cell in cells.items() if name and name not in _KNOWN}
     return Case(
@@ -244,8 +242,12 @@ def _class_and_name(diagnosis: str | None, recipe: Recipe) -> tuple[int | None, 
         label = recipe.class_of(diagnosis)
     except InputError:
         return None, diagnosis
-    spellings = (*(disease for diseases in recipe.diagnoses.values() for disease in diseases), *recipe.classes)
-    return label, next(name for name in spellings if name.casefold() == diagnosis.casefold())
+    return label, next(name for name in _names(recipe) if name.casefold() == diagnosis.casefold())
+
+
+def _names(recipe: Recipe) -> tuple[str, ...]:
+    """Diseases and classes that a recipe knows."""
+    return (*(disease for diseases in recipe.diagnoses.values() for disease in diseases), *recipe.classes)
 
 
 def _years(text: str | None) -> float | None:

@@ -1,0 +1,125 @@
+"""Splits of a cohort into training, validation and test, always by patient: no patient is in two of them.
+
+Every function here gives cohorts that can be trained on, or says why there is none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import InputError
+from .cohort import SPLITS, Case, Cohort, Split
+
+PUBLISHED = (233 / 432, 97 / 432, 102 / 432)
+"""Shares of the patients in training, validation and test of Yang et al., BMC Neurology 2021;21:13."""
+LEAST_PATIENTS = 2
+"""Patients of each class that training and validation need: with one, nothing is known of how patients differ."""
+
+
+def own(cohort: Cohort) -> Cohort:
+    """The cohort with the splits of its own table.
+
+    Raises:
+        InputError: the table has none, or they cannot be trained on.
+    """
+    if not cohort.has_splits:
+        raise InputError("The cohort table has no splits; add the column split, or choose another way to split.")
+    return _trainable(cohort)
+
+
+def stratified(cohort: Cohort, seed: int, fractions: tuple[float, float, float] = PUBLISHED) -> Cohort:
+    """Random splits in which each class has its share of patients to within one, and each disease to within two.
+
+    Args:
+        fractions: shares of the patients in training, validation and test; they add up to 1.
+
+    Raises:
+        InputError: fractions that are none, or too few patients.
+    """
+    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise InputError("The shares of training, validation and test must be positive and add up to 1.")
+    dealt = _dealt(cohort.patients, fractions, np.random.default_rng(seed))
+    return _trainable(cohort.with_splits({patient: SPLITS[part] for patient, part in dealt.items()}))
+
+
+def k_folds(cohort: Cohort, k: int, seed: int) -> list[Cohort]:
+    """`k` splits of the cohort; each patient is in the test part of one of them and in the validation part of the next.
+
+    Raises:
+        InputError: fewer than three folds, or too few patients for so many.
+    """
+    if k < 3:
+        raise InputError("Cross-validation needs at least 3 folds: for training, validation and test; give 3 or more.")
+    dealt = _dealt(cohort.patients, (1 / k,) * k, np.random.default_rng(seed))
+
+    def split_in(fold: int, part: int) -> Split:
+        return {fold: "test", (fold + 1) % k: "validation"}.get(part, "train")
+
+    return [
+        _trainable(cohort.with_splits({patient: split_in(fold, part) for patient, part in dealt.items()}))
+        for fold in range(k)
+    ]
+
+
+def hold_out_centre(cohort: Cohort, centre: str, seed: int) -> Cohort:
+    """Tests on the patients of one centre; those of the others are split at random into training and validation.
+
+    A patient who was examined at the centre is tested with all series.
+
+    Raises:
+        InputError: a centre that no row names, rows without a centre, or too few patients.
+    """
+    centres = {case.centre for case in cohort.cases}
+    if None in centres:
+        raise InputError("Some rows of the cohort have no centre; fill in the column centre to hold one out.")
+    if centre not in centres:
+        raise InputError(f"The cohort has no centre of that name; choose one of {', '.join(sorted(centres))}.")
+    held_out = {case.patient_id for case in cohort.cases if case.centre == centre}
+    others = [patient for patient in cohort.patients if patient.patient_id not in held_out]
+    train, validation, _ = PUBLISHED
+    shares = (train / (train + validation), validation / (train + validation))
+    dealt = _dealt(others, shares, np.random.default_rng(seed))
+    splits: dict[str, Split] = dict.fromkeys(held_out, "test")
+    return _trainable(cohort.with_splits(splits | {patient: SPLITS[part] for patient, part in dealt.items()}))
+
+
+def _dealt(patients: Sequence[Case], shares: Sequence[float], rng: np.random.Generator) -> dict[str, int]:
+    """The part that each patient goes to.
+
+    Systematic sampling (Cochran, Sampling Techniques, 3rd ed., chapter 8): the patients of a class are put in random
+    order, disease after disease, and dealt one by one to the part that is furthest behind its share. Parts thus have
+    their share of each class and nearly of each disease, however rare it is.
+    """
+    of_class: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for patient in sorted(patients, key=lambda case: case.patient_id):
+        of_class[patient.label][patient.disease].append(patient.patient_id)
+    parts = {}
+    for label in sorted(of_class):
+        diseases = sorted(of_class[label])
+        order = [
+            patient for disease in rng.permutation(diseases) for patient in rng.permutation(of_class[label][disease])
+        ]
+        behind = np.zeros(len(shares))
+        for patient in order:
+            behind += shares
+            part = int(np.argmax(behind.round(9)))
+            behind[part] -= 1
+            parts[str(patient)] = part
+    return parts
+
+
+def _trainable(cohort: Cohort) -> Cohort:
+    """The cohort, when its training and validation parts have patients enough of every class."""
+    for split, what_for in (("train", "be fitted to"), ("validation", "set the threshold and stop in time")):
+        labels = [patient.label for patient in cohort.of_split(split).patients]
+        for label, name in enumerate(cohort.recipe.classes):
+            if (count := labels.count(label)) < LEAST_PATIENTS:
+                in_all = sum(patient.label == label for patient in cohort.patients)
+                raise InputError(
+                    f"The {split} split has {count} of the cohort's {in_all} patients of class '{name}', and needs at "
+                    f"least {LEAST_PATIENTS} of each class to {what_for}; add patients or split in another way."
+                )
+    return cohort
