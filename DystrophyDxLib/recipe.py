@@ -1,12 +1,15 @@
-"""A recipe says as data what a published method is: classes, network input and network."""
+"""A recipe says as data what a published method is: classes, network input, network and training."""
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import InputError
 
@@ -15,39 +18,141 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+Size = Literal[112, 224, 448, 896]
+"""Edge in pixels of a square network input: `samples.GRID` times a power of two."""
+STAGES = ("stage1", "stage2", "stage3", "stage4", "stage5")
+"""The parts of every backbone in order; each halves the resolution once (conv1 to conv5 in He et al., CVPR 2016,
+table 1)."""
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SampleRecipe(_Table):
-    """`size`: edge in pixels of the square network input; `samples.GRID` times a power of two."""
+    """`size`: edge in pixels of the square network input."""
 
-    size: Literal[112, 224, 448, 896]
+    size: Size
 
 
 class NetworkRecipe(_Table):
-    """`backbone`: a name in `networks.BACKBONES`."""
+    """What the trunk is and which weights it starts from.
+
+    Attributes:
+        backbone: a name in `networks.BACKBONES`.
+        weights: "imagenet" for torchvision's published ones, "none" for random ones.
+    """
 
     backbone: str
+    weights: Literal["imagenet", "none"]
+
+
+class StageRecipe(_Table):
+    """A run over the training images at one size.
+
+    Attributes:
+        size: edge of the samples in this stage, at most that of the recipe's samples.
+        epochs: times every image is seen, at most.
+        learning_rate: constant, or the highest of a one-cycle schedule (Smith & Topin 2017, arXiv:1708.07120).
+        patience: epochs without a better validation loss after which the stage ends; None trains all epochs.
+    """
+
+    size: Size
+    epochs: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    schedule: Literal["constant", "one_cycle"]
+    patience: Annotated[int, Field(ge=1)] | None = None
+
+
+class TrainingRecipe(_Table):
+    """How the weights are fitted.
+
+    Attributes:
+        trainable: "head" keeps the whole trunk as it is, "all" fits everything, and the last of `STAGES` fit these and
+            the head.
+        momentum: of SGD; 0 with AdamW, which has its own.
+        batch: images a step.
+        class_weights: "balanced" weighs each class by the inverse of its number of images.
+        copies: augmented copies of an image whose features are kept beside its own, when the trunk is frozen; 0
+            otherwise, since augmentation is then drawn anew in each epoch.
+    """
+
+    trainable: Literal["head", "all"] | Annotated[tuple[str, ...], Field(min_length=1)]
+    optimiser: Literal["sgd", "adamw"]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    batch: Annotated[int, Field(ge=1)]
+    class_weights: Literal["none", "balanced"] = "none"
+    copies: Annotated[int, Field(ge=0)] = 0
+    stages: Annotated[tuple[StageRecipe, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> TrainingRecipe:
+        if isinstance(self.trainable, tuple) and self.trainable != STAGES[-len(self.trainable) :]:
+            raise ValueError(f"trainable is head, all, or the last of {', '.join(STAGES)} in this order")
+        if self.optimiser == "adamw" and self.momentum:
+            raise ValueError("momentum belongs to sgd")
+        if self.trainable != "head" and self.copies:
+            raise ValueError("copies are kept only with trainable = head")
+        return self
 
 
 class Recipe(_Table):
     """One published system as data.
 
     With two classes the network has one output, the evidence for the second class; with more, one a class.
+
+    Attributes:
+        diagnoses: the diseases of each class.
     """
 
     name: str
     publication: str
     classes: tuple[str, ...] = Field(min_length=2)
+    diagnoses: dict[str, tuple[str, ...]]
     sample: SampleRecipe
     network: NetworkRecipe
+    training: TrainingRecipe
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Recipe:
+        if set(self.diagnoses) != set(self.classes) or len(set(self.classes)) != len(self.classes):
+            raise ValueError("diagnoses lists the diseases of each class, and of nothing else")
+        names = [(name.casefold(), label) for name, label in self._names()]
+        if len(dict(names)) != len(set(names)):
+            raise ValueError("a disease belongs to one class")
+        if any(stage.size > self.sample.size for stage in self.training.stages):
+            raise ValueError("no training stage is larger than the sample")
+        return self
 
     @property
     def outputs(self) -> int:
         """Number of network outputs (logits)."""
         return 1 if len(self.classes) == 2 else len(self.classes)
+
+    def class_of(self, diagnosis: str) -> int:
+        """Index in `classes` of a disease or of a class's own name, in upper or lower case.
+
+        Raises:
+            InputError: when the recipe knows no such disease.
+        """
+        labels = {name.casefold(): label for name, label in self._names()}
+        if diagnosis.strip().casefold() not in labels:
+            known = ", ".join(disease for label in self.classes for disease in self.diagnoses[label])
+            raise InputError(
+                f"The recipe knows no diagnosis {diagnosis!r}; use one of {known}, or add it to the recipe."
+            )
+        return labels[diagnosis.strip().casefold()]
+
+    def toml(self) -> str:
+        """The recipe as TOML text, which `parse` reads back."""
+        return "\n".join(_toml_lines(self.model_dump(exclude_none=True))) + "\n"
+
+    def _names(self) -> Iterator[tuple[str, int]]:
+        """Each class and disease with the index of its class."""
+        for label, name in enumerate(self.classes):
+            yield name, label
+            yield from ((disease, label) for disease in self.diagnoses[name])
 
     @classmethod
     def parse(cls, text: str) -> Recipe:
@@ -78,5 +183,20 @@ class Recipe(_Table):
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
     return str(error).splitlines()[0]
+
+
+def _toml_lines(table: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Lines of a TOML table: its own values, then its tables. Strings, numbers and lists look as in JSON."""
+    tables: list[tuple[str, str, dict[str, Any]]] = []
+    for name, value in table.items():
+        key = name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name, ensure_ascii=False)
+        if isinstance(value, dict):
+            tables.append((f"[{path}{key}]", f"{path}{key}.", value))
+        elif isinstance(value, tuple) and any(isinstance(entry, dict) for entry in value):
+            tables += [(f"[[{path}{key}]]", f"{path}{key}.", entry) for entry in value]
+        else:
+            yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    for header, inner_path, inner in tables:
+        yield from ("", header, *_toml_lines(inner, inner_path))

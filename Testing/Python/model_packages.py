@@ -14,10 +14,23 @@ RECIPE = """
 name = "test"
 publication = "none"
 classes = ["other", "dystrophinopathy"]
+[diagnoses]
+dystrophinopathy = ["DMD", "BMD"]
+other = ["FSHMD", "healthy"]
 [sample]
 size = 224
 [network]
 backbone = "resnet18"
+weights = "none"
+[training]
+trainable = "all"
+optimiser = "adamw"
+batch = 8
+[[training.stages]]
+size = 112
+epochs = 1
+learning_rate = 1e-3
+schedule = "constant"
 """
 
 
