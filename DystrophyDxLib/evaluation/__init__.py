@@ -1,0 +1,1 @@
+"""How good a model or a reader is: figures with intervals, comparisons, and whether heatmaps look where disease is."""

@@ -1,0 +1,92 @@
+"""Percentile bootstrap by patient: images of one patient are not independent, so patients are drawn with all of theirs.
+
+A table has one row an image (or decision) and the columns `patient_id` and `truth` (0 or 1). A draw is how often each
+row counts, so a statistic is computed on all draws at once, as a function of these counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from .estimate import Estimate
+
+Statistic = Callable[[pd.DataFrame, np.ndarray], np.ndarray]
+"""Of a table of N rows and (R, N) counts, how often each of R draws holds each row: (R,) values, nan if undefined."""
+RESAMPLES = 2000
+_LARGEST = 1 << 22
+
+
+@dataclass(frozen=True)
+class BootstrapEstimate(Estimate):
+    """A figure of the table with the 2.5 and 97.5 percentile of its draws.
+
+    Attributes:
+        undefined: draws in which the statistic was not defined (such as those without a case of the class that it is
+            about); they are left out.
+    """
+
+    undefined: int
+
+
+def bootstrap(table: pd.DataFrame, statistic: Statistic, *, seed: int, resamples: int = RESAMPLES) -> BootstrapEstimate:
+    """95 % percentile interval by drawing patients with replacement, separately in each class.
+
+    Equal seeds give equal draws, so figures of two models on one table are compared by a statistic of their difference.
+
+    Raises:
+        InputError: no row.
+    """
+    values = np.concatenate([statistic(table, counts) for counts in draws(table, seed=seed, resamples=resamples)])
+    low, high = percentiles(values)
+    value = statistic(table, np.ones((1, len(table))))[0]
+    return BootstrapEstimate(float(value), float(low), float(high), int(np.count_nonzero(np.isnan(values))))
+
+
+def draws(table: pd.DataFrame, *, seed: int, resamples: int = RESAMPLES) -> Iterator[np.ndarray]:
+    """Draws of patients, stratified by class: (r, N) float64 counts of the rows, in parts of bounded size.
+
+    A patient with images of both classes counts as positive.
+
+    Raises:
+        InputError: no row.
+    """
+    if table.empty:
+        raise InputError("The table has no row to draw from; evaluate at least one image.")
+    patients, patient = np.unique(table["patient_id"].to_numpy(), return_inverse=True)
+    positive = np.zeros(len(patients), bool)
+    np.logical_or.at(positive, patient, table["truth"].to_numpy() == 1)
+    rng = np.random.default_rng(seed)
+    part = max(1, _LARGEST // len(table))
+    for first in range(0, resamples, part):
+        drawn = np.zeros((min(part, resamples - first), len(patients)))
+        for row in drawn:
+            for members in (np.flatnonzero(positive), np.flatnonzero(~positive)):
+                if len(members):
+                    row[members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)))
+        yield drawn[:, patient]
+
+
+def percentiles(values: np.ndarray) -> np.ndarray:
+    """(2, ...) 2.5 and 97.5 percentile over the draws (R, ...) in which the value is defined; nan if in none."""
+    defined = ~np.isnan(values).all(axis=0)
+    limits = np.full((2, *values.shape[1:]), np.nan)
+    limits[:, defined] = np.nanpercentile(values[:, defined], [2.5, 97.5], axis=0)
+    return limits
+
+
+def ratio(counts: np.ndarray, numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """(R,) sum of `numerator` over sum of `denominator` of the rows that each draw holds; nan where that is 0 of 0.
+
+    Accuracy, sensitivity, specificity, predictive values, F1, Brier score and any mean are of this form.
+
+    Args:
+        counts: (R, N).
+        numerator, denominator: (N,).
+    """
+    over, under = counts @ np.asarray(numerator, float), counts @ np.asarray(denominator, float)
+    return np.divide(over, under, out=np.full(len(counts), np.nan), where=under != 0)
