@@ -22,7 +22,7 @@ MUSCLES = (
     "adductor longus", "gluteus maximus",
 )  # fmt: skip
 SARTORIUS, VASTUS_INTERMEDIUS, VASTUS_MEDIALIS = 0, 3, 4
-ADDUCTOR_MAGNUS, GRACILIS, BICEPS, ADDUCTOR_LONGUS, GLUTEUS_MAXIMUS = 5, 6, 7, 11, 12
+ADDUCTOR_MAGNUS, GRACILIS, BICEPS, SEMIMEMBRANOSUS, ADDUCTOR_LONGUS, GLUTEUS_MAXIMUS = 5, 6, 7, 9, 11, 12
 # Later ones cover the rim of earlier ones.
 _DRAWING_ORDER = (GLUTEUS_MAXIMUS, ADDUCTOR_MAGNUS, ADDUCTOR_LONGUS, 0, 1, 2, 3, 4, 6, 7, 8, 9, 10)
 # Tissue codes of a drawn plane; muscle n (from 1) of the left leg is LEFT + n, of the right leg RIGHT + n.
@@ -145,7 +145,8 @@ class Body:
         amplitude = rng.normal(0, 0.011, (8, 2)) * wavelength[:, None] * size / 99
         return cls(
             size=size,
-            thigh_mm=float(300 * height / 1.70),
+            # The label maps' 281, taken as that of a stature of 1.68 m.
+            thigh_mm=float(281 * height / 1.68),
             femur_mm=float(13.2 * (height / 1.70) * rng.uniform(0.92, 1.08)),
             cortex=float(np.clip(_cortex_share(age_years, sex) * rng.normal(1, 0.1), 0.2, 0.55)),
             fat=float(np.clip(fat_share, 0.025, 0.32) * size),
@@ -221,7 +222,8 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
     scale = body.size / model.size_mm
     outlines = smooth_curve(model.outlines(body.modes[side], levels) * scale)
     muscles, fascia = outlines[:, :-1], smooth_curve(outlines[:, -1], harmonics=6)
-    longus, gluteus = _adductor_longus(muscles, levels), _gluteus_maximus(fascia, levels)
+    longus = _adductor_longus(muscles, levels)
+    fascia, gluteus = _gluteus_maximus(fascia, levels)
     muscles = np.concatenate([muscles, longus[:, None], gluteus[:, None]], axis=1)
     centre = muscles.mean(axis=2, keepdims=True)
     muscles = centre + (muscles - centre) * np.sqrt(body.bulk[side])[:, None, None]
@@ -235,8 +237,11 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
     for level, curves, around in zip(levels, muscles, fascia, strict=True):
         around = around + 1.2 * _outward(around)
         # Normals of the rounded fascia, as fat evens out its corners.
-        away = _outward(smooth_curve(around, harmonics=2))
-        skin = smooth_curve(around + thickness(level)[:, None] * away, harmonics=5)
+        rounded = smooth_curve(around, harmonics=2)
+        away = _outward(rounded)
+        # Fat fills the hollows of the fascia.
+        hollow = np.maximum(0, np.sum((rounded - around) * away, axis=1))
+        skin = smooth_curve(around + (hollow + thickness(level))[:, None] * away, harmonics=5)
         cortex, marrow = _femur(body.femur_mm, body.cortex, level)
         present = tuple(curve if np.ptp(curve, axis=0).min() > 3 else np.empty((0, 2)) for curve in curves)
         centres = curves.mean(axis=1)
@@ -250,7 +255,7 @@ def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generat
                 cortex=cortex @ rotation.T,
                 marrow=marrow @ rotation.T,
                 vessels=_deep_vessels(centres, level, scale, vessel_mm) + _veins(skin, around, *veins),
-                nerve=ellipse((centres[BICEPS] + centres[ADDUCTOR_MAGNUS]) / 2, (3.5 * scale, 2.2 * scale)),
+                nerve=ellipse(_furrow(curves), (3.5 * scale, 2.2 * scale)),
             )
         )
     return legs
@@ -270,24 +275,35 @@ def _adductor_longus(muscles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     return centre + (outline - centre) * grown
 
 
-def _gluteus_maximus(fascia: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """(levels, curve, 2) outline of the gluteus maximus, which the label maps do not name.
+def _gluteus_maximus(fascia: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The fascia (levels, curve, 2) widened by the gluteus maximus, and that muscle's outline (levels, curve, 2).
 
-    In the proximal third it covers the back and outer side of the thigh under the fascia and reaches in to the
-    gluteal tuberosity of the femur (Gray's Anatomy).
+    The label maps do not name it. In the proximal third it lies under the fascia behind the vastus lateralis, further
+    up behind the hamstrings too, and reaches in to the gluteal tuberosity of the femur (Gray's Anatomy); the others
+    cover its inner rim. How thick it is, is our estimate.
     """
-    bearing = np.linspace(np.deg2rad(10), np.deg2rad(100), _CURVE // 2)
-    result = []
-    for level, around in zip(levels, fascia, strict=True):
-        angle = np.arctan2(*around.T[::-1])
-        order = np.argsort(angle)
-        reach = np.interp(bearing, angle[order], np.hypot(*around[order].T), period=2 * np.pi)
-        direction = np.stack([np.cos(bearing), np.sin(bearing)], axis=1)
-        grown = float(np.interp(level, [0.60, 0.90], [0, 1]))
-        depth = 0.45 * grown * np.sin(np.linspace(0, np.pi, len(bearing))) ** 0.7
-        outer, inner = reach[:, None] * direction, ((1 - depth) * reach)[:, None] * direction
-        result.append(np.concatenate([outer, inner[::-1]]))
-    return np.stack(result)
+    angle = np.arctan2(fascia[..., 1], fascia[..., 0])
+    reach = np.hypot(*np.moveaxis(fascia, -1, 0))
+    grown = np.clip((levels - 0.58) / 0.28, 0, 1)[:, None]
+    outer_end, inner_end = np.deg2rad(12), np.deg2rad(75 + 75 * grown)
+
+    def swell(bearing: np.ndarray) -> np.ndarray:
+        return np.sin(np.pi * np.clip((bearing - outer_end) / (inner_end - outer_end), 0, 1))
+
+    size = reach.mean(axis=1, keepdims=True)
+    wide = smooth_curve(fascia * (1 + 0.36 * grown * swell(angle) * size / reach)[..., None], harmonics=6)
+    bearing = outer_end + (inner_end - outer_end) * np.linspace(0, 1, _CURVE // 2)
+    order = np.argsort(np.arctan2(wide[..., 1], wide[..., 0]), axis=1)
+    along = np.take_along_axis(wide, order[..., None], axis=1)
+    rim = np.stack([
+        np.interp(at, np.arctan2(*ring.T[::-1]), np.hypot(*ring.T), period=2 * np.pi)
+        for at, ring in zip(bearing, along, strict=True)
+    ])  # fmt: skip
+    tuberosity = np.exp(-(((bearing - np.deg2rad(50)) / 0.28) ** 2))
+    depth = grown * (0.5 * size * swell(bearing) ** 0.7 + np.maximum(0, 0.75 * rim - 0.5 * size) * tuberosity)
+    direction = np.stack([np.cos(bearing), np.sin(bearing)], axis=-1)
+    inner = (rim - np.minimum(depth, 0.8 * rim))[..., None] * direction
+    return wide, np.concatenate([rim[..., None] * direction, inner[:, ::-1]], axis=1)
 
 
 def _bent(body: Body, curves: np.ndarray) -> np.ndarray:
@@ -315,15 +331,27 @@ def _fat_thickness(body: Body, rng: np.random.Generator):
 def _femur(radius: float, cortex_share: float, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Outer and inner outline of the femur: about 27 mm across in an adult, wider with a thin cortex at the knee.
 
-    The shaft carries the linea aspera behind (Gray's Anatomy).
+    The shaft carries the linea aspera behind, and widens to the lesser trochanter behind on the inner side (Gray's
+    Anatomy).
     """
     distal = np.clip((0.25 - level) / 0.25, 0, 1)
+    proximal = np.clip((level - 0.7) / 0.16, 0, 1)
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    ridge = (1 - distal) * 0.16 * np.exp(-(((angle - np.pi / 2) / 0.45) ** 2))
-    outer = radius * (1 + 0.65 * distal**1.5) * (1 + ridge)
-    inner = radius * (1 + 0.65 * distal**1.5) * (1 - cortex_share * (1 - 0.7 * distal)) * np.ones_like(angle)
+    ridge = (1 - distal) * (1 - proximal) * 0.16 * np.exp(-(((angle - np.pi / 2) / 0.45) ** 2))
+    trochanter = 0.55 * np.exp(-(((level - 0.87) / 0.045) ** 2) - ((angle - np.deg2rad(130)) / 0.5) ** 2)
+    width = radius * (1 + 0.65 * distal**1.5 + 0.2 * proximal)
+    outer = width * (1 + ridge + trochanter)
+    inner = width * (1 - cortex_share * (1 - 0.7 * distal - 0.25 * proximal) + 0.75 * trochanter)
     direction = np.stack([np.cos(angle) * (1 + 0.15 * distal), np.sin(angle)], axis=1)
     return outer[:, None] * direction, inner[:, None] * direction
+
+
+def _furrow(curves: np.ndarray) -> np.ndarray:
+    """Where the sciatic nerve runs: between biceps and adductor magnus, or semimembranosus near the knee."""
+    medial = curves[ADDUCTOR_MAGNUS if np.ptp(curves[ADDUCTOR_MAGNUS], axis=0).min() > 3 else SEMIMEMBRANOSUS]
+    apart = np.square(curves[BICEPS][:, None] - medial).sum(axis=-1)
+    at, beside = np.unravel_index(apart.argmin(), apart.shape)
+    return (curves[BICEPS][at] + medial[beside]) / 2
 
 
 def _veins(
@@ -335,17 +363,17 @@ def _veins(
 
 
 def _deep_vessels(centres: np.ndarray, level: float, scale: float, radius: float) -> tuple[np.ndarray, ...]:
-    """Femoral (near the knee popliteal) artery and vein, and the deep femoral vessels."""
+    """Femoral (near the knee popliteal) artery and vein and, above, the deep femoral vessels."""
     canal = 0.55 * centres[SARTORIUS] + 0.25 * centres[VASTUS_MEDIALIS] + 0.2 * centres[ADDUCTOR_MAGNUS]
     behind = np.array([-4.0, 30.0]) * scale
     share = np.clip((level - 0.15) / 0.2, 0, 1)
     main = share * canal + (1 - share) * behind
-    deep = np.array([-5.0, 20.0]) * scale
-    return (
+    vessels = (
         ellipse(main, (radius, radius)),
         ellipse(main + radius * np.array([0.8, 1.9]), (1.15 * radius, 0.9 * radius)),
-        ellipse(deep, (0.45 * radius, 0.45 * radius)),
     )
+    deep = np.array([-5.0, 20.0]) * scale
+    return (*vessels, ellipse(deep, (0.45 * radius, 0.45 * radius))) if level > 0.35 else vessels
 
 
 def draw(legs: list[Leg | None], origin: np.ndarray, pixel_mm: float, matrix: int) -> tuple[np.ndarray, np.ndarray]:
