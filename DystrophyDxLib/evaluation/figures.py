@@ -1,0 +1,198 @@
+"""Figures of an evaluation, from arrays: ROC curves, calibration, probabilities by disease, heat by disease.
+
+Colours are those of Okabe and Ito (jfly.uni-koeln.de/color, 2008), which people with colour-blindness tell apart; lines
+differ in their dashes too. A figure is as wide as a page of text (170 mm), so that it is printed as it is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#000000",
+)
+_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
+_WIDTH = 6.7
+_STYLE = {
+    "font.size": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e9ed",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "DystrophyDx",
+}
+
+
+@dataclass(frozen=True)
+class RocLine:
+    """One ROC curve as it is drawn.
+
+    Attributes:
+        label: for the legend, with AUC, interval and n.
+        false_positive, true_positive: (T,) rates of the curve, ascending.
+        band: (3, G) false-positive rates with the lower and upper bound of the true-positive rate there, or None.
+        point: (false-positive, true-positive) rate at the threshold in use, or None.
+    """
+
+    label: str
+    false_positive: np.ndarray
+    true_positive: np.ndarray
+    band: np.ndarray | None = None
+    point: tuple[float, float] | None = None
+
+
+def roc_figure(lines: Sequence[RocLine]) -> Figure:
+    """ROC curves with their interval bands and the points at which the models decide."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 4.6), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)))
+        for n, line in enumerate(lines):
+            colour = _COLOURS[n % len(_COLOURS)]
+            if line.band is not None:
+                axes.fill_between(*line.band, color=colour, alpha=0.15, linewidth=0)
+            axes.plot(
+                line.false_positive,
+                line.true_positive,
+                color=colour,
+                linestyle=_DASHES[n % len(_DASHES)],
+                linewidth=1.6,
+                label=line.label,
+            )
+            if line.point is not None:
+                axes.plot(*line.point, "o", color=colour, markeredgecolor="white", markersize=7)
+        axes.set(xlabel="1 − specificity", ylabel="Sensitivity", xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
+        _legend_right(axes)
+    return figure
+
+
+@dataclass(frozen=True)
+class CalibrationBins:
+    """Reliability of one kind of probability: (B,) each, bins without an image left out.
+
+    Attributes:
+        predicted: mean probability of the bin.
+        observed: share of dystrophinopathy in it, with the bounds `low` and `high`.
+        count: images or patients of the bin.
+    """
+
+    label: str
+    predicted: np.ndarray
+    observed: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    count: np.ndarray
+
+
+def calibration_figure(curves: Sequence[CalibrationBins]) -> Figure:
+    """Observed against predicted probability with intervals, and below how many there are in each bin."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 5.4), layout="constrained")
+        top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+        top.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)), label="perfectly calibrated")
+        for n, curve in enumerate(curves):
+            colour, shift = _COLOURS[n % len(_COLOURS)], 0.006 * (2 * n - len(curves) + 1)
+            bars = np.clip([curve.observed - curve.low, curve.high - curve.observed], 0, None)
+            top.errorbar(
+                curve.predicted + shift,
+                curve.observed,
+                yerr=bars,
+                color=colour,
+                marker="os^D"[n % 4],
+                markersize=4.5,
+                linestyle=_DASHES[n % len(_DASHES)],
+                linewidth=1.2,
+                elinewidth=1,
+                capsize=2.5,
+                label=curve.label,
+            )
+            bottom.bar(curve.predicted + shift, curve.count, width=0.012, color=colour, label=curve.label, linewidth=0)
+        top.set(ylabel="Observed share of dystrophinopathy", ylim=(-0.02, 1.02))
+        bottom.set(xlabel="Predicted probability of dystrophinopathy", ylabel="Number", xlim=(-0.02, 1.02))
+        bottom.set_yscale("symlog", linthresh=1)
+        bottom.yaxis.set_major_formatter("{x:.0f}")
+        _legend_right(top)
+    return figure
+
+
+def probability_figure(groups: Sequence[tuple[str, bool, np.ndarray]], threshold: float, positive: str) -> Figure:
+    """Probability of every patient (or image), disease by disease, and the threshold; the marks are spread by chance
+    across their row.
+
+    Args:
+        groups: disease, whether it belongs to the positive class, and its (N,) probabilities; drawn from top.
+        positive: name of the positive class.
+    """
+    rng = np.random.default_rng(0)
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 1.3 + 0.3 * len(groups)), layout="constrained")
+        axes = figure.subplots()
+        for row, (_, is_positive, probabilities) in enumerate(groups):
+            axes.plot(
+                probabilities,
+                row + rng.uniform(-0.25, 0.25, len(probabilities)),
+                "o" if is_positive else "s",
+                color=VERMILION if is_positive else BLUE,
+                alpha=0.55,
+                markersize=4,
+                markeredgewidth=0,
+            )
+            axes.plot([np.median(probabilities)] * 2, [row - 0.36, row + 0.36], color=BLACK, linewidth=1.6, zorder=1)
+        axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1, label=f"threshold {threshold:.2f}")
+        axes.set_yticks(range(len(groups)), [f"{name} (n = {len(values)})" for name, _, values in groups])
+        axes.set(xlim=(-0.02, 1.02), xlabel=f"Probability of {positive}")
+        axes.set_ylim(len(groups) - 0.5, -0.5)
+        axes.plot([], [], "o", color=VERMILION, label=positive, markeredgewidth=0)
+        axes.plot([], [], "s", color=BLUE, label="other", markeredgewidth=0)
+        axes.plot([], [], color=BLACK, marker="|", linestyle="", markersize=9, markeredgewidth=1.6, label="median")
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, borderaxespad=0.2)
+    return figure
+
+
+def group_figure(
+    rows: Sequence[tuple[str, float, float, float]], xlabel: str, reference: float | None = None
+) -> Figure:
+    """Estimates with intervals, one row each, from top: label (with n), value, lower and upper bound; NaN is left out.
+
+    Args:
+        reference: drawn as a line, such as the value of the whole cohort.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 0.9 + 0.26 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        if reference is not None:
+            axes.axvline(reference, color="#8b949e", linestyle="--", linewidth=1)
+        for row, (_, value, low, high) in enumerate(rows):
+            axes.plot([low, high], [row, row], color=BLUE, linewidth=1.6, solid_capstyle="butt")
+            axes.plot(value, row, "o", color=BLUE, markersize=5)
+        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+        axes.set(xlabel=xlabel, xlim=(-0.02, 1.02))
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+    return figure
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> None:
+    """Writes `name`.svg and `name`.png (200 pixels an inch); the same figure gives the same bytes."""
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+        figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})
+
+
+def _legend_right(axes: Axes) -> None:
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0, handlelength=2.6)

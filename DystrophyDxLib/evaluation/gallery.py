@@ -1,0 +1,141 @@
+"""Correct and wrong cases with their heatmaps, as Figure 5 of Yang et al., BMC Neurology 2021;21:13."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ..roi import PlaneOrientation
+from .predictions import ClassifiedSeries
+
+A_KIND = 3
+"""Cases of each kind that are shown."""
+LEAST_HEAT = 0.15
+"""Heat below which the image stays bare."""
+_MARGIN_MM = 8.0
+_WIDTH = 6.7
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A case of the gallery.
+
+    Attributes:
+        kind: "true positive", "true negative", "false positive" or "false negative".
+        row: of the series in the cohort table.
+        slice: index k of the slice that is shown.
+        probability: of the patient.
+    """
+
+    kind: str
+    row: int
+    slice: int
+    patient_id: str
+    disease: str
+    probability: float
+
+
+def choose(images: pd.DataFrame, patients: pd.DataFrame, threshold: float) -> list[Chosen]:
+    """Up to `A_KIND` patients of each kind: the most typical correct ones (nearest to their kind's median), each of
+    another disease as far as there are that many; and the wrong ones that are furthest from the threshold.
+
+    The slice is the one whose probability is nearest to the patient's.
+    """
+    called = patients["probability"] >= threshold
+    chosen = []
+    for kind, truth, call in (
+        ("true positive", 1, True),
+        ("true negative", 0, False),
+        ("false positive", 0, True),
+        ("false negative", 1, False),
+    ):
+        group = patients[(patients["truth"] == truth) & (called == call)]
+        if kind.startswith("true"):
+            group = group.assign(rank=(group["probability"] - group["probability"].median()).abs())
+            group = group.sort_values(["rank", "patient_id"])
+            group = pd.concat([group.drop_duplicates("disease"), group[group.duplicated("disease")]])
+        else:
+            group = group.assign(rank=-(group["probability"] - threshold).abs()).sort_values(["rank", "patient_id"])
+        chosen += [_shown(kind, patient, images) for patient in group.head(A_KIND).itertuples()]
+    return chosen
+
+
+def _shown(kind: str, patient: tuple, images: pd.DataFrame) -> Chosen:
+    own = images[(images["patient_id"] == patient.patient_id) & images["counted"]]
+    slices = own.groupby(["row", "slice"])["probability"].mean()
+    row, k = (slices - patient.probability).abs().idxmin()
+    return Chosen(kind, int(row), int(k), patient.patient_id, patient.disease, float(patient.probability))
+
+
+def gallery_figure(chosen: Chosen, classified: ClassifiedSeries) -> Figure:
+    """The slice alone, and with the heat over it, seen from the feet: the patient's right is on the left.
+
+    The grey levels span the legs' 1st to 99th percentile; the probability of each leg stands on its side.
+    """
+    series = classified.series
+    plane = PlaneOrientation.of(series.geometry)
+    windows = [window for window in classified.classification.regions.windows if window.slice == chosen.slice]
+    images = [image for image in classified.classification.result.images if image.slice == chosen.slice]
+    legs = np.zeros(series.voxels.shape[1:], bool)
+    for window in windows:
+        legs[slice(*window.j), slice(*window.i)] |= window.mask
+    spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
+    box = _framed(plane.canonical(legs), spacing)
+    grey, heat, inside = (
+        plane.canonical(values)[box]
+        for values in (series.voxels[chosen.slice], classified.classification.heatmap[chosen.slice], legs)
+    )
+    low, high = np.percentile(grey[inside], [1, 99])
+    extent = (0, grey.shape[1] * spacing[1], grey.shape[0] * spacing[0], 0)
+    figure = Figure(figsize=(_WIDTH, _WIDTH / 2 * extent[2] / extent[1]), facecolor="black")
+    for n in range(2):
+        axes = figure.add_axes((n / 2, 0, 0.5, 1))
+        axes.set_axis_off()
+        axes.imshow(grey, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear")
+        if n == 1:
+            axes.imshow(_heat_colours(heat), extent=extent, interpolation="bilinear")
+            for image in images:
+                place = {"right": 0.03, "left": 0.97}.get(image.side, 0.5)
+                _text(axes, place, 0.03, f"{image.probability:.2f}" if image.counted else f"({image.probability:.2f})")
+        if series.orientation_known:
+            _text(axes, 0.03, 0.9, "R")
+            _text(axes, 0.97, 0.9, "L")
+    return figure
+
+
+def save_gallery(figure: Figure, folder: Path, name: str) -> Path:
+    """Writes `name`.png (150 pixels an inch) and returns its path."""
+    path = folder / f"{name}.png"
+    figure.savefig(path, dpi=150, facecolor="black", metadata={"Software": None})
+    return path
+
+
+def _framed(legs: np.ndarray, spacing: Sequence[float]) -> tuple[slice, slice]:
+    """The box around `legs` (rows, columns) with a margin."""
+    box = []
+    for axis, mm in zip((1, 0), spacing, strict=True):
+        used = np.flatnonzero(legs.any(axis=axis))
+        margin = round(_MARGIN_MM / mm)
+        box.append(slice(max(0, used[0] - margin), used[-1] + 1 + margin))
+    return tuple(box)
+
+
+def _heat_colours(heat: np.ndarray) -> np.ndarray:
+    """(rows, columns, 4) colours from black over red to yellow, more opaque where there is more heat."""
+    colours = matplotlib.colormaps["inferno"](0.3 + 0.7 * heat)
+    colours[..., 3] = np.where(heat < LEAST_HEAT, 0, 0.25 + 0.4 * heat)
+    return colours
+
+
+def _text(axes: matplotlib.axes.Axes, x: float, y: float, text: str) -> None:
+    aligned = "left" if x < 0.5 else "right" if x > 0.5 else "center"
+    axes.text(
+        x, y, text, transform=axes.transAxes, color="white", fontsize=11, ha=aligned, va="bottom",
+        bbox={"facecolor": "black", "alpha": 0.55, "linewidth": 0, "pad": 1.5},
+    )  # fmt: skip

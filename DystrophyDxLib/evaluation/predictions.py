@@ -1,0 +1,131 @@
+"""Probabilities of a cohort by the way that a study takes: `read_study`, then `Classifier`. One row an image.
+
+Columns of an image table:
+
+- `row`: of the series in the cohort table; `patient_id`, `disease`, `sex`, `age` (years), `centre`: as there
+- `truth`: 1 for the package's second class, 0 for the first
+- `slice`: index k; `side`: left, right or unknown
+- `probability`: of the image; `counted`: whether it enters the case (False where it shows no thigh)
+- `field_strength_t`: tesla, of the header, or of a column of the cohort that is so called
+- `severity`: where the cohort has a column that is so called, such as a phantom's mean fat fraction of the muscles
+- `label`: of the series' case, as `classify` gives it, "indeterminate" included
+- `warnings`: codes of the series, separated by blanks
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ..classify import Classification, Classifier
+from ..errors import InputError
+from ..results import INDETERMINATE
+from ..series import Series, read_study
+from ..training.cohort import Case, Cohort
+
+Advance = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model said of a cohort.
+
+    Attributes:
+        images: one row an image, see the head of this module.
+        failures: one row a series that could not be read or classified: row, patient_id, disease, reason.
+    """
+
+    images: pd.DataFrame
+    failures: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class ClassifiedSeries:
+    """One series of a cohort with all that was found in it."""
+
+    case: Case
+    series: Series
+    classification: Classification
+
+
+def predict(classifier: Classifier, cohort: Cohort, advance: Advance) -> Predictions:
+    """Classifies every series of `cohort`, once.
+
+    Raises:
+        InputError: when no series could be classified.
+    """
+    rows, failures = [], []
+    for number, case in enumerate(cohort.cases):
+        advance("Classifying", number, len(cohort.cases))
+        try:
+            rows += _image_rows(classify_case(classifier, case))
+        except InputError as error:
+            failures.append((case.row, case.patient_id, case.disease, str(error)))
+    if not rows:
+        raise InputError(
+            f"None of the {len(cohort.cases)} series could be classified; the first failed with: {failures[0][-1]}"
+        )
+    images = pd.DataFrame(rows)
+    for name in ("age", "field_strength_t", "severity"):
+        images[name] = pd.to_numeric(images[name], errors="coerce")
+    return Predictions(images, pd.DataFrame(failures, columns=["row", "patient_id", "disease", "reason"]))
+
+
+def classify_case(classifier: Classifier, case: Case) -> ClassifiedSeries:
+    """Reads and classifies the series of one row of a cohort.
+
+    Raises:
+        InputError: when it cannot be read or shows no leg.
+    """
+    series = read_study(case.path)
+    return ClassifiedSeries(case, series, classifier.classify(series))
+
+
+def counted(images: pd.DataFrame) -> pd.DataFrame:
+    """The images that enter the figures."""
+    return images[images["counted"]].reset_index(drop=True)
+
+
+def by_patient(images: pd.DataFrame) -> pd.DataFrame:
+    """One row a patient: probability is the mean over the counted images, `images` their number.
+
+    A patient with one series has the probability that `classify` gives the case. The label is that of the patient's
+    series where they agree, else "indeterminate".
+    """
+    return (
+        counted(images)
+        .groupby("patient_id", sort=False)
+        .agg(
+            **{name: (name, "first") for name in ("disease", "truth", "sex", "age", "centre", "field_strength_t")},
+            probability=("probability", "mean"),
+            images=("probability", "size"),
+            label=("label", lambda labels: labels.iloc[0] if labels.nunique() == 1 else INDETERMINATE),
+        )
+        .reset_index()
+    )
+
+
+def _image_rows(classified: ClassifiedSeries) -> list[dict[str, object]]:
+    case, result = classified.case, classified.classification.result
+    return [
+        {
+            "row": case.row,
+            "patient_id": case.patient_id,
+            "disease": case.disease,
+            "truth": case.label,
+            "slice": image.slice,
+            "side": image.side,
+            "probability": image.probability,
+            "counted": image.counted,
+            "sex": case.sex,
+            "age": case.age,
+            "centre": case.centre,
+            "field_strength_t": classified.series.acquisition.field_strength_t or case.extra.get("field_strength_t"),
+            "severity": case.extra.get("severity"),
+            "label": result.case.label,
+            "warnings": " ".join(warning.code.value for warning in result.warnings),
+        }
+        for image in result.images
+    ]

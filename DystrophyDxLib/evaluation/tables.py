@@ -1,0 +1,334 @@
+"""The tables of an evaluation, after Tables 1 and 3 of Yang et al., BMC Neurology 2021;21:13.
+
+They are made from tables with one row an image or one a patient (see `predictions`), with `patient_id`, `truth` (0 or
+1) and `probability`. Intervals as published (Wilson's for proportions, DeLong's for the AUC) take rows as independent,
+which patients are and images of one patient are not; intervals by bootstrap draw patients with all of their images.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from .bootstrap import Statistic, draws, percentiles, ratio
+from .calibration_error import brier, expected_calibration_error, recalibration, reliability
+from .confusion import Confusion, proportion
+from .estimate import Estimate
+from .predictions import counted
+from .roc import auc, auc_of_draws
+
+AGE_BANDS = (0, 10, 20, 40, 60, math.inf)
+"""Years at which the bands of age begin."""
+LEAST_PATIENTS = 10
+"""Patients of a class below which the bootstrap is too narrow to be shown (our choice)."""
+PUBLISHED, BOOTSTRAP = "Wilson, DeLong", "patient bootstrap"
+NOT_GIVEN = "not given"
+_DASH = "–"
+_FORMATS = {"AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".2g", "Value": ".3f"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text, numbers and `Estimate`s; what cannot be computed is nan, and shown as a dash.
+
+    Attributes:
+        name: of its files.
+        title: caption.
+        frame: the first column names the row.
+        note: what a reader must know of the figures.
+    """
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    note: str = ""
+
+    @property
+    def headers(self) -> list[str]:
+        return list(self.frame.columns)
+
+    @property
+    def rows(self) -> list[list[tuple[str, str]]]:
+        """Header and text of each cell, row by row."""
+        return [[(name, cell_text(name, row[name])) for name in self.frame] for row in self.frame.to_dict("records")]
+
+    def is_number(self, header: str) -> bool:
+        """Whether a column holds figures."""
+        return not any(isinstance(cell, str) for cell in self.frame[header])
+
+    def csv(self) -> str:
+        """Full precision; an estimate takes three columns."""
+        columns = {}
+        for name in self.frame:
+            cells = self.frame[name]
+            if any(isinstance(cell, Estimate) for cell in cells):
+                for part, suffix in (("value", ""), ("low", " low"), ("high", " high")):
+                    columns[name + suffix] = [getattr(cell, part, cell if not suffix else None) for cell in cells]
+            else:
+                columns[name] = cells
+        return pd.DataFrame(columns).to_csv(index=False)
+
+    def markdown(self) -> str:
+        """Caption, table and note in GitHub's Markdown."""
+        lines = [f"**{self.title}**", "", _row(self.headers)]
+        lines.append(_row("---:" if self.is_number(name) else "---" for name in self.headers))
+        lines += [_row(text.replace("|", "\\|") for _, text in row) for row in self.rows]
+        return "\n".join([*lines, *(["", self.note] if self.note else [])]) + "\n"
+
+
+def cell_text(header: str, cell: object) -> str:
+    """A cell as it is shown: two decimals, or as many as the figure is usually given with."""
+    form = _FORMATS.get(header.split(",")[0], ".2f")
+    if isinstance(cell, Estimate):
+        if math.isnan(cell.value):
+            return _DASH
+        if math.isnan(cell.low):
+            return f"{cell.value:{form}} ({_DASH})"
+        return f"{cell:{form}}".replace("inf", "∞")
+    if isinstance(cell, float):
+        return _DASH if math.isnan(cell) else f"{cell:{form}}".replace("inf", "∞")
+    return str(cell)
+
+
+def performance(rows: pd.DataFrame, threshold: float, seed: int) -> tuple[dict[str, object], dict[str, object]]:
+    """Accuracy, specificity, sensitivity, AUC, F1 and likelihood ratios of `rows`, with the intervals as published and
+    with those by patient bootstrap; F1 has none as published.
+
+    A bootstrap interval has no bounds where fewer than `LEAST_PATIENTS` patients of a class stand behind the figure or
+    all draws are alike.
+    """
+    truth, called = rows["truth"].to_numpy() == 1, rows["probability"].to_numpy() >= threshold
+    confusion = Confusion.from_decisions(truth, called)
+    published = {
+        "Accuracy": confusion.accuracy,
+        "Specificity": confusion.specificity,
+        "Sensitivity": confusion.sensitivity,
+        "AUC": auc(truth.astype(int), rows["probability"].to_numpy()),
+        "F1": float(confusion.f1),
+        "LR+": confusion.positive_likelihood_ratio,
+        "LR−": confusion.negative_likelihood_ratio,
+    }
+    drawn = _bootstrapped(rows, _statistics(truth, called), seed)
+    # The inverse is finite where a draw has no false positive.
+    inverse = drawn["LR+"]
+    drawn["LR+"] = Estimate(*(1 / x if x else math.inf for x in (inverse.value, inverse.high, inverse.low)))
+    return published, drawn
+
+
+def _statistics(truth: np.ndarray, called: np.ndarray) -> dict[str, tuple[Statistic, np.ndarray]]:
+    """Each figure as a statistic, and the rows that it needs enough patients of, in every class that it rests on."""
+    everyone = np.ones(len(truth), bool)
+
+    def share(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:
+        return lambda _, counts: ratio(counts, numerator, denominator)
+
+    def quotient(over: Statistic, under: Statistic) -> Statistic:
+        def statistic(rows: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
+            above, below = over(rows, counts), under(rows, counts)
+            return np.divide(above, below, out=np.full(len(counts), np.nan), where=below > 0)
+
+        return statistic
+
+    sensitivity, missed = share(truth & called, truth), share(truth & ~called, truth)
+    specificity, false_alarm = share(~truth & ~called, ~truth), share(~truth & called, ~truth)
+    return {
+        "Accuracy": (share(truth == called, everyone), everyone),
+        "Specificity": (specificity, ~truth),
+        "Sensitivity": (sensitivity, truth),
+        "AUC": (auc_of_draws, everyone),
+        "F1": (share(2 * (truth & called), 1.0 * truth + called), everyone),
+        "LR+": (quotient(false_alarm, sensitivity), everyone),
+        "LR−": (quotient(missed, specificity), everyone),
+    }
+
+
+def _bootstrapped(
+    rows: pd.DataFrame, statistics: Mapping[str, tuple[Statistic, np.ndarray]], seed: int
+) -> dict[str, Estimate]:
+    """All statistics from one set of draws."""
+    functions = [statistic for statistic, _ in statistics.values()]
+
+    def values(counts: np.ndarray) -> np.ndarray:
+        return np.stack([function(rows, counts) for function in functions], axis=1)
+
+    low, high = percentiles(np.concatenate([values(counts) for counts in draws(rows, seed=seed)]))
+    estimates = {}
+    for n, (name, (_, needed)) in enumerate(statistics.items()):
+        patients = rows[needed].groupby("truth")["patient_id"].nunique()
+        told = len(patients) and patients.min() >= LEAST_PATIENTS and low[n] < high[n]
+        bounds = (low[n], high[n]) if told else (math.nan, math.nan)
+        estimates[name] = Estimate(float(values(np.ones((1, len(rows))))[0, n]), *map(float, bounds))
+    return estimates
+
+
+def table1(
+    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: tuple[str, str], seed: int
+) -> Table:
+    """Table 1 of the paper for images and for patients, each with both kinds of interval, and for the patients whose
+    case is not labelled indeterminate."""
+    definite = patients[patients["label"].isin(classes)].reset_index(drop=True)
+    rows = []
+    units = (("Images", counted(images)), ("Patients", patients), ("Patients with a definite label", definite))
+    for unit, members in units:
+        if len(members):
+            for interval, figures in zip((PUBLISHED, BOOTSTRAP), performance(members, threshold, seed), strict=True):
+                rows.append({"Per": unit, **sizes(members, classes), "Interval": interval, **figures})
+    return Table(
+        "table1",
+        f"Table 1. Performance at the threshold {threshold:.2f}, with 95 % intervals",
+        pd.DataFrame(rows),
+        f"n is {classes[1]} + {classes[0]}. Wilson's and DeLong's intervals, as published, take images as independent; "
+        "those of images are therefore too narrow, and the patient bootstrap is the one to quote. (–): the bootstrap "
+        f"gives no interval because fewer than {LEAST_PATIENTS} patients of a class stand behind the figure or all "
+        "decisions are alike; –: a class is missing. A definite label is one that is not indeterminate.",
+    )
+
+
+def sizes(rows: pd.DataFrame, classes: tuple[str, str]) -> dict[str, int]:
+    """Rows of the second and of the first class, as columns of a table."""
+    positive = int(rows["truth"].sum())
+    return {f"n {classes[1]}": positive, f"n {classes[0]}": len(rows) - positive}
+
+
+def by_disease(
+    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: tuple[str, str], seed: int
+) -> Table:
+    """Table 3 of the paper: share of images and patients of each disease that are called rightly, which is sensitivity
+    for a disease of the second class and specificity for one of the first."""
+    rows = []
+    shown = counted(images)
+    for disease, truth in diseases(patients):
+        own_images, own_patients = (
+            table[table["disease"] == disease].reset_index(drop=True) for table in (shown, patients)
+        )
+        right_images, right_patients = (
+            ((table["probability"] >= threshold) == bool(truth)).to_numpy() for table in (own_images, own_patients)
+        )
+        rows.append(
+            {
+                "Disease": disease,
+                "Class": classes[truth],
+                "Figure": "sensitivity" if truth else "specificity",
+                "Images": len(own_images),
+                "Images right, Wilson": proportion(int(right_images.sum()), len(own_images)),
+                "Images right, bootstrap": _bootstrapped(
+                    own_images, {"right": (_share_of(right_images), np.ones(len(own_images), bool))}, seed
+                )["right"],
+                "Patients": len(own_patients),
+                "Patients right, Wilson": proportion(int(right_patients.sum()), len(own_patients)),
+            }
+        )
+    return Table(
+        "table3_diseases",
+        "Table 3. Sensitivity for each dystrophinopathy and specificity for each control disease, with 95 % intervals",
+        pd.DataFrame(rows),
+        f"Bootstrap draws patients; (–): fewer than {LEAST_PATIENTS} patients, or all decisions alike.",
+    )
+
+
+def _share_of(right: np.ndarray) -> Statistic:
+    return lambda _, counts: ratio(counts, right, np.ones(len(right)))
+
+
+def diseases(patients: pd.DataFrame) -> list[tuple[str, int]]:
+    """Diseases with their truth: those of the second class first, then by name."""
+    found = patients[["disease", "truth"]].drop_duplicates().sort_values(["truth", "disease"], ascending=[False, True])
+    return [(row.disease, int(row.truth)) for row in found.itertuples()]
+
+
+def by_group(
+    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: tuple[str, str], seed: int
+) -> Table:
+    """Performance by sex, band of age, centre and field strength."""
+    rows = []
+    for attribute, group_of in _GROUPS.items():
+        image_group, patient_group = (group_of(table) for table in (counted(images), patients))
+        for group in sorted(patient_group.unique(), key=lambda name: (name == NOT_GIVEN, _natural(name))):
+            for unit, members, kind in (
+                ("patients", patients[patient_group == group], 0),
+                ("images", counted(images)[image_group == group], 1),
+            ):
+                if len(members):
+                    figures = performance(members.reset_index(drop=True), threshold, seed)[kind]
+                    shown = {name: figures[name] for name in ("Accuracy", "Specificity", "Sensitivity", "AUC")}
+                    rows.append(
+                        {"By": attribute, "Group": group, "Per": unit, **sizes(members, classes), **shown}
+                    )  # fmt: skip
+    return Table(
+        "groups",
+        "Performance by sex, age, centre and field strength, with 95 % intervals",
+        pd.DataFrame(rows),
+        "Patients with Wilson's and DeLong's intervals, images with the patient bootstrap, which (–) gives none for "
+        f"fewer than {LEAST_PATIENTS} patients of a class or decisions that are all alike. –: a class is missing.",
+    )
+
+
+def _band(age: float) -> str:
+    if math.isnan(age):
+        return NOT_GIVEN
+    start, end = next((a, b) for a, b in itertools.pairwise(AGE_BANDS) if a <= age < b)
+    return f"{start} years and over" if end == math.inf else f"{start} to {end - 1} years"
+
+
+_GROUPS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "Sex": lambda rows: rows["sex"].map({"F": "female", "M": "male"}).fillna(NOT_GIVEN),
+    "Age": lambda rows: rows["age"].map(_band),
+    "Centre": lambda rows: rows["centre"].astype(object).fillna(NOT_GIVEN),
+    "Field strength": lambda rows: rows["field_strength_t"].map(
+        lambda tesla: NOT_GIVEN if math.isnan(tesla) else f"{tesla:.2g} T"
+    ),
+}
+
+
+def _natural(name: str) -> tuple[float, str]:
+    """Bands of age and field strengths by their number, other names by the alphabet."""
+    try:
+        return float(name.split()[0]), name
+    except ValueError:
+        return math.inf, name
+
+
+def calibration(images: pd.DataFrame, patients: pd.DataFrame) -> tuple[Table, Table]:
+    """Calibration figures of images and patients, and the bins of the curve."""
+    figures, bins = [], []
+    for unit, rows in (("Images", counted(images)), ("Patients", patients)):
+        truth, probability = rows["truth"].to_numpy(), rows["probability"].to_numpy()
+        fitted = recalibration(truth, probability, rows["patient_id"].to_numpy())
+        figures.append(
+            {
+                "Per": unit,
+                "n": len(rows),
+                "Expected calibration error": expected_calibration_error(truth, probability),
+                "Brier score": brier(truth, probability),
+                "Intercept": fitted.intercept,
+                "Slope": fitted.slope,
+            }
+        )
+        for found in reliability(truth, probability).itertuples():
+            bins.append(
+                {
+                    "Per": unit,
+                    "Probability": f"{found.bin_low:.1f} to {found.bin_high:.1f}",
+                    "n": found.cases,
+                    "Mean probability": found.probability,
+                    "Observed": Estimate(found.observed, found.low, found.high),
+                }
+            )
+    return (
+        Table(
+            "calibration",
+            "Calibration",
+            pd.DataFrame(figures),
+            "Perfect: error 0, intercept 0 (below 0: probabilities too high), slope 1 (below 1: too extreme).",
+        ),
+        Table("calibration_bins", "Bins of the calibration curve, with Wilson's intervals", pd.DataFrame(bins)),
+    )
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
