@@ -84,7 +84,7 @@ class Cohort:
     recipe: Recipe
 
     def __post_init__(self) -> None:
-        problems = _Problems()
+        problems = Problems()
         rows_of = defaultdict(list)
         for case in self.cases:
             rows_of[case.patient_id].append(case)
@@ -114,7 +114,7 @@ class Cohort:
         """
         path = Path(path)
         header, rows = _table(path)
-        problems = _Problems()
+        problems = Problems()
         cases = []
         for number, cells in rows:
             if len(cells) != len(header):
@@ -153,7 +153,7 @@ class Cohort:
         return replace(self, cases=tuple(replace(case, split=splits[case.patient_id]) for case in self.cases))
 
 
-class _Problems:
+class Problems:
     """What is wrong in a table and where, so that a user sees all of it at once, in one line."""
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class _Problems:
     def raise_any(self) -> None:
         if self._where:
             told = "; ".join(f"{what} ({listed(where)})" for what, where in self._where.items())
-            raise InputError(f"The cohort cannot be used: {told}; correct the table.")
+            raise InputError(f"The cohort cannot be used: {told}; correct the table or the files.")
 
 
 def listed(names: Sequence[str]) -> str:
@@ -196,7 +196,7 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, rows
 
 
-def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, problems: _Problems) -> Case | None:
+def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, problems: Problems) -> Case | None:
     """The case of a row, or None where the row is told to `problems`."""
     wrong = [f"rows with an empty {name}" for name in _REQUIRED if not cells[name]]
     known = {name: cells.get(name, "") for name in _OPTIONAL}
@@ -265,7 +265,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _check_paths(cases: Iterable[Case], problems: _Problems) -> None:
+def _check_paths(cases: Iterable[Case], problems: Problems) -> None:
     """A series in two rows would count twice, or be trained on and tested on."""
     row_of: dict[Path, int] = {}
     resolved = [(case.row, case.path.resolve()) for case in cases]

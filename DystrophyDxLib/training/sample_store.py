@@ -1,0 +1,333 @@
+"""Network input of a cohort, made once and kept on disk.
+
+Each series has two files in the store's folder, named by a digest of the series' own files, of the code that makes
+samples of them and of the size: its images as a memory-mapped .npy, and what is known of them as .json. The second is
+written last and holds the digest of the first, so what a killed run or a damaged disk leaves behind is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import io
+import json
+import multiprocessing
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import dicom_study, quality, roi, samples, series
+from ..errors import InputError
+from ..quality import input_warnings, judge_images, thigh_images
+from ..results import WarningCode
+from ..roi import find_legs
+from ..samples import BRIGHTEST, make_samples
+from ..series import read_study
+from .cohort import Case, Cohort, Problems
+
+Advance = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+_UNSUITABLE = (WarningCode.NOT_AXIAL, WarningCode.NOT_T1_WEIGHTED)
+_DETACHED_HEADERS = (".mhd", ".nhdr")
+_CHUNK = 1 << 20
+
+
+def stored(pixels: torch.Tensor) -> torch.Tensor:
+    """Samples as uint8, a quarter of the memory: 255 is `BRIGHTEST`."""
+    return (pixels * (255 / BRIGHTEST)).round().to(torch.uint8)
+
+
+def restored(pixels: torch.Tensor) -> torch.Tensor:
+    """The inverse of `stored`, float32."""
+    return pixels.float() * (BRIGHTEST / 255)
+
+
+class StoredImages:
+    """Images of many files, read when they are asked for.
+
+    `images[index]`, with an array of n indices, a mask or a slice, is an array (n, 1, size, size).
+
+    Attributes:
+        shape: (N, 1, size, size) of all images.
+        dtype: uint8, see `stored`.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, files: list[Path], counts: list[int], size: int) -> None:
+        self._files = files
+        self._ends = np.cumsum(counts)
+        self._starts = self._ends - counts
+        self.shape = (int(sum(counts)), 1, size, size)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
+        wanted = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
+        images = np.empty((len(wanted), *self.shape[1:]), self.dtype)
+        file = np.searchsorted(self._ends, wanted, side="right")
+        order = np.argsort(file, kind="stable")
+        for places in np.split(order, np.flatnonzero(np.diff(file[order])) + 1):
+            if len(places):
+                n = file[places[0]]
+                # Kept open, the files of a large cohort would be more than a process may have.
+                images[places] = np.load(self._files[n], mmap_mode="r")[wanted[places] - self._starts[n]]
+        return images
+
+
+@dataclass(frozen=True)
+class SampleStore:
+    """The images of a cohort that show a thigh, N in all, in the order of its cases and, in a case, of its windows.
+
+    Attributes:
+        pixels: (N, 1, size, size) uint8, on disk.
+        case: (N,) index of each image's case in `cohort.cases`.
+        slice: (N,) index of each image's slice in its series.
+        side: (N,) str, the patient's side: left, right or unknown.
+        field_strength_t: (N,) tesla, NaN where the header does not say it.
+        digests: of the images of each case.
+        warnings: sentences on the series that no image could be taken from.
+    """
+
+    cohort: Cohort
+    pixels: StoredImages
+    case: np.ndarray
+    slice: np.ndarray
+    side: np.ndarray
+    field_strength_t: np.ndarray
+    digests: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, cohort: Cohort, size: int, folder: str | Path, processes: int, advance: Advance) -> SampleStore:
+        """Makes the samples of the series whose samples are not in the folder yet, and opens all of them.
+
+        A series whose images are not axial or not T1-weighted gives no sample, nor does an image without a thigh.
+
+        Args:
+            size: edge of the samples in pixels.
+            folder: of the store, made where it is absent; cohorts may share it.
+
+        Raises:
+            InputError: with all rows whose series cannot be read, show the same images as another row, or leave a
+                patient without an image; or when the folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            raise InputError("The folder for samples cannot be made; check its place and permissions.") from None
+        entries = []
+        for done, made in enumerate(_made_of_all(cohort, folder, size, processes), 1):
+            entries.append(made)
+            advance("Making samples", done, len(cohort.cases))
+        _check(cohort, entries)
+        counts = [len(entry.slices) for entry in entries]
+        return cls(
+            cohort=cohort,
+            pixels=StoredImages([entry.images(folder) for entry in entries], counts, size),
+            case=np.repeat(np.arange(len(entries)), counts),
+            slice=np.array([k for entry in entries for k in entry.slices], np.int64),
+            side=np.array([side for entry in entries for side in entry.sides], np.str_),
+            field_strength_t=np.repeat([entry.field_strength_t or np.nan for entry in entries], counts),
+            digests=tuple(entry.sha256 for entry in entries),
+            warnings=tuple(
+                f"{_where(case)} gives no image: {entry.reason}."
+                for case, entry in zip(cohort.cases, entries, strict=True)
+                if entry.reason
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the store knows of one series.
+
+    Attributes:
+        sha256: digest of the .npy file.
+        slices, sides: of each image.
+        reason: why there is no image, None where there is one.
+    """
+
+    key: str
+    sha256: str
+    slices: tuple[int, ...]
+    sides: tuple[str, ...]
+    field_strength_t: float | None
+    reason: str | None
+
+    def images(self, folder: Path) -> Path:
+        return folder / f"{self.key}.npy"
+
+
+def _made_of_all(cohort: Cohort, folder: Path, size: int, processes: int) -> Iterator[_Entry | str]:
+    """The entry of each case, in order, or why its series cannot be read."""
+    paths = [case.path for case in cohort.cases]
+    if processes == 1:
+        with _one_thread():
+            yield from map(_made, paths, repeat(folder), repeat(size))
+        return
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(min(processes, len(paths)), context, _prepare_process) as pool:
+            yield from pool.map(_made, paths, repeat(folder), repeat(size))
+    except BrokenProcessPool:
+        raise InputError("A process that made samples was ended, perhaps for want of memory; use fewer.") from None
+
+
+def _prepare_process() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the first process' to answer
+    torch.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums do not depend on the number of threads when there is one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _made(path: Path, folder: Path, size: int) -> _Entry | str:
+    """The entry of a series, taken from the folder or made; or why the series cannot be read."""
+    try:
+        key = hashlib.sha256(f"{_preprocessing()} {size} {_content(path)}".encode()).hexdigest()[:32]
+        entry = _read(folder, key)
+        if entry is not None:
+            return entry
+        images, facts = _samples(path, size)
+    except InputError as error:
+        return str(error).rstrip(".")
+    except OSError:
+        return "The input cannot be opened; check its permissions"
+    try:
+        return _write(folder, key, images, facts)
+    except OSError:
+        raise InputError("Samples cannot be written; check the free space and permissions of their folder.") from None
+
+
+def _samples(path: Path, size: int) -> tuple[np.ndarray, dict]:
+    """Images (n, 1, size, size) uint8 of a series and the other attributes of its `_Entry`."""
+    study = read_study(path)
+    windows, reason = (), "No leg was found in any slice"
+    regions = find_legs(study)
+    images = np.empty((0, 1, size, size), np.uint8)
+    if regions.windows:
+        batch = make_samples(study, regions.windows, size)
+        qualities = judge_images(study, batch)
+        shown = thigh_images(regions.windows, qualities)
+        warnings = {warning.code: warning.message for warning in input_warnings(study, regions, qualities, shown)}
+        unsuitable = [warnings[code] for code in _UNSUITABLE if code in warnings]
+        if unsuitable or not any(shown):
+            reason = (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].rstrip(".")
+        else:
+            reason = None
+            windows = [window for window, thigh in zip(regions.windows, shown, strict=True) if thigh]
+            images = stored(batch.pixels[torch.tensor(shown)]).numpy()
+    return images, {
+        "slices": tuple(window.slice for window in windows),
+        "sides": tuple(window.side.value for window in windows),
+        "field_strength_t": study.acquisition.field_strength_t,
+        "reason": reason,
+    }
+
+
+@lru_cache(maxsize=1)
+def _preprocessing() -> str:
+    """Digest of the code between a file and its samples."""
+    code = (series, dicom_study, roi, samples, quality, stored, _samples)
+    return hashlib.sha256("".join(map(inspect.getsource, code)).encode()).hexdigest()
+
+
+def _content(path: Path) -> str:
+    """Digest of a series' files, whatever their names."""
+    if path.suffix.lower() in _DETACHED_HEADERS:
+        return hashlib.sha256(path.read_bytes() + read_study(path).voxels.tobytes()).hexdigest()
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    return " ".join(sorted(map(_file_digest, files)))
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _read(folder: Path, key: str) -> _Entry | None:
+    """The entry of that key, None where there is none that is whole."""
+    try:
+        digest, _, facts = (folder / f"{key}.json").read_text(encoding="utf-8").partition("\n")
+        if digest != hashlib.sha256(facts.encode()).hexdigest():
+            return None
+        values = json.loads(facts)
+        entry = _Entry(**values | {name: tuple(values[name]) for name in ("slices", "sides")})
+        return entry if _file_digest(entry.images(folder)) == entry.sha256 else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _write(folder: Path, key: str, images: np.ndarray, facts: dict) -> _Entry:
+    """Writes an entry; what lies under its names is whole at every moment."""
+    npy = io.BytesIO()
+    np.save(npy, images)
+    entry = _Entry(key, hashlib.sha256(npy.getvalue()).hexdigest(), **facts)
+    text = json.dumps(asdict(entry))
+    _put(entry.images(folder), npy.getvalue())
+    _put(folder / f"{key}.json", f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode())
+    return entry
+
+
+def _put(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _check(cohort: Cohort, entries: list[_Entry | str]) -> None:
+    """Raises for series that cannot be read, images that are there twice, and patients without an image."""
+    problems = Problems()
+    first: dict[str, Case] = {}
+    reasons: dict[str, list[str]] = {}
+    with_images = set()
+    for case, entry in zip(cohort.cases, entries, strict=True):
+        if isinstance(entry, str):
+            problems.add(entry, _where(case))
+        elif entry.reason:
+            reasons.setdefault(case.patient_id, []).append(f"row {case.row}: {entry.reason}")
+        else:
+            with_images.add(case.patient_id)
+            twin = first.setdefault(entry.sha256, case)
+            if twin is not case:
+                problems.add("the same images in two rows", f"{_where(twin)} and {_where(case)}")
+    problems.raise_any()
+    for patient, why in reasons.items():
+        if patient not in with_images:
+            problems.add("patients without an image that can be used", f"{patient}, {', '.join(why)}")
+    problems.raise_any()
+
+
+def _where(case: Case) -> str:
+    return f"row {case.row} of patient {case.patient_id}"
