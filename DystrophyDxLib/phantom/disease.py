@@ -19,11 +19,13 @@ from .anatomy import MUSCLES
 
 # Fine and coarse patches ("moth-eaten"), streaks along the fascicles, a net (reticular), and the rim of the muscle.
 TEXTURES = ("fine", "coarse", "fascicles", "net", "rim")
-# Probit of the average muscle's fat at onset. With it and a step in 4.2 years the vastus lateralis has 22 % fat after 5
+# Probit of the average muscle's fat at onset. With it and a step in 4.2 years the vastus lateralis has 16 % fat after 5
 # years of DMD and gains 7 % in the next; Willcocks et al. 2016, Ann Neurol 79:535, Table 2: 18 %, 7 % a year.
 _ONSET = -2.3
 # Steps between onset and examination: from early cases that look healthy to end stage (our estimate).
 _EARLIEST, _LATEST = 0.3, 3.3
+# Years; who is examined at all.
+_YOUNGEST, _OLDEST = 4, 85
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Pattern:
     onset_years: tuple[float, float] = (5, 60)
     pace_years: float = 8.0
     male: float = 0.5
-    scatter: float = 0.3
+    scatter: float = 0.35
     asymmetry: float = 0.12
     side: float = 0.1
     gradient: Mapping[str, float] = field(default_factory=dict)
@@ -75,12 +77,12 @@ _TREFOIL = ("sartorius", "gracilis", "adductor longus")
 # of 22 (Xie et al. 2019, Orphanet J Rare Dis 14:250).
 _SARCOGLYCAN = Pattern(
     lead={
-        "adductor magnus": 0.9, "adductor longus": 0.5, "gluteus maximus": 0.7, "biceps femoris long head": 0.4,
+        "adductor magnus": 0.9, "adductor longus": 0.1, "gluteus maximus": 0.7, "biceps femoris long head": 0.4,
         "semimembranosus": 0.3, "semitendinosus": 0.1, "vastus intermedius": 0.6, "vastus lateralis": 0.1,
-        "vastus medialis": 0.2, "rectus femoris": -0.3, "sartorius": -0.8, "gracilis": -0.6,
+        "vastus medialis": 0.2, "rectus femoris": -0.3, "sartorius": -1.0, "gracilis": -0.9,
         "biceps femoris short head": -0.2,
     },
-    onset_years=(3, 20), pace_years=6, scatter=0.35, gradient=dict.fromkeys(_VASTI, 1.0),
+    onset_years=(3, 20), pace_years=6, scatter=0.5, gradient=dict.fromkeys(_VASTI, 1.0),
     rim={"vastus intermedius": 0.5, "vastus medialis": 0.3}, oedema=(0.0, 0.4), weight=0.6,
 )  # fmt: skip
 
@@ -89,7 +91,8 @@ _SARCOGLYCAN = Pattern(
 # 166 patients and 0.8 % of 244 others).
 PATTERNS: dict[str, Pattern] = {
     # Adductor magnus, biceps long head, gluteus maximus and quadriceps lead; biceps long head, vastus lateralis and
-    # rectus gain most (Muscle Nerve 2013 48:586). Gracilis hardly changes in a year (Willcocks et al. 2016).
+    # rectus gain most (Hollingsworth et al. 2013, Muscle Nerve 48:586). Gracilis hardly changes in a year (Willcocks et
+    # al. 2016).
     "DMD": Pattern(
         lead={
             "adductor magnus": 0.9, "gluteus maximus": 0.8, "biceps femoris long head": 0.7, "vastus lateralis": 0.35,
@@ -100,7 +103,8 @@ PATTERNS: dict[str, Pattern] = {
         onset_years=(2, 6), pace_years=4.2, male=1.0, oedema=(0.1, 0.6), oedema_lead=1.2, bulky=_TREFOIL, weight=1.3,
     ),
     # Gluteus maximus, adductor magnus, biceps long head, semimembranosus and vasti (Tasca et al. 2012, Neuromuscul
-    # Disord 22 Suppl 2:S100); the pace of one step is our estimate.
+    # Disord 22 Suppl 2:S100). Slower than DMD: muscles gain 0.2 to 2.6 % in two years (van de Velde et al. 2021,
+    # Neurology, PMC8356376).
     "BMD": Pattern(
         lead={
             "adductor magnus": 0.8, "gluteus maximus": 0.8, "biceps femoris long head": 0.9, "semimembranosus": 0.6,
@@ -108,11 +112,11 @@ PATTERNS: dict[str, Pattern] = {
             "semitendinosus": 0.1, "biceps femoris short head": 0.0, "adductor longus": -1.2, "sartorius": -1.6,
             "gracilis": -1.7,
         },
-        onset_years=(4, 30), pace_years=9, male=1.0, oedema=(0.05, 0.5), oedema_lead=1.2, bulky=_TREFOIL,
+        onset_years=(4, 30), pace_years=12, male=1.0, oedema=(0.05, 0.5), oedema_lead=1.2, bulky=_TREFOIL,
     ),
     # Hip adductors and hamstrings, the front late (Barp et al. 2020, J Neurol 267:45); adductors and semimembranosus
     # first, then vastus intermedius; vastus lateralis, sartorius, gracilis spared (Mercuri et al. 2005, Neuromuscul
-    # Disord 15:164).
+    # Disord 15:164); biceps long head most (Feng et al. 2018, Muscle Nerve 58:536).
     "LGMD2A": Pattern(
         lead={
             "adductor magnus": 1.0, "semimembranosus": 1.0, "biceps femoris long head": 0.9, "adductor longus": 0.8,
@@ -120,7 +124,7 @@ PATTERNS: dict[str, Pattern] = {
             "vastus intermedius": -0.1, "vastus medialis": -0.5, "gracilis": -0.5, "vastus lateralis": -0.8,
             "rectus femoris": -0.9, "sartorius": -1.0,
         },
-        onset_years=(4, 30), pace_years=7,
+        onset_years=(4, 30), pace_years=6,
     ),
     # Front and back together (Diaz-Manera et al. 2018, J Neurol Neurosurg Psychiatry 89:1071); adductor magnus and
     # quadriceps, sartorius and gracilis relatively spared; the adductor longus is not (our estimate). Oedema is early.
@@ -131,7 +135,7 @@ PATTERNS: dict[str, Pattern] = {
             "biceps femoris short head": 0.1, "rectus femoris": -0.2, "gluteus maximus": -0.4, "sartorius": -0.7,
             "gracilis": -0.8,
         },
-        onset_years=(12, 35), pace_years=6, oedema=(0.2, 0.7), oedema_lead=1.6,
+        onset_years=(10, 35), pace_years=5, oedema=(0.2, 0.7), oedema_lead=1.6,
     ),
     "LGMD2C": _SARCOGLYCAN,
     "LGMD2D": replace(_SARCOGLYCAN, onset_years=(4, 40), pace_years=8),
@@ -141,11 +145,11 @@ PATTERNS: dict[str, Pattern] = {
     "LGMD2I": Pattern(
         lead={
             "adductor magnus": 1.0, "vastus intermedius": 0.8, "biceps femoris long head": 0.7,
-            "semimembranosus": 0.5, "adductor longus": 0.5, "gluteus maximus": 0.5, "semitendinosus": 0.4,
+            "semimembranosus": 0.5, "adductor longus": 0.2, "gluteus maximus": 0.5, "semitendinosus": 0.4,
             "biceps femoris short head": 0.4, "vastus medialis": 0.3, "vastus lateralis": 0.1, "rectus femoris": -0.8,
-            "gracilis": -0.8, "sartorius": -1.0,
+            "gracilis": -1.0, "sartorius": -1.1,
         },
-        onset_years=(4, 45), pace_years=9, scatter=0.35, rim={"vastus intermedius": 0.5, "vastus medialis": 0.4},
+        onset_years=(4, 40), pace_years=8, scatter=0.5, rim={"vastus intermedius": 0.5, "vastus medialis": 0.4},
         bulky=("sartorius", "gracilis"),
     ),
     # Fat from the rim of the vasti inwards and a central shadow in the rectus (Mercuri et al. 2005, Neuromuscul Disord
@@ -157,12 +161,13 @@ PATTERNS: dict[str, Pattern] = {
             "biceps femoris short head": 0.1, "rectus femoris": 0.1, "adductor longus": -0.1, "sartorius": -0.7,
             "gracilis": -0.7,
         },
-        onset_years=(2, 30), pace_years=12, sharpness=(1.2, 2.6),
+        onset_years=(1, 25), pace_years=10, sharpness=(1.2, 2.6),
         rim=dict.fromkeys(_VASTI, 0.9) | {"rectus femoris": -0.9, "biceps femoris long head": 0.6,
                                           "semimembranosus": 0.5, "semitendinosus": 0.5, "gluteus maximus": 0.6},
     ),
     # Hamstrings, adductors and rectus first, a fifth of the muscle pairs asymmetric, oedema in 3.5 % of the muscles,
-    # less fat towards the hip (Mul et al. 2017, Neurology 89:2057); vasti and glutei least (J Neurol 2006 253:1437).
+    # less fat towards the hip (Mul et al. 2017, Neurology 89:2057); vasti and glutei least (Olsen et al. 2006, J Neurol
+    # 253:1437).
     "FSHMD": Pattern(
         lead={
             "semimembranosus": 0.9, "semitendinosus": 0.5, "biceps femoris long head": 0.4, "adductor magnus": 0.4,
@@ -170,8 +175,8 @@ PATTERNS: dict[str, Pattern] = {
             "biceps femoris short head": 0.0, "vastus medialis": -0.2, "vastus lateralis": -0.5,
             "vastus intermedius": -0.5, "gluteus maximus": -0.4,
         },
-        onset_years=(4, 55), pace_years=12, scatter=0.6, asymmetry=0.6, side=0.4,
-        gradient=dict.fromkeys(MUSCLES, -0.4),
+        onset_years=(3, 50), pace_years=10, scatter=0.6, asymmetry=0.6, side=0.4,
+        gradient=dict.fromkeys(MUSCLES, -0.3),
     ),
     # LAMA2: gluteus maximus, adductor magnus and back of the thigh, sartorius and gracilis spared (Turk J Pediatr 2001,
     # merosin-deficient and merosin-positive), sometimes sandwich signs (Quijano-Roy et al.); Ullrich: all but the
@@ -180,10 +185,10 @@ PATTERNS: dict[str, Pattern] = {
         lead={
             "adductor magnus": 0.7, "gluteus maximus": 0.6, "biceps femoris long head": 0.4, "semimembranosus": 0.3,
             "biceps femoris short head": 0.3, "vastus lateralis": 0.2, "vastus intermedius": 0.2,
-            "vastus medialis": 0.1, "adductor longus": 0.1, "semitendinosus": -0.1, "rectus femoris": -0.4,
+            "vastus medialis": 0.1, "adductor longus": -0.1, "semitendinosus": -0.1, "rectus femoris": -0.4,
             "sartorius": -0.7, "gracilis": -0.7,
         },
-        onset_years=(0, 2), pace_years=7, scatter=0.4, rim=dict.fromkeys(_VASTI, 0.4), sharpness=(0.5, 2.0),
+        onset_years=(0, 2), pace_years=7, scatter=0.5, rim=dict.fromkeys(_VASTI, 0.4), sharpness=(0.5, 2.0),
         wasting=0.65,
     ),
     # Biceps short head always, vastus lateralis alone spared to the end, the other quadriceps variable (Tasca et al.
@@ -195,7 +200,7 @@ PATTERNS: dict[str, Pattern] = {
             "gluteus maximus": 0.1, "rectus femoris": -0.3, "vastus intermedius": -0.5, "vastus medialis": -0.5,
             "vastus lateralis": -1.8,
         },
-        onset_years=(14, 40), pace_years=7, oedema=(0.1, 0.5), oedema_lead=1.2,
+        onset_years=(12, 40), pace_years=6, oedema=(0.1, 0.5), oedema_lead=1.2,
     ),
     # Lipid storage: gluteus maximus and the back of the thigh, the front and the medial muscles less (our estimate);
     # diffuse and even.
@@ -206,7 +211,7 @@ PATTERNS: dict[str, Pattern] = {
             "vastus medialis": -0.1, "vastus lateralis": -0.2, "gracilis": -0.3, "rectus femoris": -0.4,
             "sartorius": -0.4,
         },
-        onset_years=(6, 55), pace_years=6, sharpness=(0.2, 1.2), oedema=(0.1, 0.6), oedema_lead=1.5,
+        onset_years=(4, 50), pace_years=5, sharpness=(0.2, 1.2), oedema=(0.1, 0.6), oedema_lead=1.5,
     ),
     # Wide oedema, fat early in necrotising myositis, glutei and adductors more (Pinal-Fernandez et al. 2017, Ann Rheum
     # Dis 76:681; Muscle Nerve 2019 60:549); quadriceps in inclusion body myositis (Cox et al. 2011, Rheumatology
@@ -218,15 +223,17 @@ PATTERNS: dict[str, Pattern] = {
             "rectus femoris": -0.2, "gracilis": 0.0, "biceps femoris long head": 0.0, "semitendinosus": -0.1,
             "biceps femoris short head": -0.2,
         },
-        onset_years=(5, 70), pace_years=5, scatter=0.55, asymmetry=0.25, oedema=(0.3, 0.9), oedema_lead=2.5,
+        onset_years=(3, 70), pace_years=4, scatter=0.55, asymmetry=0.25, oedema=(0.3, 0.9), oedema_lead=2.5,
         wasting=0.65,
     ),
-    # Whole muscles and fascicles at random, net-like, thin muscles (Mercuri et al. 2007, J Magn Reson Imaging 25:433).
+    # Large variability, the adductor longus spared in spinal muscular atrophy (Brogna et al. 2020, J Neurol 267:898);
+    # else whole muscles and fascicles at random, net-like, thin muscles (our estimate).
     "neurogenic": Pattern(
-        onset_years=(1, 60), pace_years=9, scatter=0.7, asymmetry=0.35, side=0.2, fascicles=3.0, sharpness=(1.0, 3.0),
+        lead={"adductor longus": -0.5, "vastus lateralis": 0.3},
+        onset_years=(1, 50), pace_years=7, scatter=0.7, asymmetry=0.35, side=0.2, fascicles=3.0, sharpness=(1.0, 3.0),
         oedema=(0.0, 0.5), oedema_lead=1.5, wasting=0.5,
     ),
-    "healthy": Pattern(weight=2.5),
+    "healthy": Pattern(onset_years=(_YOUNGEST, _OLDEST), weight=2.5),
 }  # fmt: skip
 DIAGNOSES = tuple(PATTERNS)
 DYSTROPHINOPATHY = frozenset({"DMD", "BMD"})
@@ -299,6 +306,8 @@ def course(diagnosis: str, duration_years: float, shares: np.ndarray) -> np.ndar
 
     `shares` (13,) are the muscles' shares of the thigh's muscle: the average muscle is weighted with them.
     """
+    if diagnosis == "healthy":
+        return np.zeros(len(MUSCLES))
     pattern = PATTERNS[diagnosis]
     return ndtr(_course(_leads(pattern, shares), duration_years, pattern.pace_years))
 
@@ -341,12 +350,13 @@ def _history(rng: np.random.Generator, diagnosis: str) -> tuple[float, float, fl
     """Age at examination, duration of the disease, and years a step takes in this person."""
     pattern = PATTERNS[diagnosis]
     low, high = pattern.onset_years
-    onset = low + (high - low) * rng.beta(1.1, 2.2)
-    pace = pattern.pace_years * rng.lognormal(0, 0.25)
-    steps = _EARLIEST + (_LATEST - _EARLIEST) * rng.beta(1.3, 1.4)
+    onset = low + (high - low) * rng.beta(0.9, 2.6)
     if diagnosis == "healthy":
-        return float(onset), 0.0, pace
-    return float(np.clip(onset + steps * pace, 3, 85)), float(steps * pace), pace
+        return onset, 0.0, pattern.pace_years
+    pace = pattern.pace_years * rng.lognormal(0, 0.3)
+    steps = _EARLIEST + (_LATEST - _EARLIEST) * rng.beta(1.3, 1.4)
+    duration = float(np.clip(steps * pace, _YOUNGEST - onset, _OLDEST - onset))
+    return onset + duration, duration, pace
 
 
 def _fat_of_age(rng: np.random.Generator, age_years: float) -> np.ndarray:

@@ -1,0 +1,33 @@
+"""What a reader could say who knows the true fat of every muscle: the rivals of a classifier."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .anatomy import MUSCLES
+
+_SPARED = [MUSCLES.index(name) for name in ("sartorius", "gracilis", "adductor longus")]
+_REPLACED = [
+    MUSCLES.index(name)
+    for name in ("adductor magnus", "biceps femoris long head", "vastus lateralis", "vastus intermedius")
+]
+# A leaflet of the trefoil has no more fat, and its surroundings have so much more than any leaflet (our estimate).
+_LEAFLET, _CONTRAST = 0.35, 0.2
+
+
+def mean_fat(fractions: np.ndarray, shares: np.ndarray) -> float:
+    """Mean fat fraction of the thigh's muscle, from those of `MUSCLES` (13,) and their `shares` of the muscle (13,)."""
+    return float(fractions @ shares)
+
+
+def trefoil_sign(fractions: np.ndarray) -> bool:
+    """Whether sartorius, gracilis and adductor longus are spared among muscles replaced by fat.
+
+    The sign of Zheng et al. 2015, "The trefoil with single fruit sign in muscle magnetic resonance imaging is highly
+    specific for dystrophinopathies" (sensitivity 0.416, specificity 0.992), as limits of the fat fraction.
+
+    Args:
+        fractions: (13,) fat fraction of each of `MUSCLES`, mean of both legs.
+    """
+    leaflet = max(fractions[_SPARED])
+    return bool(leaflet <= _LEAFLET and min(fractions[_REPLACED]) >= leaflet + _CONTRAST)
