@@ -88,7 +88,7 @@ class CalibrationBins:
 
     Attributes:
         predicted: mean probability of the bin.
-        observed: share of dystrophinopathy in it, with the bounds `low` and `high`.
+        observed: share of the positive class in it, with the bounds `low` and `high`.
         count: images or patients of the bin.
     """
 
@@ -100,7 +100,7 @@ class CalibrationBins:
     count: np.ndarray
 
 
-def calibration_figure(curves: Sequence[CalibrationBins]) -> Figure:
+def calibration_figure(curves: Sequence[CalibrationBins], positive: str) -> Figure:
     """Observed against predicted probability with intervals, and below how many there are in each bin."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, 5.4), layout="constrained")
@@ -123,8 +123,8 @@ def calibration_figure(curves: Sequence[CalibrationBins]) -> Figure:
                 label=curve.label,
             )
             bottom.bar(curve.predicted + shift, curve.count, width=0.012, color=colour, label=curve.label, linewidth=0)
-        top.set(ylabel="Observed share of dystrophinopathy", ylim=(-0.02, 1.02))
-        bottom.set(xlabel="Predicted probability of dystrophinopathy", ylabel="Number", xlim=(-0.02, 1.02))
+        top.set(ylabel=f"Observed share of {positive}", ylim=(-0.02, 1.02))
+        bottom.set(xlabel=f"Predicted probability of {positive}", ylabel="Number", xlim=(-0.02, 1.02))
         bottom.set_yscale("symlog", linthresh=1)
         bottom.yaxis.set_major_formatter("{x:.0f}")
         _legend_right(top)

@@ -1,0 +1,413 @@
+"""`dystrophydx evaluate`: how good a model package is on a cohort, as tables, figures, a gallery and a report."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import __version__
+from ..classify import Classifier
+from ..errors import InputError
+from ..model_package import ModelPackage
+from ..output_folder import check_output_folder, output_folder
+from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
+from ..results import INDETERMINATE
+from ..training.cohort import SPLITS, Cohort
+from . import tables
+from .calibration_error import reliability
+from .estimate import Estimate
+from .evaluation_report import Page, Picture, Section
+from .figures import CalibrationBins, RocLine, calibration_figure, probability_figure, roc_figure, save_figure
+from .gallery import Chosen, choose, gallery_figure, save_gallery
+from .predictions import Advance, Predictions, by_patient, classify_case, counted, predict
+from .roc import auc, roc_band
+from .tables import Table
+
+SCHEMA = "dystrophydx.evaluation/1"
+FILES = (
+    "report.html", "evaluation.json", "predictions.csv", "patients.csv", "failures.csv", "tables", "figures", "gallery",
+)  # fmt: skip
+SYNTHETIC_COHORT = "Evaluated on synthetic images: the figures say nothing about patients."
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A package's answers on a cohort, with what is needed to tell about them.
+
+    Attributes:
+        split: the split that was evaluated, None for the whole cohort.
+    """
+
+    package: ModelPackage
+    cohort: Cohort
+    split: str | None
+    predictions: Predictions
+    seed: int
+
+    @property
+    def images(self) -> pd.DataFrame:
+        return self.predictions.images
+
+    @property
+    def patients(self) -> pd.DataFrame:
+        return by_patient(self.images)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What must stand beside every figure."""
+        facts = ((DEMONSTRATION_MODEL, self.package.card.demonstration), (SYNTHETIC_COHORT, is_synthetic(self.cohort)))
+        return (*(notice for notice, applies in facts if applies), RESEARCH_ONLY)
+
+
+def evaluate(
+    package: Path,
+    cohort: Path,
+    out: Path,
+    *,
+    split: str | None,
+    device: str,
+    seed: int,
+    overwrite: bool,
+    advance: Advance,
+) -> dict[str, object]:
+    """Evaluates a package and writes `FILES` into `out`.
+
+    Args:
+        package: folder or .zip.
+        cohort: the CSV.
+        out: all of the files or none are written.
+        split: train, validation or test; None takes the test split, or all patients where the cohort has no splits.
+        seed: of the bootstrap.
+        overwrite: whether an earlier evaluation in `out` is replaced.
+
+    Returns:
+        The content of evaluation.json.
+
+    Raises:
+        InputError: package, cohort or `out` cannot be used, or no series could be classified.
+    """
+    check_results_folder(out, FILES, overwrite=overwrite)
+    read = ModelPackage.read(package)
+    chosen, split = evaluated_cases(Cohort.read(cohort, read.recipe), split)
+    classifier = Classifier(read, device)
+    evaluation = Evaluation(read, chosen, split, predict(classifier, chosen, advance), seed)
+    summary = summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest())
+    with results_folder(out, FILES, overwrite=overwrite) as folder:
+        write_evaluation(evaluation, classifier, summary, folder, advance)
+    return summary
+
+
+def evaluated_cases(cohort: Cohort, split: str | None) -> tuple[Cohort, str | None]:
+    """The cases to evaluate and the split they are from, see `evaluate`.
+
+    Raises:
+        InputError: there is no such split, or it is empty.
+    """
+    if split is not None and split not in SPLITS:
+        raise InputError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
+    if split is None and not cohort.has_splits:
+        return cohort, None
+    chosen = cohort.of_split(split or "test")
+    if not chosen.cases:
+        raise InputError(f"The cohort has no case in the split {split or 'test'!r}; choose another with --split.")
+    return chosen, split or "test"
+
+
+def is_synthetic(cohort: Cohort) -> bool:
+    """Whether the cohort's table says of a case that its images are synthetic, in a column `synthetic`."""
+    return any(case.extra.get("synthetic", "").lower() in ("1", "true", "yes") for case in cohort.cases)
+
+
+def summarised(evaluation: Evaluation, cohort_sha256: str) -> dict[str, object]:
+    """evaluation.json: what was evaluated, and each figure of images and patients with both intervals."""
+    card, images, patients = evaluation.package.card, evaluation.images, evaluation.patients
+    figures = {}
+    for unit, rows in (("images", counted(images)), ("patients", patients)):
+        published, drawn = tables.performance(rows, card.threshold, evaluation.seed)
+        figures[unit] = {
+            name: {"value": drawn[name].value, "ci95": _bounds(published[name]), "ci95_bootstrap": _bounds(drawn[name])}
+            for name in drawn
+        }
+    return {
+        "schema": SCHEMA,
+        "program": f"DystrophyDx {__version__}",
+        "model": {
+            "name": card.name,
+            "version": card.version,
+            "sha256": evaluation.package.sha256,
+            "trained_on": card.trained_on,
+            "classes": list(card.classes),
+            "threshold": card.threshold,
+        },
+        "cohort": {
+            "sha256": cohort_sha256,
+            "split": evaluation.split,
+            "synthetic": is_synthetic(evaluation.cohort),
+            "patients": len(patients),
+            "images": int(images["counted"].sum()),
+            "series_failed": len(evaluation.predictions.failures),
+        },
+        "seed": evaluation.seed,
+        "figures": _finite(figures),
+        "labels": {label: int(count) for label, count in sorted(Counter(patients["label"]).items())},
+    }
+
+
+def _bounds(figure: Estimate | float) -> list[float] | None:
+    return [figure.low, figure.high] if isinstance(figure, Estimate) else None
+
+
+def _finite(part: object) -> object:
+    """The same with None for what JSON has no number for."""
+    if isinstance(part, dict):
+        return {name: _finite(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_finite(value) for value in part]
+    return None if isinstance(part, float) and not np.isfinite(part) else part
+
+
+def write_evaluation(
+    evaluation: Evaluation, classifier: Classifier, summary: dict[str, object], folder: Path, advance: Advance
+) -> None:
+    """Writes `FILES` into `folder`."""
+    for name in ("tables", "figures", "gallery"):
+        (folder / name).mkdir()
+    page = Page(
+        "evaluation of a model",
+        f"{evaluation.package.card.name} {evaluation.package.card.version}",
+        evaluation.notices,
+        (
+            _brief(evaluation),
+            _performance(evaluation, folder / "figures"),
+            _diseases(evaluation, folder / "figures"),
+            _groups(evaluation),
+            _calibration(evaluation, folder / "figures"),
+            _gallery(evaluation, classifier, folder / "gallery", advance),
+            _unevaluated(evaluation),
+            _provenance(summary),
+        ),
+    )
+    page.write_tables(folder / "tables")
+    page.write(folder / "report.html")
+    evaluation.images.to_csv(folder / "predictions.csv", index=False)
+    evaluation.patients.to_csv(folder / "patients.csv", index=False)
+    evaluation.predictions.failures.to_csv(folder / "failures.csv", index=False)
+    (folder / "evaluation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+
+
+def roc_line(rows: pd.DataFrame, name: str, threshold: float, seed: int, *, band: bool) -> RocLine:
+    """The ROC curve of `rows` (of both classes), with its AUC and n in the label.
+
+    The AUC's interval is that for cases of patients, see `roc.auc`.
+    """
+    truth, probability = rows["truth"].to_numpy(), rows["probability"].to_numpy()
+    area = auc(truth, probability, rows["patient_id"].to_numpy())
+    curve = roc_band(rows, seed=seed)
+    called = probability >= threshold
+    return RocLine(
+        f"{name}, n = {int(truth.sum())} + {int((1 - truth).sum())}\nAUC {area:.3f}",
+        curve["false_positive_rate"].to_numpy(),
+        curve["sensitivity"].to_numpy(),
+        curve[["false_positive_rate", "low", "high"]].to_numpy().T if band else None,
+        (float(called[truth == 0].mean()), float(called[truth == 1].mean())),
+    )
+
+
+def picture(folder: Path, name: str, alt: str, caption: str) -> Picture:
+    """A figure that `save_figure` wrote."""
+    return Picture(folder / f"{name}.svg", alt, caption)
+
+
+def _brief(evaluation: Evaluation) -> Section:
+    card, patients = evaluation.package.card, evaluation.patients
+    published, _ = tables.performance(patients, card.threshold, evaluation.seed)
+    told = ", ".join(
+        f"{name.lower() if name != 'AUC' else name} {tables.cell_text(name, published[name])}"
+        for name in ("AUC", "Sensitivity", "Specificity")
+    )
+    failures, labels = len(evaluation.predictions.failures), Counter(patients["label"])
+    series = evaluation.images["row"].nunique()
+    paragraphs = [
+        f"Per patient: {told} (95 % intervals), at the package's threshold {card.threshold:.2f} for {card.classes[1]}.",
+        f"{len(patients)} patients ({_counts(patients, card.classes)}) with {int(evaluation.images['counted'].sum())} "
+        f"images of the thigh from {series} series; "
+        + (f"split {evaluation.split} of the cohort." if evaluation.split else "the whole cohort."),
+        "Labels as a user sees them: "
+        + ", ".join(f"{label} {labels[label]}" for label in (*card.classes[::-1], INDETERMINATE))
+        + ".",
+        f"The model was trained on {card.trained_on}.",
+    ]
+    if failures:
+        paragraphs.append(f"{failures} series could not be evaluated and are in no figure; they are listed below.")
+    return Section("In brief", tuple(paragraphs))
+
+
+def _counts(rows: pd.DataFrame, classes: tuple[str, ...]) -> str:
+    positive = int(rows["truth"].sum())
+    return f"{positive} {classes[1]}, {len(rows) - positive} {classes[0]}"
+
+
+def _performance(evaluation: Evaluation, figures: Path) -> Section:
+    card, patients = evaluation.package.card, evaluation.patients
+    table = tables.table1(evaluation.images, patients, card.threshold, card.classes, evaluation.seed)
+    units = (("Images", counted(evaluation.images)), ("Patients", patients))
+    if any(rows["truth"].nunique() < 2 for _, rows in units):
+        return Section("Performance", ("A ROC curve needs patients of both classes.",), (), (table,))
+    lines = [roc_line(rows, unit, card.threshold, evaluation.seed, band=True) for unit, rows in units]
+    save_figure(roc_figure(lines), figures, "roc")
+    shown = picture(
+        figures,
+        "roc",
+        "ROC curves: " + "; ".join(line.label.replace("\n", ", ") for line in lines),
+        f"ROC curves with pointwise 95 % bands by patient bootstrap; dots: the threshold {card.threshold:.2f}; n: "
+        f"{card.classes[1]} + {card.classes[0]}. Intervals of the AUC take account of images that are of one patient.",
+    )
+    return Section("Performance", (), (shown,), (table,))
+
+
+def _diseases(evaluation: Evaluation, figures: Path) -> Section:
+    card, patients = evaluation.package.card, evaluation.patients
+    groups = [
+        (disease, bool(truth), patients.loc[patients["disease"] == disease, "probability"].to_numpy())
+        for disease, truth in tables.diseases(patients)
+    ]
+    save_figure(probability_figure(groups, card.threshold, card.classes[1]), figures, "probability_by_disease")
+    shown = picture(
+        figures,
+        "probability_by_disease",
+        "Probability of each patient by disease; medians: "
+        + ", ".join(f"{disease} {np.median(values):.2f}" for disease, _, values in groups),
+        "One mark a patient; marks of a disease are spread vertically so that they can be seen.",
+    )
+    table = tables.by_disease(evaluation.images, patients, card.threshold, card.classes, evaluation.seed)
+    return Section("Diseases", (), (shown,), (table,))
+
+
+def _groups(evaluation: Evaluation) -> Section:
+    card = evaluation.package.card
+    table = tables.by_group(evaluation.images, evaluation.patients, card.threshold, card.classes, evaluation.seed)
+    return Section("Sex, age, centre and field strength", (), (), (table,))
+
+
+def _calibration(evaluation: Evaluation, figures: Path) -> Section:
+    curves = []
+    for unit, rows in (("Images", counted(evaluation.images)), ("Patients", evaluation.patients)):
+        bins = reliability(rows["truth"].to_numpy(), rows["probability"].to_numpy())
+        names = ("probability", "observed", "low", "high", "cases")
+        curves.append(CalibrationBins(f"{unit}, n = {len(rows)}", *(bins[name].to_numpy() for name in names)))
+    save_figure(calibration_figure(curves, evaluation.package.card.classes[1]), figures, "calibration")
+    shown = picture(
+        figures,
+        "calibration",
+        "Observed share against predicted probability of images and patients; the table holds the numbers",
+        "Calibration: of all that are given a probability, that share should have the disease. Bars: Wilson's 95 % "
+        "intervals. Below: how many there are in each bin.",
+    )
+    return Section("Calibration", (), (shown,), tables.calibration(evaluation.images, evaluation.patients))
+
+
+def _gallery(evaluation: Evaluation, classifier: Classifier, folder: Path, advance: Advance) -> Section:
+    """Reads and classifies the few series of the gallery once more, so that no heatmap of the others is kept."""
+    cases = {case.row: case for case in evaluation.cohort.cases}
+    chosen = choose(evaluation.images, evaluation.patients, evaluation.package.card.threshold)
+    pictures = []
+    for number, item in enumerate(chosen):
+        advance("Drawing cases", number, len(chosen))
+        name = f"{number + 1:02d}_{item.kind.replace(' ', '_')}"
+        path = save_gallery(gallery_figure(item, classify_case(classifier, cases[item.row])), folder, name)
+        pictures.append(Picture(path, f"MRI slice, and the same with the heatmap: {_told(item)}", _told(item)))
+    return Section(
+        "Correct and wrong cases",
+        (
+            "The correct cases are the most typical ones (nearest to the median of their kind), the wrong ones those "
+            "furthest from the threshold. Left the slice, right with the heatmap and each leg's probability (in "
+            "brackets where it does not enter the case). The patient's right (R) is on the left. The heatmap shows "
+            "where the model's evidence lies, not where disease is; bright is strong.",
+        ),
+        tuple(pictures),
+    )
+
+
+def _told(item: Chosen) -> str:
+    return (
+        f"{item.kind.capitalize()}: {item.disease}, patient {item.patient_id}, slice {item.slice}, "
+        f"probability of the patient {item.probability:.2f}."
+    )
+
+
+def _unevaluated(evaluation: Evaluation) -> Section:
+    images, failures = evaluation.images, evaluation.predictions.failures
+    codes = Counter(code for text in images.groupby("row")["warnings"].first() for code in text.split())
+    told = ", ".join(f"{code} {count}" for code, count in sorted(codes.items())) or "none"
+    frame = failures.rename(
+        columns={"row": "Row", "patient_id": "Patient", "disease": "Disease", "reason": "Reason"}
+    )  # fmt: skip
+    note = "Rows are those of the cohort table, its header being row 1."
+    listed = (Table("failures", "Series that could not be evaluated", frame, note),) if len(failures) else ()
+    return Section(
+        "What was left out, and warnings",
+        (
+            f"Images that show no thigh and enter no figure: {int((~images['counted']).sum())} of {len(images)}.",
+            f"Series with a warning: {told}.",
+            *(() if len(failures) else ("All series of the cohort could be evaluated.",)),
+        ),
+        (),
+        listed,
+    )
+
+
+def _provenance(summary: dict[str, object]) -> Section:
+    model, cohort = summary["model"], summary["cohort"]
+    rows = [
+        ("Program", summary["program"]),
+        ("Model package, SHA-256", model["sha256"]),
+        ("Cohort table, SHA-256", cohort["sha256"]),
+        ("Seed of the bootstrap", str(summary["seed"])),
+    ]
+    table = Table("provenance", "Enough to make the figures again", pd.DataFrame(rows, columns=["What", "Value"]))
+    return Section("How this was made", (), (), (table,))
+
+
+@contextlib.contextmanager
+def results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> Iterator[Path]:
+    """A hidden folder to write into, which takes the place of `folder` when all has been written.
+
+    Raises:
+        InputError: as `check_results_folder`, or when it cannot be written.
+    """
+    check_results_folder(folder, files, overwrite=overwrite)
+    folder = folder.absolute()
+    if not folder.exists() or not any(folder.iterdir()):
+        with output_folder(folder, overwrite=False) as partial:
+            yield partial
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        with output_folder(aside / "new", overwrite=False) as partial:
+            yield partial
+        folder.rename(aside / "earlier")
+        try:
+            (aside / "new").rename(folder)
+        except OSError:
+            (aside / "earlier").rename(folder)
+            raise InputError("The results cannot be put in place; check the permissions of --out.") from None
+    finally:
+        shutil.rmtree(aside)
+
+
+def check_results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> None:
+    """Raises `InputError` where `folder` cannot take results: it holds anything but `files`, or these without
+    `overwrite`."""
+    if overwrite and folder.is_dir() and {path.name for path in folder.iterdir()} <= set(files):
+        return
+    check_output_folder(folder, overwrite=False)
