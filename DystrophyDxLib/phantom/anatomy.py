@@ -21,10 +21,15 @@ MUSCLES = (
     "gracilis", "biceps femoris long head", "semitendinosus", "semimembranosus", "biceps femoris short head",
     "adductor longus", "gluteus maximus",
 )  # fmt: skip
-SARTORIUS, VASTUS_INTERMEDIUS, VASTUS_MEDIALIS = 0, 3, 4
-ADDUCTOR_MAGNUS, GRACILIS, BICEPS, SEMIMEMBRANOSUS, ADDUCTOR_LONGUS, GLUTEUS_MAXIMUS = 5, 6, 7, 9, 11, 12
+(
+    SARTORIUS, RECTUS_FEMORIS, VASTUS_LATERALIS, VASTUS_INTERMEDIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS, BICEPS,
+    SEMITENDINOSUS, SEMIMEMBRANOSUS, BICEPS_SHORT, ADDUCTOR_LONGUS, GLUTEUS_MAXIMUS,
+) = range(len(MUSCLES))  # fmt: skip
 # Later ones cover the rim of earlier ones.
-_DRAWING_ORDER = (GLUTEUS_MAXIMUS, ADDUCTOR_MAGNUS, ADDUCTOR_LONGUS, 0, 1, 2, 3, 4, 6, 7, 8, 9, 10)
+_DRAWING_ORDER = (
+    GLUTEUS_MAXIMUS, ADDUCTOR_LONGUS, ADDUCTOR_MAGNUS, VASTUS_LATERALIS, VASTUS_MEDIALIS, VASTUS_INTERMEDIUS, SARTORIUS,
+    RECTUS_FEMORIS, GRACILIS, BICEPS, BICEPS_SHORT, SEMITENDINOSUS, SEMIMEMBRANOSUS,
+)  # fmt: skip
 # Tissue codes of a drawn plane; muscle n (from 1) of the left leg is LEFT + n, of the right leg RIGHT + n.
 AIR, SKIN, FAT, SEPTUM, FASCIA, CORTEX, MARROW, VESSEL, NERVE, PAD = range(10)
 LEFT, RIGHT = 16, 32
@@ -63,13 +68,17 @@ class ShapeModel:
                 modes[:, level, muscle] = modes[:, nearest[level], muscle].mean(axis=1, keepdims=True)
         return cls(mean, modes, figures["size_mm"])
 
-    def outlines(self, weights: np.ndarray, levels: np.ndarray) -> np.ndarray:
-        """(len(levels), 12, points, 2) outlines at `levels` (0 above the knee to 1) for `weights` in SD per mode."""
+    def outlines(self, weights: np.ndarray, levels: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+        """(len(levels), 12, points, 2) outlines at `levels` (0 above the knee to 1) for `weights` in SD per mode.
+
+        `shifts` (12,) are the levels by which each outline lies higher than in the mean.
+        """
         leg = self.mean + np.tensordot(weights, self.modes, axes=1)
-        place = np.clip(np.asarray(levels), 0, 1) * (len(leg) - 1)
+        place = np.clip(np.asarray(levels)[:, None] - shifts, 0, 1) * (len(leg) - 1)
         below = np.minimum(place.astype(int), len(leg) - 2)
-        share = (place - below)[:, None, None, None]
-        return (1 - share) * leg[below] + share * leg[below + 1]
+        share = (place - below)[..., None, None]
+        each = np.arange(leg.shape[1])
+        return (1 - share) * leg[below, each] + share * leg[below + 1, each]
 
 
 # Median stature in m: CDC growth charts for the United States 2000.
@@ -110,6 +119,7 @@ class Body:
         gap: distance of the legs' skin at level 0.4; below zero they press on each other.
         turn: outward rotation of each leg (left, right) in radians.
         modes: (2, modes) weights of the shape model for the left and right leg in SD.
+        shifts: (2, 12) levels by which each outline of the shape model lies higher.
         bulk: (2, 13) area of each muscle relative to the shape model's.
         waves: (8, 5) elastic deformation: wave vector, phase, and displacement amplitude (x, y) of each wave.
     """
@@ -123,6 +133,7 @@ class Body:
     gap: float
     turn: np.ndarray
     modes: np.ndarray
+    shifts: np.ndarray
     bulk: np.ndarray
     waves: np.ndarray
 
@@ -138,7 +149,8 @@ class Body:
         build = np.interp(age_years, *_MUSCLE_GROWTH[sex]) * rng.lognormal(0, 0.11)
         size = float(np.clip(build * height / 1.70, 56, 130))
         fat_share = {"F": 0.115, "M": 0.075}[sex] * rng.lognormal(0, 0.5)
-        symmetric, asymmetric = rng.normal(0, 0.75, 6), rng.normal(0, 0.25, (2, 6))
+        modes = len(ShapeModel.measured().modes)
+        symmetric, asymmetric = rng.normal(0, 0.85, modes), rng.normal(0, 0.3, (2, modes))
         wavelength = rng.uniform(45, 160, 8)
         angle = rng.uniform(0, 2 * np.pi, 8)
         vector = 2 * np.pi / wavelength[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -152,8 +164,9 @@ class Body:
             fat=float(np.clip(fat_share, 0.025, 0.32) * size),
             skin=float(rng.uniform(1.2, 2.4)),
             gap=float(rng.choice([rng.uniform(-14, 4), rng.uniform(4, 45)], p=[0.3, 0.7])),
-            turn=np.deg2rad(rng.normal(4, 9) + rng.normal(0, 4, 2)),
-            modes=np.clip(symmetric + asymmetric, -2, 2),
+            turn=np.deg2rad(rng.normal(0, 9) + rng.normal(0, 4, 2)),
+            modes=np.clip(symmetric + asymmetric, -2.2, 2.2),
+            shifts=np.column_stack([rng.normal(0, 0.03, 11) + rng.normal(0, 0.01, (2, 11)), np.zeros(2)]),
             bulk=bulk * rng.uniform(1.0, 1.25),
             waves=np.column_stack([vector, rng.uniform(0, 2 * np.pi, 8), amplitude]),
         )
@@ -205,7 +218,7 @@ def _outward(curve: np.ndarray) -> np.ndarray:
 
 def legs_at(body: Body, levels: np.ndarray, rng: np.random.Generator) -> list[list[Leg]]:
     """For each level the left and the right leg, placed in LPS (x, y) mm with the body's midline at x = 0."""
-    pairs = [_leg_stack(body, side, levels, rng) for side in (0, 1)]
+    pairs = [leg_stack(body, side, levels, rng) for side in (0, 1)]
     result = []
     for level, left, right in zip(levels, *pairs, strict=True):
         gap = body.gap - 0.25 * body.size * (level - 0.4)
@@ -217,10 +230,11 @@ def legs_at(body: Body, levels: np.ndarray, rng: np.random.Generator) -> list[li
     return result
 
 
-def _leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generator) -> list[Leg]:
+def leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generator) -> list[Leg]:
+    """The leg of a `side` (0 left, 1 right) at each level, in the frame of a left leg."""
     model = ShapeModel.measured()
     scale = body.size / model.size_mm
-    outlines = smooth_curve(model.outlines(body.modes[side], levels) * scale)
+    outlines = smooth_curve(model.outlines(body.modes[side], levels, body.shifts[side]) * scale)
     muscles, fascia = outlines[:, :-1], smooth_curve(outlines[:, -1], harmonics=6)
     longus = _adductor_longus(muscles, levels)
     fascia, gluteus = _gluteus_maximus(fascia, levels)

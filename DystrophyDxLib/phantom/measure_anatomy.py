@@ -9,20 +9,27 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import contourpy
 import numpy as np
 import SimpleITK as sitk
 from PIL import Image, ImageDraw
-from scipy import ndimage
+from scipy import ndimage, stats
 from scipy.spatial import ConvexHull
+
+from .anatomy import HIGHEST, LOWEST
 
 MUSCLES = 11
 POINTS = 20
 LEVELS = 9
-MODES = 6
+MODES = 10
 GAP_MM = 3.0
+# Share of the muscles' area at levels 0.2 to 0.8; centroid about the femur's centre, as distance in leg sizes (square
+# root of the mean area of the muscles' hull) and angle from lateral to posterior; the lowest and highest level shown.
+MEASURES = ("area share", "radius", "angle_deg", "lowest level", "highest level")
+ANGLE = 2
 SOURCE = "Multimodal-Multiethnic-Thigh-Muscle-MRI-analysis (HuashanMyo), Apache-2.0"
 
 
@@ -35,7 +42,14 @@ def read_legs(path: Path) -> tuple[list[np.ndarray], tuple[float, float]]:
     legs = [labels[:, :, middle:], labels[:, :, :middle][:, :, ::-1]]
     pixel_mm = image.GetSpacing()[:2]
     smallest = 400 / np.prod(pixel_mm)
-    return [leg[np.count_nonzero(leg, axis=(1, 2)) > smallest] for leg in legs], pixel_mm
+    return [_cropped(leg[np.count_nonzero(leg, axis=(1, 2)) > smallest]) for leg in legs], pixel_mm
+
+
+def _cropped(leg: np.ndarray) -> np.ndarray:
+    """The leg with a border of 8 pixels around its labels."""
+    rows, columns = (np.flatnonzero(leg.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    inner = leg[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.pad(inner, ((0, 0), (8, 8), (8, 8)))
 
 
 def fill_gaps(plane: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
@@ -99,19 +113,74 @@ def resampled(closed: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(wanted, along, closed[:, axis]) for axis in (0, 1)], axis=1)
 
 
-def leg_outlines(leg: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
-    """(slices, MUSCLES + 1, POINTS, 2) outlines in mm from the femur's centre; last the compartment; absent: NaN."""
-    centres = femur_centres(leg, pixel_mm)
-    result = np.full((len(leg), MUSCLES + 1, POINTS, 2), np.nan)
-    for z, plane in enumerate(leg):
-        plane = fill_gaps(plane, pixel_mm)
-        for muscle in range(1, MUSCLES + 1):
-            mask = plane == muscle
-            if mask.sum() * np.prod(pixel_mm) >= 40:
-                result[z, muscle - 1] = (outline(mask) - centres[z]) * pixel_mm
-        whole = hull(plane > 0)
-        result[z, MUSCLES] = (resampled(whole if _area(whole) > 0 else whole[::-1]) - centres[z]) * pixel_mm
-    return result
+@dataclass(frozen=True)
+class LabelledLeg:
+    """Label planes of one leg, mirrored to a left one, distal first.
+
+    Attributes:
+        labels: (slices, rows, columns) uint8, 1 to MUSCLES, else 0.
+        centres: (slices, 2) the femur's centre (x, y) in pixels.
+        pixel_mm: (x, y).
+    """
+
+    labels: np.ndarray
+    centres: np.ndarray
+    pixel_mm: tuple[float, float]
+
+    @classmethod
+    def read(cls, path: Path) -> list[LabelledLeg]:
+        """Both legs of a label map, the rims that annotators left out filled."""
+        legs, pixel_mm = read_legs(path)
+        return [
+            cls(np.stack([fill_gaps(plane, pixel_mm) for plane in leg]), femur_centres(leg, pixel_mm), pixel_mm)
+            for leg in legs
+        ]
+
+    def outlines(self) -> np.ndarray:
+        """(slices, MUSCLES + 1, POINTS, 2) outlines in mm about the femur, the compartment last; absent: NaN."""
+        result = np.full((len(self.labels), MUSCLES + 1, POINTS, 2), np.nan)
+        for z, plane in enumerate(self.labels):
+            for muscle in range(1, MUSCLES + 1):
+                mask = plane == muscle
+                if mask.sum() * np.prod(self.pixel_mm) >= 40:
+                    result[z, muscle - 1] = (outline(mask) - self.centres[z]) * self.pixel_mm
+            whole = hull(plane > 0)
+            whole = resampled(whole if _area(whole) > 0 else whole[::-1])
+            result[z, MUSCLES] = (whole - self.centres[z]) * self.pixel_mm
+        return result
+
+    def areas(self) -> np.ndarray:
+        """(slices, MUSCLES) areas in mm²."""
+        counts = [np.bincount(plane.ravel(), minlength=MUSCLES + 1)[1 : MUSCLES + 1] for plane in self.labels]
+        return np.stack(counts) * np.prod(self.pixel_mm)
+
+    def measures(self, levels: np.ndarray) -> np.ndarray:
+        """(len(MEASURES), MUSCLES) `MEASURES` of the leg whose slices lie at `levels`; NaN for a muscle not shown."""
+        areas = self.areas()
+        whole = [abs(_area(hull(plane > 0))) * np.prod(self.pixel_mm) for plane in self.labels]
+        size = np.sqrt(np.mean([area for area, level in zip(whole, levels, strict=True) if 0.2 < level < 0.8]))
+        used = (levels >= LOWEST) & (levels <= HIGHEST)
+        shown = (areas > 0.004 * size**2) & used[:, None]
+        middle = areas[(levels > 0.2) & (levels < 0.8)]
+        share = (middle / middle.sum(axis=1, keepdims=True)).mean(axis=0)
+        result = np.full((len(MEASURES), MUSCLES), np.nan)
+        result[0] = share
+        for muscle in np.flatnonzero(shown.any(axis=0)):
+            slices = np.flatnonzero(shown[:, muscle])
+            at = np.stack([np.argwhere(self.labels[z] == muscle + 1).mean(axis=0)[::-1] for z in slices])
+            x, y = ((at - self.centres[slices]) * self.pixel_mm).T
+            angle = np.degrees(stats.circmean(np.arctan2(y, x)))
+            result[1:, muscle] = np.hypot(x, y).mean() / size, angle, levels[slices[0]], levels[slices[-1]]
+        return result
+
+
+def mean_and_spread(legs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and SD over (legs, len(MEASURES), MUSCLES) measures of the legs that show the muscle; angles circular."""
+    mean, spread = np.nanmean(legs, axis=0), np.nanstd(legs, axis=0)
+    angles = np.radians(legs[:, ANGLE])
+    mean[ANGLE] = np.degrees(stats.circmean(angles, axis=0, nan_policy="omit"))
+    spread[ANGLE] = np.degrees(stats.circstd(angles, axis=0, nan_policy="omit"))
+    return mean, spread
 
 
 def areas(outlines: np.ndarray) -> np.ndarray:
@@ -191,16 +260,18 @@ def turned(leg: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return leg @ rotation
 
 
-def measure(folder: Path) -> dict:
-    """The figures of every subject's two legs under `folder` (files `…_SUBJECT_CONTRAST.nii.gz`)."""
+def labelled_legs(folder: Path) -> tuple[list[LabelledLeg], list[np.ndarray]]:
+    """Every subject's two legs under `folder` (files `…_SUBJECT_CONTRAST.nii.gz`) and the levels of their slices."""
     paths = {path.name.split("_")[-2]: path for path in sorted(folder.glob("*.nii.gz"))}
-    raw = []
-    for path in paths.values():
-        legs, pixel_mm = read_legs(path)
-        raw += [leg_outlines(leg, pixel_mm) for leg in legs]
-    sizes = [areas(outlines)[:, :MUSCLES] for outlines in raw]
-    shares = [size / np.maximum(size.sum(axis=1, keepdims=True), 1) for size in sizes]
-    levels = aligned_levels(shares)
+    legs = [leg for path in paths.values() for leg in LabelledLeg.read(path)]
+    return legs, aligned_levels([areas / areas.sum(axis=1, keepdims=True) for areas in map(LabelledLeg.areas, legs)])
+
+
+def measure(folder: Path) -> dict:
+    """The figures of the legs under `folder`, see `labelled_legs`."""
+    labelled, levels = labelled_legs(folder)
+    raw = [leg.outlines() for leg in labelled]
+    measures = mean_and_spread(np.stack([leg.measures(at) for leg, at in zip(labelled, levels, strict=True)]))
     legs = np.stack([at_levels(o, level) for o, level in zip(raw, levels, strict=True)])
     size_mm = np.sqrt(np.nanmean(areas(legs)[:, 2:7, MUSCLES], axis=1))
     legs /= size_mm[:, None, None, None, None]
@@ -211,12 +282,16 @@ def measure(folder: Path) -> dict:
         mean = numbered_alike(_mean(legs))
     presence = (~np.isnan(legs[..., 0, 0])).mean(axis=0)
     seen = presence / np.maximum(presence[:, -1:], 1e-6)
-    kept = seen >= 0.5
+    kept = seen >= 0.3
     mean = np.where(kept[:, :, None, None], mean, np.nan)
     deviation = np.nan_to_num(legs - mean).reshape(len(legs), -1)
     _, singular, modes = np.linalg.svd(deviation, full_matrices=False)
     spread = singular / np.sqrt(len(legs) - 1)
     scaled = (modes[:MODES] * spread[:MODES, None]).reshape(MODES, *mean.shape)
+    # Where only some legs show a muscle, it gets the mean area of all.
+    narrow = np.sqrt(np.minimum(seen, 1))[:, :, None, None]
+    middle = mean.mean(axis=2, keepdims=True)
+    mean, scaled = middle + narrow * (mean - middle), narrow * scaled
     whole = float(np.mean(size_mm))
     explained = (singular[:MODES] ** 2).sum() / (singular**2).sum()
     return {
@@ -228,9 +303,10 @@ def measure(folder: Path) -> dict:
         "size_sd_mm": round(float(np.std(size_mm)), 1),
         "explained_variance": round(float(explained), 3),
         "present": kept.astype(int).tolist(),
-        "area_share": np.round(
-            np.mean([s[(lv > 0.2) & (lv < 0.8)].mean(axis=0) for s, lv in zip(shares, levels, strict=True)], axis=0), 4
-        ).tolist(),
+        "measures": {
+            name: {"mean": np.round(mean, 4).tolist(), "sd": np.round(spread, 4).tolist()}
+            for name, mean, spread in zip(MEASURES, *measures, strict=True)
+        },
         "mean": np.rint(np.nan_to_num(mean) * whole * 10).astype(int).tolist(),
         "modes": np.rint(scaled * whole * 10).astype(int).tolist(),
     }
