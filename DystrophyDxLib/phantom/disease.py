@@ -251,7 +251,7 @@ class Infiltration:
         latent: (2, 13) probit of the fat fraction of each muscle at mid-thigh (level 0.4).
         slope: (13,) change of the probit from level 0 to level 1.
         textures: (2, 13, 5) weight of each of `TEXTURES`, of unit norm.
-        bearings: (2, 13) direction of the fascicles in radians.
+        bearings: (2, 13) direction of the fascicles in the image, in radians from left-right.
         sharpness: (2, 13) patchiness, see `Pattern`.
         bulk: (2, 13) area relative to a healthy muscle.
         oedema: (2, 13) share of the muscle's remaining tissue that is oedematous, 0 to 1.
