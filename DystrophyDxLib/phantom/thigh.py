@@ -1,21 +1,25 @@
-"""`make_phantom`: a synthetic T1-weighted axial series of the thighs with known anatomy, fat and diagnosis."""
+"""`make_phantom`: synthetic axial series of the thighs with known anatomy, fat, oedema and diagnosis."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
 
 from ..errors import InputError
-from ..series import Acquisition, Geometry, Series
+from ..series import Geometry, Series
 from . import anatomy
 from .anatomy import Body, Leg, ShapeModel
-from .disease import DIAGNOSES, DYSTROPHINOPATHY, Infiltration, drawn_diagnosis, fat_fraction
-from .physics import Protocol, random_field, streaks
+from .contrasts import CONTRASTS, DIXON, stir, t1_weighted, three_point_dixon
+from .disease import DIAGNOSES, DYSTROPHINOPATHY, Infiltration, drawn_diagnosis
+from .physics import FINE, Plane, Scanner, Site, block_max, block_mean, random_field
+from .texture import lesions
 
-# Side of a pixel over that of the pixels that tissue is drawn on; their mean gives partial volume.
-_FINE = 2
+# Each step draws from a generator of its own, so that what is drawn in one does not change the others.
+_PERSON, _BODY, _VIEW, _PLANES, _SCANNER, _T1, _STIR, _DIXON = range(8)
+# Depths within a slice that are drawn, in slice thicknesses from its centre: partial volume through the plane.
+_DEPTHS = np.array([-0.25, 0.25])
 
 
 @dataclass(frozen=True)
@@ -23,20 +27,34 @@ class Phantom:
     """Synthetic images of both thighs, or of one, and the truth behind them. Arrays are (z, y, x) as the series.
 
     Attributes:
-        series: T1-weighted axial series in LPS; slices from distal to proximal.
+        images: axial series in LPS of each contrast asked for, slices from distal to proximal.
         muscles: uint8, 0 or 1 + index of the muscle in `MUSCLES`, the same for both legs.
         legs: uint8, 0 none, 1 the patient's left leg, 2 the right, skin included.
         fat_fraction: float32, 0 to 1, of each muscle voxel; 0 elsewhere.
+        oedema: float32, 0 to 1, share of the remaining muscle that is oedematous; 0 elsewhere.
         diagnosis: one of `DIAGNOSES`.
         severity: mean fat fraction of the muscle voxels.
+        age_years, sex: of the person; "F" or "M".
+        duration_years: since the disease began; 0 in health.
+        thickness_mm: of the slices; they may lie further apart.
     """
 
-    series: Series
+    images: dict[str, Series]
     muscles: np.ndarray
     legs: np.ndarray
     fat_fraction: np.ndarray
+    oedema: np.ndarray
     diagnosis: str
     severity: float
+    age_years: float
+    sex: str
+    duration_years: float
+    thickness_mm: float
+
+    @property
+    def series(self) -> Series:
+        """The T1-weighted series."""
+        return self.images["T1"]
 
     @property
     def is_dystrophinopathy(self) -> bool:
@@ -45,189 +63,208 @@ class Phantom:
 
 @dataclass(frozen=True)
 class _View:
-    """Which legs are in view and how: LPS position of pixel (0, 0) and pixel size in mm, noise of fat and septa."""
+    """What of the legs is seen.
+
+    Attributes:
+        origin: LPS position (x, y) in mm of pixel (0, 0).
+        pixel_mm, matrix: of the image.
+        margin: pixels around the image that are drawn as well, because they wrap around.
+        pad: first row and number of rows of a pad under the legs, in pixels of the drawing; None where there is none.
+        septa, lobules: strength of the fat between muscles and of the septa in subcutaneous fat.
+    """
 
     origin: np.ndarray
     pixel_mm: float
     matrix: int
-    pad_row: int | None
+    margin: int
+    pad: tuple[int, int] | None
     septa: float
     lobules: float
 
 
-def make_phantom(seed: int, diagnosis: str | None = None, slices: int = 4, matrix: int = 256) -> Phantom:
+def make_phantom(
+    seed: int,
+    diagnosis: str | None = None,
+    slices: int = 4,
+    matrix: int = 256,
+    contrasts: Sequence[str] = ("T1",),
+    *,
+    site: Site | None = None,
+    legs: str | None = None,
+) -> Phantom:
     """Draws a person, a protocol and the images; the same arguments give the same bytes.
 
+    Contrasts are drawn apart: the T1-weighted images are the same whatever else is asked for.
+
     Args:
-        seed: of the only random generator.
+        seed: of all random generators.
         diagnosis: one of `DIAGNOSES`; None draws a dystrophinopathy in half of the cases.
-        slices: number of axial slices between the knee and the upper thigh.
+        slices: number of axial slices between the knee and the lesser trochanter.
         matrix: rows and columns.
+        contrasts: of `CONTRASTS`, "T1" among them.
+        site: hospital whose protocols are used; None draws from all that are common.
+        legs: "both", "left" or "right" are in view; None draws it.
 
     Raises:
-        InputError: unknown diagnosis, no slice, or a matrix too small to show muscles.
+        InputError: unknown diagnosis or contrast, no slice, or a matrix too small to show muscles.
     """
     if diagnosis is not None and diagnosis not in DIAGNOSES:
         raise InputError(f"Unknown diagnosis; choose one of: {', '.join(DIAGNOSES)}.")
     if slices < 1 or matrix < 64:
         raise InputError("A phantom needs at least 1 slice and 64 rows; raise the number of slices or the matrix.")
-    rng = np.random.default_rng(seed)
-    diagnosis = diagnosis or drawn_diagnosis(rng)
-    infiltration = Infiltration.drawn(rng, diagnosis, _muscle_shares())
-    body = Body.drawn(rng, infiltration.bulk)
-    protocol = Protocol.drawn(rng, matrix)
-    levels, distance_mm = _levels(rng, body, slices)
-    pairs = anatomy.legs_at(body, levels, rng)
-    shown = _legs_shown(rng)
-    view = _view(rng, pairs, shown, matrix)
-    planes = [
-        _plane([leg if seen else None for leg, seen in zip(pair, shown, strict=True)], level, view, infiltration,
-               protocol, rng)
-        for pair, level in zip(pairs, levels, strict=True)
-    ]  # fmt: skip
-    images, muscles, legs, fat = (np.stack(part) for part in zip(*planes, strict=True))
+    if "T1" not in contrasts or not set(contrasts) <= set(CONTRASTS):
+        raise InputError(f"The contrasts are T1 and, as wished, others of: {', '.join(CONTRASTS[1:])}.")
+
+    def stream(step: int) -> np.random.Generator:
+        return np.random.default_rng([seed, step])
+
+    rng = stream(_PERSON)
+    infiltration = Infiltration.drawn(rng, diagnosis or drawn_diagnosis(rng), muscle_shares())
+    rng = stream(_BODY)
+    body = Body.drawn(rng, infiltration.bulk, infiltration.age_years, infiltration.sex)
+    scanner = Scanner.drawn(stream(_SCANNER), site or Site())
+    view_rng = stream(_VIEW)
+    levels, distance_mm = _levels(view_rng, body, slices, scanner.thickness_mm)
+    depths = levels[:, None] + _DEPTHS * (scanner.thickness_mm / body.thigh_mm)
+    drawn = anatomy.legs_at(body, depths.ravel(), rng)
+    shown = _legs_shown(view_rng, legs)
+    pairs = [[leg if seen else None for leg, seen in zip(pair, shown, strict=True)] for pair in drawn]
+    view = _view(view_rng, pairs, matrix, scanner.readout)
+    rng = stream(_PLANES)
+    made = [
+        _plane(pairs[n * len(_DEPTHS) : (n + 1) * len(_DEPTHS)], level, view, infiltration, rng)
+        for n, level in enumerate(levels)
+    ]
+    planes = [plane for plane, *_ in made]
+    muscles, sides, fat, oedema = (np.stack(part) for part in list(zip(*made, strict=True))[1:])
     geometry = Geometry(
         (float(view.origin[0]), float(view.origin[1]), round(float(levels[0] * body.thigh_mm), 2)),
         (view.pixel_mm, view.pixel_mm, distance_mm),
         np.eye(3),
     )
-    acquisition = Acquisition(
-        modality="MR",
-        field_strength_t=protocol.tesla,
-        repetition_time_ms=protocol.repetition_ms,
-        echo_time_ms=protocol.echo_ms,
-        scanning_sequence=("SE",),
-        image_type=("DERIVED", "PRIMARY"),
-        body_part="THIGH",
-        laterality=None if all(shown) else ("left" if shown[0] else "right"),
+    acquired = {"T1": t1_weighted(planes, scanner, view.pixel_mm, stream(_T1))}
+    if "STIR" in contrasts:
+        acquired["STIR"] = stir(planes, scanner, view.pixel_mm, stream(_STIR))
+    if set(DIXON) & set(contrasts):
+        acquired |= three_point_dixon(planes, scanner, view.pixel_mm, stream(_DIXON))
+    laterality = None if all(shown) else ("left" if shown[0] else "right")
+    images = {
+        name: Series(voxels, geometry, replace(facts, laterality=laterality), selection="The synthetic series.")
+        for name, (voxels, facts) in acquired.items()
+        if name in contrasts
+    }
+    return Phantom(
+        images=images,
+        muscles=muscles,
+        legs=sides,
+        fat_fraction=fat,
+        oedema=oedema,
+        diagnosis=infiltration.diagnosis,
+        severity=float(fat[muscles > 0].mean()) if muscles.any() else 0.0,
+        age_years=infiltration.age_years,
+        sex=infiltration.sex,
+        duration_years=infiltration.duration_years,
+        thickness_mm=scanner.thickness_mm,
     )
-    series = Series(images, geometry, acquisition, selection="The synthetic series.")
-    severity = float(fat[muscles > 0].mean()) if muscles.any() else 0.0
-    return Phantom(series, muscles, legs, fat, diagnosis, severity)
 
 
-def _muscle_shares() -> np.ndarray:
-    """(12,) share of each muscle in the thigh's muscle at mid-thigh in the shape model; a twentieth adductor longus."""
+def muscle_shares() -> np.ndarray:
+    """(13,) share of each muscle in the thigh's muscle in the shape model at mid-thigh; a twentieth is adductor longus
+    and a thirtieth gluteus maximus (our estimate, as the label maps do not name them)."""
     x, y = np.moveaxis(ShapeModel.measured().mean[2:6, :-1], -1, 0)
     area = np.abs(np.sum(x * np.roll(y, -1, -1) - y * np.roll(x, -1, -1), axis=-1)).mean(axis=0)
-    return np.append(0.95 * area / area.sum(), 0.05)
+    return np.append((1 - 1 / 20 - 1 / 30) * area / area.sum(), [1 / 20, 1 / 30])
 
 
-def _levels(rng: np.random.Generator, body: Body, slices: int) -> tuple[np.ndarray, float]:
+def _levels(rng: np.random.Generator, body: Body, slices: int, thickness_mm: float) -> tuple[np.ndarray, float]:
     """Levels of the slices along the thigh and their distance in mm."""
     room = (anatomy.HIGHEST - anatomy.LOWEST) * body.thigh_mm
-    distance = round(float(rng.uniform(6, 40)), 3)
+    distance = round(float(rng.uniform(thickness_mm, 40)), 3)
     if slices > 1:
         distance = min(distance, round(room / (slices - 1), 3))
     span = distance * (slices - 1) / body.thigh_mm
     # Examinations are centred on mid-thigh, more often above than below.
-    first = anatomy.LOWEST + max(anatomy.HIGHEST - anatomy.LOWEST - span, 0) * rng.beta(2, 1.2)
+    first = anatomy.LOWEST + max(anatomy.HIGHEST - anatomy.LOWEST - span, 0) * rng.beta(2, 1.7)
     return first + distance / body.thigh_mm * np.arange(slices), distance
 
 
-def _legs_shown(rng: np.random.Generator) -> tuple[bool, bool]:
-    if rng.random() < 0.75:
-        return True, True
-    left = bool(rng.random() < 0.5)
-    return left, not left
+def _legs_shown(rng: np.random.Generator, legs: str | None) -> tuple[bool, bool]:
+    """Whether the left and the right leg are in view: both in three quarters of the examinations."""
+    drawn = str(rng.choice(["both", "left", "right"], p=[0.75, 0.125, 0.125]))
+    return {"both": (True, True), "left": (True, False), "right": (False, True)}[legs or drawn]
 
 
-def _view(rng: np.random.Generator, pairs: list[list[Leg]], shown: tuple[bool, bool], matrix: int) -> _View:
-    """A field of view around the legs in view; one in five cuts into them."""
-    skins = np.concatenate([leg.skin for pair in pairs for leg, seen in zip(pair, shown, strict=True) if seen])
+def _view(rng: np.random.Generator, pairs: list[list[Leg | None]], matrix: int, readout: int) -> _View:
+    """A field of view around the legs in view; one in five cuts into them, and what it cuts off along the phase axis
+    wraps around in two of five of these."""
+    skins = np.concatenate([leg.skin for pair in pairs for leg in pair if leg is not None])
     low, high = skins.min(axis=0), skins.max(axis=0)
     width = float(np.max(high - low))
-    cut = rng.random() < 0.22
-    field_mm = width * (rng.uniform(0.75, 0.98) if cut else rng.uniform(1.03, 1.4))
+    field_mm = width * (rng.uniform(0.75, 0.98) if rng.random() < 0.22 else rng.uniform(1.03, 1.4))
     pixel_mm = round(float(np.clip(field_mm, 140, max(width, 440))) / matrix, 4)
     slack = 0.5 * np.abs(pixel_mm * matrix - (high - low)) * rng.uniform(-0.8, 0.8, 2)
     origin = (low + high) / 2 + slack - pixel_mm * (matrix - 1) / 2
-    pad = rng.random() < 0.12
-    pad_row = int((high[1] + rng.uniform(2, 15) - origin[1]) / (pixel_mm / _FINE)) if pad else None
-    return _View(np.round(origin, 2), pixel_mm, matrix, pad_row, rng.uniform(0.15, 0.95), rng.uniform(0.03, 0.3))
+    # Images are (y, x), positions (x, y).
+    phase = readout
+    beyond = max(origin[phase] - low[phase], high[phase] - (origin[phase] + pixel_mm * matrix), 0) / pixel_mm
+    wraps = rng.random() < 0.4 and beyond > 2
+    margin = min(int(np.ceil(beyond)) + 2, matrix // 3) if wraps else 0
+    pad = None
+    if rng.random() < 0.12:
+        first = int((high[1] + rng.uniform(2, 15) - origin[1]) / (pixel_mm / FINE)) + margin * FINE
+        pad = (first, max(1, round(rng.uniform(1, 6) / (pixel_mm / FINE))))
+    return _View(np.round(origin, 2), pixel_mm, matrix, margin, pad, rng.uniform(0.15, 0.95), rng.uniform(0.03, 0.3))
 
 
 def _plane(
-    legs: list[Leg | None],
-    level: float,
-    view: _View,
-    infiltration: Infiltration,
-    protocol: Protocol,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Image, muscle labels, legs and fat fraction of one slice, each (matrix, matrix)."""
-    fine_mm = view.pixel_mm / _FINE
-    corner = view.origin - (view.pixel_mm - fine_mm) / 2
-    tissue, sides = anatomy.draw(legs, corner, fine_mm, view.matrix * _FINE)
-    blocks = _blocks(tissue)
-    codes = blocks.max(axis=(1, 3))
-    muscle = codes > anatomy.LEFT
-    fat = np.zeros(codes.shape, np.float32)
-    fat[muscle] = _fat_in_muscle(codes, muscle, level, view, infiltration, rng)
-    table = protocol.signals()
-    if view.pad_row is not None:
-        tissue[view.pad_row : view.pad_row + 3][sides[view.pad_row : view.pad_row + 3] == 0] = anatomy.PAD
-    signal = table[tissue]
+    parts: list[list[Leg | None]], level: float, view: _View, infiltration: Infiltration, rng: np.random.Generator
+) -> tuple[Plane, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """One slice, drawn at several depths; and its truth, each (matrix, matrix): muscle labels, legs, fat, oedema."""
+    mm, size = view.pixel_mm, view.matrix + 2 * view.margin
+    corner = view.origin - view.margin * mm - (mm - mm / FINE) / 2
+    drawn = [anatomy.draw(legs, corner, mm / FINE, size * FINE) for legs in parts]
+    tissue, sides = map(np.stack, zip(*drawn, strict=True))
+    if view.pad is not None:
+        rows = slice(view.pad[0], sum(view.pad))
+        tissue[:, rows][sides[:, rows] == 0] = anatomy.PAD
+    codes = block_max(tissue)
     is_muscle = tissue > anatomy.LEFT
-    amount = np.repeat(np.repeat(fat, _FINE, axis=0), _FINE, axis=1)
-    septa = _borders(tissue) & is_muscle
-    amount[septa] = np.maximum(amount[septa], view.septa * _fat_in_septa(septa, fine_mm, rng))
-    amount[~is_muscle] = 0
-    signal += amount * (table[anatomy.FAT] - signal)
-    signal = _blocks(signal).mean(axis=(1, 3))
-    signal *= 1 - view.lobules * _fat_septa(codes == anatomy.FAT, view, rng)
-    truth = np.where(_blocks(is_muscle).mean(axis=(1, 3)) >= 0.5, codes & 15, 0).astype(np.uint8)
-    whole = np.where(_blocks(sides > 0).mean(axis=(1, 3)) >= 0.5, _blocks(sides).max(axis=(1, 3)), 0).astype(np.uint8)
-    return protocol.acquired(signal, rng), truth, whole, np.where(truth > 0, fat, 0).astype(np.float32)
-
-
-def _blocks(fine: np.ndarray) -> np.ndarray:
-    """(rows, fine, columns, fine) view of a finely drawn plane."""
-    rows, columns = fine.shape
-    return fine.reshape(rows // _FINE, _FINE, columns // _FINE, _FINE)
+    share = block_mean(is_muscle)
+    muscle = share > 0
+    fat, oedema = (np.zeros(codes.shape, np.float32) for _ in range(2))
+    fat[muscle], oedema[muscle] = lesions(codes, muscle, level, mm, infiltration, rng)
+    septa = np.float32(view.septa) * block_mean(_borders(tissue) & is_muscle) * _fat_in_septa(codes.shape, mm, rng)
+    healthy = share * (1 - fat)
+    septa = np.clip(septa, -healthy, healthy)
+    plane = Plane(
+        tissue=tissue,
+        muscle=healthy - np.abs(septa),
+        oedema=oedema,
+        lipid=share * fat + np.maximum(septa, 0),
+        lobules=1 - np.float32(view.lobules) * _fat_septa(codes == anatomy.FAT, mm, rng),
+        margin=view.margin,
+    )
+    inner = slice(view.margin, view.margin + view.matrix)
+    labels = np.where(share >= 0.5, codes & 15, 0).astype(np.uint8)
+    whole = np.where(block_mean(sides > 0) >= 0.5, block_max(sides), 0).astype(np.uint8)
+    truth = (labels, whole, *(np.where(labels > 0, values, 0).astype(np.float32) for values in (fat, oedema)))
+    return plane, *(values[inner, inner] for values in truth)
 
 
 def _borders(tissue: np.ndarray) -> np.ndarray:
     """Where muscle borders on another muscle, on its upper and left side; thin septa lie there."""
     border = np.zeros(tissue.shape, bool)
-    border[1:] = (tissue[1:] != tissue[:-1]) & (tissue[:-1] > anatomy.LEFT)
-    border[:, 1:] |= (tissue[:, 1:] != tissue[:, :-1]) & (tissue[:, :-1] > anatomy.LEFT)
+    border[:, 1:] = (tissue[:, 1:] != tissue[:, :-1]) & (tissue[:, :-1] > anatomy.LEFT)
+    border[..., 1:] |= (tissue[..., 1:] != tissue[..., :-1]) & (tissue[..., :-1] > anatomy.LEFT)
     return border
 
 
-def _fat_in_septa(septa: np.ndarray, fine_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """Fat in the pixels of `septa`, from 1 down to −0.4, where a dark aponeurosis takes its place."""
-    cell = 14 / fine_mm
-    return np.clip(0.4 + 0.6 * random_field(rng, septa.shape, (cell, cell))[septa], -0.4, 1)
+def _fat_in_septa(shape: tuple[int, int], pixel_mm: float, rng: np.random.Generator) -> np.ndarray:
+    """(rows, columns) fat in septa, from 1 down to −0.4, where a dark aponeurosis takes its place."""
+    return np.clip(0.4 + 0.6 * random_field(rng, shape, 14 / pixel_mm), -0.4, 1)
 
 
-def _fat_in_muscle(
-    codes: np.ndarray,
-    muscle: np.ndarray,
-    level: float,
-    view: _View,
-    infiltration: Infiltration,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Fat fraction of the pixels where `muscle`."""
-    pixels = codes[muscle]
-    side, number = pixels // anatomy.RIGHT, (pixels & 15) - 1
-    mm = view.pixel_mm
-    fine, coarse = rng.uniform(1.2, 2.6), rng.uniform(4, 9)
-    fields = [random_field(rng, codes.shape, (cell / mm, cell / mm))[muscle] for cell in (fine, coarse)]
-    y, x = np.nonzero(muscle)
-    angle = infiltration.fascicles[side, number]
-    across, along = y * np.cos(angle) - x * np.sin(angle), y * np.sin(angle) + x * np.cos(angle)
-    fields.append(streaks(rng, across * (mm / (0.7 * fine)), along * (mm / (3.5 * fine))))
-    rim = ndimage.gaussian_filter((~muscle | _borders(codes)).astype(np.float32), 3.0 / mm)[muscle]
-    fields.append((rim - rim.mean()) / max(float(rim.std()), 1e-6) if rim.size else rim)
-    field = np.einsum("ft,tf->t", np.stack(fields), infiltration.textures[side, number].astype(np.float32))
-    latent = infiltration.latent[side, number] + infiltration.slope * (level - 0.4)
-    return fat_fraction(latent, infiltration.sharpness[side, number], field)
-
-
-def _fat_septa(fat: np.ndarray, view: _View, rng: np.random.Generator) -> np.ndarray:
+def _fat_septa(fat: np.ndarray, pixel_mm: float, rng: np.random.Generator) -> np.ndarray:
     """Thin dark septa between the lobules of subcutaneous fat: 1 on them, 0 between and elsewhere."""
-    width = rng.uniform(2.5, 6) / view.pixel_mm
-    field = random_field(rng, fat.shape, (width, width))
+    field = random_field(rng, fat.shape, rng.uniform(2.5, 6) / pixel_mm)
     return np.where(fat, np.exp(-((field / 0.1) ** 2)), 0)
