@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import torch
-from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from ..networks import CamNetwork
 from ..samples import Placement
@@ -25,14 +24,13 @@ class CellGrid:
 
     @classmethod
     def of(cls, network: CamNetwork) -> CellGrid:
-        """Measures the grid: a copy of the trunk that only averages turns a ramp into each cell's centre."""
-        trunk = copy.deepcopy(network.trunk).float().to("cpu", memory_format=torch.contiguous_format)
-        _make_averaging(trunk)
-        ramp = torch.arange(1536, dtype=torch.float32)
-        images = torch.stack([ramp, torch.ones_like(ramp)])[:, None, :, None].expand(-1, -1, -1, 8)
-        with torch.inference_mode():
-            weighted, weights = trunk(images.contiguous()).double().sum(dim=(1, 3))
-        centres = (weighted / weights).numpy()
+        """Measures the grid: a trunk that only averages turns a ramp into each cell's centre."""
+        images = torch.zeros(3, 1, 1536, 96)
+        images[0] = torch.arange(1536)[:, None]
+        images[1] = 1
+        with torch.inference_mode(), Averaging():
+            ramp, ones, offset = network.trunk(images).double().sum(dim=(1, 3))
+        centres = ((ramp - offset) / (ones - offset)).numpy()
         # The middle cells see no border.
         middle = slice(len(centres) * 2 // 5, len(centres) * 3 // 5 + 1)
         step, start = np.polyfit(np.arange(len(centres))[middle], centres[middle], 1)
@@ -55,17 +53,30 @@ def _hat_weights(positions: np.ndarray, count: int) -> np.ndarray:
     return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(count))).astype(np.float32)
 
 
-def _make_averaging(module: nn.Module) -> None:
-    """Replaces every layer by the linear one of the same reach: constant kernels, no offset, mean for maximum."""
-    for name, child in module.named_children():
-        if isinstance(child, nn.Conv2d):
-            nn.init.constant_(child.weight, 1 / child.weight[0].numel())
-            if child.bias is not None:
-                nn.init.zeros_(child.bias)
-        elif isinstance(child, nn.BatchNorm2d):
-            setattr(module, name, nn.Identity())
-        elif isinstance(child, nn.MaxPool2d):
-            pool = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, child.ceil_mode)
-            setattr(module, name, pool)
-        else:
-            _make_averaging(child)
+class Averaging(TorchFunctionMode):
+    """Within it every layer is the linear one of the same reach: constant kernels, no offset, mean for maximum.
+
+    All planes of a layer would be equal, so a convolution gives one.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is functional.conv2d:
+            return _average_of_planes(*args, **kwargs)
+        if func is functional.max_pool2d:
+            return _average_for_maximum(*args, **kwargs)
+        if func in (functional.batch_norm, functional.relu):
+            return args[0]
+        return func(*args, **kwargs)
+
+
+def _average_of_planes(planes, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """Stands for a convolution."""
+    return functional.avg_pool2d(planes.mean(dim=1, keepdim=True), weight.shape[2:], stride, padding)
+
+
+def _average_for_maximum(
+    planes, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """Stands for max pooling."""
+    return functional.avg_pool2d(planes, kernel_size, stride, padding, ceil_mode)

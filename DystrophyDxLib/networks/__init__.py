@@ -1,5 +1,7 @@
 """Networks that give class scores and class activation maps in one forward pass."""
 
-from .cam_network import BACKBONES, CamNetwork, NetworkOutput, build_network
+from .backbones import BACKBONES
+from .cam_network import CamNetwork, NetworkOutput, build_network, trainable_parameters
+from .weights import load_backbone
 
-__all__ = ["BACKBONES", "CamNetwork", "NetworkOutput", "build_network"]
+__all__ = ["BACKBONES", "CamNetwork", "NetworkOutput", "build_network", "load_backbone", "trainable_parameters"]

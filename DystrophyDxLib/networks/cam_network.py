@@ -7,15 +7,14 @@ layer commute, so the maps are made first and the score is their mean: both come
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import nn
-from torchvision import models
 
 from ..errors import InputError
-from ..recipe import Recipe
+from ..recipe import STAGES, Recipe
+from .backbones import BACKBONES, Backbone, WithOnes, make_trunk
 
 
 class NetworkOutput(NamedTuple):
@@ -51,16 +50,13 @@ class CamNetwork(nn.Module):
         maps = nn.functional.conv2d(activations, self.head.weight[:, :, None, None])
         return NetworkOutput(self.head(features), maps, features)
 
-
-def _resnet_trunk(model: models.ResNet) -> tuple[nn.Module, int]:
-    return nn.Sequential(*list(model.children())[:-2]), model.fc.in_features
-
-
-BACKBONES: dict[str, tuple[Callable[..., nn.Module], Callable[[nn.Module], tuple[nn.Module, int]]]] = {
-    "resnet18": (models.resnet18, _resnet_trunk),
-    "resnet50": (models.resnet50, _resnet_trunk),
-}
-"""Name to torchvision constructor and the function that takes its head off."""
+    def train(self, mode: bool = True) -> CamNetwork:
+        """As of every module, but layers of the trunk that take no gradient keep their batch statistics."""
+        super().train(mode)
+        for layer in self.trunk.children():
+            if not any(parameter.requires_grad for parameter in layer.parameters()):
+                layer.eval()
+        return self
 
 
 def build_network(recipe: Recipe) -> CamNetwork:
@@ -69,17 +65,35 @@ def build_network(recipe: Recipe) -> CamNetwork:
     Raises:
         InputError: when the backbone is not in `BACKBONES`.
     """
+    backbone = backbone_of(recipe)
+    trunk = make_trunk(backbone, normalised=recipe.network.weights == "imagenet")
+    return CamNetwork(trunk, nn.Linear(backbone.channels, recipe.outputs))
+
+
+def backbone_of(recipe: Recipe) -> Backbone:
+    """The recipe's backbone.
+
+    Raises:
+        InputError: when it is not in `BACKBONES`.
+    """
     name = recipe.network.backbone
     if name not in BACKBONES:
         raise InputError(f"The backbone {name!r} is not known; choose one of {', '.join(BACKBONES)}.")
-    constructor, take_off_head = BACKBONES[name]
-    trunk, channels = take_off_head(constructor(weights=None))
-    _take_grey(trunk)
-    return CamNetwork(trunk, nn.Linear(channels, recipe.outputs))
+    return BACKBONES[name]
 
 
-def _take_grey(trunk: nn.Module) -> None:
-    """Makes the first convolution take one channel, with the response it had to the same image in all three."""
-    convolution = next(module for module in trunk.modules() if isinstance(module, nn.Conv2d))
-    convolution.weight = nn.Parameter(convolution.weight.detach().sum(dim=1, keepdim=True))
-    convolution.in_channels = 1
+def trainable_parameters(network: CamNetwork, recipe: Recipe) -> list[nn.Parameter]:
+    """The parameters that `recipe` fits; all others stop taking gradients, and their layers stay in evaluation mode
+    from the next `network.train()` on.
+    """
+    trainable = recipe.training.trainable
+    layers = [layer for layer in network.trunk if not isinstance(layer, WithOnes)]
+    if trainable == "head":
+        first = len(layers)
+    elif trainable == "all":
+        first = 0
+    else:
+        first = backbone_of(recipe).stages[STAGES.index(trainable[0])]
+    for number, layer in enumerate(layers):
+        layer.requires_grad_(number >= first)
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]

@@ -10,7 +10,7 @@ from torch import nn
 
 from DystrophyDxLib import classify
 from DystrophyDxLib.classify import Classifier
-from DystrophyDxLib.explain.heatmap import CellGrid, _make_averaging
+from DystrophyDxLib.explain.heatmap import Averaging, CellGrid
 from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.networks import BACKBONES, CamNetwork, build_network
 from DystrophyDxLib.recipe import Recipe
@@ -25,7 +25,9 @@ SHAPE = (3, 150, 190)
 def bright_spot_network(recipe: Recipe) -> CamNetwork:
     """A ResNet18 that only averages, behind a layer that lets nothing but very bright signal through."""
     network = build_network(recipe)
-    _make_averaging(network.trunk)
+    for module in network.trunk.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.constant_(module.weight, 1 / module.weight[0].numel())
     only_bright = nn.BatchNorm2d(1)
     only_bright.bias.data.fill_(-1.2)
     nn.init.constant_(network.head.weight, 1 / network.head.in_features)
@@ -114,31 +116,69 @@ def test_a_case_without_evidence_is_not_shown_in_full_colour(spot_classifier, mo
     assert 0 < faint.heatmap.max() < 0.1
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_one_forward_pass_gives_the_score_and_its_map(backbone):
-    recipe = Recipe.parse(RECIPE.replace("resnet18", backbone))
+@pytest.fixture(scope="module", params=BACKBONES)
+def network(request) -> CamNetwork:
+    """A network as it starts from ImageNet weights, but with random ones."""
+    recipe = Recipe.parse(RECIPE.replace("resnet18", request.param).replace('"none"', '"imagenet"', 1))
     torch.manual_seed(3)
-    network = build_network(recipe).eval()
+    return build_network(recipe).eval()
+
+
+def test_one_forward_pass_gives_the_score_and_its_map(network):
     with torch.inference_mode():
-        output = network(torch.rand(2, 1, 224, 224))
-        pooled = network.trunk(torch.rand(1, 1, 224, 224)).mean(dim=(2, 3))
-    assert output.maps.shape == (2, 1, 7, 7)
-    assert output.features.shape == (2, pooled.shape[1])
+        output = network(torch.rand(1, 1, 224, 224))
+    edge = output.maps.shape[-1]
+    assert output.maps.shape == (1, 1, edge, edge)
+    assert output.features.shape == (1, network.head.in_features)
     score = output.maps.mean(dim=(2, 3)) + network.head.bias
     torch.testing.assert_close(score, output.logits, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_cells_are_where_a_gradient_says_they_look(backbone):
+def test_cells_are_where_the_layers_reach(network):
     """The centre of a cell's receptive field, against autograd through the same layers made linear."""
-    network = build_network(Recipe.parse(RECIPE.replace("resnet18", backbone))).eval()
     cells = CellGrid.of(network)
-    _make_averaging(network.trunk)
-    image = torch.ones(1, 1, 1024, 64, requires_grad=True)
-    network.trunk(image)[0, :, 16].sum().backward()
+    image = torch.ones(1, 1, 1024, 96, requires_grad=True)
+    with Averaging():
+        network.trunk(image)[0, :, 16].sum().backward()
     weight = image.grad[0, 0].sum(dim=1).double()
     centre = float((weight * torch.arange(1024)).sum() / weight.sum())
     assert cells.start + 16 * cells.step == pytest.approx(centre, abs=0.5)
+
+
+def test_cells_are_where_a_bright_spot_acts_most(network):
+    """The network itself, nothing made linear: each cell of a sample answers to what lies at its centre, within half a
+    cell. The gradient by a pixel is how much a faint spot there would change the cell."""
+    cells = CellGrid.of(network)
+    generator = torch.Generator().manual_seed(5)
+    image = torch.rand(1, 1, 224, 224, generator=generator, requires_grad=True)
+    activations = network.trunk(image)
+    middle = activations.shape[-1] // 2
+    torch.manual_seed(7)
+    (activations[0, :, middle, middle] * torch.randn(activations.shape[1])).sum().backward()
+    strength = image.grad[0, 0].double() ** 2
+    position = torch.arange(224, dtype=torch.float64)
+    expected = cells.start + middle * cells.step
+    for axis in (0, 1):
+        profile = strength.sum(dim=axis)
+        assert float((profile * position).sum() / profile.sum()) == pytest.approx(expected, abs=cells.step / 2)
+
+
+GRIDS = {
+    "vgg19": 15.5,
+    "resnet18": 0,
+    "resnet50": 0,
+    "densenet121": 14,
+    "densenet201": 14,
+    "inception_v3": 37,
+}
+
+
+def test_cells_are_where_arithmetic_puts_them(network, request):
+    """Layer by layer a kernel of k with stride s and padding p moves the centre by ((k - 1) / 2 - p) steps so far
+    (Araujo et al., "Computing receptive fields of convolutional neural networks", Distill 2019)."""
+    cells = CellGrid.of(network)
+    assert cells.step == pytest.approx(32, abs=1e-3)
+    assert cells.start == pytest.approx(GRIDS[request.node.callspec.params["network"]], abs=1e-2)
 
 
 def test_samples_remember_their_window():

@@ -1,0 +1,118 @@
+"""torchvision's backbones as trunks: their layers up to the last feature maps, for grey samples."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+from torchvision import models
+
+RGB = tuple[float, float, float]
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# Weights converted from TensorFlow, whose input ran from -1 to 1.
+_MINUS_ONE_TO_ONE = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One of torchvision's networks.
+
+    Attributes:
+        model: makes it, with its own head and random weights.
+        layers: its layers in order, from RGB images (N, 3, H, W) to the last feature maps (N, C, h, w).
+        channels: C.
+        stages: number of the layer with which each of `recipe.STAGES` begins.
+        published: torchvision's ImageNet weights.
+        normalisation: mean and standard deviation of red, green and blue for which these weights were made, of
+            intensities from 0 to 1.
+    """
+
+    model: Callable[[], nn.Module]
+    layers: Callable[[nn.Module], list[nn.Module]]
+    channels: int
+    stages: tuple[int, int, int, int, int]
+    published: models.WeightsEnum
+    normalisation: tuple[RGB, RGB] = _IMAGENET
+
+
+def _resnet_layers(model: models.ResNet) -> list[nn.Module]:
+    return list(model.children())[:-2]
+
+
+def _vgg_layers(model: models.VGG) -> list[nn.Module]:
+    return list(model.features)
+
+
+def _densenet_layers(model: models.DenseNet) -> list[nn.Module]:
+    return [*model.features, nn.ReLU()]
+
+
+def _inception_layers(model: models.Inception3) -> list[nn.Module]:
+    return list(model.children())[:-3]
+
+
+BACKBONES = {
+    "vgg19": Backbone(models.vgg19, _vgg_layers, 512, (0, 5, 10, 19, 28), models.VGG19_Weights.IMAGENET1K_V1),
+    "resnet18": Backbone(models.resnet18, _resnet_layers, 512, (0, 3, 5, 6, 7), models.ResNet18_Weights.IMAGENET1K_V1),
+    "resnet50": Backbone(models.resnet50, _resnet_layers, 2048, (0, 3, 5, 6, 7), models.ResNet50_Weights.IMAGENET1K_V1),
+    "densenet121": Backbone(
+        models.densenet121, _densenet_layers, 1024, (0, 3, 6, 8, 10), models.DenseNet121_Weights.IMAGENET1K_V1
+    ),
+    "densenet201": Backbone(
+        models.densenet201, _densenet_layers, 1920, (0, 3, 6, 8, 10), models.DenseNet201_Weights.IMAGENET1K_V1
+    ),
+    "inception_v3": Backbone(
+        partial(models.inception_v3, aux_logits=False, init_weights=False),
+        _inception_layers,
+        2048,
+        (0, 3, 6, 10, 15),
+        models.Inception_V3_Weights.IMAGENET1K_V1,
+        _MINUS_ONE_TO_ONE,
+    ),
+}
+"""The networks that Yang et al. 2021 compare, and ResNet18."""
+
+
+class WithOnes(nn.Module):
+    """Adds a channel of ones to samples (N, 1, H, W).
+
+    The first convolution can so subtract a mean as it would from RGB images that are padded with zeros after it.
+    """
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        return torch.cat([samples, torch.ones_like(samples)], dim=1)
+
+
+def make_trunk(backbone: Backbone, *, normalised: bool) -> nn.Sequential:
+    """Trunk (N, 1, H, W) to (N, C, h, w) with random weights (He et al., ICCV 2015, section 2.2); its
+    layers are named by their numbers.
+
+    Args:
+        normalised: let the first convolution take `WithOnes`, as published weights need it.
+    """
+    # The head, most of VGG-19, never takes memory.
+    with torch.device("meta"):
+        model = backbone.model()
+    layers = OrderedDict((str(number), layer) for number, layer in enumerate(backbone.layers(model)))
+    trunk = nn.Sequential(OrderedDict(ones=WithOnes()) | layers if normalised else layers)
+    convolution = first_convolution(trunk)
+    convolution.in_channels = 2 if normalised else 1
+    convolution.weight = nn.Parameter(convolution.weight[:, : convolution.in_channels])
+    trunk.to_empty(device="cpu")
+    for module in trunk.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+        elif isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return trunk
+
+
+def first_convolution(trunk: nn.Module) -> nn.Conv2d:
+    """The layer that sees the samples."""
+    return next(module for module in trunk.modules() if isinstance(module, nn.Conv2d))

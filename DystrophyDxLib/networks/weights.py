@@ -1,0 +1,163 @@
+"""Weights for a trunk to start from: torchvision's, fetched or from a file, or those of another model package."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+from ..model_package import ModelPackage
+from ..recipe import Recipe
+from .backbones import Backbone, first_convolution
+from .cam_network import CamNetwork, backbone_of
+
+_HEADS = ("fc.", "classifier.", "AuxLogits.")
+_DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError)
+
+
+def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None) -> None:
+    """Gives the trunk of `network` the weights it starts from; the head keeps its own.
+
+    Without `file` these are torchvision's, fetched once and checked, when the recipe's `network.weights` is
+    "imagenet", and none when it is "none".
+
+    Args:
+        network: of `build_network(recipe)`.
+        file: instead, a file of torchvision's (.pth), the same weights as .safetensors, or a model package (folder or
+            .zip) with the same backbone.
+
+    Raises:
+        InputError: when the weights cannot be fetched or read, or belong to another backbone.
+    """
+    backbone = backbone_of(recipe)
+    if file is None and recipe.network.weights == "none":
+        return
+    if file is not None and (file.is_dir() or file.suffix == ".zip"):
+        _load_package(network.trunk, recipe, file)
+    else:
+        _load_torchvision(network.trunk, recipe, _fetched(backbone) if file is None else file)
+
+
+def _load_torchvision(trunk: nn.Module, recipe: Recipe, file: Path) -> None:
+    """Weights with torchvision's names of layers.
+
+    torchvision's model is made without memory and takes the file's tensors for its own: nothing is drawn or copied.
+    """
+    backbone = backbone_of(recipe)
+    if recipe.network.weights == "none":
+        raise InputError(
+            f"{file.name} holds weights for normalised RGB images; set network.weights to imagenet in the recipe."
+        )
+    state = {_present_name(name): tensor for name, tensor in _read(file, backbone).items()}
+    state = {name: tensor for name, tensor in state.items() if not name.startswith(_HEADS)}
+    with torch.device("meta"):
+        model = backbone.model()
+    try:
+        keys = model.load_state_dict(state, strict=False, assign=True)
+        if keys.unexpected_keys or not all(name.startswith(_HEADS) for name in keys.missing_keys):
+            raise RuntimeError("other layers")
+    except RuntimeError:
+        raise InputError(
+            f"{file.name} does not hold the weights of {recipe.network.backbone}; {_what_to_pass(backbone)}."
+        ) from None
+    layers = nn.Sequential(*backbone.layers(model))
+    convolution = first_convolution(layers)
+    convolution.weight = nn.Parameter(_normalising(convolution.weight.detach(), backbone))
+    trunk.load_state_dict(layers.state_dict())
+
+
+def _normalising(kernels: torch.Tensor, backbone: Backbone) -> torch.Tensor:
+    """(K, 3, h, w) kernels for normalised RGB images to (K, 2, h, w) for the same images, grey, with a plane of ones.
+
+    With w the kernel of a colour, m its mean and s its standard deviation, sum w (x - m) / s is one kernel for x, sum
+    w / s, and one for ones, - sum w m / s. Padding with zeros afterwards is so the same for both.
+    """
+    mean, deviation = (torch.tensor(colours)[:, None, None] for colours in backbone.normalisation)
+    kernels = kernels / deviation
+    return torch.stack([kernels.sum(dim=1), -(kernels * mean).sum(dim=1)], dim=1)
+
+
+def _load_package(trunk: nn.Module, recipe: Recipe, path: Path) -> None:
+    """Weights of a model package's trunk."""
+    package = ModelPackage.read(path)
+    have, want = package.recipe.network, recipe.network
+    if have.backbone != want.backbone:
+        raise InputError(f"The model package's backbone is {have.backbone}, not {want.backbone}; choose one like it.")
+    if (have.weights, want.weights) == ("imagenet", "none"):
+        raise InputError(
+            "The model package's backbone normalises its samples; set network.weights to imagenet in the recipe."
+        )
+    state = {
+        name.removeprefix("trunk."): tensor for name, tensor in package.tensors().items() if name.startswith("trunk.")
+    }
+    try:
+        if have.weights != want.weights:
+            # The plane of ones counts for nothing in a trunk that was fitted without it.
+            convolution = first_convolution(trunk)
+            first = next(f"{name}.weight" for name, module in trunk.named_modules() if module is convolution)
+            state[first] = torch.cat([state[first], torch.zeros_like(state[first])], dim=1)
+        trunk.load_state_dict(state)
+    except (RuntimeError, KeyError):
+        raise InputError(
+            "The model package's weights do not fit its recipe's network; get an intact copy of it."
+        ) from None
+
+
+def _read(file: Path, backbone: Backbone) -> dict[str, torch.Tensor]:
+    """Tensors of a .pth or .safetensors file as float32, checked against the hash in its name where it has one."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not file.is_file():
+        raise InputError(f"There is no file {file.name} at the given place; {_what_to_pass(backbone)}.")
+    digest = re.search(r"-([0-9a-f]{8,})\.pth$", file.name)
+    if digest and not _sha256(file).startswith(digest.group(1)):
+        raise InputError(f"{file.name} does not match the checksum in its name; get an intact copy of it.")
+    try:
+        if file.suffix == ".safetensors":
+            state = load_file(file)
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+    except (*_DAMAGED, SafetensorError):
+        raise InputError(f"{file.name} is damaged or holds no weights; {_what_to_pass(backbone)}.") from None
+
+
+def _fetched(backbone: Backbone) -> Path:
+    """torchvision's file in torch's own cache, fetched when it is not there."""
+    url = backbone.published.url
+    file = Path(torch.hub.get_dir(), "checkpoints", _published_name(backbone))
+    if not file.exists():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            digest = re.search(r"-([0-9a-f]{8,})\.pth$", file.name).group(1)
+            torch.hub.download_url_to_file(url, str(file), digest, progress=False)
+        except (OSError, RuntimeError):
+            raise InputError(f"torchvision's weights could not be fetched; {_what_to_pass(backbone)}.") from None
+    return file
+
+
+def _present_name(name: str) -> str:
+    """Files of DenseNet name its layers norm.1 where they are norm1 today."""
+    return re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", name)
+
+
+def _published_name(backbone: Backbone) -> str:
+    return backbone.published.url.rsplit("/", 1)[-1]
+
+
+def _what_to_pass(backbone: Backbone) -> str:
+    return f"get {_published_name(backbone)} from {backbone.published.url} and pass it with --backbone-weights FILE"
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
