@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the DICOM files")
     options = parser.parse_args()
-    phantom = make_phantom(SEED, "duchenne", slices=SLICES)
+    phantom = make_phantom(SEED, "DMD", slices=SLICES)
     files = write_dicom(phantom, options.out)
     print(f"{len(files)} slices, mean fat fraction of the muscles {phantom.severity:.2f}")
 
