@@ -198,34 +198,32 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, problems: Problems) -> Case | None:
     """The case of a row, or None where the row is told to `problems`."""
-    wrong = [f"rows with an empty {name}" for name in _REQUIRED if not cells[name]]
     known = {name: cells.get(name, "") for name in _OPTIONAL}
     known = {name: None if cell.lower() in _UNKNOWN else cell for name, cell in known.items()}
-    label, diagnosis = _class_and_name(cells["diagnosis"], recipe)
-    if label is None and cells["diagnosis"]:
-        diseases = ", ".join(disease for diseases in recipe.diagnoses.values() for disease in diseases)
-        wrong.append(
-            f"rows whose diagnosis the recipe does not know; it knows {diseases} and {', '.join(recipe.classes)}"
-        )
-    class_of_subtype, subtype = _class_and_name(known["subtype"], recipe)
-    if None not in (label, class_of_subtype) and label != class_of_subtype:
-        wrong.append("rows whose subtype is of another class than the diagnosis")
-    split = _SPLIT_WORDS.get((known["split"] or "").lower())
-    if known["split"] and split is None:
-        wrong.append(f"rows whose split is none of {', '.join(SPLITS)}")
-    sex = _SEX_WORDS.get((known["sex"] or "").lower())
-    if known["sex"] and sex is None:
-        wrong.append("rows whose sex is neither F nor M, nor empty for not known")
-    age = _years(known["age"])
-    if known["age"] and age is None:
-        wrong.append(
-            f"rows whose age is not a number of years from 0 to {OLDEST:.0f}; leave it empty where it is not known"
-        )
     series = folder / cells["path"]
-    if cells["path"] and not _exists(series):
-        wrong.append("rows whose path does not exist (paths are relative to the table's folder)")
+    label, diagnosis = _class_and_name(cells["diagnosis"], recipe)
+    class_of_subtype, subtype = _class_and_name(known["subtype"], recipe)
+    split = _SPLIT_WORDS.get((known["split"] or "").lower())
+    sex = _SEX_WORDS.get((known["sex"] or "").lower())
+    age = _years(known["age"])
+    checks = (
+        *((not cells[name], f"an empty {name}") for name in _REQUIRED),
+        (
+            cells["diagnosis"] and label is None,
+            f"a diagnosis that the recipe does not know, which knows {', '.join(_names(recipe))}",
+        ),
+        (
+            None not in (label, class_of_subtype) and label != class_of_subtype,
+            "a subtype of another class than the diagnosis",
+        ),
+        (known["split"] and split is None, f"a split that is none of {', '.join(SPLITS)}"),
+        (known["sex"] and sex is None, "a sex that is neither F nor M, nor empty for not known"),
+        (known["age"] and age is None, f"an age not in years from 0 to {OLDEST:.0f}, nor empty for not known"),
+        (cells["path"] and not _exists(series), "a path that does not exist, seen from the table's folder"),
+    )
+    wrong = [what for is_wrong, what in checks if is_wrong]
     for what in wrong:
-        problems.add(what, f"row {number}")
+        problems.add(f"rows with {what}", f"row {number}")
     if wrong:
         return None
     extra = {name: cell for name, cell in cells.items() if name and name not in _KNOWN}

@@ -1,8 +1,8 @@
 """Network input of a cohort, made once and kept on disk.
 
 Each series has two files in the store's folder, named by a digest of the series' own files, of the code that makes
-samples of them and of the size: its images as a memory-mapped .npy, and what is known of them as .json. The second is
-written last and holds the digest of the first, so what a killed run or a damaged disk leaves behind is made again.
+samples of them and of the size: its images as bare bytes, and what is known of them as JSON. The second is written last
+and holds the digest of the first, so what a killed run or a damaged disk leaves behind is made again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
-import io
 import json
 import multiprocessing
 import os
@@ -55,7 +54,7 @@ def restored(pixels: torch.Tensor) -> torch.Tensor:
 
 
 class StoredImages:
-    """Images of many files, read when they are asked for.
+    """Images in many files, read when they are asked for.
 
     `images[index]`, with an array of n indices, a mask or a slice, is an array (n, 1, size, size).
 
@@ -78,13 +77,18 @@ class StoredImages:
     def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
         wanted = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
         images = np.empty((len(wanted), *self.shape[1:]), self.dtype)
-        file = np.searchsorted(self._ends, wanted, side="right")
-        order = np.argsort(file, kind="stable")
-        for places in np.split(order, np.flatnonzero(np.diff(file[order])) + 1):
-            if len(places):
-                n = file[places[0]]
-                # Kept open, the files of a large cohort would be more than a process may have.
-                images[places] = np.load(self._files[n], mmap_mode="r")[wanted[places] - self._starts[n]]
+        numbers = np.searchsorted(self._ends, wanted, side="right")
+        offsets = (wanted - self._starts[numbers]) * images[:1].nbytes
+        # Opened anew each time: kept open, the files of a large cohort would be more than a process may have.
+        for image, number, offset in zip(images, numbers.tolist(), offsets.tolist(), strict=True):
+            try:
+                with open(self._files[number], "rb", buffering=0) as file:
+                    file.seek(offset)
+                    whole = file.readinto(image) == image.nbytes
+            except OSError:
+                whole = False
+            if not whole:
+                raise InputError("Stored samples were removed or changed while they were used; start again.")
         return images
 
 
@@ -157,7 +161,7 @@ class _Entry:
     """What the store knows of one series.
 
     Attributes:
-        sha256: digest of the .npy file.
+        sha256: digest of the images.
         slices, sides: of each image.
         reason: why there is no image, None where there is one.
     """
@@ -170,7 +174,7 @@ class _Entry:
     reason: str | None
 
     def images(self, folder: Path) -> Path:
-        return folder / f"{self.key}.npy"
+        return folder / f"{self.key}.u8"
 
 
 def _made_of_all(cohort: Cohort, folder: Path, size: int, processes: int) -> Iterator[_Entry | str]:
@@ -286,11 +290,9 @@ def _read(folder: Path, key: str) -> _Entry | None:
 
 def _write(folder: Path, key: str, images: np.ndarray, facts: dict) -> _Entry:
     """Writes an entry; what lies under its names is whole at every moment."""
-    npy = io.BytesIO()
-    np.save(npy, images)
-    entry = _Entry(key, hashlib.sha256(npy.getvalue()).hexdigest(), **facts)
+    entry = _Entry(key, hashlib.sha256(images.tobytes()).hexdigest(), **facts)
     text = json.dumps(asdict(entry))
-    _put(entry.images(folder), npy.getvalue())
+    _put(entry.images(folder), images.tobytes())
     _put(folder / f"{key}.json", f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}".encode())
     return entry
 
