@@ -1,0 +1,334 @@
+"""Does the heatmap look where the disease is? Measured on phantoms, whose muscles and fat are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import ndimage
+from scipy.integrate import trapezoid
+from scipy.stats import spearmanr
+
+from ..classify import Classification, Classifier
+from ..errors import InputError
+from ..explain.heatmap import CellGrid
+from ..networks import CamNetwork, build_network
+from ..phantom import Phantom
+from ..quality import share_outside_muscle
+from ..roi import PlaneOrientation, Window, find_legs
+from ..samples import GRID, make_samples, place, resampling_weights
+from ..series import Series
+from .bootstrap import bootstrap, ratio
+
+DISEASED = 0.2
+"""Fat fraction from which a muscle voxel counts as diseased; muscle of healthy adults has less (our estimate)."""
+TOLERANCE_MM = 5.0
+"""Distance from diseased muscle at which the pointing game is still won: about a thirtieth of a leg (our estimate)."""
+STEPS = 10
+"""Of deletion and insertion, each a tenth of the leg."""
+QUANTILE = 0.975
+"""Share of rightly called cases that `outside_threshold` does not warn of."""
+FIGURES = (
+    "pointing",
+    "pointing_by_chance",
+    "heat_in_diseased_muscle",
+    "area_of_diseased_muscle",
+    "rank_correlation",
+    "heat_outside_muscle",
+    "area_outside_muscle",
+)
+"""Columns of `localise` of which `by_disease` gives the mean."""
+_BATCH = 32
+
+
+class ThighTruth(Protocol):
+    """What must be known of a series, as a `Phantom` does. Both arrays are (z, y, x).
+
+    Attributes:
+        muscles: 0, or which muscle a voxel belongs to.
+        fat_fraction: 0 to 1, of each muscle voxel.
+    """
+
+    muscles: np.ndarray
+    fat_fraction: np.ndarray
+
+
+def localise(classifier: Classifier, phantoms: Iterable[Phantom]) -> pd.DataFrame:
+    """Classifies phantoms and holds each heatmap against the truth.
+
+    Returns:
+        The rows of `localise_series`, with `patient_id` (number of the phantom), `disease` and `truth` (0 or 1).
+
+    Raises:
+        InputError: no phantom, or one in which no leg is found.
+    """
+    tables = []
+    for number, phantom in enumerate(phantoms):
+        table = localise_series(phantom.series, classifier.classify(phantom.series), phantom)
+        tables.append(_named(table, number, phantom))
+    return _joined(tables)
+
+
+def localise_series(series: Series, found: Classification, truth: ThighTruth) -> pd.DataFrame:
+    """Holds the heatmap of one series against the truth, image by image, inside the outline of the leg.
+
+    Returns:
+        One row a counted image:
+
+        - `slice`, `side`, `probability`, `called` (probability at or above the threshold)
+        - `pointing`: the pointing game (Zhang et al. 2018, IJCV 126:1084), 1 where the heat is highest in diseased
+          muscle or at most `TOLERANCE_MM` beside it; the mean over equal maxima. `pointing_by_chance`: the same for a
+          place drawn at random
+        - `heat_in_diseased_muscle`: share of the heat; `area_of_diseased_muscle`: share of the leg, which is what heat
+          without knowledge would give
+        - `rank_correlation`: Spearman's, of heat with fat fraction over the muscle pixels
+        - `heat_outside_muscle`, `area_outside_muscle`: shares that lie in no muscle, by the truth
+        - `heat_in_subcutaneous_fat`: what `quality.share_outside_muscle` sees of that without the truth
+
+        Shares of heat are nan without heat, and what is about diseased muscle where there is none.
+    """
+    spacing = series.geometry.spacing
+    images = [
+        (image, window)
+        for image, window in zip(found.result.images, found.regions.windows, strict=True)
+        if image.counted
+    ]
+    seen = _heat_in_subcutaneous_fat(series, found.heatmap, [window for _, window in images])
+    rows = []
+    for (image, window), outside in zip(images, seen, strict=True):
+        box = (window.slice, slice(*window.j), slice(*window.i))
+        figures = _image_figures(
+            found.heatmap[box], window.mask, truth.muscles[box] > 0, truth.fat_fraction[box], (spacing[1], spacing[0])
+        )
+        rows.append(
+            {
+                "slice": image.slice,
+                "side": image.side,
+                "probability": image.probability,
+                "called": image.probability >= found.result.case.threshold,
+                **figures,
+                "heat_in_subcutaneous_fat": outside,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def by_disease(table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Means of `FIGURES` for each disease, with 95 % intervals by patient bootstrap.
+
+    Args:
+        table: as `localise` gives it.
+
+    Returns:
+        `disease`, `patients`, `images` (in which the figure is defined), `figure`, `value`, `low`, `high`, one row a
+        disease and figure.
+    """
+    rows = []
+    for disease, group in table.groupby("disease"):
+        for figure in FIGURES:
+            defined = group[group[figure].notna()]
+            mean = _mean(defined, figure, seed)
+            rows.append((disease, defined["patient_id"].nunique(), len(defined), figure, *mean))
+    return pd.DataFrame(rows, columns=["disease", "patients", "images", "figure", "value", "low", "high"])
+
+
+def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:
+    """Share of heat in subcutaneous fat that only 1 in 40 rightly called cases exceed: from there, a case is unusual
+    and `HEATMAP_OUTSIDE_MUSCLE` is due.
+
+    A case is judged as `Classifier` does: by the median over its images that are called positive.
+
+    Args:
+        table: as `localise` gives it.
+        case_threshold: mean probability from which a case is called.
+
+    Raises:
+        InputError: no case of the positive class was called.
+    """
+    positive = table[table["truth"] == 1]
+    probability = positive.groupby("patient_id")["probability"].mean()
+    called = positive[
+        positive["called"] & positive["patient_id"].isin(probability.index[probability >= case_threshold])
+    ]
+    if called.empty:
+        raise InputError("No case of the positive class was called one; take a model that finds some, or more cases.")
+    return float(called.groupby("patient_id")["heat_in_subcutaneous_fat"].median().quantile(QUANTILE))
+
+
+@dataclass(frozen=True)
+class DeletionInsertion:
+    """Probabilities of the second class while the leg disappears and appears (Petsiuk et al., BMVC 2018, section 4.3).
+
+    Attributes:
+        deletion: (N, steps + 1), hottest pixels taken away first; low when the heat marks what the network needs.
+        insertion: (N, steps + 1), hottest pixels shown first; high when it does.
+    """
+
+    deletion: np.ndarray
+    insertion: np.ndarray
+
+    @property
+    def areas(self) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) area under each deletion curve, and under each insertion curve, 0 to 1."""
+        return tuple(trapezoid(curve, dx=1 / (curve.shape[1] - 1), axis=1) for curve in (self.deletion, self.insertion))
+
+
+def deletion_insertion(
+    network: CamNetwork, pixels: torch.Tensor, heat: np.ndarray, steps: int = STEPS
+) -> DeletionInsertion:
+    """Deletes and inserts the pixels of each leg in the order of its heat.
+
+    A pixel that is not shown has the grey of healthy muscle in its sample (`muscle_grey`), for a leg that is all muscle
+    shows no disease; a blurred leg, which the publication starts insertion from, keeps its fat and with it evidence
+    (up to 0.9 here). Outside the leg nothing changes.
+
+    Args:
+        network: in evaluation mode; one logit a sample.
+        pixels: (N, 1, size, size) float32, as `SampleBatch.pixels`.
+        heat: (N, size, size).
+        steps: number of equal parts of the leg.
+    """
+    rank = _ranks(heat, (pixels[:, 0] > 0).numpy())
+    filled = torch.where(pixels > 0, muscle_grey(pixels)[:, None, None, None], pixels)
+    curves = np.empty((2, len(pixels), steps + 1))
+    for step in range(steps + 1):
+        hot = torch.from_numpy(rank < step / steps)[:, None]
+        for curve, shown in zip(curves, (~hot, hot), strict=True):
+            curve[:, step] = _probability(network, torch.where(shown, pixels, filled))
+    return DeletionInsertion(*curves)
+
+
+def muscle_grey(pixels: torch.Tensor) -> torch.Tensor:
+    """(N,) signal of the least fatty muscle: the darkest tenth of each leg above cortex, fascia and vessels, which are
+    darker than half of that.
+
+    Args:
+        pixels: (N, 1, size, size), as `SampleBatch.pixels`.
+    """
+    greys = []
+    for sample in pixels[:, 0]:
+        signal = sample[sample > 0]
+        dark = torch.quantile(signal, 0.2)
+        greys.append(torch.quantile(signal[signal > dark / 2], 0.1))
+    return torch.stack(greys)
+
+
+def faithfulness(classifier: Classifier, phantoms: Iterable[Phantom], *, seed: int, steps: int = STEPS) -> pd.DataFrame:
+    """Areas under the deletion and insertion curves of phantoms, by the class activation map and by chance.
+
+    Chance is the same map with its cells in random order: as smooth and as strong, but anywhere.
+
+    Returns:
+        One row an image: `patient_id` (number of the phantom), `disease`, `truth`, `slice`, `side`, `deletion`,
+        `deletion_by_chance`, `insertion`, `insertion_by_chance`.
+
+    Raises:
+        InputError: no phantom, or one in which no leg is found.
+    """
+    package = classifier.package
+    network = build_network(package.recipe).eval()
+    network.load_state_dict({name: t for name, t in package.tensors().items() if not name.startswith("features.")})
+    cells = CellGrid.of(network)
+    network.to(classifier.device)
+    size = package.recipe.sample.size
+    rng = np.random.default_rng(seed)
+    tables = []
+    for number, phantom in enumerate(phantoms):
+        windows = find_legs(phantom.series).windows
+        if not windows:
+            raise InputError(f"No leg was found in phantom {number}; take phantoms that show one.")
+        pixels = make_samples(phantom.series, windows, size).pixels
+        with torch.inference_mode():
+            maps = network(pixels.to(classifier.device)).maps[:, 0].clamp_min(0).cpu().numpy()
+        shuffled = rng.permuted(maps.reshape(len(maps), -1), axis=1).reshape(maps.shape)
+        table = pd.DataFrame({"slice": [w.slice for w in windows], "side": [w.side.value for w in windows]})
+        for suffix, values in (("", maps), ("_by_chance", shuffled)):
+            heat = cells.at(values, np.arange(size), np.arange(size))
+            areas = deletion_insertion(network, pixels, heat, steps).areas
+            table[f"deletion{suffix}"], table[f"insertion{suffix}"] = areas
+        tables.append(_named(table, number, phantom))
+    return _joined(tables)
+
+
+def _image_figures(
+    heat: np.ndarray, leg: np.ndarray, muscle: np.ndarray, fat: np.ndarray, pixel_mm: tuple[float, float]
+) -> dict[str, float]:
+    """Figures of one image; all arrays (rows, columns), `pixel_mm` for rows and columns."""
+    muscle = muscle & leg
+    diseased = muscle & (fat >= DISEASED)
+    total = float(heat[leg].sum())
+
+    def share(part: np.ndarray) -> float:
+        return float(heat[part].sum()) / total if total > 0 else np.nan
+
+    area = np.count_nonzero(leg)
+    figures = dict.fromkeys(FIGURES, np.nan)
+    figures["heat_outside_muscle"] = share(leg & ~muscle)
+    figures["area_outside_muscle"] = np.count_nonzero(leg & ~muscle) / area
+    if diseased.any():
+        near = ndimage.distance_transform_edt(~diseased, sampling=pixel_mm) <= TOLERANCE_MM
+        figures["heat_in_diseased_muscle"] = share(diseased)
+        figures["area_of_diseased_muscle"] = np.count_nonzero(diseased) / area
+        figures["pointing"] = float(near[leg & (heat == heat[leg].max())].mean()) if total > 0 else np.nan
+        figures["pointing_by_chance"] = float(near[leg].mean())
+    if np.count_nonzero(muscle) > 2 and np.ptp(heat[muscle]) > 0 and np.ptp(fat[muscle]) > 0:
+        figures["rank_correlation"] = float(spearmanr(heat[muscle], fat[muscle]).statistic)
+    return figures
+
+
+def _heat_in_subcutaneous_fat(series: Series, heatmap: np.ndarray, windows: list[Window]) -> list[float]:
+    batch = make_samples(series, windows, GRID)
+    plane = PlaneOrientation.of(series.geometry)
+    spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
+    shares = []
+    for window, grid, inside in zip(windows, batch.grid.numpy(), batch.inside.numpy(), strict=True):
+        heat = plane.canonical(heatmap[window.slice, slice(*window.j), slice(*window.i)])
+        on_grid = np.zeros((GRID, GRID), np.float32)
+        placement = place(heat.shape, spacing, GRID)
+        by_row, by_column = map(resampling_weights, placement.scale, placement.shape)
+        (top, left), (rows, columns) = placement.origin, (by_row.shape[0], by_column.shape[0])
+        on_grid[top : top + rows, left : left + columns] = (by_column @ (by_row @ heat).T).T
+        shares.append(share_outside_muscle(on_grid, grid, inside) if on_grid[inside].sum() > 0 else np.nan)
+    return shares
+
+
+def _mean(table: pd.DataFrame, figure: str, seed: int) -> tuple[float, float, float]:
+    if table.empty:
+        return np.nan, np.nan, np.nan
+    ones = np.ones(len(table))
+    mean = bootstrap(table, lambda rows, counts: ratio(counts, rows[figure], ones), seed=seed)
+    return mean.value, mean.low, mean.high
+
+
+def _ranks(heat: np.ndarray, leg: np.ndarray) -> np.ndarray:
+    """(N, size, size) share of the leg's pixels that are hotter, 0 to below 1; 2 outside the leg."""
+    ranks = np.full(heat.shape, 2.0, np.float32)
+    for rank, values, inside in zip(ranks, heat, leg, strict=True):
+        order = np.argsort(-values[inside], kind="stable")
+        places = np.empty(len(order), np.float32)
+        places[order] = np.arange(len(order)) / max(len(order), 1)
+        rank[inside] = places
+    return ranks
+
+
+def _probability(network: CamNetwork, pixels: torch.Tensor) -> np.ndarray:
+    """(N,) probability of the second class."""
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        logits = [network(part.to(device)).logits[:, 0].cpu() for part in pixels.split(_BATCH)]
+    return torch.cat(logits).double().sigmoid().numpy()
+
+
+def _named(table: pd.DataFrame, number: int, phantom: Phantom) -> pd.DataFrame:
+    names = {"patient_id": str(number), "disease": phantom.diagnosis, "truth": int(phantom.is_dystrophinopathy)}
+    return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    if not tables:
+        raise InputError("There is no phantom to look at; make at least one.")
+    return pd.concat(tables, ignore_index=True)
