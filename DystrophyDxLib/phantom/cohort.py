@@ -1,0 +1,282 @@
+"""A cohort of phantoms on disk: series, truth and the cohort table that training and evaluation read."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import SimpleITK as sitk
+from threadpoolctl import threadpool_limits
+
+from ..errors import InputError
+from ..series import Geometry
+from .anatomy import MUSCLES
+from .contrasts import CONTRASTS
+from .dicom_series import stored_pixels, write_dicom
+from .disease import DYSTROPHINOPATHY, drawn_diagnosis
+from .physics import Site
+from .published_cohort import PATIENTS, SPLITS, Split, cells, shared
+from .thigh import Phantom, make_phantom
+
+CENTRES = {
+    "A": Site(
+        share_3t=0.9, repetition_ms=(500, 800), echo_ms=(8, 14), thickness_mm=(3, 7), acquired_mm=(0.7, 1.2),
+        bandwidth_hz=(180, 450), snr=(18, 70),
+    ),
+    "B": Site(
+        share_3t=0.1, repetition_ms=(400, 650), echo_ms=(10, 20), thickness_mm=(5, 10), acquired_mm=(0.9, 1.8),
+        bandwidth_hz=(110, 300), snr=(9, 40),
+    ),
+    "C": Site(),
+}  # fmt: skip
+"""Invented hospitals; a patient's does not depend on the diagnosis."""
+COHORT_COLUMNS = (
+    "patient_id", "path", "diagnosis", "subtype", "sex", "age", "centre", "split", "field_strength_t", "severity",
+)  # fmt: skip
+TRUTH_COLUMNS = (
+    "patient_id", "diagnosis", "dystrophinopathy", "severity", "age", "sex", "duration_years", "slices", "legs",
+    *(f"fat {name}" for name in MUSCLES),
+)  # fmt: skip
+_MOST_SLICES = 10
+
+
+@dataclass(frozen=True)
+class Patient:
+    """One synthetic patient of a cohort before any image is made.
+
+    Attributes:
+        number: from 1.
+        legs: "both", "left" or "right" are in view. An image is one leg in one slice, as Yang et al. count.
+    """
+
+    number: int
+    diagnosis: str
+    split: Split
+    centre: str
+    slices: int
+    legs: Literal["both", "left", "right"]
+
+    @property
+    def patient_id(self) -> str:
+        return f"P{self.number:04d}"
+
+    @property
+    def images(self) -> int:
+        return self.slices * (2 if self.legs == "both" else 1)
+
+
+def like_yang2021(seed: int) -> list[Patient]:
+    """432 patients with 2536 images as `published_cohort` says, in an order that tells nothing."""
+    rng = np.random.default_rng([seed, 0])
+    found = []
+    for cell in cells():
+        diagnoses = [name for name, count in cell.diagnoses.items() for _ in range(count)]
+        examinations = _examinations(rng, len(diagnoses), cell.images)
+        found += [(name, cell.split, *examination) for name, examination in zip(diagnoses, examinations, strict=True)]
+    return [
+        Patient(number, name, split, str(rng.choice(list(CENTRES))), slices, legs)
+        for number, (name, split, slices, legs) in enumerate((found[n] for n in rng.permutation(len(found))), start=1)
+    ]
+
+
+def drawn_patients(count: int, seed: int) -> list[Patient]:
+    """`count` patients, a dystrophinopathy in about half of them, split like the published cohort within each half.
+
+    Raises:
+        InputError: no patient.
+    """
+    if count < 1:
+        raise InputError("A cohort needs at least one patient; raise --patients.")
+    rng = np.random.default_rng([seed, 0])
+    diagnoses = [drawn_diagnosis(rng) for _ in range(count)]
+    split = [""] * count
+    for wanted in (True, False):
+        group = [n for n, name in enumerate(diagnoses) if (name in DYSTROPHINOPATHY) == wanted]
+        parts = shared(len(group), list(PATIENTS.values()))
+        for n, name in zip(rng.permutation(group), np.repeat(SPLITS, parts), strict=True):
+            split[int(n)] = str(name)
+    return [
+        Patient(n + 1, diagnoses[n], split[n], str(rng.choice(list(CENTRES))), *_examination(rng)) for n in range(count)
+    ]
+
+
+def write_cohort(
+    patients: Sequence[Patient],
+    out: Path,
+    *,
+    seed: int,
+    matrix: int = 256,
+    file_format: Literal["nifti", "dicom"] = "nifti",
+    contrasts: Sequence[str] = ("T1",),
+    truth: bool = True,
+    processes: int = 1,
+    advance: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Path:
+    """Writes one folder a patient and, last of all, `cohort.csv`; returns its path.
+
+    A patient's folder holds each contrast (`T1.nii.gz`, or the folder `T1` of DICOM files) and with `truth` the muscle
+    labels, legs, fat fraction and oedema in `truth/`; `truth.csv` tells what no image does. The rows of `cohort.csv`
+    are the T1-weighted series. The same `patients`, `seed` and options give the same files with any number of
+    `processes`.
+
+    Raises:
+        InputError: `out` holds files already or cannot be written, an unknown contrast, or a matrix too small.
+    """
+    if "T1" not in contrasts or not set(contrasts) <= set(CONTRASTS):
+        raise InputError(f"The contrasts are T1 and, as wished, others of: {', '.join(CONTRASTS[1:])}.")
+    write = partial(
+        _write_patient, out=out, seed=seed, matrix=matrix, file_format=file_format, contrasts=contrasts, truth=truth
+    )
+    with _written(out):
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise InputError("The folder for the cohort holds files already; give a new or empty folder with --out.")
+        rows = []
+        for row in _mapped(write, patients, processes):
+            rows.append(row)
+            advance("Making phantoms", len(rows), len(patients))
+        if truth:
+            _write_table(out / "truth.csv", TRUTH_COLUMNS, rows)
+        return _write_table(out / "cohort.csv", COHORT_COLUMNS, rows)
+
+
+def _examination(rng: np.random.Generator) -> tuple[int, Literal["both", "left", "right"]]:
+    """Slices and legs in view."""
+    return int(rng.integers(2, 6)), str(rng.choice(["both", "left", "right"], p=[0.75, 0.125, 0.125]))
+
+
+def _examinations(rng: np.random.Generator, patients: int, images: int) -> list[tuple[int, str]]:
+    """Slices and legs in view of each patient, together with exactly so many `images`."""
+    slices, legs = map(list, zip(*(_examination(rng) for _ in range(patients)), strict=True))
+    if "both" in legs and len(set(legs)) == 1:
+        legs[0] = "left"
+    step = [2 if view == "both" else 1 for view in legs]
+    missing = images - int(np.dot(slices, step))
+    while missing:
+        n, sign = int(rng.integers(patients)), int(np.sign(missing))
+        if step[n] <= abs(missing) and 1 <= slices[n] + sign <= _MOST_SLICES:
+            slices[n] += sign
+            missing -= sign * step[n]
+    return list(zip(slices, legs, strict=True))
+
+
+def _mapped(write: Callable[[Patient], dict], patients: Sequence[Patient], processes: int) -> Iterator[dict]:
+    """Rows in the order of the patients."""
+    if processes == 1:
+        with threadpool_limits(1):
+            yield from map(write, patients)
+        return
+    with get_context("spawn").Pool(processes, threadpool_limits, (1,)) as pool:
+        yield from pool.imap(write, patients)
+
+
+def _write_patient(
+    patient: Patient, out: Path, seed: int, matrix: int, file_format: str, contrasts: Sequence[str], truth: bool
+) -> dict[str, object]:
+    """Writes a patient's folder; returns the cells of both tables."""
+    own_seed = int(np.random.SeedSequence([seed, patient.number]).generate_state(1)[0])
+    phantom = make_phantom(
+        own_seed, patient.diagnosis, patient.slices, matrix, contrasts, site=CENTRES[patient.centre], legs=patient.legs
+    )
+    folder = out / patient.patient_id
+    with _written(out):
+        folder.mkdir()
+        for contrast, series in phantom.images.items():
+            if file_format == "dicom":
+                write_dicom(phantom, folder / contrast, contrast, patient.patient_id)
+            elif contrast == "DIXON_FF":
+                _write_nifti(series.voxels.round(3), series.geometry, folder / f"{contrast}.nii.gz")
+            else:
+                _write_nifti(stored_pixels(series.voxels, contrast), series.geometry, folder / f"{contrast}.nii.gz")
+        if truth:
+            _write_truth(phantom, folder / "truth")
+    return {
+        "patient_id": patient.patient_id,
+        "path": f"{patient.patient_id}/T1" + ("" if file_format == "dicom" else ".nii.gz"),
+        "diagnosis": phantom.diagnosis,
+        "subtype": "",
+        "sex": phantom.sex,
+        "age": f"{phantom.age_years:.1f}",
+        "centre": patient.centre,
+        "split": patient.split,
+        "field_strength_t": phantom.series.acquisition.field_strength_t,
+        "severity": f"{phantom.severity:.4f}",
+        "dystrophinopathy": int(phantom.is_dystrophinopathy),
+        "duration_years": f"{phantom.duration_years:.1f}",
+        "slices": patient.slices,
+        "legs": patient.legs,
+        **_muscle_fat(phantom),
+    }
+
+
+def _muscle_fat(phantom: Phantom) -> dict[str, str]:
+    """Mean fat fraction of each muscle over all of its voxels; nothing where it is out of view."""
+    counts = np.bincount(phantom.muscles.ravel(), minlength=len(MUSCLES) + 1)[1:]
+    sums = np.bincount(phantom.muscles.ravel(), phantom.fat_fraction.ravel(), len(MUSCLES) + 1)[1:]
+    return {
+        f"fat {name}": f"{total / count:.4f}" if count else ""
+        for name, total, count in zip(MUSCLES, sums, counts, strict=True)
+    }
+
+
+def _write_truth(phantom: Phantom, folder: Path) -> None:
+    folder.mkdir()
+    for name in ("muscles", "legs", "fat_fraction", "oedema"):
+        voxels = getattr(phantom, name)
+        # Three decimals are more than enough, and pack well.
+        _write_nifti(
+            voxels if voxels.dtype == np.uint8 else voxels.round(3), phantom.series.geometry, folder / f"{name}.nii.gz"
+        )
+
+
+def _write_nifti(voxels: np.ndarray, geometry: Geometry, path: Path) -> None:
+    """Writes voxels (z, y, x), and reads them to the end, as a full disk goes without a word.
+
+    Raises:
+        OSError: the file is not whole.
+    """
+    image = sitk.GetImageFromArray(voxels)
+    image.SetOrigin(geometry.origin)
+    image.SetSpacing(geometry.spacing)
+    image.SetDirection(geometry.direction.ravel())
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+        with gzip.open(path) as file:
+            whole = len(file.read()) >= voxels.nbytes
+    except (RuntimeError, EOFError):
+        whole = False
+    if not whole:
+        raise OSError
+
+
+def _write_table(path: Path, columns: Sequence[str], rows: Sequence[dict[str, object]]) -> Path:
+    """Writes a CSV that has its name only when it is whole."""
+    partial_path = path.with_suffix(".part")
+    with partial_path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        file.flush()
+        os.fsync(file.fileno())
+    partial_path.replace(path)
+    return path
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise InputError(
+            f"The cohort cannot be written to {out.name}; check free space and permissions of --out, then start again"
+            " in an empty folder."
+        ) from None
