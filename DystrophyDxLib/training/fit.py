@@ -1,89 +1,454 @@
-"""Fitting a network to labelled samples."""
+"""Fitting a network, or only its head, to labelled images, so that an interrupted training goes on as if it had not
+been."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import contextlib
+import datetime
+import math
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from sklearn.metrics import roc_auc_score
+from torch import nn
 from torch.nn import functional
 
+from ..devices import has_bfloat16
+from ..errors import InputError
 from ..networks import CamNetwork
-from ..samples import BRIGHTEST
+from ..recipe import StageRecipe, TrainingRecipe
 from .augment import augmented
+from .distributed import Processes
+from .sample_store import restored
+from .training_log import Epoch, TrainingLog
+
+CHECKPOINT = "checkpoint.pt"
+CHECKPOINT_SECONDS = 120.0
+"""Work that a killed training loses at most; an interrupted one loses none."""
+LARGEST_GRADIENT = 2.0
+"""Norm to which a gradient is clipped."""
+EVALUATION_BATCH = 64
+TOLD_EVERY_S = 0.2
+
+
+class Examples(Protocol):
+    """Labelled images in the form in which a model takes them.
+
+    Attributes:
+        labels: (N,) float32, 1 for the second class.
+    """
+
+    labels: torch.Tensor
+
+    def plain(self, chosen: torch.Tensor) -> torch.Tensor:
+        """Model input of the chosen images as they are."""
+
+    def varied(self, chosen: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
+        """Model input of the chosen images, each augmented as its seed (int64) says."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A run over the samples at one size: small first is many times faster and gets most of the way.
+class SampleExamples:
+    """Samples at one size, for a network.
 
     Attributes:
-        size: edge of the samples in this stage, a divisor of their own.
-        epochs: times every sample is seen.
-        learning_rate: highest of a one-cycle schedule.
+        pixels: (M, 1, S, S) uint8 as `stored` makes them, an array or what is indexed like one.
+        images: (N,) rows of `pixels`.
+        labels: (N,) float32.
+        size: edge at which the network sees them, a divisor of S.
     """
 
+    pixels: Any
+    images: np.ndarray
+    labels: torch.Tensor
     size: int
-    epochs: int
-    learning_rate: float
+
+    def plain(self, chosen: torch.Tensor) -> torch.Tensor:
+        samples = self._samples(chosen)
+        return functional.avg_pool2d(samples, samples.shape[-1] // self.size)
+
+    def varied(self, chosen: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
+        samples = zip(self._samples(chosen).split(1), seeds.tolist(), strict=True)
+        return torch.cat(
+            [augmented(sample, self.size, torch.Generator().manual_seed(seed)) for sample, seed in samples]
+        )
+
+    def _samples(self, chosen: torch.Tensor) -> torch.Tensor:
+        return restored(torch.as_tensor(self.pixels[self.images[chosen.numpy()]]))
 
 
-def stored(pixels: torch.Tensor) -> torch.Tensor:
-    """Samples as uint8, a quarter of the memory: 255 is `BRIGHTEST`."""
-    return (pixels * (255 / BRIGHTEST)).round().to(torch.uint8)
+class Logits(nn.Module):
+    """A network that gives its logits and nothing else."""
+
+    def __init__(self, network: CamNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        return self.network(samples).logits
 
 
-def restored(pixels: torch.Tensor) -> torch.Tensor:
-    """The inverse of `stored`."""
-    return pixels.float() * (BRIGHTEST / 255)
+ExamplesOfStage = Callable[[StageRecipe], tuple[Examples, Examples]]
+"""Training and validation images as a stage of the recipe takes them."""
 
 
 def fit(
-    network: CamNetwork,
-    pixels: torch.Tensor,
-    labels: torch.Tensor,
-    stages: Sequence[Stage],
+    model: nn.Module,
+    examples: ExamplesOfStage,
+    recipe: TrainingRecipe,
     *,
-    batch: int,
     seed: int,
-    report: Callable[[str], None],
-) -> None:
-    """Fits `network` in place by binary cross-entropy with AdamW, on augmented samples.
+    folder: Path,
+    identity: str,
+    resume: bool,
+    device: torch.device,
+    processes: Processes,
+    advance: Callable[[str, int, int], None],
+) -> list[Epoch]:
+    """Fits the parameters of `model` that require a gradient, in place, by weighted binary cross-entropy.
+
+    The random numbers of an epoch follow from the seed and its number: the same examples give the same model, also
+    after an interruption and, but for rounding, in several processes.
 
     Args:
-        pixels: (N, 1, size, size) uint8, see `stored`.
-        labels: (N,) float32, 1 for the second class.
-        report: called with a line of progress.
+        model: gives (N, 1) logits, on `device`.
+        folder: for the log and, until the model is safe elsewhere, the checkpoint.
+        identity: of model, images and settings; a checkpoint of another identity is refused.
+        resume: go on from the checkpoint in `folder`, if there is one.
+
+    Returns:
+        All epochs; the model is that of the last stage's lowest validation loss.
+
+    Raises:
+        InputError: the loss is not a number, the user interrupted, the checkpoint is another training's or damaged, or
+            the disk is full.
     """
-    generator = torch.Generator().manual_seed(seed)
-    network.train().to(memory_format=torch.channels_last)
-    for number, stage in enumerate(stages, 1):
-        steps = stage.epochs * (len(pixels) // batch)
-        optimiser = torch.optim.AdamW(network.parameters(), stage.learning_rate, weight_decay=0.02)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, stage.learning_rate, total_steps=steps, pct_start=0.15
+    training = _Training(model, recipe, seed, folder, identity, device, processes, advance)
+    with torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+        return training.run(examples, resume)
+
+
+def class_weights(labels: torch.Tensor, recipe: TrainingRecipe) -> tuple[float, float]:
+    """What an image of either class counts; over all images the mean is 1."""
+    if recipe.class_weights == "none":
+        return 1.0, 1.0
+    positive = float(labels.mean())
+    return 0.5 / (1 - positive), 0.5 / positive
+
+
+def predicted(model: nn.Module, examples: Examples, device: torch.device, processes: Processes) -> torch.Tensor:
+    """(N, K) float32 output of the model in evaluation mode for all examples as they are, on the CPU."""
+    model.eval()
+    everyone = torch.arange(len(examples.labels))
+    with torch.inference_mode(), fast_precision(device):
+        mine = [
+            model(placed(examples.plain(chosen), device)).float()
+            for chosen in processes.share(everyone).split(EVALUATION_BATCH)
+        ]
+    return processes.gathered(torch.cat(mine), len(everyone)).cpu()
+
+
+def fast_precision(device: torch.device) -> torch.autocast:
+    """Mixed precision in bfloat16 where the device computes in it natively; it needs no scaling of the loss."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))
+
+
+def placed(inputs: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Model input on its device, images with channels last."""
+    if inputs.ndim == 4:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    return inputs.to(device, non_blocking=True)
+
+
+@dataclass
+class _State:
+    """How far training has come, beside the model and its optimiser.
+
+    Attributes:
+        stage, epoch, step: what comes next, from 0.
+        loss: sum over the images of this epoch so far.
+        seconds: that this epoch took so far.
+        best: the model of this stage's lowest validation loss so far.
+        history: all epochs so far.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    best: dict[str, torch.Tensor] = field(default_factory=dict)
+    history: list[Epoch] = field(default_factory=list)
+
+
+class _Stage:
+    """What one stage of the recipe works with."""
+
+    def __init__(self, number: int, recipe: TrainingRecipe, examples: ExamplesOfStage, model: nn.Module) -> None:
+        self.number, self.recipe = number, recipe.stages[number]
+        self.training, self.validation = examples(self.recipe)
+        self.class_weights = class_weights(self.training.labels, recipe)
+        self.images = len(self.training.labels)
+        self.batches = math.ceil(self.images / recipe.batch)
+        self.optimiser = _optimiser(model, recipe, self.recipe.learning_rate)
+        self.schedule = _schedule(self.optimiser, self.recipe, self.batches)
+
+    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(N,) weighted binary cross-entropy of logits (N, 1) and labels (N,)."""
+        labels = labels.to(logits.device)
+        losses = functional.binary_cross_entropy_with_logits(logits[:, 0].float(), labels, reduction="none")
+        return losses * torch.tensor(self.class_weights, device=logits.device)[labels.long()]
+
+
+class _Training:
+    """A training on its way through the stages of its recipe; the arguments are those of `fit`."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: TrainingRecipe,
+        seed: int,
+        folder: Path,
+        identity: str,
+        device: torch.device,
+        processes: Processes,
+        advance: Callable[[str, int, int], None],
+    ) -> None:
+        self.model, self.recipe, self.seed, self.folder = model, recipe, seed, folder
+        self.device, self.processes, self.advance = device, processes, advance
+        self.checkpoint = _Checkpoint(folder / CHECKPOINT, identity)
+        self.state = _State()
+        self.told = 0.0
+
+    def run(self, examples: ExamplesOfStage, resume: bool) -> list[Epoch]:
+        saved = self.checkpoint.read(self.device) if resume else None
+        if saved:
+            self.state = saved.state
+            self.model.load_state_dict(saved.model)
+        self.processes.wait()
+        self.log = TrainingLog(self.folder, self.state.history) if self.processes.writes else None
+        self.together = self.processes.together(self.model)
+        with _interruption() as self.interrupted:
+            for number in range(self.state.stage, len(self.recipe.stages)):
+                stage = _Stage(number, self.recipe, examples, self.model)
+                if stage.images // stage.batches < self.processes.count:
+                    raise InputError(f"A batch has {stage.images // stage.batches} images; start fewer processes.")
+                if saved:
+                    stage.optimiser.load_state_dict(saved.optimiser)
+                    stage.schedule.load_state_dict(saved.schedule)
+                    saved = None
+                self._fit_stage(stage)
+        if self.processes.writes:
+            self.checkpoint.write(_Saved(self.state, self.model.state_dict(), None, None))
+        self.model.eval()
+        return self.state.history
+
+    def _fit_stage(self, stage: _Stage) -> None:
+        state = self.state
+        while state.epoch < stage.recipe.epochs and not self._converged(stage):
+            self._fit_epoch(stage)
+            self._end_epoch(stage)
+        self.model.load_state_dict(state.best)
+        state.stage, state.epoch, state.best = state.stage + 1, 0, {}
+
+    def _fit_epoch(self, stage: _Stage) -> None:
+        state, started = self.state, time.perf_counter() - self.state.seconds
+        self.model.train()
+        generator = np.random.default_rng([self.seed, state.stage, state.epoch])
+        order = torch.from_numpy(generator.permutation(stage.images)).tensor_split(stage.batches)
+        seeds = torch.from_numpy(generator.integers(1 << 62, size=stage.images)).tensor_split(stage.batches)
+        for chosen, its_seeds in zip(order[state.step :], seeds[state.step :], strict=True):
+            mine = self.processes.share(chosen)
+            samples = stage.training.varied(mine, self.processes.share(its_seeds))
+            loss = self._step(stage, samples, stage.training.labels[mine], len(chosen))
+            state.step += 1
+            state.loss += loss
+            state.seconds = time.perf_counter() - started
+            self._save_when_due(stage)
+            self._tell(stage)
+
+    def _step(self, stage: _Stage, samples: torch.Tensor, labels: torch.Tensor, count: int) -> float:
+        """Takes one step down the gradient of the mean loss of `count` images, this process's share of them given;
+        gives the sum of the share's losses."""
+        with fast_precision(self.device):
+            logits = self.together(placed(samples, self.device))
+        loss = stage.losses(logits, labels).sum()
+        stage.optimiser.zero_grad()
+        # The processes' gradients are averaged; their losses add up.
+        (loss * self.processes.count / count).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
+        stage.optimiser.step()
+        stage.schedule.step()
+        return self._finite(loss.item())
+
+    def _end_epoch(self, stage: _Stage) -> None:
+        state = self.state
+        started = time.perf_counter()
+        loss, auc = self._validated(stage)
+        losses = self.processes.gathered(torch.tensor([state.loss], device=self.device), self.processes.count)
+        earlier = self._epochs_of(stage)
+        epoch = Epoch(
+            stage=stage.number + 1,
+            size=stage.recipe.size,
+            epoch=state.epoch + 1,
+            learning_rate=stage.schedule.get_last_lr()[0],
+            training_loss=float(losses.sum()) / stage.images,
+            validation_loss=loss,
+            validation_auc=auc,
+            best=all(loss < before.validation_loss for before in earlier),
+            seconds=round(state.seconds + time.perf_counter() - started, 3),
         )
-        losses = []
-        for step, chosen in enumerate(_batches(len(pixels), batch, stage.epochs, generator), 1):
-            samples = augmented(restored(pixels[chosen]), stage.size, generator)
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = network(samples.contiguous(memory_format=torch.channels_last)).logits[:, 0]
-            loss = functional.binary_cross_entropy_with_logits(logits.float(), labels[chosen])
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-            optimiser.step()
-            schedule.step()
-            losses.append(loss.item())
-            if step % 50 == 0 or step == steps:
-                mean = float(np.mean(losses[-50:]))
-                report(f"stage {number}/{len(stages)} ({stage.size} px) step {step}/{steps} loss {mean:.4f}")
-    network.eval()
+        if epoch.best:
+            state.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        state.history.append(epoch)
+        state.epoch, state.step, state.loss, state.seconds = state.epoch + 1, 0, 0.0, 0.0
+        if self.log:
+            self.log.add(epoch)
+        self._tell(stage)
+
+    def _validated(self, stage: _Stage) -> tuple[float, float]:
+        """Mean loss and AUC over the validation images."""
+        labels = stage.validation.labels
+        logits = predicted(self.model, stage.validation, self.device, self.processes)
+        loss = self._finite(stage.losses(logits, labels).mean().item())
+        return loss, float(roc_auc_score(labels.numpy(), logits[:, 0].cpu().numpy()))
+
+    def _converged(self, stage: _Stage) -> bool:
+        epochs, patience = self._epochs_of(stage), stage.recipe.patience
+        return patience is not None and len(epochs) > patience and not any(epoch.best for epoch in epochs[-patience:])
+
+    def _epochs_of(self, stage: _Stage) -> list[Epoch]:
+        return self.state.history[len(self.state.history) - self.state.epoch :] if self.state.epoch else []
+
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise InputError(
+                f"The loss is no longer a number (stage {self.state.stage + 1}, epoch {self.state.epoch + 1}, step "
+                f"{self.state.step + 1}); lower the recipe's learning_rate, or check the series for corrupt voxels."
+            )
+        return loss
+
+    def _save_when_due(self, stage: _Stage) -> None:
+        interrupted = self.interrupted()
+        if self.processes.writes and (interrupted or self.checkpoint.is_due()):
+            self.checkpoint.write(
+                _Saved(self.state, self.model.state_dict(), stage.optimiser.state_dict(), stage.schedule.state_dict())
+            )
+        if interrupted:
+            raise InputError("Training was interrupted; run the same command with --resume to go on from here.")
+
+    def _tell(self, stage: _Stage) -> None:
+        """Shows losses, metrics and the longest that this stage can still take."""
+        if time.monotonic() - self.told < TOLD_EVERY_S:
+            return
+        self.told = time.monotonic()
+        done = self.state.epoch * stage.batches + self.state.step
+        total = stage.recipe.epochs * stage.batches
+        epochs = self._epochs_of(stage)
+        seconds = sum(epoch.seconds for epoch in epochs) + self.state.seconds
+        left = datetime.timedelta(seconds=round(seconds / done * (total - done)))
+        epoch, epochs_in_all = min(self.state.epoch + 1, stage.recipe.epochs), stage.recipe.epochs
+        where = f"stage {stage.number + 1} of {len(self.recipe.stages)}, epoch {epoch} of {epochs_in_all}"
+        figures = ""
+        if epochs:
+            last = epochs[-1]
+            figures = (
+                f", loss {last.training_loss:.3f}, validation {last.validation_loss:.3f}, AUC {last.validation_auc:.3f}"
+            )
+        self.advance(f"Training: {where}{figures}, at most {left} left", done, total)
 
 
-def _batches(count: int, batch: int, epochs: int, generator: torch.Generator):
-    for _ in range(epochs):
-        order = torch.randperm(count, generator=generator)
-        for first in range(0, count - batch + 1, batch):
-            yield order[first : first + batch]
+class _Saved(NamedTuple):
+    """A checkpoint; the optimiser's part is None when training is done."""
+
+    state: _State
+    model: dict[str, torch.Tensor]
+    optimiser: dict[str, Any] | None
+    schedule: dict[str, Any] | None
+
+
+class _Checkpoint:
+    """The file from which training can go on: whole or not there, and of this training only."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self._path, self._identity = path, identity
+        self._written = time.monotonic()
+
+    def is_due(self) -> bool:
+        return time.monotonic() - self._written >= CHECKPOINT_SECONDS
+
+    def write(self, saved: _Saved) -> None:
+        state = vars(saved.state) | {"history": [asdict(epoch) for epoch in saved.state.history]}
+        partial = self._path.with_name(self._path.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                torch.save({**saved._asdict(), "state": state, "identity": self._identity}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self._path)
+        except (OSError, RuntimeError):  # torch wraps what the disk says
+            partial.unlink(missing_ok=True)
+            raise InputError("The checkpoint cannot be written; free space beside --out and use --resume.") from None
+        self._written = time.monotonic()
+
+    def read(self, device: torch.device) -> _Saved | None:
+        """The checkpoint, None where there is none."""
+        if not self._path.exists():
+            return None
+        try:
+            content = torch.load(self._path, map_location=device, weights_only=True)
+            identity = content.pop("identity")
+            state = content.pop("state")
+            state = _State(**(state | {"history": [Epoch(**epoch) for epoch in state["history"]]}))
+            saved = _Saved(state, **content)
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
+            raise InputError("The checkpoint is damaged; remove its folder and train anew without --resume.") from None
+        if identity != self._identity:
+            raise InputError(
+                "The interrupted training had another recipe, cohort, seed or starting weights; give the same as then, "
+                "or remove the checkpoint's folder and train anew without --resume."
+            )
+        return saved
+
+
+@contextlib.contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM wait for the end of a step; gives whether one of them came."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda number, _: came.append(number)) for number in signals]
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in zip(signals, handlers, strict=True):
+            signal.signal(number, handler)
+
+
+def _optimiser(model: nn.Module, recipe: TrainingRecipe, learning_rate: float) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if recipe.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(parameters, learning_rate, recipe.momentum, weight_decay=recipe.weight_decay)
+
+
+def _schedule(
+    optimiser: torch.optim.Optimizer, stage: StageRecipe, batches: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    if stage.schedule == "constant":
+        return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+    # The first, with zero momentum, has nothing to cycle.
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, stage.learning_rate, total_steps=stage.epochs * batches, pct_start=0.15, cycle_momentum=False
+    )

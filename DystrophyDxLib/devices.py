@@ -1,0 +1,33 @@
+"""The devices that networks run on."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import InputError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def compute_device(name: str) -> torch.device:
+    """The device of that name, one of `DEVICES`; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        InputError: when the name is none or the device is not there.
+    """
+    if name not in DEVICES:
+        raise InputError(f"The device {name!r} is not known; choose one of {', '.join(DEVICES)}.")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(device for device in ("cuda", "mps", "cpu") if there[device])
+    if not there[name]:
+        raise InputError(f"This computer has no usable {name} device; use --device auto.")
+    return torch.device(name)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 natively."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return device.type == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

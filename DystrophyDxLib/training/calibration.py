@@ -1,0 +1,174 @@
+"""What a trained network still needs to be a model: temperature, threshold, reference of heat, what it has seen, and
+figures of how good it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import expit
+from sklearn.covariance import LedoitWolf
+from sklearn.metrics import roc_curve
+from torch import nn
+
+from ..evaluation.confusion import Confusion
+from ..evaluation.estimate import Estimate
+from ..evaluation.roc import auc
+from ..model_package import Metric
+from ..networks import CamNetwork
+from .distributed import Processes
+from .fit import Examples, predicted
+
+SURE = 0.05
+"""A threshold closer than this to 0 or 1 would rest on how few validation patients there are."""
+MARGIN = 1.25
+"""Distance of what still counts as seen, relative to that of the farthest validation series."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a network says of N images, and the truth.
+
+    Attributes:
+        truth: (N,) 1 for the second class.
+        patient: (N,) identifier of the patient of each image.
+        series: (N,) number of the series of each image.
+        logits: (N,) evidence for the second class.
+        peaks: (N,) highest class activation.
+        features: (N, C) pooled features.
+    """
+
+    truth: np.ndarray
+    patient: np.ndarray
+    series: np.ndarray
+    logits: np.ndarray
+    peaks: np.ndarray
+    features: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        network: CamNetwork,
+        examples: Examples,
+        patient: np.ndarray,
+        series: np.ndarray,
+        device: torch.device,
+        processes: Processes,
+    ) -> Scores:
+        """Runs the network over all examples as they are."""
+        columns = predicted(_ScoreColumns(network), examples, device, processes).numpy().astype(np.float64)
+        truth = examples.labels.numpy().astype(np.int64)
+        return cls(truth, patient, series, columns[:, 0], columns[:, 1], columns[:, 2:])
+
+    def by_patient(self, temperature: float) -> tuple[np.ndarray, np.ndarray]:
+        """Truth and probability, the mean over the images, of each patient."""
+        _, first, patient = np.unique(self.patient, return_index=True, return_inverse=True)
+        return self.truth[first], np.bincount(patient, expit(self.logits / temperature)) / np.bincount(patient)
+
+
+class _ScoreColumns(nn.Module):
+    """Logit, highest class activation and pooled features side by side, (N, 2 + C)."""
+
+    def __init__(self, network: CamNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        output = self.network(samples)
+        return torch.cat([output.logits.float(), output.maps.float().flatten(2).amax(dim=2), output.features], dim=1)
+
+
+@dataclass(frozen=True)
+class FeatureSpread:
+    """How the features of the images that a network was trained on are spread, and how far from that is too far.
+
+    Distance is Mahalanobis' on pooled features (Lee et al., NeurIPS 2018, section 2.1, with one Gaussian for all
+    classes, since what is asked is whether an image is like any that was seen), covariance shrunk as by Ledoit and Wolf
+    (J Multivar Anal 2004;88:365). A series is as far as the median of its images.
+
+    Attributes:
+        mean: (C,).
+        precision: (C, C) inverse covariance.
+        largest: distance up to which a series is like those that were seen.
+    """
+
+    mean: np.ndarray
+    precision: np.ndarray
+    largest: float
+
+    @classmethod
+    def of(cls, training: Scores, validation: Scores) -> FeatureSpread:
+        """Spread of the training images; `MARGIN` times the farthest of 99 % of the validation series is allowed."""
+        fitted = LedoitWolf().fit(training.features)
+        spread = cls(fitted.location_, fitted.precision_, 0.0)
+        distances = spread.distances(validation.features)
+        of_series = [np.median(distances[validation.series == n]) for n in np.unique(validation.series)]
+        return cls(spread.mean, spread.precision, float(MARGIN * np.quantile(of_series, 0.99)))
+
+    def distances(self, features: np.ndarray) -> np.ndarray:
+        """(N,) of features (N, C)."""
+        offset = features - self.mean
+        return np.sqrt(np.einsum("nc,nc->n", offset @ self.precision, offset).clip(0))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """As a model package keeps them."""
+        return {
+            f"features.{name}": torch.tensor(value, dtype=torch.float32)
+            for name, value in (("mean", self.mean), ("precision", self.precision))
+        }
+
+
+def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+    """What logits (N,) are divided by for the least cross-entropy (Guo et al., ICML 2017, section 4.2); within a factor
+    of 10, since a validation set that is told apart without error would ask for 0."""
+
+    def cross_entropy(log_temperature: float) -> float:
+        scaled = logits / np.exp(log_temperature)
+        return float(np.mean(np.logaddexp(0, scaled) - truth * scaled))
+
+    limit = np.log(10)
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=(-limit, limit), method="bounded").x))
+
+
+def youden_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
+    """The probability from which the second class is said for the most sensitivity + specificity (Youden, Cancer
+    1950;3:32): midway between the patients it lies between, and at least `SURE` from 0 and 1.
+
+    Args:
+        truth, probability: (P,) of patients.
+    """
+    false_positive, true_positive, thresholds = roc_curve(truth, probability, drop_intermediate=False)
+    best = thresholds[np.argmax(true_positive - false_positive)]
+    below = probability[probability < best]
+    return float(np.clip((best + below.max(initial=0)) / 2 if np.isfinite(best) else 1.0, SURE, 1 - SURE))
+
+
+def typical_heat(scores: Scores) -> float:
+    """Highest class activation of a typical image of the second class."""
+    return max(float(np.median(scores.peaks[scores.truth == 1])), 1e-6)
+
+
+def figures(scores: Scores, temperature: float, threshold: float) -> dict[str, Estimate]:
+    """AUC by image and patient, sensitivity and specificity by patient, whose intervals know which images belong to one
+    patient (`evaluation.roc.auc`; Wilson's for the proportions of patients)."""
+    truth, probability = scores.by_patient(temperature)
+    decisions = Confusion.from_decisions(truth == 1, probability >= threshold)
+    return {
+        "AUC, case": auc(truth, probability),
+        "AUC, image": auc(scores.truth, scores.logits, scores.patient),
+        "sensitivity, case": decisions.sensitivity,
+        "specificity, case": decisions.specificity,
+    }
+
+
+def as_metrics(figures: dict[str, Estimate], measured_on: str) -> dict[str, Metric]:
+    """Figures as a model card holds them; those that cannot be measured are left out."""
+    return {
+        name: Metric(
+            value=round(figure.value, 3), ci95=(round(figure.low, 3), round(figure.high, 3)), measured_on=measured_on
+        )
+        for name, figure in figures.items()
+        if np.isfinite(figure.value)
+    }

@@ -1,0 +1,367 @@
+"""From a cohort and a recipe to a model package.
+
+Beside the package, in a folder of its name and "-training", lie the log (JSON lines), its figure, and, until the
+package is written, the checkpoint from which an interrupted training goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from .. import __version__
+from ..devices import compute_device
+from ..errors import InputError
+from ..model_package import ModelCard, write_package
+from ..networks import CamNetwork, build_network, load_backbone, trainable_parameters
+from ..recipe import Recipe, StageRecipe
+from .calibration import FeatureSpread, Scores, as_metrics, figures, temperature, typical_heat, youden_threshold
+from .cohort import Cohort, Split
+from .distributed import Processes, processes_of_torchrun
+from .features import FeatureExamples, FeatureStore
+from .fit import CHECKPOINT, Examples, ExamplesOfStage, Logits, SampleExamples, class_weights, fit
+from .sample_store import SampleStore
+from .splits import hold_out_centre, k_folds, own, stratified
+from .training_log import Epoch, draw_log
+
+Advance = Callable[[str, int, int], None]
+SYNTHETIC = "synthetic"
+"""Column of a cohort table that says "yes" where the images are of phantoms."""
+
+
+def train(
+    recipe: Recipe,
+    cohort: Cohort,
+    out: Path,
+    *,
+    seed: int,
+    cache: Path,
+    backbone_weights: Path | None = None,
+    device: str = "cpu",
+    processes: int = 1,
+    resume: bool = False,
+    trained_on: str | None = None,
+    advance: Advance = lambda what, done, total: None,
+) -> Path:
+    """Trains a model and writes its package. Equal input and seed give equal weights.
+
+    Run by `torchrun`, all its processes train together and the first one writes.
+
+    Args:
+        cohort: with splits.
+        out: folder of the package, must not exist.
+        cache: folder for samples and features, which the next training takes from it.
+        backbone_weights: see `networks.load_backbone`.
+        device: one of `devices.DEVICES`.
+        processes: that make samples.
+        resume: go on where an earlier call with the same arguments was interrupted.
+        trained_on: what the model card says of the cohort.
+        advance: called with what is being done, how much of it is done, and how much there is.
+
+    Raises:
+        InputError: recipe, cohort, weights, device or the package's place cannot be used, the loss is not a number, the
+            disk is full, or the user interrupted.
+    """
+    cohort = own(cohort)
+    folder = checked_place(out, resume=resume)
+    if recipe.outputs != 1:
+        raise InputError("The recipe has more than two classes; training is for two.")
+    compute = compute_device(device)
+    with processes_of_torchrun(compute) as together, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(recipe)
+        load_backbone(network, recipe, backbone_weights)
+        _check_room(network, out)
+        advance = advance if together.writes else _silent
+        store = _samples(cohort, recipe, cache / "samples", processes, together, advance)
+        images = _Images.of(store)
+        folder.mkdir(parents=True, exist_ok=True)
+        identity = _identity(network, recipe, store, seed)
+        trainable_parameters(network, recipe)
+        network.to(compute, memory_format=torch.channels_last)
+        model, examples = _model_and_examples(
+            network, recipe, images, seed, cache / "features", compute, together, advance
+        )
+        epochs = fit(
+            model,
+            examples,
+            recipe.training,
+            seed=seed,
+            folder=folder,
+            identity=identity,
+            resume=resume,
+            device=compute,
+            processes=together,
+            advance=advance,
+        )
+        advance("Measuring the model", 0, 1)
+        _round(network)
+        scores = {split: images.scores(split, network, recipe, compute, together) for split in images.splits}
+        if together.writes:
+            card, spread = _card(recipe, images, scores, epochs, seed, trained_on)
+            _write(out, recipe, card, network, spread)
+            draw_log(epochs, folder)
+            (folder / CHECKPOINT).unlink()
+        together.wait()
+    return out
+
+
+def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume: bool, **options) -> list[Path]:
+    """Trains one package for each split of a cohort, `out`/fold1 and so on, with the options of `train`; resumed, folds
+    that have their package are kept."""
+    packages = [out / f"fold{n}" for n in range(1, len(cohorts) + 1)]
+    for cohort, package in zip(cohorts, packages, strict=True):
+        if not (resume and package.exists()):
+            train(recipe, cohort, package, resume=resume, **options)
+    return packages
+
+
+def split_as_asked(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
+    """The cohort with splits, or one for each fold.
+
+    Args:
+        how: "cohort" for the table's own splits, "stratified", "kfold:K" or "centre:NAME"; None takes the table's own
+            where it has some.
+
+    Raises:
+        InputError: another word, or splits that cannot be made.
+    """
+    kind, _, argument = (how or ("cohort" if cohort.has_splits else "stratified")).partition(":")
+    if kind == "kfold" and argument.isdecimal():
+        return k_folds(cohort, int(argument), seed)
+    if kind == "centre" and argument:
+        return [hold_out_centre(cohort, argument, seed)]
+    if (kind, argument) == ("stratified", ""):
+        return [stratified(cohort, seed)]
+    if (kind, argument) == ("cohort", ""):
+        return [own(cohort)]
+    raise InputError(f"--split cannot be {how!r}; give cohort, stratified, kfold:K or centre:NAME.")
+
+
+def checked_place(out: Path, *, resume: bool) -> Path:
+    """The folder for log and checkpoint of the package that is to be written at `out`.
+
+    Raises:
+        InputError: there is something at `out`, or an interrupted training beside it that is not to be resumed.
+    """
+    if out.exists():
+        raise InputError("There is something at the place given with --out; give a new one.")
+    folder = out.with_name(f"{out.name}-training")
+    if (folder / CHECKPOINT).exists() and not resume:
+        raise InputError(f"{folder.name} holds an interrupted training; add --resume, or remove it to begin anew.")
+    return folder
+
+
+@dataclass(frozen=True)
+class _Images:
+    """The images of a store by split.
+
+    Attributes:
+        rows: of each split, rows of `store.pixels`; only splits with images.
+        labels: (N,) float32 of all images.
+    """
+
+    store: SampleStore
+    rows: dict[Split, np.ndarray]
+    labels: torch.Tensor
+
+    @classmethod
+    def of(cls, store: SampleStore) -> _Images:
+        split = np.array([case.split for case in store.cohort.cases])[store.case]
+        rows = {name: np.flatnonzero(split == name) for name in ("train", "validation", "test")}
+        labels = torch.from_numpy(store.cohort.labels[store.case]).float()
+        return cls(store, {name: found for name, found in rows.items() if len(found)}, labels)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        return tuple(self.rows)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether every series is of a phantom."""
+        return all(case.extra.get(SYNTHETIC, "").casefold() in ("yes", "true", "1") for case in self.store.cohort.cases)
+
+    def labels_of(self, split: Split) -> torch.Tensor:
+        return self.labels[torch.from_numpy(self.rows[split])]
+
+    def samples(self, split: Split, size: int) -> SampleExamples:
+        return SampleExamples(self.store.pixels, self.rows[split], self.labels_of(split), size)
+
+    def patients(self, split: Split) -> int:
+        return len(self.store.cohort.of_split(split).patients)
+
+    def scores(
+        self, split: Split, network: CamNetwork, recipe: Recipe, device: torch.device, processes: Processes
+    ) -> Scores:
+        series = self.store.case[self.rows[split]]
+        patient = np.array([case.patient_id for case in self.store.cohort.cases])[series]
+        return Scores.of(network, self.samples(split, recipe.sample.size), patient, series, device, processes)
+
+
+def _samples(
+    cohort: Cohort, recipe: Recipe, folder: Path, processes: int, together: Processes, advance: Advance
+) -> SampleStore:
+    """The cohort's samples, made by the first process."""
+    if together.writes:
+        store = SampleStore.of(cohort, recipe.sample.size, folder, processes, advance)
+    together.wait()
+    if not together.writes:
+        store = SampleStore.of(cohort, recipe.sample.size, folder, 1, advance)
+    return store
+
+
+def _model_and_examples(
+    network: CamNetwork,
+    recipe: Recipe,
+    images: _Images,
+    seed: int,
+    folder: Path,
+    device: torch.device,
+    processes: Processes,
+    advance: Advance,
+) -> tuple[nn.Module, ExamplesOfStage]:
+    """What is fitted and to what: the whole network to samples, or the head alone to features kept in `folder`."""
+
+    def samples(stage: StageRecipe) -> tuple[Examples, Examples]:
+        return images.samples("train", stage.size), images.samples("validation", stage.size)
+
+    def features(stage: StageRecipe) -> tuple[Examples, Examples]:
+        store = FeatureStore(
+            network.eval(),
+            images.store.pixels,
+            images.store.digests,
+            size=stage.size,
+            copies=recipe.training.copies,
+            seed=seed,
+            folder=folder,
+            device=device,
+            processes=processes,
+        )
+        wanted = np.zeros(store.known.shape, bool)
+        wanted[:, images.rows["train"]] = True
+        wanted[0, images.rows["validation"]] = True
+        store.compute(wanted, advance)
+        return tuple(
+            FeatureExamples(store.features, images.rows[split], images.labels_of(split))
+            for split in ("train", "validation")
+        )
+
+    return (network.head, features) if recipe.training.trainable == "head" else (Logits(network), samples)
+
+
+def _identity(network: CamNetwork, recipe: Recipe, store: SampleStore, seed: int) -> str:
+    """Digest of all that the trained weights depend on."""
+    cases = [(case.label, case.split, digest) for case, digest in zip(store.cohort.cases, store.digests, strict=True)]
+    digest = hashlib.sha256(repr((__version__, recipe.toml(), seed, cases)).encode())
+    for tensor in network.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_room(network: CamNetwork, out: Path) -> None:
+    """Raises an `InputError` when package and checkpoints (model, best model and two moments, twice) have no room."""
+    size = 4 * sum(tensor.numel() for tensor in network.state_dict().values()) * 9
+    there = next(parent for parent in out.absolute().parents if parent.exists())
+    if shutil.disk_usage(there).free < size:
+        raise InputError(f"Training needs {size / 2**30:.1f} GiB beside --out, which has less; free space there.")
+
+
+def _round(network: CamNetwork) -> None:
+    """Rounds the weights as the package stores them, so that what is measured is what is shipped."""
+    state = {
+        name: tensor.half().to(tensor.dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    if not all(tensor.isfinite().all() for tensor in state.values()):
+        raise InputError("The trained weights are too large for half precision; lower the recipe's learning_rate.")
+    network.load_state_dict(state)
+
+
+def _card(
+    recipe: Recipe, images: _Images, scores: dict[Split, Scores], epochs: list[Epoch], seed: int, trained_on: str | None
+) -> tuple[ModelCard, FeatureSpread]:
+    """The card, with constants from the validation images, and the features' spread."""
+    validation = scores["validation"]
+    scale = temperature(validation.logits, validation.truth)
+    threshold = round(youden_threshold(*validation.by_patient(scale)), 3)
+    spread = FeatureSpread.of(scores["train"], validation)
+    people = "synthetic phantoms" if images.synthetic else "patients"
+
+    def described(split: Split) -> str:
+        return f"{images.patients(split)} {people} ({len(images.rows[split])} images)"
+
+    metrics = as_metrics(
+        {f"{name}, validation": value for name, value in figures(validation, scale, threshold).items()},
+        f"{described('validation')} by whom weights, temperature and threshold were chosen, so flattering",
+    )
+    if "test" in scores:
+        metrics = (
+            as_metrics(figures(scores["test"], scale, threshold), f"{described('test')} that training did not see")
+            | metrics
+        )
+    weights = class_weights(images.labels_of("train"), recipe.training)
+    card = ModelCard(
+        name=f"{recipe.name}, {recipe.network.backbone}" + (" (demonstration)" if images.synthetic else ""),
+        version=__version__,
+        classes=recipe.classes,
+        demonstration=images.synthetic,
+        trained_on=trained_on or _trained_on(images),
+        intended_use="Research only, not for diagnosis."
+        if not images.synthetic
+        else "Demonstration and testing of the software only, not for diagnosis.",
+        licence="Apache-2.0" if images.synthetic else "To be stated by the owner of the cohort.",
+        training_cohort={
+            "patients": images.patients("train"),
+            "images": len(images.rows["train"]),
+            "diagnoses": dict(
+                sorted(Counter(case.disease for case in images.store.cohort.of_split("train").patients).items())
+            ),
+            "class_weights": dict(zip(recipe.classes, (round(weight, 4) for weight in weights), strict=True)),
+            "epochs": len(epochs),
+            "seed": seed,
+            "series_without_image": len(images.store.warnings),
+        },
+        metrics=metrics,
+        threshold=threshold,
+        temperature=scale,
+        heat_reference=typical_heat(validation),
+        largest_distance=spread.largest,
+    )
+    return card, spread
+
+
+def _trained_on(images: _Images) -> str:
+    count = images.patients("train")
+    if images.synthetic:
+        return f"synthetic T1-weighted thigh images of {count} phantoms only, no patients"
+    cohort = images.store.cohort.of_split("train")
+    classes = Counter(cohort.recipe.classes[case.label] for case in cohort.patients)
+    told = ", ".join(f"{classes[name]} {name}" for name in cohort.recipe.classes)
+    return f"{count} patients of the user's cohort ({told})"
+
+
+def _write(out: Path, recipe: Recipe, card: ModelCard, network: CamNetwork, spread: FeatureSpread) -> None:
+    """Writes the package under another name, which it leaves when it is whole."""
+    partial = out.with_name(f".{out.name}.partial")
+    tensors = {name: tensor.cpu() for name, tensor in network.state_dict().items()} | spread.tensors()
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        write_package(partial, recipe.toml(), card, tensors, half=True)
+        partial.rename(out)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise InputError(
+            "The package cannot be written; free space there and run the same command with --resume."
+        ) from None
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Progress of the processes that do not show it."""

@@ -1,0 +1,90 @@
+"""What training wrote down: a line of JSON an epoch, and a figure of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+LOG = "training_log.jsonl"
+FIGURES = ("training.png", "training.svg")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of training.
+
+    Attributes:
+        stage: number of the recipe's stage, from 1.
+        size: edge of the samples in pixels.
+        epoch: number in its stage, from 1.
+        learning_rate: at the end of the epoch.
+        training_loss: weighted binary cross-entropy, mean over the epoch's augmented samples.
+        validation_loss: the same over the validation images as they are.
+        validation_auc: area under the ROC curve over the validation images.
+        best: whether no epoch of its stage before had a lower validation loss.
+        seconds: that the epoch took.
+    """
+
+    stage: int
+    size: int
+    epoch: int
+    learning_rate: float
+    training_loss: float
+    validation_loss: float
+    validation_auc: float
+    best: bool
+    seconds: float
+
+
+class TrainingLog:
+    """The file `LOG` in a folder: one JSON object an epoch, each written when the epoch ends."""
+
+    def __init__(self, folder: Path, earlier: Sequence[Epoch] = ()) -> None:
+        """Begins the log anew with the epochs `earlier`, those that a resumed training stands on."""
+        self._path = folder / LOG
+        self._path.write_text("".join(map(_line, earlier)), encoding="utf-8")
+
+    def add(self, epoch: Epoch) -> None:
+        """Appends one epoch."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_line(epoch))
+
+
+def read_log(folder: Path) -> list[Epoch]:
+    """The epochs that a log tells of."""
+    return [Epoch(**json.loads(line)) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+
+
+def draw_log(epochs: Sequence[Epoch], folder: Path) -> None:
+    """Draws losses and validation AUC over the epochs into `FIGURES`, best epochs and beginnings of stages marked."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    above, below = figure.subplots(2, sharex=True, height_ratios=(2, 1))
+    number = range(1, len(epochs) + 1)
+    above.plot(number, [epoch.training_loss for epoch in epochs], color="#0072b2", label="training (augmented)")
+    above.plot(number, [epoch.validation_loss for epoch in epochs], color="#d55e00", label="validation")
+    below.plot(number, [epoch.validation_auc for epoch in epochs], color="#d55e00")
+    last = {epoch.stage: n for n, epoch in enumerate(epochs) if epoch.best}
+    kept = list(last.values())
+    for panel, values in (
+        (above, [epochs[n].validation_loss for n in kept]),
+        (below, [epochs[n].validation_auc for n in kept]),
+    ):
+        panel.plot([n + 1 for n in kept], values, "o", color="black", markersize=5, label="kept")
+        for n, epoch in enumerate(epochs):
+            if n and epoch.epoch == 1:
+                panel.axvline(n + 0.5, color="0.6", linewidth=0.8, linestyle="--")
+        panel.spines[["top", "right"]].set_visible(False)
+    above.set_ylabel("binary cross-entropy")
+    above.legend(frameon=False)
+    below.set_ylabel("AUC, validation images")
+    below.set_xlabel("epoch")
+    for name in FIGURES:
+        figure.savefig(folder / name, dpi=150, metadata={"Date": None} if name.endswith("svg") else None)
+
+
+def _line(epoch: Epoch) -> str:
+    return json.dumps(asdict(epoch)) + "\n"
