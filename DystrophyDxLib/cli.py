@@ -123,6 +123,49 @@ def benchmark(
         print(f"{name:36} {figure if isinstance(figure, str) else format(figure, '.3g')}")
 
 
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option(help="New or empty folder for the cohort.", show_default=False)],
+    like: Annotated[
+        str | None,
+        typer.Option(
+            click_type=click.Choice(["yang2021"]),
+            help="Published cohort whose numbers of patients and images are kept, instead of --patients.",
+        ),
+    ] = None,
+    patients: Annotated[int | None, typer.Option(min=1, help="Number of patients.", show_default="20")] = None,
+    file_format: Annotated[
+        str, typer.Option("--format", click_type=click.Choice(["nifti", "dicom"]), help="Of the series.")
+    ] = "nifti",
+    contrasts: Annotated[
+        str, typer.Option(help="T1 and, separated by commas: STIR, DIXON_FAT, DIXON_WATER, DIXON_FF.")
+    ] = "T1",
+    matrix: Annotated[int, typer.Option(min=64, max=1024, help="Rows and columns of the images.")] = 256,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal cohorts.")] = 2021,
+    processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 1,
+    truth: Annotated[bool, typer.Option("--truth/--no-truth", help="Write what no image tells.")] = True,
+) -> None:
+    """Make a cohort of synthetic thighs (phantoms), with truth and the table for train and evaluate."""
+    from .phantom.cohort import drawn_patients, like_yang2021, write_cohort
+
+    if like and patients:
+        raise InputError("A published cohort has its own number of patients; leave out --patients or --like.")
+    drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed)
+    with _progress(False) as advance:
+        table = write_cohort(
+            drawn,
+            out,
+            seed=seed,
+            matrix=matrix,
+            file_format=file_format,
+            contrasts=tuple(contrasts.upper().replace(" ", "").split(",")),
+            truth=truth,
+            processes=processes,
+            advance=advance,
+        )
+    print(f"{len(drawn)} patients, {sum(patient.images for patient in drawn)} images (one leg in one slice): {table}")
+
+
 @contextlib.contextmanager
 def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
