@@ -166,6 +166,68 @@ def phantom(
     print(f"{len(drawn)} patients, {sum(patient.images for patient in drawn)} images (one leg in one slice): {table}")
 
 
+@app.command()
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="Recipe: yang2021, embedded, or the path of a .toml file.", show_default=False)
+    ],
+    cohort: Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Place for the model package; it is made.", show_default=False)],
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal models.")] = 2021,
+    backbone: Annotated[str | None, typer.Option(help="Other backbone.", show_default="the recipe's")] = None,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(help="File of torchvision's weights, or a model package.", show_default="torchvision's, fetched"),
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Train all layers, from random weights.")
+    ] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for samples and features.", show_default="OUT-training/cache")
+    ] = None,
+    device: Device = "auto",
+    processes: Annotated[int, typer.Option(min=1, help="Processes that make samples.")] = 1,
+    split: Annotated[
+        str | None,
+        typer.Option(help="stratified, cohort, kfold:K or centre:NAME.", show_default="cohort if its table has splits"),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where training was interrupted.")] = False,
+    trained_on: Annotated[
+        str | None, typer.Option(help="What the model card says of the cohort.", show_default="its numbers")
+    ] = None,
+) -> None:
+    """Train a model on a cohort and write its package, with log and figure beside it."""
+    from .training.cohort import Cohort
+    from .training.train import checked_place, recipe_as_asked, split_as_asked, train_folds
+    from .training.train import train as trained
+
+    chosen = recipe_as_asked(recipe, backbone, from_scratch)
+    cohorts = split_as_asked(Cohort.read(cohort, chosen), split, seed)
+    folds = len(cohorts) > 1
+    work = checked_place(out, resume=resume) if not folds else out
+    with _progress(False) as advance:
+        options = {
+            "seed": seed,
+            "cache": cache or work / "cache",
+            "backbone_weights": backbone_weights,
+            "device": device,
+            "processes": processes,
+            "resume": resume,
+            "trained_on": trained_on,
+            "advance": advance,
+        }
+        if folds:
+            packages = train_folds(chosen, cohorts, out, **options)
+        else:
+            packages = [trained(chosen, cohorts[0], out, **options)]
+    from .model_package import ModelPackage
+
+    for package in packages:
+        print(f"{package}:")
+        for name, metric in ModelPackage.read(package).card.metrics.items():
+            print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
+
+
 @contextlib.contextmanager
 def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()

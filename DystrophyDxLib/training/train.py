@@ -124,6 +124,33 @@ def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume:
     return packages
 
 
+def recipe_as_asked(recipe: str, backbone: str | None, from_scratch: bool) -> Recipe:
+    """A recipe with what the command line changes in it.
+
+    Args:
+        recipe: name of one that ships with the library, or path of a .toml file.
+        backbone: another backbone.
+        from_scratch: train all layers from random weights.
+
+    Raises:
+        InputError: there is no such recipe, or it is none.
+    """
+    if recipe.endswith(".toml"):
+        try:
+            found = Recipe.parse(Path(recipe).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            raise InputError("The recipe cannot be read; give the path of a TOML file, or a recipe's name.") from None
+    else:
+        found = Recipe.named(recipe)
+    network, training = found.network.model_dump(), found.training.model_dump()
+    if backbone:
+        network |= {"backbone": backbone}
+    if from_scratch:
+        network |= {"weights": "none"}
+        training |= {"trainable": "all", "copies": 0}
+    return Recipe.model_validate(found.model_dump() | {"network": network, "training": training})
+
+
 def split_as_asked(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
     """The cohort with splits, or one for each fold.
 
