@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ class Evaluation:
     def images(self) -> pd.DataFrame:
         return self.predictions.images
 
-    @property
+    @cached_property
     def patients(self) -> pd.DataFrame:
         return by_patient(self.images)
 
@@ -158,7 +159,7 @@ def summarised(evaluation: Evaluation, cohort_sha256: str) -> dict[str, object]:
             "series_failed": len(evaluation.predictions.failures),
         },
         "seed": evaluation.seed,
-        "figures": _finite(figures),
+        "figures": finite(figures),
         "labels": {label: int(count) for label, count in sorted(Counter(patients["label"]).items())},
     }
 
@@ -167,12 +168,12 @@ def _bounds(figure: Estimate | float) -> list[float] | None:
     return [figure.low, figure.high] if isinstance(figure, Estimate) else None
 
 
-def _finite(part: object) -> object:
+def finite(part: object) -> object:
     """The same with None for what JSON has no number for."""
     if isinstance(part, dict):
-        return {name: _finite(value) for name, value in part.items()}
+        return {name: finite(value) for name, value in part.items()}
     if isinstance(part, list):
-        return [_finite(value) for value in part]
+        return [finite(value) for value in part]
     return None if isinstance(part, float) and not np.isfinite(part) else part
 
 
@@ -215,7 +216,7 @@ def roc_line(rows: pd.DataFrame, name: str, threshold: float, seed: int, *, band
     curve = roc_band(rows, seed=seed)
     called = probability >= threshold
     return RocLine(
-        f"{name}, n = {int(truth.sum())} + {int((1 - truth).sum())}\nAUC {area:.3f}",
+        f"{name}: AUC {area:.3f}, n = {int(truth.sum())} + {int((1 - truth).sum())}",
         curve["false_positive_rate"].to_numpy(),
         curve["sensitivity"].to_numpy(),
         curve[["false_positive_rate", "low", "high"]].to_numpy().T if band else None,
@@ -259,20 +260,20 @@ def _counts(rows: pd.DataFrame, classes: tuple[str, ...]) -> str:
 
 def _performance(evaluation: Evaluation, figures: Path) -> Section:
     card, patients = evaluation.package.card, evaluation.patients
-    table = tables.table1(evaluation.images, patients, card.threshold, card.classes, evaluation.seed)
+    table1 = tables.table1(evaluation.images, patients, card.threshold, card.classes, evaluation.seed)
     units = (("Images", counted(evaluation.images)), ("Patients", patients))
     if any(rows["truth"].nunique() < 2 for _, rows in units):
-        return Section("Performance", ("A ROC curve needs patients of both classes.",), (), (table,))
+        return Section("Performance", ("A ROC curve needs patients of both classes.",), (), table1)
     lines = [roc_line(rows, unit, card.threshold, evaluation.seed, band=True) for unit, rows in units]
     save_figure(roc_figure(lines), figures, "roc")
     shown = picture(
         figures,
         "roc",
-        "ROC curves: " + "; ".join(line.label.replace("\n", ", ") for line in lines),
+        "ROC curves: " + "; ".join(line.label for line in lines),
         f"ROC curves with pointwise 95 % bands by patient bootstrap; dots: the threshold {card.threshold:.2f}; n: "
         f"{card.classes[1]} + {card.classes[0]}. Intervals of the AUC take account of images that are of one patient.",
     )
-    return Section("Performance", (), (shown,), (table,))
+    return Section("Performance", (), (shown,), table1)
 
 
 def _diseases(evaluation: Evaluation, figures: Path) -> Section:
@@ -332,7 +333,7 @@ def _gallery(evaluation: Evaluation, classifier: Classifier, folder: Path, advan
             "The correct cases are the most typical ones (nearest to the median of their kind), the wrong ones those "
             "furthest from the threshold. Left the slice, right with the heatmap and each leg's probability (in "
             "brackets where it does not enter the case). The patient's right (R) is on the left. The heatmap shows "
-            "where the model's evidence lies, not where disease is; bright is strong.",
+            "where the model's evidence lies, not where disease is: blue is little, red the strongest.",
         ),
         tuple(pictures),
     )

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
@@ -60,7 +59,7 @@ class RocLine:
 def roc_figure(lines: Sequence[RocLine]) -> Figure:
     """ROC curves with their interval bands and the points at which the models decide."""
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, 4.6), layout="constrained")
+        figure = Figure(figsize=(5.2, 5.1 + 0.2 * len(lines)), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)))
         for n, line in enumerate(lines):
@@ -78,7 +77,7 @@ def roc_figure(lines: Sequence[RocLine]) -> Figure:
             if line.point is not None:
                 axes.plot(*line.point, "o", color=colour, markeredgecolor="white", markersize=7)
         axes.set(xlabel="1 − specificity", ylabel="Sensitivity", xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
-        _legend_right(axes)
+        figure.legend(loc="outside lower center", handlelength=3)
     return figure
 
 
@@ -103,7 +102,7 @@ class CalibrationBins:
 def calibration_figure(curves: Sequence[CalibrationBins], positive: str) -> Figure:
     """Observed against predicted probability with intervals, and below how many there are in each bin."""
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, 5.4), layout="constrained")
+        figure = Figure(figsize=(5.2, 6), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         top.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)), label="perfectly calibrated")
         for n, curve in enumerate(curves):
@@ -116,8 +115,7 @@ def calibration_figure(curves: Sequence[CalibrationBins], positive: str) -> Figu
                 color=colour,
                 marker="os^D"[n % 4],
                 markersize=4.5,
-                linestyle=_DASHES[n % len(_DASHES)],
-                linewidth=1.2,
+                linestyle="none",
                 elinewidth=1,
                 capsize=2.5,
                 label=curve.label,
@@ -127,7 +125,7 @@ def calibration_figure(curves: Sequence[CalibrationBins], positive: str) -> Figu
         bottom.set(xlabel=f"Predicted probability of {positive}", ylabel="Number", xlim=(-0.02, 1.02))
         bottom.set_yscale("symlog", linthresh=1)
         bottom.yaxis.set_major_formatter("{x:.0f}")
-        _legend_right(top)
+        figure.legend(*top.get_legend_handles_labels(), loc="outside lower center", ncols=len(curves) + 1)
     return figure
 
 
@@ -192,7 +190,3 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
     with matplotlib.rc_context(_STYLE):
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})
-
-
-def _legend_right(axes: Axes) -> None:
-    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1), borderaxespad=0, handlelength=2.6)

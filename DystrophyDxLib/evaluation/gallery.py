@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ..roi import PlaneOrientation
@@ -16,10 +17,11 @@ from .predictions import ClassifiedSeries
 
 A_KIND = 3
 """Cases of each kind that are shown."""
-LEAST_HEAT = 0.15
-"""Heat below which the image stays bare."""
+LEAST_HEAT, OPACITY = 0.2, 0.5
+"""Heat below which the image stays bare, and how the rest lies over it: as in the slice views and overview.png."""
+_COLOURS = LinearSegmentedColormap.from_list("heat", [(0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 1, 0), (1, 0, 0)])
 _MARGIN_MM = 8.0
-_WIDTH = 6.7
+_WIDTH, _GAP = 6.7, 0.006
 
 
 @dataclass(frozen=True)
@@ -93,26 +95,29 @@ def gallery_figure(chosen: Chosen, classified: ClassifiedSeries) -> Figure:
     )
     low, high = np.percentile(grey[inside], [1, 99])
     extent = (0, grey.shape[1] * spacing[1], grey.shape[0] * spacing[0], 0)
-    figure = Figure(figsize=(_WIDTH, _WIDTH / 2 * extent[2] / extent[1]), facecolor="black")
+    half = (1 - _GAP) / 2
+    figure = Figure(figsize=(_WIDTH, half * _WIDTH * extent[2] / extent[1]), facecolor="white")
     for n in range(2):
-        axes = figure.add_axes((n / 2, 0, 0.5, 1))
+        axes = figure.add_axes((n * (half + _GAP), 0, half, 1))
         axes.set_axis_off()
         axes.imshow(grey, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear")
         if n == 1:
-            axes.imshow(_heat_colours(heat), extent=extent, interpolation="bilinear")
+            shown = np.ma.masked_less(heat, LEAST_HEAT)
+            axes.imshow(shown, cmap=_COLOURS, vmin=0, vmax=1, alpha=OPACITY, extent=extent, interpolation="nearest")
             for image in images:
-                place = {"right": 0.03, "left": 0.97}.get(image.side, 0.5)
-                _text(axes, place, 0.03, f"{image.probability:.2f}" if image.counted else f"({image.probability:.2f})")
+                place = {"right": 0.02, "left": 0.98}.get(image.side, 0.5)
+                told = f"{image.probability:.2f}"
+                _text(axes, place, 0.03, told if image.counted else f"({told})")
         if series.orientation_known:
-            _text(axes, 0.03, 0.9, "R")
-            _text(axes, 0.97, 0.9, "L")
+            _text(axes, 0.02, 0.97, "R")
+            _text(axes, 0.98, 0.97, "L")
     return figure
 
 
 def save_gallery(figure: Figure, folder: Path, name: str) -> Path:
     """Writes `name`.png (150 pixels an inch) and returns its path."""
     path = folder / f"{name}.png"
-    figure.savefig(path, dpi=150, facecolor="black", metadata={"Software": None})
+    figure.savefig(path, dpi=150, metadata={"Software": None})
     return path
 
 
@@ -126,16 +131,9 @@ def _framed(legs: np.ndarray, spacing: Sequence[float]) -> tuple[slice, slice]:
     return tuple(box)
 
 
-def _heat_colours(heat: np.ndarray) -> np.ndarray:
-    """(rows, columns, 4) colours from black over red to yellow, more opaque where there is more heat."""
-    colours = matplotlib.colormaps["inferno"](0.3 + 0.7 * heat)
-    colours[..., 3] = np.where(heat < LEAST_HEAT, 0, 0.25 + 0.4 * heat)
-    return colours
-
-
-def _text(axes: matplotlib.axes.Axes, x: float, y: float, text: str) -> None:
-    aligned = "left" if x < 0.5 else "right" if x > 0.5 else "center"
+def _text(axes: Axes, x: float, y: float, text: str) -> None:
+    across = "left" if x < 0.5 else "right" if x > 0.5 else "center"
     axes.text(
-        x, y, text, transform=axes.transAxes, color="white", fontsize=11, ha=aligned, va="bottom",
+        x, y, text, transform=axes.transAxes, color="white", fontsize=11, ha=across, va="bottom" if y < 0.5 else "top",
         bbox={"facecolor": "black", "alpha": 0.55, "linewidth": 0, "pad": 1.5},
     )  # fmt: skip

@@ -50,8 +50,16 @@ class ClassifiedSeries:
     classification: Classification
 
 
-def predict(classifier: Classifier, cohort: Cohort, advance: Advance) -> Predictions:
+def predict(
+    classifier: Classifier,
+    cohort: Cohort,
+    advance: Advance,
+    observe: Callable[[ClassifiedSeries], None] = lambda _: None,
+) -> Predictions:
     """Classifies every series of `cohort`, once.
+
+    Args:
+        observe: called with each series that was classified, while its voxels and heatmap are in memory.
 
     Raises:
         InputError: when no series could be classified.
@@ -60,9 +68,12 @@ def predict(classifier: Classifier, cohort: Cohort, advance: Advance) -> Predict
     for number, case in enumerate(cohort.cases):
         advance("Classifying", number, len(cohort.cases))
         try:
-            rows += _image_rows(classify_case(classifier, case))
+            classified = classify_case(classifier, case)
         except InputError as error:
             failures.append((case.row, case.patient_id, case.disease, str(error)))
+            continue
+        rows += _image_rows(classified)
+        observe(classified)
     if not rows:
         raise InputError(
             f"None of the {len(cohort.cases)} series could be classified; the first failed with: {failures[0][-1]}"

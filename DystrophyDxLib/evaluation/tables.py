@@ -87,12 +87,12 @@ def cell_text(header: str, cell: object) -> str:
     if isinstance(cell, Estimate):
         if math.isnan(cell.value):
             return _DASH
-        if math.isnan(cell.low):
-            return f"{cell.value:{form}} ({_DASH})"
-        return f"{cell:{form}}".replace("inf", "∞")
-    if isinstance(cell, float):
-        return _DASH if math.isnan(cell) else f"{cell:{form}}".replace("inf", "∞")
-    return str(cell)
+        text = f"{cell.value:{form}} ({_DASH})" if math.isnan(cell.low) else f"{cell:{form}}"
+    elif isinstance(cell, float):
+        text = _DASH if math.isnan(cell) else f"{cell:{form}}"
+    else:
+        return str(cell)
+    return text.replace("inf", "∞").replace("-", "−")
 
 
 def performance(rows: pd.DataFrame, threshold: float, seed: int) -> tuple[dict[str, object], dict[str, object]]:
@@ -168,31 +168,42 @@ def _bootstrapped(
 
 def table1(
     images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: tuple[str, str], seed: int
-) -> Table:
-    """Table 1 of the paper for images and for patients, each with both kinds of interval, and for the patients whose
-    case is not labelled indeterminate."""
+) -> tuple[Table, Table]:
+    """Table 1 of the paper for images, for patients, and for the patients whose case is not labelled indeterminate,
+    each with both kinds of interval; and F1 and likelihood ratios of the same."""
     definite = patients[patients["label"].isin(classes)].reset_index(drop=True)
     rows = []
-    units = (("Images", counted(images)), ("Patients", patients), ("Patients with a definite label", definite))
+    units = (("Images", counted(images)), ("Patients", patients), ("Patients, definite label", definite))
     for unit, members in units:
         if len(members):
             for interval, figures in zip((PUBLISHED, BOOTSTRAP), performance(members, threshold, seed), strict=True):
-                rows.append({"Per": unit, **sizes(members, classes), "Interval": interval, **figures})
-    return Table(
-        "table1",
-        f"Table 1. Performance at the threshold {threshold:.2f}, with 95 % intervals",
-        pd.DataFrame(rows),
-        f"n is {classes[1]} + {classes[0]}. Wilson's and DeLong's intervals, as published, take images as independent; "
-        "those of images are therefore too narrow, and the patient bootstrap is the one to quote. (–): the bootstrap "
-        f"gives no interval because fewer than {LEAST_PATIENTS} patients of a class stand behind the figure or all "
-        "decisions are alike; –: a class is missing. A definite label is one that is not indeterminate.",
+                rows.append({"Per": unit, **sizes(members), "Interval": interval, **figures})
+    frame = pd.DataFrame(rows)
+    further = ["F1", "LR+", "LR−"]
+    return (
+        Table(
+            "table1",
+            f"Table 1. Performance at the threshold {threshold:.2f}, with 95 % intervals",
+            frame.drop(columns=further),
+            f"Positive: {classes[1]}, negative: {classes[0]}. Wilson's and DeLong's intervals, as published, take "
+            "images as independent; those of images are therefore too narrow, and the patient bootstrap is the one to "
+            f"quote. (–): it gives none because fewer than {LEAST_PATIENTS} patients of a class stand behind the "
+            "figure or all decisions are alike; –: a class is missing. A label is definite when it is not "
+            "indeterminate.",
+        ),
+        Table(
+            "table1_further",
+            "F1 and likelihood ratios, with 95 % intervals",
+            frame[["Per", "Interval", *further]],
+            "Beside Wilson's stand the intervals of likelihood ratios by the log method; F1 has only the bootstrap's.",
+        ),
     )
 
 
-def sizes(rows: pd.DataFrame, classes: tuple[str, str]) -> dict[str, int]:
-    """Rows of the second and of the first class, as columns of a table."""
+def sizes(rows: pd.DataFrame) -> dict[str, int]:
+    """How many rows are of the second and of the first class, as columns of a table."""
     positive = int(rows["truth"].sum())
-    return {f"n {classes[1]}": positive, f"n {classes[0]}": len(rows) - positive}
+    return {"Positive": positive, "Negative": len(rows) - positive}
 
 
 def by_disease(
@@ -236,9 +247,9 @@ def _share_of(right: np.ndarray) -> Statistic:
 
 
 def diseases(patients: pd.DataFrame) -> list[tuple[str, int]]:
-    """Diseases with their truth: those of the second class first, then by name."""
-    found = patients[["disease", "truth"]].drop_duplicates().sort_values(["truth", "disease"], ascending=[False, True])
-    return [(row.disease, int(row.truth)) for row in found.itertuples()]
+    """Diseases with their truth: those of the second class first, the more frequent before the rarer."""
+    found = patients.groupby(["disease", "truth"]).size()
+    return sorted(found.index, key=lambda group: (-group[1], -found[group], group[0].casefold()))
 
 
 def by_group(
@@ -257,14 +268,15 @@ def by_group(
                     figures = performance(members.reset_index(drop=True), threshold, seed)[kind]
                     shown = {name: figures[name] for name in ("Accuracy", "Specificity", "Sensitivity", "AUC")}
                     rows.append(
-                        {"By": attribute, "Group": group, "Per": unit, **sizes(members, classes), **shown}
+                        {"By": attribute, "Group": group, "Per": unit, **sizes(members), **shown}
                     )  # fmt: skip
     return Table(
         "groups",
         "Performance by sex, age, centre and field strength, with 95 % intervals",
         pd.DataFrame(rows),
-        "Patients with Wilson's and DeLong's intervals, images with the patient bootstrap, which (–) gives none for "
-        f"fewer than {LEAST_PATIENTS} patients of a class or decisions that are all alike. –: a class is missing.",
+        f"Positive: {classes[1]}, negative: {classes[0]}. Patients with Wilson's and DeLong's intervals, images with "
+        f"the patient bootstrap, which gives none (–) for fewer than {LEAST_PATIENTS} patients of a class or decisions "
+        "that are all alike. –: a class is missing.",
     )
 
 

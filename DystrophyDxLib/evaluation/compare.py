@@ -1,0 +1,444 @@
+"""`dystrophydx compare`: backbones trained by one recipe, or finished packages, side by side on one cohort.
+
+Table 1 of Yang et al., BMC Neurology 2021;21:13, which compares five backbones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import __version__
+from ..classify import Classifier
+from ..errors import InputError
+from ..model_package import ModelPackage
+from ..networks import BACKBONES
+from ..recipe import Recipe
+from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
+from ..training.cohort import Cohort
+from . import tables
+from .confusion import proportion
+from .evaluate import (
+    SYNTHETIC_COHORT,
+    evaluated_cases,
+    finite,
+    is_synthetic,
+    picture,
+    results_folder,
+    roc_line,
+)
+from .evaluation_report import Page, Section
+from .figures import roc_figure, save_figure
+from .paired import compare_decisions
+from .predictions import Advance, Predictions, by_patient, counted, predict
+from .roc import auc, compare_auc
+from .tables import Table
+
+SCHEMA = "dystrophydx.comparison/1"
+PACKAGES, CACHE, RESULTS, PLAN = "packages", "cache", "comparison", "plan.json"
+FILES = ("report.html", "comparison.json", "tables", "figures", "predictions")
+_IMAGE = ["row", "slice", "side"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the comparison with its predictions."""
+
+    name: str
+    package: ModelPackage
+    predictions: Predictions
+
+    @property
+    def threshold(self) -> float:
+        return self.package.card.threshold
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared. All models are compared on the images and patients that every one of them has answered for.
+
+    Attributes:
+        failures: (name, reason) of what could not be trained or evaluated.
+        best: the model with the highest AUC of patients, of equal ones that of images.
+    """
+
+    models: tuple[Model, ...]
+    failures: tuple[tuple[str, str], ...]
+    cohort: Cohort
+    split: str | None
+    seed: int
+
+    @cached_property
+    def images(self) -> dict[str, pd.DataFrame]:
+        """Counted images of each model, row by row the same image."""
+        indexed = {model.name: counted(model.predictions.images).set_index(_IMAGE) for model in self.models}
+        first = next(iter(indexed.values()))
+        common = first.index[np.all([first.index.isin(table.index) for table in indexed.values()], axis=0)]
+        return {name: table.loc[common].reset_index() for name, table in indexed.items()}
+
+    @cached_property
+    def patients(self) -> dict[str, pd.DataFrame]:
+        """Patients of each model, row by row the same."""
+        return {name: by_patient(table) for name, table in self.images.items()}
+
+    @cached_property
+    def best(self) -> Model:
+        def areas(model: Model) -> tuple[float, ...]:
+            tables_of_units = (self.patients[model.name], self.images[model.name])
+            return tuple(auc(rows["truth"], rows["probability"]).value for rows in tables_of_units)
+
+        return max(self.models, key=areas)
+
+
+def compare(
+    cohort: Path,
+    out: Path,
+    *,
+    recipe: str,
+    backbones: Sequence[str],
+    packages: Sequence[Path],
+    weights: Path | None,
+    cache: Path | None,
+    split: str | None,
+    device: str,
+    processes: int,
+    seed: int,
+    advance: Advance,
+) -> dict[str, object]:
+    """Trains what is to be compared, evaluates it, and writes `FILES` into the folder `comparison` of `out`.
+
+    `out` also takes the trained packages, in `packages`: run again with the same cohort, recipe and seed, those that
+    are finished are kept, an interrupted training goes on, and the comparison is written anew. A backbone that fails
+    is reported, the others go on.
+
+    Args:
+        recipe: a shipped recipe's name or a .toml file.
+        backbones: to train, names of `networks.BACKBONES`.
+        packages: trained ones; to be compared beside the backbones.
+        weights: folder with torchvision's weights, a file for each backbone whose name begins with the backbone's.
+        cache: for samples and features; None takes the folder `cache` of `out`.
+        split, device, seed: as in `evaluate.evaluate`.
+        processes: that make samples.
+
+    Returns:
+        The content of comparison.json.
+
+    Raises:
+        InputError: cohort, recipe, packages, weights or `out` cannot be used, `out` holds another comparison, the user
+            interrupted a training, or fewer than two models were left.
+    """
+    published = _recipe(recipe)
+    files = {name: _weights_file(weights, name) for name in backbones}
+    cases = Cohort.read(cohort, published)
+    chosen, split = evaluated_cases(cases, split)
+    _check_names(backbones, packages)
+    for package in packages:
+        ModelPackage.read(package)
+    _open_plan(out, {"recipe": published.toml(), "cohort": _sha256(cohort), "seed": seed})
+    failures: list[tuple[str, str]] = []
+    places = {_name(package): package for package in packages}
+    for name in backbones:
+        try:
+            places[name] = _trained(
+                published, name, cases, out, files[name], cache or out / CACHE, device, processes, seed, advance
+            )
+        except InputError as error:
+            if str(error).startswith("Training was interrupted"):
+                raise InputError(
+                    "The comparison was interrupted; run the same command again to go on: what is finished is kept."
+                ) from None
+            failures.append((name, str(error)))
+    models = []
+    for name, place in places.items():
+        try:
+            models.append(_evaluated(name, place, published, chosen, device, advance))
+        except InputError as error:
+            failures.append((name, str(error)))
+    if len(models) < 2:
+        told = "; ".join(f"{name}: {reason}" for name, reason in failures)
+        raise InputError(f"Fewer than two models are left to compare{f' ({told})' if told else ''}; give more of them.")
+    comparison = Comparison(tuple(models), tuple(failures), chosen, split, seed)
+    summary = _summarised(comparison, _sha256(cohort))
+    with results_folder(out / RESULTS, FILES, overwrite=True) as folder:
+        _write(comparison, summary, folder)
+    return summary
+
+
+def _recipe(name: str) -> Recipe:
+    if not name.endswith(".toml"):
+        return Recipe.named(name)
+    try:
+        return Recipe.parse(Path(name).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        raise InputError("The recipe file cannot be read; check its path, or name a shipped recipe.") from None
+
+
+def _check_names(backbones: Sequence[str], packages: Sequence[Path]) -> None:
+    unknown = [name for name in backbones if name not in BACKBONES]
+    if unknown:
+        raise InputError(f"The backbone {unknown[0]!r} is not known; choose from {', '.join(BACKBONES)}.")
+    names = [*backbones, *map(_name, packages)]
+    if len(set(names)) < len(names):
+        raise InputError("Two models have the same name; give each backbone once and rename the packages' folders.")
+
+
+def _name(package: Path) -> str:
+    return package.absolute().name.removesuffix(".zip")
+
+
+def _weights_file(folder: Path | None, backbone: str) -> Path | None:
+    """The one file or package for `backbone` in `folder`: torchvision's are called resnet50-11ad3fa6.pth and so on."""
+    if folder is None:
+        return None
+    found = sorted(path for path in folder.glob(f"{backbone}*") if path.stem.partition("-")[0].startswith(backbone))
+    if len(found) != 1:
+        raise InputError(
+            f"{'No' if not found else 'More than one'} file for {backbone} lies in the folder given with "
+            "--backbone-weights; put one there whose name begins with the backbone's."
+        )
+    return found[0]
+
+
+def _open_plan(out: Path, plan: dict[str, object]) -> None:
+    """Makes `out`, or checks that it holds a comparison by the same `plan`.
+
+    Raises:
+        InputError: it holds something else or cannot be written.
+    """
+    text = json.dumps(plan, indent=1, sort_keys=True) + "\n"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        present = {path.name for path in out.iterdir()}
+        if not present:
+            (out / PLAN).write_text(text, encoding="utf-8")
+        elif PLAN not in present:
+            raise InputError("The output folder holds other files; give a new or empty folder with --out.")
+        elif (out / PLAN).read_text(encoding="utf-8") != text:
+            raise InputError(
+                "The output folder holds a comparison with another cohort, recipe or seed; give another with --out."
+            )
+    except OSError:
+        raise InputError("The output folder cannot be written; check --out and its permissions.") from None
+
+
+def _trained(
+    recipe: Recipe,
+    backbone: str,
+    cohort: Cohort,
+    out: Path,
+    weights: Path | None,
+    cache: Path,
+    device: str,
+    processes: int,
+    seed: int,
+    advance: Advance,
+) -> Path:
+    """The package of `backbone`, trained where it is not there yet."""
+    from ..training.train import split_as_asked, train
+
+    package = out / PACKAGES / backbone
+    if package.exists():
+        return package
+    package.parent.mkdir(exist_ok=True)
+    return train(
+        recipe.model_copy(update={"network": recipe.network.model_copy(update={"backbone": backbone})}),
+        split_as_asked(cohort, None, seed)[0],
+        package,
+        seed=seed,
+        cache=cache,
+        backbone_weights=weights,
+        device=device,
+        processes=processes,
+        resume=True,
+        advance=lambda what, done, total: advance(f"{backbone}: {what}", done, total),
+    )
+
+
+def _evaluated(name: str, place: Path, recipe: Recipe, cohort: Cohort, device: str, advance: Advance) -> Model:
+    package = ModelPackage.read(place)
+    if package.recipe.classes != recipe.classes:
+        raise InputError(f"The package tells {' and '.join(package.card.classes)} apart, the recipe others.")
+    found = predict(
+        Classifier(package, device),
+        cohort,
+        lambda what, done, total: advance(f"{name}: {what}", done, total),
+    )
+    return Model(name, package, found)
+
+
+def performance_table(comparison: Comparison) -> Table:
+    """Table 1: a row for each model, unit and kind of interval."""
+    rows = []
+    for unit, members_of in (("images", comparison.images), ("patients", comparison.patients)):
+        for kind, interval in enumerate((tables.PUBLISHED, tables.BOOTSTRAP)):
+            for model in comparison.models:
+                members = members_of[model.name]
+                figures = tables.performance(members, model.threshold, comparison.seed)[kind]
+                shown = {name: figures[name] for name in ("Accuracy", "Specificity", "Sensitivity", "AUC")}
+                rows.append({"Model": model.name, "Per": unit, **tables.sizes(members), "Interval": interval, **shown})
+    _, positive = comparison.models[0].package.card.classes
+    return Table(
+        "table1",
+        "Table 1. Performance of each model at its own threshold, with 95 % intervals",
+        pd.DataFrame(rows),
+        f"Positive: {positive}. All models answer for the same images. Wilson's and DeLong's intervals, as published, "
+        "take images as independent; the patient bootstrap does not. (–): it gives none because fewer than "
+        f"{tables.LEAST_PATIENTS} patients of a class stand behind the figure or all decisions are alike.",
+    )
+
+
+def difference_table(comparison: Comparison) -> Table:
+    """Every model against the best: AUCs by DeLong, decisions on patients by McNemar."""
+    best, rows = comparison.best, []
+    for model in comparison.models:
+        if model is best:
+            continue
+        row: dict[str, object] = {"Model": model.name}
+        for unit, members in (("images", comparison.images), ("patients", comparison.patients)):
+            own, other = members[model.name], members[best.name]
+            test = compare_auc(
+                own["truth"].to_numpy(),
+                other["probability"].to_numpy(),
+                own["probability"].to_numpy(),
+                own["patient_id"].to_numpy(),
+            )
+            row |= {f"AUC, difference, {unit}": test.difference, f"p, {unit}": test.p}
+        own, other = comparison.patients[model.name], comparison.patients[best.name]
+        decided = compare_decisions(
+            own["truth"], other["probability"] >= best.threshold, own["probability"] >= model.threshold
+        )
+        row |= {f"Only {best.name} right": decided.only_first, "Only this right": decided.only_second}
+        rows.append(row | {"p, McNemar": decided.p})
+    return Table(
+        "differences",
+        f"Differences from the model with the highest AUC per patient, {best.name}",
+        pd.DataFrame(rows),
+        "AUC: DeLong's test, for images with the covariance of images of one patient (Obuchowski). McNemar: paired "
+        "decisions on patients. The p values are not corrected for the number of comparisons.",
+    )
+
+
+def disease_table(comparison: Comparison) -> Table:
+    """Table 3 side by side: share of images of each disease that each model calls rightly."""
+    rows = []
+    for disease, truth in tables.diseases(next(iter(comparison.patients.values()))):
+        row: dict[str, object] = {"Disease": disease, "Figure": "sensitivity" if truth else "specificity"}
+        for model in comparison.models:
+            own = comparison.images[model.name]
+            own = own[own["disease"] == disease]
+            right = (own["probability"] >= model.threshold) == bool(truth)
+            row |= {"Images": len(own), model.name: proportion(int(right.sum()), len(own))}
+        rows.append(row)
+    return Table(
+        "table3_diseases",
+        "Table 3. Share of images of each disease that each model calls rightly, with Wilson's 95 % intervals",
+        pd.DataFrame(rows),
+    )
+
+
+def _summarised(comparison: Comparison, cohort_sha256: str) -> dict[str, object]:
+    models = {}
+    for model in comparison.models:
+        units = (("images", comparison.images[model.name]), ("patients", comparison.patients[model.name]))
+        models[model.name] = {
+            "sha256": model.package.sha256,
+            "threshold": model.threshold,
+            **{
+                unit: {
+                    name: {"value": drawn.value, "ci95_bootstrap": [drawn.low, drawn.high]}
+                    for name, drawn in tables.performance(rows, model.threshold, comparison.seed)[1].items()
+                }
+                for unit, rows in units
+            },
+        }
+    return {
+        "schema": SCHEMA,
+        "program": f"DystrophyDx {__version__}",
+        "cohort": {
+            "sha256": cohort_sha256,
+            "split": comparison.split,
+            "synthetic": is_synthetic(comparison.cohort),
+            "patients": len(next(iter(comparison.patients.values()))),
+            "images": len(next(iter(comparison.images.values()))),
+        },
+        "seed": comparison.seed,
+        "best": comparison.best.name,
+        "models": finite(models),
+        "failures": [{"model": name, "reason": reason} for name, reason in comparison.failures],
+    }
+
+
+def _write(comparison: Comparison, summary: dict[str, object], folder: Path) -> None:
+    for name in ("tables", "figures", "predictions"):
+        (folder / name).mkdir()
+    facts = (
+        (DEMONSTRATION_MODEL, any(model.package.card.demonstration for model in comparison.models)),
+        (SYNTHETIC_COHORT, is_synthetic(comparison.cohort)),
+        (RESEARCH_ONLY, True),
+    )
+    page = Page(
+        "comparison of models",
+        f"{len(comparison.models)} models compared",
+        tuple(notice for notice, applies in facts if applies),
+        tuple(_sections(comparison, summary, folder / "figures")),
+    )
+    page.write_tables(folder / "tables")
+    page.write(folder / "report.html")
+    for model in comparison.models:
+        model.predictions.images.to_csv(folder / "predictions" / f"{model.name}.csv", index=False)
+    (folder / "comparison.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+
+
+def _sections(comparison: Comparison, summary: dict[str, object], figures: Path) -> Iterator[Section]:
+    cohort = summary["cohort"]
+    yield Section(
+        "In brief",
+        (
+            f"{cohort['patients']} patients with {cohort['images']} images of the thigh, "
+            + (f"split {cohort['split']} of the cohort." if cohort["split"] else "the whole cohort."),
+            f"The highest AUC per patient has {summary['best']}.",
+            "A difference says something only where its interval leaves out 0.",
+        ),
+    )
+    pictures = []
+    for unit, members in (("images", comparison.images), ("patients", comparison.patients)):
+        if all(rows["truth"].nunique() == 2 for rows in members.values()):
+            lines = [
+                roc_line(members[model.name], model.name, model.threshold, comparison.seed, band=False)
+                for model in comparison.models
+            ]
+            save_figure(roc_figure(lines), figures, f"roc_{unit}")
+            told = "; ".join(line.label for line in lines)
+            caption = f"ROC curves, {unit}. Dots: the thresholds."
+            pictures.append(picture(figures, f"roc_{unit}", f"ROC curves, {unit}: {told}", caption))
+    yield Section("Performance", (), tuple(pictures), (performance_table(comparison), difference_table(comparison)))
+    yield Section("Diseases", (), (), (disease_table(comparison),))
+    described = [
+        {
+            "Model": model.name,
+            "Backbone": model.package.recipe.network.backbone,
+            "Recipe": model.package.recipe.name,
+            "Threshold": model.threshold,
+            "Trained on": model.package.card.trained_on,
+            "Series not evaluated": len(model.predictions.failures),
+        }
+        for model in comparison.models
+    ]
+    yield Section("Models", (), (), (Table("models", "What was compared", pd.DataFrame(described)),))
+    if comparison.failures:
+        frame = pd.DataFrame(comparison.failures, columns=["Model", "Reason"])
+        yield Section("Models that failed", (), (), (Table("failures", "Not in any figure", frame),))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        raise InputError("The cohort table cannot be opened; check its path and permissions.") from None
