@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import os
+import shutil
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -129,7 +131,8 @@ def write_cohort(
     `processes`.
 
     Raises:
-        InputError: `out` holds files already or cannot be written, an unknown contrast, or a matrix too small.
+        InputError: `out` holds files already or cannot be written, an unknown contrast, or a matrix too small. After
+            any failure or interruption `out` is empty again.
     """
     if "T1" not in contrasts or not set(contrasts) <= set(CONTRASTS):
         raise InputError(f"The contrasts are T1 and, as wished, others of: {', '.join(CONTRASTS[1:])}.")
@@ -140,13 +143,17 @@ def write_cohort(
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):
             raise InputError("The folder for the cohort holds files already; give a new or empty folder with --out.")
-        rows = []
-        for row in _mapped(write, patients, processes):
-            rows.append(row)
-            advance("Making phantoms", len(rows), len(patients))
-        if truth:
-            _write_table(out / "truth.csv", TRUTH_COLUMNS, rows)
-        return _write_table(out / "cohort.csv", COHORT_COLUMNS, rows)
+        try:
+            rows = []
+            for row in _mapped(write, patients, processes):
+                rows.append(row)
+                advance("Making phantoms", len(rows), len(patients))
+            if truth:
+                _write_table(out / "truth.csv", TRUTH_COLUMNS, rows)
+            return _write_table(out / "cohort.csv", COHORT_COLUMNS, rows)
+        except BaseException:
+            _emptied(out)
+            raise
 
 
 def _examination(rng: np.random.Generator) -> tuple[int, Literal["both", "left", "right"]]:
@@ -175,8 +182,14 @@ def _mapped(write: Callable[[Patient], dict], patients: Sequence[Patient], proce
         with threadpool_limits(1):
             yield from map(write, patients)
         return
-    with get_context("spawn").Pool(processes, threadpool_limits, (1,)) as pool:
+    with get_context("spawn").Pool(processes, _prepare_worker) as pool:
         yield from pool.imap(write, patients)
+
+
+def _prepare_worker() -> None:
+    threadpool_limits(1)
+    # The parent answers an interruption for all.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _write_patient(
@@ -271,12 +284,20 @@ def _write_table(path: Path, columns: Sequence[str], rows: Sequence[dict[str, ob
     return path
 
 
+def _emptied(folder: Path) -> None:
+    """Removes what was begun in a folder that was empty before."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
 @contextmanager
 def _written(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError:
         raise InputError(
-            f"The cohort cannot be written to {out.name}; check free space and permissions of --out, then start again"
-            " in an empty folder."
+            f"The cohort cannot be written to {out.name}; check free space and permissions of --out."
         ) from None
