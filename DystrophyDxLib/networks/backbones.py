@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import nn
@@ -29,6 +30,7 @@ class Backbone:
         published: torchvision's ImageNet weights.
         normalisation: mean and standard deviation of red, green and blue for which these weights were made, of
             intensities from 0 to 1.
+        fan: by which random kernels are scaled (He et al., ICCV 2015, section 2.2); as torchvision does.
     """
 
     model: Callable[[], nn.Module]
@@ -37,6 +39,7 @@ class Backbone:
     stages: tuple[int, int, int, int, int]
     published: models.WeightsEnum
     normalisation: tuple[RGB, RGB] = _IMAGENET
+    fan: Literal["fan_in", "fan_out"] = "fan_out"
 
 
 def _resnet_layers(model: models.ResNet) -> list[nn.Module]:
@@ -60,10 +63,20 @@ BACKBONES = {
     "resnet18": Backbone(models.resnet18, _resnet_layers, 512, (0, 3, 5, 6, 7), models.ResNet18_Weights.IMAGENET1K_V1),
     "resnet50": Backbone(models.resnet50, _resnet_layers, 2048, (0, 3, 5, 6, 7), models.ResNet50_Weights.IMAGENET1K_V1),
     "densenet121": Backbone(
-        models.densenet121, _densenet_layers, 1024, (0, 3, 6, 8, 10), models.DenseNet121_Weights.IMAGENET1K_V1
+        models.densenet121,
+        _densenet_layers,
+        1024,
+        (0, 3, 5, 7, 9),
+        models.DenseNet121_Weights.IMAGENET1K_V1,
+        fan="fan_in",
     ),
     "densenet201": Backbone(
-        models.densenet201, _densenet_layers, 1920, (0, 3, 6, 8, 10), models.DenseNet201_Weights.IMAGENET1K_V1
+        models.densenet201,
+        _densenet_layers,
+        1920,
+        (0, 3, 5, 7, 9),
+        models.DenseNet201_Weights.IMAGENET1K_V1,
+        fan="fan_in",
     ),
     "inception_v3": Backbone(
         partial(models.inception_v3, aux_logits=False, init_weights=False),
@@ -88,8 +101,7 @@ class WithOnes(nn.Module):
 
 
 def make_trunk(backbone: Backbone, *, normalised: bool) -> nn.Sequential:
-    """Trunk (N, 1, H, W) to (N, C, h, w) with random weights (He et al., ICCV 2015, section 2.2); its
-    layers are named by their numbers.
+    """Trunk (N, 1, H, W) to (N, C, h, w) with random weights; its layers are named by their numbers.
 
     Args:
         normalised: let the first convolution take `WithOnes`, as published weights need it.
@@ -107,7 +119,7 @@ def make_trunk(backbone: Backbone, *, normalised: bool) -> nn.Sequential:
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
         elif isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.kaiming_normal_(module.weight, mode=backbone.fan, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return trunk

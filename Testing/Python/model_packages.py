@@ -12,7 +12,7 @@ from DystrophyDxLib.recipe import Recipe
 
 RECIPE = """
 name = "test"
-publication = "none"
+publication = "for tests only"
 classes = ["other", "dystrophinopathy"]
 [diagnoses]
 dystrophinopathy = ["DMD", "BMD"]
@@ -53,12 +53,12 @@ def make_card(**changes) -> ModelCard:
     return ModelCard(**(facts | changes))
 
 
-def make_package(folder: Path, *, seed: int = 0, bias: float = 0.0, **card) -> Path:
+def make_package(folder: Path, *, recipe: str = RECIPE, seed: int = 0, bias: float = 0.0, **card) -> Path:
     """A package folder with random weights; `bias` moves every logit."""
     torch.manual_seed(seed)
-    network = build_network(Recipe.parse(RECIPE)).eval()
+    network = build_network(Recipe.parse(recipe)).eval()
     network.head.bias.data.fill_(bias)
     channels = network.head.in_features
     statistics = {"features.mean": torch.zeros(channels), "features.precision": torch.eye(channels)}
-    write_package(folder, RECIPE, make_card(**card), dict(network.state_dict()) | statistics, half=True)
+    write_package(folder, recipe, make_card(**card), dict(network.state_dict()) | statistics, half=True)
     return folder

@@ -1,0 +1,108 @@
+"""Recipes: what a published method is, as data that cannot contradict itself."""
+
+import subprocess
+import sys
+
+import pytest
+from model_packages import RECIPE
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.recipe import Recipe
+
+
+def refusal(old: str, new: str) -> str:
+    assert old in RECIPE
+    with pytest.raises(InputError) as raised:
+        Recipe.parse(RECIPE.replace(old, new, 1))
+    message = str(raised.value)
+    assert "\n" not in message
+    return message
+
+
+def test_yang2021_is_as_published():
+    """Frozen ImageNet ResNet50 under a new head, SGD at 1e-4 in batches of 32 until it converges."""
+    recipe = Recipe.named("yang2021")
+    assert (recipe.network.backbone, recipe.network.weights) == ("resnet50", "imagenet")
+    training = recipe.training
+    assert (training.trainable, training.optimiser, training.batch) == ("head", "sgd", 32)
+    assert [stage.learning_rate for stage in training.stages] == [1e-4]
+    assert training.stages[0].patience is not None
+    assert (training.momentum, training.weight_decay, training.class_weights) == (0, 0, "none")
+
+
+def test_the_embedded_recipe_trains_a_small_network_from_scratch():
+    recipe = Recipe.named("embedded")
+    assert (recipe.network.backbone, recipe.network.weights) == ("resnet18", "none")
+    assert recipe.training.trainable == "all"
+    assert [stage.size for stage in recipe.training.stages] == [112, 224]
+
+
+@pytest.mark.parametrize("name", ["yang2021", "embedded"])
+def test_every_disease_of_table_2_has_its_class(name):
+    recipe = Recipe.named(name)
+    others = "LGMD2A LGMD2B LGMD2C LGMD2D LGMD2E LGMD2I Bethlem FSHMD CMD GNE MADD myositis neurogenic healthy"
+    assert {recipe.class_of(disease) for disease in ("DMD", "BMD")} == {recipe.classes.index("dystrophinopathy")}
+    assert {recipe.class_of(disease) for disease in others.split()} == {recipe.classes.index("other")}
+    assert sum(map(len, recipe.diagnoses.values())) == 16
+    assert recipe.outputs == 1
+
+
+def test_a_diagnosis_is_known_in_any_case_and_by_its_class():
+    recipe = Recipe.parse(RECIPE)
+    assert recipe.class_of("dmd") == recipe.class_of(" Dystrophinopathy ") == 1
+    assert recipe.class_of("fshmd") == recipe.class_of("OTHER") == 0
+
+
+def test_an_unknown_diagnosis_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match="no diagnosis 'Pompe'; use one of FSHMD, healthy, DMD, BMD"):
+        Recipe.parse(RECIPE).class_of("Pompe")
+
+
+@pytest.mark.parametrize("name", ["yang2021", "embedded"])
+def test_a_written_recipe_reads_back(name):
+    recipe = Recipe.named(name)
+    assert Recipe.parse(recipe.toml()) == recipe
+
+
+def test_class_names_with_blanks_quotes_and_brackets_read_back():
+    odd = 'muscle "disease" [x.y]'
+    recipe = Recipe.parse(RECIPE)
+    renamed = recipe.model_copy(
+        update={"classes": (odd, "dystrophinopathy"), "diagnoses": {odd: ("Pompé",), "dystrophinopathy": ("DMD",)}}
+    )
+    assert Recipe.parse(renamed.toml()) == renamed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('other = ["FSHMD", "healthy"]', "", "diagnoses lists the diseases of each class"),
+        ('other = ["FSHMD", "healthy"]', 'other = ["dmd"]', "a disease belongs to one class"),
+        ('"all"', '["stage4"]', "the last of stage1, stage2, stage3, stage4, stage5"),
+        ('"all"', '["layer4"]', "the last of stage1, stage2, stage3, stage4, stage5"),
+        ('"all"', "[]", "training.trainable"),
+        ('"adamw"', '"adamw"\nmomentum = 0.9', "momentum belongs to sgd"),
+        ('"all"', '"all"\ncopies = 2', "copies are kept only with trainable = head"),
+        ("size = 112", "size = 448", "no training stage is larger than the sample"),
+        ("size = 112", "size = 100", "training.stages.0.size"),
+        ("learning_rate = 1e-3", "learning_rate = 0", "training.stages.0.learning_rate"),
+        ("batch = 8", "batch = 0", "training.batch"),
+        ("batch = 8", "batchsize = 8", "training.batch"),
+        ('"none"', '"coco"', "network.weights"),
+        ("[sample]", "[sample", "not a valid recipe"),
+    ],
+)
+def test_a_recipe_that_contradicts_itself_is_refused(old, new, said):
+    assert said in refusal(old, new)
+
+
+def test_a_recipe_that_does_not_ship_is_refused_with_those_that_do():
+    with pytest.raises(InputError, match="choose one of embedded, yang2021"):
+        Recipe.named("yang2020")
+
+
+def test_reading_a_recipe_needs_no_torch():
+    code = (
+        "import sys; from DystrophyDxLib.recipe import Recipe; Recipe.named('yang2021'); print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
