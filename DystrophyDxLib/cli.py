@@ -228,6 +228,109 @@ def train(
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
 
 
+@app.command()
+def evaluate(
+    package: Annotated[Path, typer.Argument(help="Model package, folder or .zip.", show_default=False)],
+    cohort: Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the results; it is made.", show_default=False)],
+    split: Annotated[
+        str | None, typer.Option(help="train, validation or test.", show_default="test, or all without splits")
+    ] = None,
+    device: Device = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 2021,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print evaluation.json, and nothing else.")] = False,
+) -> None:
+    """Evaluate a model on a cohort: tables, figures, cases with heatmaps, and a report."""
+    from .evaluation.evaluate import evaluate as evaluated
+
+    with _progress(json) as advance:
+        summary = evaluated(
+            package, cohort, out, split=split, device=device, seed=seed, overwrite=overwrite, advance=advance
+        )
+    if json:
+        print(dumps(summary, indent=1))
+        return
+    for notice in summary["notices"]:
+        print(notice)
+    for unit, interval in (("images", "ci95_bootstrap"), ("patients", "ci95")):
+        figures = summary["figures"][unit]
+        told = (_figure(name, figures[name], interval) for name in ("AUC", "Sensitivity", "Specificity"))
+        print(f"{summary['cohort'][unit]} {unit}: {', '.join(told)}")
+    if failed := summary["cohort"]["series_failed"]:
+        print(f"{failed} series could not be evaluated; the report lists them.")
+    print(f"Results: {out / 'report.html'}")
+
+
+@app.command()
+def compare(
+    cohort: Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)],
+    out: Annotated[
+        Path, typer.Option(help="Folder for packages and comparison; run again to go on.", show_default=False)
+    ],
+    backbones: Annotated[
+        str | None,
+        typer.Option(help="To train, separated by commas.", show_default="the five published, without --packages"),
+    ] = None,
+    packages: Annotated[
+        list[Path] | None, typer.Option(help="Trained package to compare; once for each.", show_default="none")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="Recipe to train by: a name, or the path of a .toml file.")] = "yang2021",
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(help="Folder with a file of weights for each backbone.", show_default="torchvision's, fetched"),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for samples and features.", show_default="OUT/cache")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="To compare on.", show_default="test, or all without splits")
+    ] = None,
+    device: Device = "auto",
+    processes: Annotated[int, typer.Option(min=1, help="Processes that make samples.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of training and bootstrap.")] = 2021,
+    json: Annotated[bool, typer.Option("--json", help="Print comparison.json, and nothing else.")] = False,
+) -> None:
+    """Train backbones by one recipe, or take trained models, and compare them on a cohort."""
+    from .evaluation.compare import PUBLISHED_BACKBONES, RESULTS
+    from .evaluation.compare import compare as compared
+
+    chosen = ("" if packages else PUBLISHED_BACKBONES) if backbones is None else backbones
+
+    with _progress(json) as advance:
+        summary = compared(
+            cohort,
+            out,
+            recipe=recipe,
+            backbones=[name.strip() for name in chosen.split(",") if name.strip()],
+            packages=packages or [],
+            weights=backbone_weights,
+            cache=cache,
+            split=split,
+            device=device,
+            processes=processes,
+            seed=seed,
+            advance=advance,
+        )
+    if json:
+        print(dumps(summary, indent=1))
+        return
+    for notice in summary["notices"]:
+        print(notice)
+    for name, model in summary["models"].items():
+        print(f"{name}: patients {_figure('AUC', model['patients']['AUC'], 'ci95')}")
+    for failure in summary["failures"]:
+        print(f"{failure['model']} failed: {failure['reason']}")
+    print(f"Results: {out / RESULTS / 'report.html'}")
+
+
+def _figure(name: str, figure: dict, interval: str) -> str:
+    """A figure of evaluation.json or comparison.json in words."""
+    value, (low, high) = figure["value"], figure[interval] or (None, None)
+    told = "cannot be told" if value is None else f"{value:.3f}"
+    return f"{name} {told}" + ("" if None in (value, low, high) else f" ({low:.3f} to {high:.3f})")
+
+
 @contextlib.contextmanager
 def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()

@@ -23,12 +23,13 @@ from ..networks import BACKBONES
 from ..recipe import Recipe
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
 from ..training.cohort import Cohort
+from ..training.train import recipe_as_asked, split_as_asked, train
 from . import tables
 from .confusion import proportion
 from .evaluate import (
     SYNTHETIC_COHORT,
+    both_intervals,
     evaluated_cases,
-    finite,
     is_synthetic,
     picture,
     results_folder,
@@ -44,6 +45,8 @@ from .tables import Table
 SCHEMA = "dystrophydx.comparison/1"
 PACKAGES, CACHE, RESULTS, PLAN = "packages", "cache", "comparison", "plan.json"
 FILES = ("report.html", "comparison.json", "tables", "figures", "predictions")
+PUBLISHED_BACKBONES = "vgg19,resnet50,densenet201,densenet121,inception_v3"
+"""Of the paper's Table 1, separated by commas."""
 _IMAGE = ["row", "slice", "side"]
 
 
@@ -87,6 +90,13 @@ class Comparison:
     def patients(self) -> dict[str, pd.DataFrame]:
         """Patients of each model, row by row the same."""
         return {name: by_patient(table) for name, table in self.images.items()}
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What must stand beside every figure."""
+        demonstration = any(model.package.card.demonstration for model in self.models)
+        facts = ((DEMONSTRATION_MODEL, demonstration), (SYNTHETIC_COHORT, is_synthetic(self.cohort)))
+        return (*(notice for notice, applies in facts if applies), RESEARCH_ONLY)
 
     @cached_property
     def best(self) -> Model:
@@ -134,7 +144,7 @@ def compare(
         InputError: cohort, recipe, packages, weights or `out` cannot be used, `out` holds another comparison, the user
             interrupted a training, or fewer than two models were left.
     """
-    published = _recipe(recipe)
+    published = recipe_as_asked(recipe, None, False)
     files = {name: _weights_file(weights, name) for name in backbones}
     cases = Cohort.read(cohort, published)
     chosen, split = evaluated_cases(cases, split)
@@ -147,7 +157,7 @@ def compare(
     for name in backbones:
         try:
             places[name] = _trained(
-                published, name, cases, out, files[name], cache or out / CACHE, device, processes, seed, advance
+                recipe, name, cases, out, files[name], cache or out / CACHE, device, processes, seed, advance
             )
         except InputError as error:
             if str(error).startswith("Training was interrupted"):
@@ -169,15 +179,6 @@ def compare(
     with results_folder(out / RESULTS, FILES, overwrite=True) as folder:
         _write(comparison, summary, folder)
     return summary
-
-
-def _recipe(name: str) -> Recipe:
-    if not name.endswith(".toml"):
-        return Recipe.named(name)
-    try:
-        return Recipe.parse(Path(name).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        raise InputError("The recipe file cannot be read; check its path, or name a shipped recipe.") from None
 
 
 def _check_names(backbones: Sequence[str], packages: Sequence[Path]) -> None:
@@ -229,7 +230,7 @@ def _open_plan(out: Path, plan: dict[str, object]) -> None:
 
 
 def _trained(
-    recipe: Recipe,
+    recipe: str,
     backbone: str,
     cohort: Cohort,
     out: Path,
@@ -241,14 +242,12 @@ def _trained(
     advance: Advance,
 ) -> Path:
     """The package of `backbone`, trained where it is not there yet."""
-    from ..training.train import split_as_asked, train
-
     package = out / PACKAGES / backbone
     if package.exists():
         return package
     package.parent.mkdir(exist_ok=True)
     return train(
-        recipe.model_copy(update={"network": recipe.network.model_copy(update={"backbone": backbone})}),
+        recipe_as_asked(recipe, backbone, False),
         split_as_asked(cohort, None, seed)[0],
         package,
         seed=seed,
@@ -277,7 +276,8 @@ def performance_table(comparison: Comparison) -> Table:
     """Table 1: a row for each model, unit and kind of interval."""
     rows = []
     for unit, members_of in (("images", comparison.images), ("patients", comparison.patients)):
-        for kind, interval in enumerate((tables.PUBLISHED, tables.BOOTSTRAP)):
+        # Patients are independent of each other, so the bootstrap has nothing to add.
+        for kind, interval in enumerate((tables.PUBLISHED, tables.BOOTSTRAP)[: 2 if unit == "images" else 1]):
             for model in comparison.models:
                 members = members_of[model.name]
                 figures = tables.performance(members, model.threshold, comparison.seed)[kind]
@@ -344,23 +344,19 @@ def disease_table(comparison: Comparison) -> Table:
 
 
 def _summarised(comparison: Comparison, cohort_sha256: str) -> dict[str, object]:
-    models = {}
-    for model in comparison.models:
-        units = (("images", comparison.images[model.name]), ("patients", comparison.patients[model.name]))
-        models[model.name] = {
+    models = {
+        model.name: {
             "sha256": model.package.sha256,
             "threshold": model.threshold,
-            **{
-                unit: {
-                    name: {"value": drawn.value, "ci95_bootstrap": [drawn.low, drawn.high]}
-                    for name, drawn in tables.performance(rows, model.threshold, comparison.seed)[1].items()
-                }
-                for unit, rows in units
-            },
+            "images": both_intervals(comparison.images[model.name], model.threshold, comparison.seed),
+            "patients": both_intervals(comparison.patients[model.name], model.threshold, comparison.seed),
         }
+        for model in comparison.models
+    }
     return {
         "schema": SCHEMA,
         "program": f"DystrophyDx {__version__}",
+        "notices": list(comparison.notices),
         "cohort": {
             "sha256": cohort_sha256,
             "split": comparison.split,
@@ -370,7 +366,7 @@ def _summarised(comparison: Comparison, cohort_sha256: str) -> dict[str, object]
         },
         "seed": comparison.seed,
         "best": comparison.best.name,
-        "models": finite(models),
+        "models": models,
         "failures": [{"model": name, "reason": reason} for name, reason in comparison.failures],
     }
 
@@ -378,15 +374,10 @@ def _summarised(comparison: Comparison, cohort_sha256: str) -> dict[str, object]
 def _write(comparison: Comparison, summary: dict[str, object], folder: Path) -> None:
     for name in ("tables", "figures", "predictions"):
         (folder / name).mkdir()
-    facts = (
-        (DEMONSTRATION_MODEL, any(model.package.card.demonstration for model in comparison.models)),
-        (SYNTHETIC_COHORT, is_synthetic(comparison.cohort)),
-        (RESEARCH_ONLY, True),
-    )
     page = Page(
         "comparison of models",
         f"{len(comparison.models)} models compared",
-        tuple(notice for notice, applies in facts if applies),
+        comparison.notices,
         tuple(_sections(comparison, summary, folder / "figures")),
     )
     page.write_tables(folder / "tables")
@@ -403,7 +394,7 @@ def _sections(comparison: Comparison, summary: dict[str, object], figures: Path)
         (
             f"{cohort['patients']} patients with {cohort['images']} images of the thigh, "
             + (f"split {cohort['split']} of the cohort." if cohort["split"] else "the whole cohort."),
-            f"The highest AUC per patient has {summary['best']}.",
+            f"{summary['best']} has the highest AUC per patient.",
             "A difference says something only where its interval leaves out 0.",
         ),
     )

@@ -17,22 +17,33 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from ..classify import Classifier
+from ..classify import HEAT_OUTSIDE, Classifier
 from ..errors import InputError
 from ..model_package import ModelPackage
 from ..output_folder import check_output_folder, output_folder
+from ..phantom.rivals import trefoil_sign
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
 from ..results import INDETERMINATE
 from ..training.cohort import SPLITS, Cohort
-from . import tables
+from ..training.train import SYNTHETIC
+from . import localisation, tables
 from .calibration_error import reliability
 from .estimate import Estimate
 from .evaluation_report import Page, Picture, Section
-from .figures import CalibrationBins, RocLine, calibration_figure, probability_figure, roc_figure, save_figure
+from .figures import (
+    CalibrationBins,
+    RocLine,
+    calibration_figure,
+    heat_figure,
+    probability_figure,
+    roc_figure,
+    save_figure,
+)
 from .gallery import Chosen, choose, gallery_figure, save_gallery
-from .predictions import Advance, Predictions, by_patient, classify_case, counted, predict
+from .predictions import Advance, ClassifiedSeries, Predictions, by_patient, classify_case, counted, predict
 from .roc import auc, roc_band
 from .tables import Table
+from .truth_files import has_truth, muscle_fat, read_truth
 
 SCHEMA = "dystrophydx.evaluation/1"
 FILES = (
@@ -47,12 +58,15 @@ class Evaluation:
 
     Attributes:
         split: the split that was evaluated, None for the whole cohort.
+        heat: rows of `localisation.localise_series` of the series with truth beside them, with `patient_id`, `disease`
+            and `truth`; empty where no series has.
     """
 
     package: ModelPackage
     cohort: Cohort
     split: str | None
     predictions: Predictions
+    heat: pd.DataFrame
     seed: int
 
     @property
@@ -101,7 +115,9 @@ def evaluate(
     read = ModelPackage.read(package)
     chosen, split = evaluated_cases(Cohort.read(cohort, read.recipe), split)
     classifier = Classifier(read, device)
-    evaluation = Evaluation(read, chosen, split, predict(classifier, chosen, advance), seed)
+    heat: list[pd.DataFrame] = []
+    predictions = predict(classifier, chosen, advance, lambda found: heat.extend(_localised(found)))
+    evaluation = Evaluation(read, chosen, split, predictions, pd.concat(heat) if heat else pd.DataFrame(), seed)
     summary = summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest())
     with results_folder(out, FILES, overwrite=overwrite) as folder:
         write_evaluation(evaluation, classifier, summary, folder, advance)
@@ -125,23 +141,28 @@ def evaluated_cases(cohort: Cohort, split: str | None) -> tuple[Cohort, str | No
 
 
 def is_synthetic(cohort: Cohort) -> bool:
-    """Whether the cohort's table says of a case that its images are synthetic, in a column `synthetic`."""
-    return any(case.extra.get("synthetic", "").lower() in ("1", "true", "yes") for case in cohort.cases)
+    """Whether a case is of a phantom: the table says so, or the truth lies beside it."""
+    return any(
+        has_truth(case) or case.extra.get(SYNTHETIC, "").casefold() in ("yes", "true", "1") for case in cohort.cases
+    )
+
+
+def _localised(found: ClassifiedSeries) -> list[pd.DataFrame]:
+    """The heatmap of a series held against its truth, where there is one."""
+    case = found.case
+    if not has_truth(case):
+        return []
+    table = localisation.localise_series(found.series, found.classification, read_truth(case, found.series))
+    return [table.assign(patient_id=case.patient_id, disease=case.disease, truth=case.label)]
 
 
 def summarised(evaluation: Evaluation, cohort_sha256: str) -> dict[str, object]:
     """evaluation.json: what was evaluated, and each figure of images and patients with both intervals."""
     card, images, patients = evaluation.package.card, evaluation.images, evaluation.patients
-    figures = {}
-    for unit, rows in (("images", counted(images)), ("patients", patients)):
-        published, drawn = tables.performance(rows, card.threshold, evaluation.seed)
-        figures[unit] = {
-            name: {"value": drawn[name].value, "ci95": _bounds(published[name]), "ci95_bootstrap": _bounds(drawn[name])}
-            for name in drawn
-        }
     return {
         "schema": SCHEMA,
         "program": f"DystrophyDx {__version__}",
+        "notices": list(evaluation.notices),
         "model": {
             "name": card.name,
             "version": card.version,
@@ -159,22 +180,36 @@ def summarised(evaluation: Evaluation, cohort_sha256: str) -> dict[str, object]:
             "series_failed": len(evaluation.predictions.failures),
         },
         "seed": evaluation.seed,
-        "figures": finite(figures),
+        "figures": {
+            unit: both_intervals(rows, card.threshold, evaluation.seed)
+            for unit, rows in (("images", counted(images)), ("patients", patients))
+        },
         "labels": {label: int(count) for label, count in sorted(Counter(patients["label"]).items())},
     }
+
+
+def both_intervals(rows: pd.DataFrame, threshold: float, seed: int) -> dict[str, dict[str, object]]:
+    """The figures of `tables.performance` for JSON, with None for what is not a finite number."""
+    published, drawn = tables.performance(rows, threshold, seed)
+    return _finite(
+        {
+            name: {"value": figure.value, "ci95": _bounds(published[name]), "ci95_bootstrap": _bounds(figure)}
+            for name, figure in drawn.items()
+        }
+    )
 
 
 def _bounds(figure: Estimate | float) -> list[float] | None:
     return [figure.low, figure.high] if isinstance(figure, Estimate) else None
 
 
-def finite(part: object) -> object:
+def _finite(part: object) -> object:
     """The same with None for what JSON has no number for."""
     if isinstance(part, dict):
-        return {name: finite(value) for name, value in part.items()}
+        return {name: _finite(value) for name, value in part.items()}
     if isinstance(part, list):
-        return [finite(value) for value in part]
-    return None if isinstance(part, float) and not np.isfinite(part) else part
+        return [_finite(value) for value in part]
+    return None if isinstance(part, float) and not np.is_finite(part) else part
 
 
 def write_evaluation(
@@ -194,6 +229,8 @@ def write_evaluation(
             _groups(evaluation),
             _calibration(evaluation, folder / "figures"),
             _gallery(evaluation, classifier, folder / "gallery", advance),
+            *_heat(evaluation, folder / "figures"),
+            *_rivals(evaluation),
             _unevaluated(evaluation),
             _provenance(summary),
         ),
@@ -344,6 +381,46 @@ def _told(item: Chosen) -> str:
         f"{item.kind.capitalize()}: {item.disease}, patient {item.patient_id}, slice {item.slice}, "
         f"probability of the patient {item.probability:.2f}."
     )
+
+
+def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
+    if evaluation.heat.empty:
+        return
+    table = tables.heat_by_disease(localisation.by_disease(evaluation.heat, seed=evaluation.seed))
+    rows = [
+        (f"{row['Disease']} (n = {row['Images']})", row["Heat in diseased muscle"], row["Its area"].value)
+        for row in table.frame.to_dict("records")
+        if np.is_finite(row["Heat in diseased muscle"].value)
+    ]
+    save_figure(heat_figure(rows, "Share of the heat in diseased muscle"), figures, "heat_in_diseased_muscle")
+    shown = picture(
+        figures,
+        "heat_in_diseased_muscle",
+        "Share of the heat that lies in diseased muscle, by disease; the table holds the numbers",
+        "Dots: share of the heat that lies in muscle with a fat fraction of at least "
+        f"{localisation.DISEASED:.0%}; diamonds: that muscle's share of the leg, which heat without knowledge would "
+        "give. n: images.",
+    )
+    paragraphs = ["The cohort is of phantoms, whose muscles and fat are known, so heat can be held against the truth."]
+    try:
+        limit = localisation.outside_threshold(evaluation.heat, evaluation.package.card.threshold)
+        paragraphs.append(
+            f"{localisation.QUANTILE:.1%} of the rightly called {evaluation.package.card.classes[1]} cases have at "
+            f"most {limit:.0%} of their heat in subcutaneous fat; the program warns (HEATMAP_OUTSIDE_MUSCLE) from "
+            f"{HEAT_OUTSIDE:.0%}."
+        )
+    except InputError:
+        paragraphs.append("No case was called rightly, so nothing can be said of heat outside the muscles.")
+    yield Section("Does the heatmap look where the disease is?", tuple(paragraphs), (shown,), (table,))
+
+
+def _rivals(evaluation: Evaluation) -> Iterator[Section]:
+    cases = {case.patient_id: case for case in evaluation.cohort.cases if has_truth(case)}
+    patients = evaluation.patients
+    if set(patients["patient_id"]) <= set(cases) and patients["severity"].notna().all():
+        trefoil = {name: trefoil_sign(muscle_fat(cases[name])) for name in patients["patient_id"]}
+        table = tables.rivals(patients, trefoil, evaluation.package.card.threshold)
+        yield Section("Beside rivals that know the truth", (), (), (table,))
 
 
 def _unevaluated(evaluation: Evaluation) -> Section:

@@ -14,6 +14,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from .estimate import Estimate
+
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
     "#0072B2",
     "#E69F00",
@@ -163,25 +165,22 @@ def probability_figure(groups: Sequence[tuple[str, bool, np.ndarray]], threshold
     return figure
 
 
-def group_figure(
-    rows: Sequence[tuple[str, float, float, float]], xlabel: str, reference: float | None = None
-) -> Figure:
-    """Estimates with intervals, one row each, from top: label (with n), value, lower and upper bound; NaN is left out.
-
-    Args:
-        reference: drawn as a line, such as the value of the whole cohort.
-    """
+def heat_figure(rows: Sequence[tuple[str, Estimate, float]], xlabel: str) -> Figure:
+    """A figure of the heat disease by disease, from top: label (with n), estimate, and what chance would give."""
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, 0.9 + 0.26 * len(rows)), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, 1.3 + 0.28 * len(rows)), layout="constrained")
         axes = figure.subplots()
-        if reference is not None:
-            axes.axvline(reference, color="#8b949e", linestyle="--", linewidth=1)
-        for row, (_, value, low, high) in enumerate(rows):
-            axes.plot([low, high], [row, row], color=BLUE, linewidth=1.6, solid_capstyle="butt")
-            axes.plot(value, row, "o", color=BLUE, markersize=5)
-        axes.set_yticks(range(len(rows)), [row[0] for row in rows])
+        places = range(len(rows))
+        found, chance = [row[1] for row in rows], [row[2] for row in rows]
+        axes.hlines(
+            places, [figure.low for figure in found], [figure.high for figure in found], color=BLUE, linewidth=1.6
+        )
+        axes.plot([figure.value for figure in found], places, "o", color=BLUE, label="heat, 95 % interval")
+        axes.plot(chance, places, "D", color=ORANGE, markersize=5, label="by chance")
+        axes.set_yticks(places, [row[0] for row in rows])
         axes.set(xlabel=xlabel, xlim=(-0.02, 1.02))
         axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
     return figure
 
 

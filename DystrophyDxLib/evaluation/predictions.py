@@ -25,6 +25,7 @@ from ..results import INDETERMINATE
 from ..series import Series, read_study
 from ..training.cohort import Case, Cohort
 
+_OF_PATIENT = ("disease", "truth", "sex", "age", "centre", "field_strength_t", "severity")
 Advance = Callable[[str, int, int], None]
 
 
@@ -109,7 +110,7 @@ def by_patient(images: pd.DataFrame) -> pd.DataFrame:
         counted(images)
         .groupby("patient_id", sort=False)
         .agg(
-            **{name: (name, "first") for name in ("disease", "truth", "sex", "age", "centre", "field_strength_t")},
+            **{name: (name, "first") for name in _OF_PATIENT},
             probability=("probability", "mean"),
             images=("probability", "size"),
             label=("label", lambda labels: labels.iloc[0] if labels.nunique() == 1 else INDETERMINATE),
