@@ -51,7 +51,7 @@ def three_point_dixon(
 ) -> dict[str, tuple[np.ndarray, Acquisition]]:
     """Fat, water and fat fraction of each of `DIXON`: (slices, rows, columns) float32 images and how they were made."""
     in_phase_ms = 1000 / scanner.fat_hz()
-    sequence = SpoiledGradientEcho(float(np.round(rng.uniform(8, 15), 1)), round(in_phase_ms, 2), 4.0)
+    sequence = SpoiledGradientEcho(float(np.round(rng.uniform(8, 15), 1)), round(in_phase_ms, 2), 3.0)
     readout = Readout.drawn(rng, scanner, planes[0].shape, pixel_mm, scanner.signal("muscle", sequence))
     coil, scale = coil_field(scanner.coil, planes[0].shape), _scale(rng)
     found = []
