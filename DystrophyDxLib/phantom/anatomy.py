@@ -27,7 +27,7 @@ MUSCLES = (
 ) = range(len(MUSCLES))  # fmt: skip
 # Later ones cover the rim of earlier ones.
 _DRAWING_ORDER = (
-    GLUTEUS_MAXIMUS, ADDUCTOR_LONGUS, ADDUCTOR_MAGNUS, VASTUS_LATERALIS, VASTUS_MEDIALIS, VASTUS_INTERMEDIUS, SARTORIUS,
+    GLUTEUS_MAXIMUS, ADDUCTOR_MAGNUS, ADDUCTOR_LONGUS, VASTUS_LATERALIS, VASTUS_MEDIALIS, VASTUS_INTERMEDIUS, SARTORIUS,
     RECTUS_FEMORIS, GRACILIS, BICEPS, BICEPS_SHORT, SEMITENDINOSUS, SEMIMEMBRANOSUS,
 )  # fmt: skip
 # Tissue codes of a drawn plane; muscle n (from 1) of the left leg is LEFT + n, of the right leg RIGHT + n.
@@ -36,6 +36,8 @@ LEFT, RIGHT = 16, 32
 # From above the patella to the lesser trochanter.
 LOWEST, HIGHEST = 0.05, 0.86
 _CURVE = 72
+_BEARINGS = 2 * np.pi * np.arange(_CURVE) / _CURVE
+_DIRECTIONS = np.stack([np.cos(_BEARINGS), np.sin(_BEARINGS)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,16 @@ def ellipse(centre: np.ndarray, radii: tuple[float, float], count: int = 24) -> 
     return centre + np.stack([radii[0] * np.cos(angle), radii[1] * np.sin(angle)], axis=1)
 
 
+def _reach(curve: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Distance from `centre` to the closed curve in each of `_DIRECTIONS`; loops of the curve are left out."""
+    x, y = (curve - centre).T
+    return np.interp(_BEARINGS, np.arctan2(y, x), np.hypot(x, y), period=2 * np.pi)
+
+
+def _rounded(radius: np.ndarray, harmonics: int) -> np.ndarray:
+    return smooth_curve(radius[:, None], harmonics)[:, 0]
+
+
 def _outward(curve: np.ndarray) -> np.ndarray:
     """Unit normals of a closed curve that runs clockwise in the image (y down)."""
     tangent = np.roll(curve, -1, axis=0) - np.roll(curve, 1, axis=0)
@@ -221,7 +233,9 @@ def legs_at(body: Body, levels: np.ndarray, rng: np.random.Generator) -> list[li
     pairs = [leg_stack(body, side, levels, rng) for side in (0, 1)]
     result = []
     for level, left, right in zip(levels, *pairs, strict=True):
-        gap = body.gap - 0.25 * body.size * (level - 0.4)
+        # Apart at the knees, the legs still meet near the groin.
+        apart = body.gap * (np.interp(level, [0.4, 0.9], [1, 0.3]) if body.gap > 0 else 1)
+        gap = apart - 0.25 * body.size * (level - 0.4)
         # Pressed legs flatten their fat, never the muscle.
         room = sum(float(leg.fascia[:, 0].min() - leg.skin[:, 0].min()) for leg in (left, right))
         gap = max(gap, -0.8 * room)
@@ -250,12 +264,12 @@ def leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generato
     legs = []
     for level, curves, around in zip(levels, muscles, fascia, strict=True):
         around = around + 1.2 * _outward(around)
-        # Normals of the rounded fascia, as fat evens out its corners.
-        rounded = smooth_curve(around, harmonics=2)
-        away = _outward(rounded)
-        # Fat fills the hollows of the fascia.
-        hollow = np.maximum(0, np.sum((rounded - around) * away, axis=1))
-        skin = smooth_curve(around + (hollow + thickness(level))[:, None] * away, harmonics=5)
+        middle = around.mean(axis=0)
+        inside = _reach(around, middle)
+        # Fat fills the hollows of the fascia and evens out its corners.
+        filled = np.maximum(inside, _rounded(inside, 2)) + thickness(level)
+        reach = np.maximum(_rounded(filled, 4), inside + 1.2 * body.skin)
+        around, skin = (middle + radius[:, None] * _DIRECTIONS for radius in (inside, reach))
         cortex, marrow = _femur(body.femur_mm, body.cortex, level)
         present = tuple(curve if np.ptp(curve, axis=0).min() > 3 else np.empty((0, 2)) for curve in curves)
         centres = curves.mean(axis=1)
@@ -278,14 +292,15 @@ def leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generato
 def _adductor_longus(muscles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """(levels, curve, 2) outline of the adductor longus, which the label maps do not name.
 
-    It lies in the corner between sartorius, vastus medialis, adductor magnus and gracilis in the proximal half and
-    tapers to its insertion on the linea aspera (Gray's Anatomy); it covers the front of the adductor
-    magnus, and the others cover its rim.
+    It lies between sartorius, vastus medialis and gracilis on the front of the adductor magnus in the proximal half and
+    tapers to its insertion on the linea aspera (Gray's Anatomy). The others cover its rim; at the top it takes the
+    place of pectineus and adductor brevis too. How large it is, is our estimate.
     """
     corners = muscles[:, [SARTORIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS]].mean(axis=2)
+    corners[:, 2] = corners[:, 2] / 2 + corners[:, [0, 1, 3]].mean(axis=1) / 2
     outline = smooth_curve(np.repeat(corners, 5, axis=1), harmonics=4)
     centre = corners.mean(axis=1, keepdims=True)
-    grown = np.interp(levels, [0.36, 0.52], [0.0, 1.0])[:, None, None]
+    grown = np.interp(levels, [0.36, 0.56], [0.0, 1.2])[:, None, None]
     return centre + (outline - centre) * grown
 
 
@@ -317,7 +332,8 @@ def _gluteus_maximus(fascia: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray
     depth = grown * (0.5 * size * swell(bearing) ** 0.7 + np.maximum(0, 0.75 * rim - 0.5 * size) * tuberosity)
     direction = np.stack([np.cos(bearing), np.sin(bearing)], axis=-1)
     inner = (rim - np.minimum(depth, 0.8 * rim))[..., None] * direction
-    return wide, np.concatenate([rim[..., None] * direction, inner[:, ::-1]], axis=1)
+    outline = np.concatenate([rim[..., None] * direction, inner[:, ::-1]], axis=1)
+    return wide, np.where(grown[..., None] > 0.05, outline, outline.mean(axis=1, keepdims=True))
 
 
 def _bent(body: Body, curves: np.ndarray) -> np.ndarray:
@@ -328,15 +344,11 @@ def _bent(body: Body, curves: np.ndarray) -> np.ndarray:
 
 
 def _fat_thickness(body: Body, rng: np.random.Generator):
-    """Function of the level: thickness in mm at each point of the fascia; thicker medially and posteriorly."""
-    angle = 2 * np.pi * np.arange(_CURVE) / _CURVE
-    coefficients = rng.normal(0, 0.10, (3, 2))
+    """Function of the level: thickness in mm in each of `_DIRECTIONS`; thicker medially and posteriorly."""
     medial, posterior = rng.uniform(0.1, 0.45), rng.uniform(0.0, 0.35)
-    first = smooth_curve(ShapeModel.measured().mean[4, -1])
-    bearing = np.arctan2(*(first - first.mean(axis=0)).T[::-1])
-    uneven = 1 - medial * np.cos(bearing) + posterior * np.sin(bearing)
-    for order, (even, odd) in enumerate(coefficients, start=1):
-        uneven = uneven + even * np.cos(order * angle) + odd * np.sin(order * angle)
+    uneven = 1 - medial * np.cos(_BEARINGS) + posterior * np.sin(_BEARINGS)
+    for order, (even, odd) in enumerate(rng.normal(0, 0.10, (3, 2)), start=1):
+        uneven = uneven + even * np.cos(order * _BEARINGS) + odd * np.sin(order * _BEARINGS)
     uneven = np.maximum(uneven, 0.3)
     slope = rng.uniform(0.2, 1.2)
     return lambda level: body.skin + body.fat * (1 + slope * (level - 0.4)) * uneven
@@ -422,21 +434,19 @@ def _draw_leg(leg: Leg | None, code: int, origin: np.ndarray, pixel_mm: float, m
         if len(curve) > 2:
             pen.polygon(((curve - origin) / pixel_mm).ravel().tolist(), fill=tissue)
 
-    fill(leg.fascia, SEPTUM)
-    inside = np.asarray(image) == SEPTUM
     fill(leg.skin, SKIN)
     fill(leg.fat, FAT)
     fill(leg.fascia, SEPTUM)
+    around = np.array(image)
     fill(leg.bed, code + VASTUS_INTERMEDIUS + 1)
     for number in _DRAWING_ORDER:
         fill(leg.muscles[number], code + number + 1)
     fill(leg.cortex, CORTEX)
     fill(leg.marrow, MARROW)
     fill(leg.nerve, NERVE)
-    drawn = np.array(image)
+    drawn = np.asarray(image)
     # Muscles end at the fascia; only veins lie outside it.
-    drawn[~inside & (drawn > FAT)] = FAT
-    image = Image.fromarray(drawn)
+    image = Image.fromarray(np.where(around == SEPTUM, drawn, around))
     pen = ImageDraw.Draw(image)
     pen.polygon(((leg.fascia - origin) / pixel_mm).ravel().tolist(), outline=FASCIA)
     for vessel in leg.vessels:

@@ -61,7 +61,9 @@ def fill_gaps(plane: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
 
 def hull(mask: np.ndarray) -> np.ndarray:
     """(n, 2) vertices (x, y) in pixels of the convex hull."""
-    points = np.argwhere(mask)[:, ::-1]
+    rows = np.flatnonzero(mask.any(axis=1))
+    first, last = mask[rows].argmax(axis=1), mask.shape[1] - 1 - mask[rows, ::-1].argmax(axis=1)
+    points = np.stack([np.concatenate([first, last]), np.tile(rows, 2)], axis=1)
     return points[ConvexHull(points).vertices].astype(float)
 
 
@@ -154,6 +156,15 @@ class LabelledLeg:
         counts = [np.bincount(plane.ravel(), minlength=MUSCLES + 1)[1 : MUSCLES + 1] for plane in self.labels]
         return np.stack(counts) * np.prod(self.pixel_mm)
 
+    def _centroids(self) -> np.ndarray:
+        """(slices, MUSCLES, 2) middle (x, y) of each muscle in pixels; anywhere where absent."""
+        result = np.empty((len(self.labels), MUSCLES, 2))
+        for middle, plane in zip(result, self.labels, strict=True):
+            y, x = np.nonzero(plane)
+            count, *sums = (np.bincount(plane[y, x], weights, MUSCLES + 1)[1:] for weights in (None, x, y))
+            middle[:] = (np.stack(sums) / np.maximum(count, 1)).T
+        return result
+
     def measures(self, levels: np.ndarray) -> np.ndarray:
         """(len(MEASURES), MUSCLES) `MEASURES` of the leg whose slices lie at `levels`; NaN for a muscle not shown."""
         areas = self.areas()
@@ -165,10 +176,10 @@ class LabelledLeg:
         share = (middle / middle.sum(axis=1, keepdims=True)).mean(axis=0)
         result = np.full((len(MEASURES), MUSCLES), np.nan)
         result[0] = share
+        at = (self._centroids() - self.centres[:, None]) * self.pixel_mm
         for muscle in np.flatnonzero(shown.any(axis=0)):
             slices = np.flatnonzero(shown[:, muscle])
-            at = np.stack([np.argwhere(self.labels[z] == muscle + 1).mean(axis=0)[::-1] for z in slices])
-            x, y = ((at - self.centres[slices]) * self.pixel_mm).T
+            x, y = at[slices, muscle].T
             angle = np.degrees(stats.circmean(np.arctan2(y, x)))
             result[1:, muscle] = np.hypot(x, y).mean() / size, angle, levels[slices[0]], levels[slices[-1]]
         return result
@@ -267,9 +278,8 @@ def labelled_legs(folder: Path) -> tuple[list[LabelledLeg], list[np.ndarray]]:
     return legs, aligned_levels([areas / areas.sum(axis=1, keepdims=True) for areas in map(LabelledLeg.areas, legs)])
 
 
-def measure(folder: Path) -> dict:
-    """The figures of the legs under `folder`, see `labelled_legs`."""
-    labelled, levels = labelled_legs(folder)
+def measure(labelled: list[LabelledLeg], levels: list[np.ndarray]) -> dict:
+    """The figures of the legs, see `labelled_legs`."""
     raw = [leg.outlines() for leg in labelled]
     measures = mean_and_spread(np.stack([leg.measures(at) for leg, at in zip(labelled, levels, strict=True)]))
     legs = np.stack([at_levels(o, level) for o, level in zip(raw, levels, strict=True)])
@@ -314,4 +324,4 @@ def measure(folder: Path) -> dict:
 
 if __name__ == "__main__":
     target = Path(sys.argv[2]) if len(sys.argv) > 2 else Path(__file__).with_name("anatomy_figures.json")
-    target.write_text(json.dumps(measure(Path(sys.argv[1])), separators=(",", ":")) + "\n")
+    target.write_text(json.dumps(measure(*labelled_legs(Path(sys.argv[1]))), separators=(",", ":")) + "\n")
