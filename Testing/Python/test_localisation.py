@@ -270,17 +270,13 @@ def test_the_shipped_model_looks_at_muscle_in_the_dystrophinopathies_that_it_fin
     assert found["pointing"].mean() > found["pointing_by_chance"].mean()
 
 
-def test_deletion_and_insertion_are_held_against_cells_in_random_order(classifier):
-    def measured(seed: int) -> pd.DataFrame:
-        return faithfulness(classifier, [make_phantom(300, "DMD", slices=1)], seed=seed, steps=2)
-
-    table = measured(1)
-    figures = ["deletion", "deletion_by_chance", "insertion", "insertion_by_chance"]
+def test_deletion_and_insertion_are_held_against_the_map_turned_by_half(classifier):
+    phantom = make_phantom(300, "DMD", slices=1)
+    table = faithfulness(classifier, [phantom], steps=2)
+    figures = ["deletion", "deletion_turned", "insertion", "insertion_turned"]
     assert ((table[figures] >= 0) & (table[figures] <= 1)).all(axis=None)
-    pd.testing.assert_frame_equal(table, measured(1))
-    other = measured(2)
-    assert other["deletion"].tolist() == table["deletion"].tolist()
-    assert other["deletion_by_chance"].tolist() != table["deletion_by_chance"].tolist()
+    assert (table["deletion"] != table["deletion_turned"]).any()
+    pd.testing.assert_frame_equal(table, faithfulness(classifier, [phantom], steps=2))
 
 
 def test_no_phantom_is_refused(classifier):
