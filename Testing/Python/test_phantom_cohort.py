@@ -1,0 +1,193 @@
+"""A cohort of phantoms has the published numbers, is the same in any number of processes, and is whole or not there."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy.stats import chi2_contingency
+from typer.testing import CliRunner
+
+from DystrophyDxLib.cli import app
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.phantom import DIAGNOSES, DYSTROPHINOPATHY, MUSCLES, cohort
+from DystrophyDxLib.phantom.cohort import Patient, drawn_patients, like_yang2021, write_cohort
+from DystrophyDxLib.phantom.published_cohort import shared
+from DystrophyDxLib.series import read_study
+
+PATIENTS = [
+    Patient(1, "DMD", "train", "A", 2, "both"),
+    Patient(2, "myositis", "validation", "B", 1, "left"),
+    Patient(3, "healthy", "test", "C", 1, "right"),
+]
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cohorts") / "cohort"
+    return write_cohort(PATIENTS, out, seed=7, matrix=96, contrasts=("T1", "STIR", "DIXON_FF"))
+
+
+def test_published_cohort_has_the_printed_numbers():
+    """Yang et al. 2021, abstract and Table 3."""
+    patients = like_yang2021(2021)
+    assert len(patients) == 432
+    assert sum(patient.images for patient in patients) == 2536
+    assert Counter(patient.split for patient in patients) == {"train": 233, "validation": 97, "test": 102}
+    assert sum(patient.diagnosis in DYSTROPHINOPATHY for patient in patients) == 148
+    assert {patient.diagnosis for patient in patients} == set(DIAGNOSES) - {"healthy"}
+    test_images = Counter()
+    for patient in patients:
+        if patient.split == "test":
+            group = patient.diagnosis if patient.diagnosis in DYSTROPHINOPATHY else "other"
+            test_images[group] += patient.images
+    assert test_images == {"DMD": 130, "BMD": 98, "other": 420}
+
+
+def test_each_disease_is_in_each_set_and_the_sets_are_alike():
+    patients = like_yang2021(1)
+    for split in ("train", "validation", "test"):
+        own = [patient for patient in patients if patient.split == split]
+        assert {patient.diagnosis for patient in own} == set(DIAGNOSES) - {"healthy"}
+        share = np.mean([patient.diagnosis in DYSTROPHINOPATHY for patient in own])
+        assert share == pytest.approx(148 / 432, abs=0.005)
+
+
+@pytest.mark.parametrize("of", ["centre", "legs"])
+def test_centre_and_view_tell_nothing_of_the_group(of):
+    counts = Counter((patient.diagnosis in DYSTROPHINOPATHY, getattr(patient, of)) for patient in like_yang2021(2021))
+    values = sorted({value for _, value in counts})
+    table = [[counts[group, value] for value in values] for group in (True, False)]
+    assert len(values) == 3
+    assert chi2_contingency(table).pvalue > 0.01
+
+
+def test_images_vary_between_patients_and_order_tells_nothing():
+    patients = like_yang2021(2021)
+    assert len({patient.images for patient in patients}) > 5
+    numbers = [patient.number for patient in patients if patient.diagnosis in DYSTROPHINOPATHY]
+    assert np.mean(numbers) == pytest.approx(216.5, abs=30)
+    assert like_yang2021(2021) == patients != like_yang2021(2022)
+
+
+@pytest.mark.parametrize(("total", "weights"), [(148, [233, 97, 102]), (7, [1, 1, 1]), (0, [1, 2])])
+def test_shares_are_whole_and_add_up(total, weights):
+    parts = shared(total, weights)
+    assert sum(parts) == total
+    np.testing.assert_allclose(parts, total * np.array(weights) / sum(weights), atol=1)
+
+
+def test_drawn_cohort_is_half_dystrophinopathy_and_split_as_published():
+    patients = drawn_patients(200, seed=5)
+    assert 0.35 < np.mean([patient.diagnosis in DYSTROPHINOPATHY for patient in patients]) < 0.65
+    splits = Counter(patient.split for patient in patients)
+    assert splits["train"] == pytest.approx(200 * 233 / 432, abs=2)
+    assert splits["test"] == pytest.approx(200 * 102 / 432, abs=2)
+
+
+def test_the_table_names_the_t1_weighted_series_and_what_is_known(made):
+    rows = rows_of(made)
+    assert list(rows[0]) == list(cohort.COHORT_COLUMNS)
+    assert [row["patient_id"] for row in rows] == ["P0001", "P0002", "P0003"]
+    for row, patient in zip(rows, PATIENTS, strict=True):
+        assert (row["diagnosis"], row["split"], row["centre"]) == (patient.diagnosis, patient.split, patient.centre)
+        series = read_study(made.parent / row["path"])
+        assert series.voxels.shape == (patient.slices, 96, 96)
+        assert series.orientation_known
+        assert row["field_strength_t"] in ("1.5", "3.0")
+        assert 0 <= float(row["severity"]) <= 1
+
+
+def test_truth_lies_on_the_voxels_of_the_series(made):
+    truth = rows_of(made.parent / "truth.csv")
+    for row, patient in zip(truth, PATIENTS, strict=True):
+        folder = made.parent / row["patient_id"]
+        t1, muscles, fat, stir, fraction = (
+            sitk.ReadImage(str(folder / f"{name}.nii.gz"))
+            for name in ("T1", "truth/muscles", "truth/fat_fraction", "STIR", "DIXON_FF")
+        )
+        for image in (muscles, fat, stir, fraction):
+            assert image.GetSize() == t1.GetSize()
+            np.testing.assert_allclose(image.GetOrigin(), t1.GetOrigin(), atol=1e-4)
+        labels, values = (sitk.GetArrayFromImage(image) for image in (muscles, fat))
+        assert values[labels > 0].mean() == pytest.approx(float(row["severity"]), abs=1e-3)
+        vastus = values[labels == MUSCLES.index("vastus lateralis") + 1]
+        assert vastus.mean() == pytest.approx(float(row["fat vastus lateralis"]), abs=1e-3)
+        assert sitk.GetArrayFromImage(fraction).max() <= 1
+        assert row["dystrophinopathy"] == str(int(patient.diagnosis in DYSTROPHINOPATHY))
+
+
+def test_several_processes_write_the_same_files(made, tmp_path):
+    seen = []
+    again = write_cohort(
+        PATIENTS, tmp_path / "again", seed=7, matrix=96, contrasts=("T1", "STIR", "DIXON_FF"), processes=2,
+        advance=lambda what, done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert files_of(again.parent) == files_of(made.parent)
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_another_seed_gives_other_patients_and_a_patient_does_not_depend_on_the_others(made, tmp_path):
+    other = write_cohort(PATIENTS[:1], tmp_path / "other", seed=8, matrix=96, truth=False)
+    same = write_cohort(PATIENTS[1:2], tmp_path / "same", seed=7, matrix=96, truth=False)
+    first, second = (made.parent / name / "T1.nii.gz" for name in ("P0001", "P0002"))
+    assert (other.parent / "P0001" / "T1.nii.gz").read_bytes() != first.read_bytes()
+    assert (same.parent / "P0002" / "T1.nii.gz").read_bytes() == second.read_bytes()
+    assert sorted(path.name for path in other.parent.iterdir()) == ["P0001", "cohort.csv"]
+
+
+def test_a_folder_with_files_is_refused_and_left_as_it_is(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="files already"):
+        write_cohort(PATIENTS, tmp_path, seed=1)
+    assert files_of(tmp_path) == {"notes.txt": b"mine"}
+
+
+def test_a_full_disk_leaves_nothing_that_could_be_trusted(tmp_path, monkeypatch):
+    """The file that is cut short is found although SimpleITK says nothing."""
+
+    def cut(image, path, useCompression):
+        written(image, path, useCompression)
+        whole = Path(path).read_bytes()
+        Path(path).write_bytes(whole[: len(whole) // 2])
+
+    written = sitk.WriteImage
+    monkeypatch.setattr(sitk, "WriteImage", cut)
+    with pytest.raises(InputError, match="free space") as refusal:
+        write_cohort(PATIENTS, tmp_path / "cohort", seed=1, matrix=64)
+    assert "\n" not in str(refusal.value)
+    assert list((tmp_path / "cohort").iterdir()) == []
+
+
+def test_command_line_writes_dicom_and_says_how_much(tmp_path):
+    out = tmp_path / "cohort"
+    result = CliRunner().invoke(
+        app, ["phantom", "--out", str(out), "--patients", "2", "--format", "dicom", "--matrix", "64", "--no-truth"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "2 patients" in result.output
+    for row in rows_of(out / "cohort.csv"):
+        assert read_study(out / row["path"]).acquisition.t1_weighted
+    assert not (out / "truth.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [["--like", "yang2021", "--patients", "3"], ["--contrasts", "T2"], ["--contrasts", "STIR"]]
+)
+def test_command_line_refuses_what_cannot_be(tmp_path, options):
+    result = CliRunner().invoke(app, ["phantom", "--out", str(tmp_path / "cohort"), *options])
+    assert isinstance(result.exception, InputError)
+    assert not (tmp_path / "cohort").exists()
