@@ -239,7 +239,7 @@ def _samples(path: Path, size: int) -> tuple[np.ndarray, dict]:
         warnings = {warning.code: warning.message for warning in input_warnings(study, regions, qualities, shown)}
         unsuitable = [warnings[code] for code in _UNSUITABLE if code in warnings]
         if unsuitable or not any(shown):
-            reason = (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].rstrip(".")
+            reason = (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].partition(";")[0]
         else:
             reason = None
             windows = [window for window, thigh in zip(regions.windows, shown, strict=True) if thigh]
@@ -318,7 +318,7 @@ def _check(cohort: Cohort, entries: list[_Entry | str]) -> None:
         if isinstance(entry, str):
             problems.add(entry, _where(case))
         elif entry.reason:
-            reasons.setdefault(case.patient_id, []).append(f"row {case.row}: {entry.reason}")
+            reasons.setdefault(case.patient_id, []).append(f"row {case.row}, {entry.reason}")
         else:
             with_images.add(case.patient_id)
             twin = first.setdefault(entry.sha256, case)
@@ -327,7 +327,7 @@ def _check(cohort: Cohort, entries: list[_Entry | str]) -> None:
     problems.raise_any()
     for patient, why in reasons.items():
         if patient not in with_images:
-            problems.add("patients without an image that can be used", f"{patient}, {', '.join(why)}")
+            problems.add("patients without an image that can be used", f"{patient}: {', '.join(why)}")
     problems.raise_any()
 
 
