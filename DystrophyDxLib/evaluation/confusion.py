@@ -98,19 +98,18 @@ def proportion(count: int, total: int) -> Estimate:
     if total == 0:
         return Estimate(float("nan"), 0.0, 1.0)
     low, high = proportion_confint(count, total, method="wilson")
-    return Estimate(count / total, max(0.0, float(low)), min(1.0, float(high)))
+    return Estimate(count / total, float(low) if count else 0.0, float(high) if count < total else 1.0)
 
 
 def _ratio(count: int, total: int, other_count: int, other_total: int) -> Estimate:
-    """Ratio of two independent proportions by the log method (Simel et al. 1991, J Clin Epidemiol 44:763); where a
-    count is zero it has no logarithm, and the interval is that of the score test (Koopman 1984, Biometrics 40:513)."""
+    """Ratio of two independent proportions by the log method (Simel et al. 1991, J Clin Epidemiol 44:763), with a half
+    added to each count where one of them is zero and has no logarithm."""
     if not total or not other_total or count == other_count == 0:
         return Estimate(float("nan"), 0.0, float("inf"))
     value = count / total / (other_count / other_total) if other_count else float("inf")
-    method = "log" if count and other_count else "score"
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = confint_proportions_2indep(count, total, other_count, other_total, method=method, compare="ratio")
-    return Estimate(value, float(low) if count else 0.0, float(high))
+    method = "log" if count and other_count else "log-adjusted"
+    low, high = confint_proportions_2indep(count, total, other_count, other_total, method=method, compare="ratio")
+    return Estimate(value, float(low) if count else 0.0, float(high) if other_count else float("inf"))
 
 
 def _binary(values: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Figures of decisions and scores against print, against independent libraries and against what they must be."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -78,6 +80,19 @@ def test_a_likelihood_ratio_without_false_positives_is_infinite_above_a_finite_b
     ratio = Confusion(tp=12, fp=5, fn=0, tn=15).negative_likelihood_ratio
     assert ratio.value == ratio.low == 0
     assert 0 < ratio.high < 1
+
+
+def test_every_interval_holds_its_figure_whatever_the_counts():
+    for counts in itertools.product([0, 1, 2, 5, 30], repeat=4):
+        confusion = Confusion(*counts)
+        for estimate in (
+            confusion.accuracy,
+            confusion.ppv,
+            confusion.positive_likelihood_ratio,
+            confusion.negative_likelihood_ratio,
+        ):
+            assert 0 <= estimate.low <= estimate.high
+            assert np.isnan(estimate.value) or estimate.low <= estimate.value <= estimate.high
 
 
 def test_without_cases_of_a_class_nothing_is_known_of_it():
