@@ -209,7 +209,7 @@ def _finite(part: object) -> object:
         return {name: _finite(value) for name, value in part.items()}
     if isinstance(part, list):
         return [_finite(value) for value in part]
-    return None if isinstance(part, float) and not np.is_finite(part) else part
+    return None if isinstance(part, float) and not np.isfinite(part) else part
 
 
 def write_evaluation(
@@ -390,7 +390,7 @@ def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
     rows = [
         (f"{row['Disease']} (n = {row['Images']})", row["Heat in diseased muscle"], row["Its area"].value)
         for row in table.frame.to_dict("records")
-        if np.is_finite(row["Heat in diseased muscle"].value)
+        if np.isfinite(row["Heat in diseased muscle"].value)
     ]
     save_figure(heat_figure(rows, "Share of the heat in diseased muscle"), figures, "heat_in_diseased_muscle")
     shown = picture(

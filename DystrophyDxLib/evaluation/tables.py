@@ -366,7 +366,7 @@ def heat_by_disease(means: pd.DataFrame) -> Table:
         "Does the heatmap look where the disease is? Means over images, with 95 % intervals by patient bootstrap",
         pd.DataFrame(rows),
         "Pointing game: the highest heat lies in diseased muscle. Rank correlation (Spearman): of heat with fat "
-        "fraction over the muscle. Images without heat or without diseased muscle are left out of the figures about these.",
+        "fraction over the muscle. Images without heat or diseased muscle are left out of the figures about these.",
     )
 
 

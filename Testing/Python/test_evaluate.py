@@ -1,0 +1,302 @@
+"""Evaluation: tables from probabilities, and the whole way from a cohort to a report that opens offline."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from model_packages import make_package
+
+from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.evaluation import tables
+from DystrophyDxLib.evaluation.estimate import Estimate
+from DystrophyDxLib.evaluation.evaluate import FILES, evaluate
+from DystrophyDxLib.evaluation.gallery import choose
+from DystrophyDxLib.evaluation.predictions import by_patient
+from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.phantom.cohort import Patient, write_cohort
+from DystrophyDxLib.series import read_study
+
+CLASSES = ("other", "dystrophinopathy")
+DISEASES = ("DMD", "BMD", "DMD", "FSHMD", "healthy", "FSHMD")
+
+
+def image_table(patients):
+    """An image table of (patient, disease, truth, probabilities of the images)."""
+    rows = [
+        {
+            "row": number, "patient_id": patient, "disease": disease, "truth": truth, "slice": k, "side": "left",
+            "probability": probability, "counted": True, "sex": "FM"[number % 2], "age": 5.0 * number,
+            "centre": None, "field_strength_t": 3.0, "severity": 0.2,
+            "label": CLASSES[int(np.mean(probabilities) >= 0.5)], "warnings": "",
+        }
+        for number, (patient, disease, truth, probabilities) in enumerate(patients, 2)
+        for k, probability in enumerate(probabilities)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Images with the decisions that Table 3 of Yang et al. 2021 counts, one a patient."""
+    counts = (("DMD", 1, 123, 7), ("BMD", 1, 81, 17), ("other", 0, 35, 385))
+    return image_table(
+        [
+            (f"{disease}{n}", disease, truth, [0.9 if n < called else 0.1])
+            for disease, truth, called, missed in counts
+            for n in range(called + missed)
+        ]
+    )
+
+
+def cell(table, column, **where):
+    """The cell of the one row in which the columns have these values."""
+    frame = table.frame
+    for name, value in where.items():
+        frame = frame[frame[name] == value]
+    assert len(frame) == 1
+    return frame.iloc[0][column]
+
+
+def test_table_1_is_that_of_the_paper(published):
+    table, further = tables.table1(published, by_patient(published), 0.5, CLASSES, seed=0)
+    figures = {
+        name: tables.cell_text(name, cell(table, name, Per="Images", Interval=tables.PUBLISHED))
+        for name in ("Accuracy", "Specificity", "Sensitivity")
+    }
+    assert figures == {
+        "Accuracy": "0.91 (0.88, 0.93)",
+        "Specificity": "0.92 (0.89, 0.94)",
+        "Sensitivity": "0.89 (0.85, 0.93)",
+    }
+    assert cell(further, "F1", Per="Images", Interval=tables.PUBLISHED) == pytest.approx(0.874, abs=5e-4)
+    for interval in (tables.PUBLISHED, tables.BOOTSTRAP):
+        assert cell(further, "LR+", Per="Images", Interval=interval).value == pytest.approx(10.7, abs=0.05)
+        assert cell(further, "LR−", Per="Images", Interval=interval).value == pytest.approx(0.115, abs=5e-4)
+
+
+def test_table_3_is_that_of_the_paper(published):
+    table = tables.by_disease(published, by_patient(published), 0.5, CLASSES, seed=0)
+    assert list(table.frame["Disease"]) == ["DMD", "BMD", "other"]
+    assert cell(table, "Images right, Wilson", Disease="DMD").value == pytest.approx(0.946, abs=5e-4)
+    assert cell(table, "Images right, Wilson", Disease="BMD").value == pytest.approx(0.827, abs=5e-4)
+    assert cell(table, "Figure", Disease="other") == "specificity"
+
+
+def test_the_bootstrap_knows_that_images_of_a_patient_are_not_independent():
+    """Forty patients with ten alike images each tell no more than forty images."""
+    rng = np.random.default_rng(0)
+    images = image_table(
+        [(f"P{n}", "DMD" if n % 2 else "healthy", n % 2, [float(rng.random())] * 10) for n in range(40)]
+    )
+    published, drawn = tables.performance(images, 0.5, seed=0)
+    alone = tables.performance(by_patient(images), 0.5, seed=0)[0]
+    width = {name: figure.high - figure.low for name, figure in drawn.items()}
+    for name in ("Accuracy", "AUC"):
+        assert width[name] > 2 * (published[name].high - published[name].low)
+        assert width[name] == pytest.approx(alone[name].high - alone[name].low, rel=0.25)
+
+
+def test_a_group_of_one_class_shows_what_can_be_computed():
+    images = image_table([("A", "DMD", 1, [0.9, 0.8]), ("B", "DMD", 1, [0.7]), ("C", "BMD", 1, [0.2])])
+    table, _ = tables.table1(images, by_patient(images), 0.5, CLASSES, seed=0)
+    row = {name: text for name, text in table.rows[0]}
+    assert row["Sensitivity"].startswith("0.75 (")
+    assert (row["Specificity"], row["AUC"]) == ("–", "–")
+    bootstrap = {name: text for name, text in table.rows[1]}
+    assert bootstrap["Sensitivity"] == "0.75 (–)"
+
+
+def test_groups_are_in_order_and_unknown_ones_are_named():
+    images = image_table([(f"P{n}", "DMD" if n % 2 else "healthy", n % 2, [0.9]) for n in range(24)])
+    table = tables.by_group(images, by_patient(images), 0.5, CLASSES, seed=0)
+    groups = {by: list(dict.fromkeys(part["Group"])) for by, part in table.frame.groupby("By")}
+    assert groups["Age"] == [
+        "10 to 19 years", "20 to 39 years", "40 to 59 years", "60 years and over",
+    ]  # fmt: skip
+    assert groups["Centre"] == [tables.NOT_GIVEN]
+    assert groups["Field strength"] == ["3 T"]
+    counted = table.frame[(table.frame["By"] == "Age") & (table.frame["Per"] == "patients")]
+    assert counted["Positive"].sum() + counted["Negative"].sum() == 24
+
+
+def test_a_table_keeps_full_precision_in_csv_and_reads_well_in_markdown():
+    table = tables.Table("t", "Title", pd.DataFrame({"Who": ["a|b"], "AUC": [Estimate(2 / 3, 0.1, 0.9)], "n": [3]}))
+    assert table.csv().splitlines()[0] == "Who,AUC,AUC low,AUC high,n"
+    assert float(table.csv().splitlines()[1].split(",")[1]) == 2 / 3
+    assert "| a\\|b | 0.667 (0.100, 0.900) | 3 |" in table.markdown()
+    assert "| --- | ---: | ---: |" in table.markdown()
+
+
+def test_a_patient_is_the_mean_of_the_counted_images():
+    images = image_table([("A", "DMD", 1, [0.9, 0.5, 0.1]), ("B", "healthy", 0, [0.3])])
+    images.loc[2, "counted"] = False
+    patients = by_patient(images).set_index("patient_id")
+    assert patients.loc["A", "probability"] == pytest.approx(0.7)
+    assert patients.loc["A", "images"] == 2
+
+
+def test_the_gallery_shows_typical_right_cases_of_several_diseases_and_the_worst_wrong_ones():
+    images = image_table(
+        [
+            ("dmd typical", "DMD", 1, [0.8]), ("dmd surest", "DMD", 1, [0.99]), ("bmd", "BMD", 1, [0.6]),
+            ("missed a little", "BMD", 1, [0.45]), ("missed", "BMD", 1, [0.2, 0.0]),
+            ("right", "healthy", 0, [0.1]), ("wrong", "GNE", 0, [0.7]),
+        ]
+    )  # fmt: skip
+    chosen = choose(images, by_patient(images), 0.5)
+    assert [(item.kind, item.patient_id) for item in chosen] == [
+        ("true positive", "dmd typical"),
+        ("true positive", "bmd"),
+        ("true positive", "dmd surest"),
+        ("true negative", "right"),
+        ("false positive", "wrong"),
+        ("false negative", "missed"),
+        ("false negative", "missed a little"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    """Six phantoms with truth, and one series that nobody can read."""
+    folder = tmp_path_factory.mktemp("cohort") / "phantoms"
+    patients = [
+        Patient(n, disease, "test" if n > 1 else "train", "A", 2, "both") for n, disease in enumerate(DISEASES, 1)
+    ]
+    table = write_cohort(patients, folder, seed=3, matrix=128)
+    (folder / "broken.nii.gz").write_bytes(b"no image")
+    cells = table.read_text().splitlines()
+    broken = dict(zip(cells[0].split(","), cells[-1].split(","), strict=True))
+    broken |= {"patient_id": "P0099", "path": "broken.nii.gz"}
+    table.write_text("\n".join([*cells, ",".join(broken.values())]) + "\n")
+    return table
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return make_package(tmp_path_factory.mktemp("model") / "package", seed=3)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory, cohort, package):
+    out = tmp_path_factory.mktemp("out") / "evaluation"
+    summary = run(package, cohort, out)
+    return out, summary
+
+
+def run(package, cohort, out, **options):
+    options = {"split": None, "device": "cpu", "seed": 1, "overwrite": False} | options
+    return evaluate(package, cohort, out, advance=lambda what, done, total: None, **options)
+
+
+def test_all_files_are_written_and_the_test_split_is_evaluated(evaluated):
+    out, summary = evaluated
+    assert {path.name for path in out.iterdir()} == set(FILES)
+    assert json.loads((out / "evaluation.json").read_text()) == summary
+    assert summary["cohort"]["split"] == "test"
+    assert summary["cohort"]["patients"] == 5
+    for name in ("roc", "probability_by_disease", "calibration", "heat_in_diseased_muscle"):
+        assert (out / "figures" / f"{name}.svg").stat().st_size > 2000
+        assert (out / "figures" / f"{name}.png").stat().st_size > 2000
+    assert {path.suffix for path in (out / "tables").iterdir()} == {".csv", ".md"}
+
+
+def test_probabilities_are_those_that_classify_gives(evaluated, cohort, package):
+    images = pd.read_csv(evaluated[0] / "predictions.csv")
+    result = (
+        Classifier(ModelPackage.read(package), "cpu").classify(read_study(cohort.parent / "P0004" / "T1.nii.gz")).result
+    )
+    found = images[images["patient_id"] == "P0004"]
+    assert list(found["probability"]) == pytest.approx([image.probability for image in result.images])
+    patients = pd.read_csv(evaluated[0] / "patients.csv").set_index("patient_id")
+    assert patients.loc["P0004", "probability"] == pytest.approx(result.case.probability)
+    assert patients.loc["P0004", "label"] == result.case.label
+
+
+def test_a_series_that_cannot_be_read_is_listed_with_its_reason(evaluated):
+    out, summary = evaluated
+    assert summary["cohort"]["series_failed"] == 1
+    failures = pd.read_csv(out / "failures.csv")
+    assert list(failures["patient_id"]) == ["P0099"]
+    assert failures["reason"][0] in Page(out / "report.html").text
+
+
+class Page(HTMLParser):
+    """Tags with attributes, and the text of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self._text = [], []
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.text = " ".join(" ".join(self._text).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self._text.append(data)
+
+
+def test_the_report_opens_offline_and_says_what_it_is_worth(evaluated):
+    page = Page(evaluated[0] / "report.html")
+    sources = [attrs["src"] for tag, attrs in page.tags if "src" in attrs]
+    assert len(sources) > 5
+    assert all(source.startswith("data:image/") for source in sources)
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:|//|file:)", page.source)
+    assert all(attrs.get("alt") for tag, attrs in page.tags if tag == "img")
+    assert page.text.count("Research only, not for diagnosis.") == 2
+    assert "Evaluated on synthetic images" in page.text
+    assert "The model was trained on nothing." in page.text
+    assert "Does the heatmap look where the disease is?" in page.text
+    assert "Trefoil" in page.text or "trefoil" in page.text
+
+
+def test_nothing_tells_where_the_cohort_lay(evaluated, cohort):
+    for path in evaluated[0].rglob("*"):
+        if path.suffix in (".html", ".csv", ".json", ".md"):
+            assert str(cohort.parent) not in path.read_text(encoding="utf-8")
+
+
+def test_equal_input_and_seed_give_equal_files(evaluated, cohort, package, tmp_path):
+    run(package, cohort, tmp_path / "again")
+    for path in evaluated[0].rglob("*"):
+        if path.is_file():
+            assert (tmp_path / "again" / path.relative_to(evaluated[0])).read_bytes() == path.read_bytes(), path.name
+
+
+def test_an_earlier_evaluation_is_replaced_only_on_demand(evaluated, cohort, package, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(evaluated[0], out)
+    with pytest.raises(InputError, match="output folder"):
+        run(package, cohort, out)
+    (out / "predictions.csv").unlink()
+    run(package, cohort, out, overwrite=True, split="train")
+    assert pd.read_csv(out / "patients.csv")["patient_id"].tolist() == ["P0001"]
+    assert list(tmp_path.iterdir()) == [out]
+    (out / "mine.txt").write_text("not ours")
+    with pytest.raises(InputError, match="other files"):
+        run(package, cohort, out, overwrite=True)
+    assert (out / "mine.txt").exists()
+
+
+def test_bad_input_is_refused_before_any_work(cohort, package, tmp_path):
+    with pytest.raises(InputError, match="no case in the split 'validation'"):
+        run(package, cohort, tmp_path / "out", split="validation")
+    with pytest.raises(InputError, match="no split 'exam'"):
+        run(package, cohort, tmp_path / "out", split="exam")
+    with pytest.raises(InputError, match="model package"):
+        run(tmp_path / "none", cohort, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cohort_of_unreadable_series_is_an_error(cohort, package, tmp_path):
+    lines = cohort.read_text().splitlines()
+    (tmp_path / "broken.nii.gz").write_bytes(b"no image")
+    (tmp_path / "cohort.csv").write_text("\n".join([lines[0], lines[-1]]) + "\n")
+    with pytest.raises(InputError, match="None of the 1 series"):
+        run(package, tmp_path / "cohort.csv", tmp_path / "out")
