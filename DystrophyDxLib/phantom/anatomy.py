@@ -83,12 +83,13 @@ class ShapeModel:
         return (1 - share) * leg[below, each] + share * leg[below + 1, each]
 
 
-# Median stature in m: CDC growth charts for the United States 2000.
+# Median stature in m by age, about that of the CDC growth charts (Kuczmarski et al. 2000, Adv Data 314).
 _STATURE = {
     "F": ([5, 8, 10, 12, 14, 16, 20], [1.08, 1.28, 1.38, 1.51, 1.60, 1.62, 1.63]),
     "M": ([5, 8, 10, 12, 14, 16, 20], [1.09, 1.28, 1.39, 1.49, 1.64, 1.74, 1.77]),
 }
-# Width in mm inside the fascia at 1.70 m of stature: the label maps' 99 in adults; boys gain in puberty (our estimate).
+# Width in mm inside the fascia at 1.70 m of stature by age: in adults the label maps' 99; that boys gain in puberty and
+# that an eighth is lost from 45 to 80 is our estimate.
 _MUSCLE_GROWTH = {
     "F": ([5, 12, 18, 45, 80], [96, 97, 100, 100, 88]),
     "M": ([5, 12, 18, 45, 80], [96, 97, 104, 104, 91]),
@@ -100,7 +101,7 @@ def _height_m(age_years: float, sex: str) -> float:
 
 
 def _cortex_share(age_years: float, sex: str) -> float:
-    """The cortex thins from within, more in women."""
+    """The cortex thins from within, more in women (our estimate)."""
     return float(
         np.interp(age_years, [5, 20, 45, 80], {"F": [0.36, 0.43, 0.42, 0.29], "M": [0.36, 0.43, 0.43, 0.37]}[sex])
     )
@@ -147,9 +148,9 @@ class Body:
         the less fat lies between the muscles.
         """
         height = _height_m(age_years, sex) * rng.normal(1, 0.04)
-        # Cross sections grow as the square of height; men are more muscular; after 45 a sixth of width is lost by 80.
         build = np.interp(age_years, *_MUSCLE_GROWTH[sex]) * rng.lognormal(0, 0.11)
         size = float(np.clip(build * height / 1.70, 56, 130))
+        # Thickness relative to the thigh's width; our estimate.
         fat_share = {"F": 0.115, "M": 0.075}[sex] * rng.lognormal(0, 0.5)
         modes = len(ShapeModel.measured().modes)
         symmetric, asymmetric = rng.normal(0, 0.85, modes), rng.normal(0, 0.3, (2, modes))
@@ -169,7 +170,7 @@ class Body:
             turn=np.deg2rad(rng.normal(0, 9) + rng.normal(0, 4, 2)),
             modes=np.clip(symmetric + asymmetric, -2.2, 2.2),
             shifts=np.column_stack([rng.normal(0, 0.03, 11) + rng.normal(0, 0.01, (2, 11)), np.zeros(2)]),
-            bulk=bulk * rng.uniform(1.0, 1.25),
+            bulk=bulk * rng.uniform(1.0, 1.3),
             waves=np.column_stack([vector, rng.uniform(0, 2 * np.pi, 8), amplitude]),
         )
 
