@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
-from scipy.special import logit
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 
 from .confusion import proportion
 from .estimate import Estimate
@@ -84,17 +85,25 @@ def recalibration(truth: np.ndarray, probability: np.ndarray, patient: np.ndarra
     patient = np.arange(len(truth)) if patient is None else np.unique(np.asarray(patient), return_inverse=True)[1]
     if len(np.unique(truth)) < 2 or patient.max() == 0:
         return Recalibration(_UNKNOWN, _UNKNOWN)
-    intercept = _fitted(truth, np.ones((len(truth), 1)), patient, offset=evidence)
+    # The one root of the score; Newton's steps from elsewhere diverge where probabilities are near 0 and 1.
+    start = brentq(lambda shift: expit(evidence + shift).sum() - truth.sum(), -50, 50)
+    intercept = _fitted(truth, np.ones((len(truth), 1)), patient, offset=evidence, start_params=[start])
     positive, negative = evidence[truth == 1], evidence[truth == 0]
     if np.ptp(evidence) == 0 or positive.min() >= negative.max() or negative.min() >= positive.max():
         return Recalibration(intercept, _UNKNOWN)
-    return Recalibration(intercept, _fitted(truth, sm.add_constant(evidence), patient, offset=None))
+    return Recalibration(intercept, _fitted(truth, sm.add_constant(evidence), patient))
 
 
-def _fitted(truth: np.ndarray, design: np.ndarray, patient: np.ndarray, offset: np.ndarray | None) -> Estimate:
+def _fitted(
+    truth: np.ndarray,
+    design: np.ndarray,
+    patient: np.ndarray,
+    offset: np.ndarray | None = None,
+    start_params: list[float] | None = None,
+) -> Estimate:
     """The last coefficient of a logistic regression."""
     model = sm.GLM(truth, design, family=sm.families.Binomial(), offset=offset)
-    fit = model.fit(cov_type="cluster", cov_kwds={"groups": patient})
+    fit = model.fit(start_params=start_params, cov_type="cluster", cov_kwds={"groups": patient})
     low, high = fit.conf_int()[-1]
     return Estimate(float(fit.params[-1]), float(low), float(high))
 

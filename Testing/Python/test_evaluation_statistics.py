@@ -343,6 +343,14 @@ def test_exaggerated_and_shifted_evidence_is_measured():
     assert expected_calibration_error(truth, extreme) > 3 * expected_calibration_error(truth, probability)
 
 
+def test_the_intercept_gives_the_share_of_cases_that_there_are_even_where_certainty_was_wrong():
+    truth, probability = np.array([1, 0, 0, 1, 0, 1]), np.array([0.2, 0.6, 0.6, 0.9, 1.0, 0.0])
+    found = recalibration(truth, probability).intercept
+    odds = np.clip(probability, 1e-6, 1 - 1e-6) / (1 - np.clip(probability, 1e-6, 1 - 1e-6)) * np.exp(found.value)
+    assert (odds / (1 + odds)).mean() == pytest.approx(0.5)
+    assert found.low < found.value < found.high
+
+
 def test_the_reliability_table_is_that_of_scikit_learn():
     truth, probability = calibrated_cases(3, 500)
     table = reliability(truth, probability)
