@@ -147,7 +147,7 @@ class Scanner:
             thickness_mm=round(float(rng.uniform(*site.thickness_mm)), 1),
             readout=int(rng.random() < 0.5),
             tissue_spread=rng.lognormal(0, 0.06, len(TISSUES)),
-            water_gain=float(np.clip(rng.lognormal(np.log(1.15), 0.28), 0.75, 2.2)),
+            water_gain=float(np.clip(rng.lognormal(np.log(1.1), 0.25), 0.8, 2.1)),
             blood=float(rng.choice([rng.uniform(0, 0.2), rng.uniform(0.3, 1.6)], p=[0.5, 0.5])),
             coil=rng.normal(0, 1, 6) * rng.uniform(0, 1) * np.array([0.35, 0.35, 0.15, 0.3, 0.3, 0.2]),
             shim=rng.normal(0, 0.4, 6),

@@ -195,8 +195,10 @@ def _legs_shown(rng: np.random.Generator, legs: str | None) -> tuple[bool, bool]
 
 
 def _view(rng: np.random.Generator, pairs: list[list[Leg | None]], matrix: int, readout: int) -> _View:
-    """A field of view around the legs in view; one in five cuts into them, and what it cuts off along the phase axis
-    wraps around in two of five of these."""
+    """A field of view around the legs in view; one in five cuts into them.
+
+    A little that is cut off along the phase axis mostly wraps around; against more, scanners oversample.
+    """
     skins = np.concatenate([leg.skin for pair in pairs for leg in pair if leg is not None])
     low, high = skins.min(axis=0), skins.max(axis=0)
     width = float(np.max(high - low))
@@ -207,8 +209,8 @@ def _view(rng: np.random.Generator, pairs: list[list[Leg | None]], matrix: int, 
     # Images are (y, x), positions (x, y).
     phase = readout
     beyond = max(origin[phase] - low[phase], high[phase] - (origin[phase] + pixel_mm * matrix), 0) / pixel_mm
-    wraps = rng.random() < 0.4 and beyond > 2
-    margin = min(int(np.ceil(beyond)) + 2, matrix // 3) if wraps else 0
+    wraps = rng.random() < 0.6 and 2 < beyond < matrix / 8
+    margin = int(np.ceil(beyond)) + 2 if wraps else 0
     pad = None
     if rng.random() < 0.12:
         first = int((high[1] + rng.uniform(2, 15) - origin[1]) / (pixel_mm / FINE)) + margin * FINE
