@@ -112,7 +112,7 @@ class Body:
     """What one person's thighs have in common. Lengths in mm.
 
     Attributes:
-        size: square root of the thigh's mean cross section inside the fascia; about 65 in a child of five, 110 in a
+        size: square root of the thigh's mean cross section inside the fascia; about 60 in a child of five, 110 in a
             muscular adult.
         thigh_mm: length along the thigh from level 0 to level 1.
         femur_mm: radius of the femur's shaft.
@@ -149,7 +149,7 @@ class Body:
         """
         height = _height_m(age_years, sex) * rng.normal(1, 0.04)
         build = np.interp(age_years, *_MUSCLE_GROWTH[sex]) * rng.lognormal(0, 0.11)
-        size = float(np.clip(build * height / 1.70, 56, 130))
+        size = float(np.clip(build * height / 1.70, 46, 135))
         # Thickness relative to the thigh's width; our estimate.
         fat_share = {"F": 0.115, "M": 0.075}[sex] * rng.lognormal(0, 0.5)
         modes = len(ShapeModel.measured().modes)
