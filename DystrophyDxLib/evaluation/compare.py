@@ -147,6 +147,8 @@ def compare(
     published = recipe_as_asked(recipe, None, False)
     files = {name: _weights_file(weights, name) for name in backbones}
     cases = Cohort.read(cohort, published)
+    if backbones:
+        cases = split_as_asked(cases, None, seed)[0]
     chosen, split = evaluated_cases(cases, split)
     _check_names(backbones, packages)
     for package in packages:
@@ -248,7 +250,7 @@ def _trained(
     package.parent.mkdir(exist_ok=True)
     return train(
         recipe_as_asked(recipe, backbone, False),
-        split_as_asked(cohort, None, seed)[0],
+        cohort,
         package,
         seed=seed,
         cache=cache,
@@ -276,13 +278,16 @@ def performance_table(comparison: Comparison) -> Table:
     """Table 1: a row for each model, unit and kind of interval."""
     rows = []
     for unit, members_of in (("images", comparison.images), ("patients", comparison.patients)):
-        # Patients are independent of each other, so the bootstrap has nothing to add.
-        for kind, interval in enumerate((tables.PUBLISHED, tables.BOOTSTRAP)[: 2 if unit == "images" else 1]):
-            for model in comparison.models:
-                members = members_of[model.name]
-                figures = tables.performance(members, model.threshold, comparison.seed)[kind]
-                shown = {name: figures[name] for name in ("Accuracy", "Specificity", "Sensitivity", "AUC")}
-                rows.append({"Model": model.name, "Per": unit, **tables.sizes(members), "Interval": interval, **shown})
+        for model in comparison.models:
+            members = members_of[model.name]
+            described = {"Model": model.name, "Per": unit, **tables.sizes(members)}
+            figures = {tables.PUBLISHED: tables.published_figures(members, model.threshold)}
+            if unit == "images":  # patients are independent of each other: the bootstrap has nothing to add
+                figures[tables.BOOTSTRAP] = tables.bootstrap_figures(members, model.threshold, comparison.seed)
+            for interval, found in figures.items():
+                shown = {name: found[name] for name in ("Accuracy", "Specificity", "Sensitivity", "AUC")}
+                rows.append({**described, "Interval": interval, **shown})
+    rows.sort(key=lambda row: (row["Per"], row["Interval"]))
     _, positive = comparison.models[0].package.card.classes
     return Table(
         "table1",

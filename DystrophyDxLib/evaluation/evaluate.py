@@ -189,8 +189,8 @@ def summarised(evaluation: Evaluation, cohort_sha256: str) -> dict[str, object]:
 
 
 def both_intervals(rows: pd.DataFrame, threshold: float, seed: int) -> dict[str, dict[str, object]]:
-    """The figures of `tables.performance` for JSON, with None for what is not a finite number."""
-    published, drawn = tables.performance(rows, threshold, seed)
+    """Figures with both kinds of interval for JSON, with None for what is not a finite number."""
+    published, drawn = tables.published_figures(rows, threshold), tables.bootstrap_figures(rows, threshold, seed)
     return _finite(
         {
             name: {"value": figure.value, "ci95": _bounds(published[name]), "ci95_bootstrap": _bounds(figure)}
@@ -268,7 +268,7 @@ def picture(folder: Path, name: str, alt: str, caption: str) -> Picture:
 
 def _brief(evaluation: Evaluation) -> Section:
     card, patients = evaluation.package.card, evaluation.patients
-    published, _ = tables.performance(patients, card.threshold, evaluation.seed)
+    published = tables.published_figures(patients, card.threshold)
     told = ", ".join(
         f"{name.lower() if name != 'AUC' else name} {tables.cell_text(name, published[name])}"
         for name in ("AUC", "Sensitivity", "Specificity")
@@ -386,7 +386,7 @@ def _told(item: Chosen) -> str:
 def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
     if evaluation.heat.empty:
         return
-    table = tables.heat_by_disease(localisation.by_disease(evaluation.heat, seed=evaluation.seed))
+    table = tables.heat_by_disease(localisation.by_disease(evaluation.heat, seed=evaluation.seed), evaluation.patients)
     rows = [
         (f"{row['Disease']} (n = {row['Images']})", row["Heat in diseased muscle"], row["Its area"].value)
         for row in table.frame.to_dict("records")
@@ -398,16 +398,16 @@ def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
         "heat_in_diseased_muscle",
         "Share of the heat that lies in diseased muscle, by disease; the table holds the numbers",
         "Dots: share of the heat that lies in muscle with a fat fraction of at least "
-        f"{localisation.DISEASED:.0%}; diamonds: that muscle's share of the leg, which heat without knowledge would "
-        "give. n: images.",
+        f"{100 * localisation.DISEASED:.0f} %; diamonds: that muscle's share of the leg, which heat without knowledge "
+        "would give. n: images.",
     )
     paragraphs = ["The cohort is of phantoms, whose muscles and fat are known, so heat can be held against the truth."]
     try:
         limit = localisation.outside_threshold(evaluation.heat, evaluation.package.card.threshold)
         paragraphs.append(
-            f"{localisation.QUANTILE:.1%} of the rightly called {evaluation.package.card.classes[1]} cases have at "
-            f"most {limit:.0%} of their heat in subcutaneous fat; the program warns (HEATMAP_OUTSIDE_MUSCLE) from "
-            f"{HEAT_OUTSIDE:.0%}."
+            f"{100 * localisation.QUANTILE:g} % of the rightly called {evaluation.package.card.classes[1]} cases have "
+            f"at most {100 * limit:.0f} % of their heat in subcutaneous fat; the program warns "
+            f"(HEATMAP_OUTSIDE_MUSCLE) from {100 * HEAT_OUTSIDE:.0f} %."
         )
     except InputError:
         paragraphs.append("No case was called rightly, so nothing can be said of heat outside the muscles.")

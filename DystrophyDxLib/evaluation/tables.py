@@ -97,29 +97,34 @@ def cell_text(header: str, cell: object) -> str:
     return text.replace("inf", "∞").replace("-", "−")
 
 
-def performance(rows: pd.DataFrame, threshold: float, seed: int) -> tuple[dict[str, object], dict[str, object]]:
-    """Accuracy, specificity, sensitivity, AUC, F1 and likelihood ratios of `rows`, with the intervals as published and
-    with those by patient bootstrap; F1 has none as published.
-
-    A bootstrap interval has no bounds where fewer than `LEAST_PATIENTS` patients of a class stand behind the figure or
-    all draws are alike.
-    """
-    truth, called = rows["truth"].to_numpy() == 1, rows["probability"].to_numpy() >= threshold
-    confusion = Confusion.from_decisions(truth, called)
-    published = {
+def published_figures(rows: pd.DataFrame, threshold: float) -> dict[str, Estimate | float]:
+    """Accuracy, specificity, sensitivity, AUC, F1 and likelihood ratios of `rows` with the intervals as published; F1
+    has none."""
+    truth, probability = rows["truth"].to_numpy(), rows["probability"].to_numpy()
+    confusion = Confusion.from_decisions(truth, probability >= threshold)
+    return {
         "Accuracy": confusion.accuracy,
         "Specificity": confusion.specificity,
         "Sensitivity": confusion.sensitivity,
-        "AUC": auc(truth.astype(int), rows["probability"].to_numpy()),
+        "AUC": auc(truth, probability),
         "F1": float(confusion.f1),
         "LR+": confusion.positive_likelihood_ratio,
         "LR−": confusion.negative_likelihood_ratio,
     }
+
+
+def bootstrap_figures(rows: pd.DataFrame, threshold: float, seed: int) -> dict[str, Estimate]:
+    """The same figures with intervals by patient bootstrap.
+
+    The interval has no bounds (nan) where fewer than `LEAST_PATIENTS` patients of a class stand behind the figure or
+    all draws are alike.
+    """
+    truth, called = rows["truth"].to_numpy() == 1, rows["probability"].to_numpy() >= threshold
     drawn = _bootstrapped(rows, _statistics(truth, called), seed)
     # The inverse is finite where a draw has no false positive.
     inverse = drawn["LR+"]
     drawn["LR+"] = Estimate(*(1 / x if x else math.inf for x in (inverse.value, inverse.high, inverse.low)))
-    return published, drawn
+    return drawn
 
 
 def _statistics(truth: np.ndarray, called: np.ndarray) -> dict[str, tuple[Statistic, np.ndarray]]:
@@ -178,8 +183,9 @@ def table1(
     units = (("Images", counted(images)), ("Patients", patients), ("Patients, definite label", definite))
     for unit, members in units:
         if len(members):
-            for interval, figures in zip((PUBLISHED, BOOTSTRAP), performance(members, threshold, seed), strict=True):
-                rows.append({"Per": unit, **sizes(members), "Interval": interval, **figures})
+            described = {"Per": unit, **sizes(members)}
+            rows.append({**described, "Interval": PUBLISHED, **published_figures(members, threshold)})
+            rows.append({**described, "Interval": BOOTSTRAP, **bootstrap_figures(members, threshold, seed)})
     frame = pd.DataFrame(rows)
     further = ["F1", "LR+", "LR−"]
     return (
@@ -262,12 +268,16 @@ def by_group(
     for attribute, group_of in _GROUPS.items():
         image_group, patient_group = (group_of(table) for table in (counted(images), patients))
         for group in sorted(patient_group.unique(), key=lambda name: (name == NOT_GIVEN, _natural(name))):
-            for unit, members, kind in (
-                ("patients", patients[patient_group == group], 0),
-                ("images", counted(images)[image_group == group], 1),
+            for unit, members in (
+                ("patients", patients[patient_group == group].reset_index(drop=True)),
+                ("images", counted(images)[image_group == group].reset_index(drop=True)),
             ):
                 if len(members):
-                    figures = performance(members.reset_index(drop=True), threshold, seed)[kind]
+                    figures = (
+                        published_figures(members, threshold)
+                        if unit == "patients"
+                        else bootstrap_figures(members, threshold, seed)
+                    )
                     shown = {name: figures[name] for name in ("Accuracy", "Specificity", "Sensitivity", "AUC")}
                     rows.append(
                         {"By": attribute, "Group": group, "Per": unit, **sizes(members), **shown}
@@ -344,14 +354,16 @@ def calibration(images: pd.DataFrame, patients: pd.DataFrame) -> tuple[Table, Ta
     )
 
 
-def heat_by_disease(means: pd.DataFrame) -> Table:
+def heat_by_disease(means: pd.DataFrame, patients: pd.DataFrame) -> Table:
     """Where the heat lies, a row a disease.
 
     Args:
         means: of `localisation.by_disease`.
+        patients: who gives the order of the diseases.
     """
     rows = []
-    for disease, group in means.groupby("disease"):
+    for disease, _ in diseases(patients):
+        group = means[means["disease"] == disease]
         figures = {row.figure: row for row in group.itertuples()}
         row = {
             "Disease": disease,
@@ -359,14 +371,17 @@ def heat_by_disease(means: pd.DataFrame) -> Table:
             "Images": int(group["images"].max()),
         }
         for title, figure in _HEAT.items():
-            row[title] = Estimate(figures[figure].value, figures[figure].low, figures[figure].high)
+            mean = figures[figure]
+            told = mean.patients >= LEAST_PATIENTS
+            row[title] = Estimate(mean.value, *((mean.low, mean.high) if told else (math.nan, math.nan)))
         rows.append(row)
     return Table(
         "localisation",
         "Does the heatmap look where the disease is? Means over images, with 95 % intervals by patient bootstrap",
         pd.DataFrame(rows),
         "Pointing game: the highest heat lies in diseased muscle. Rank correlation (Spearman): of heat with fat "
-        "fraction over the muscle. Images without heat or diseased muscle are left out of the figures about these.",
+        "fraction over the muscle. Images without heat or diseased muscle are left out of the figures about these. "
+        f"(–): fewer than {LEAST_PATIENTS} patients.",
     )
 
 

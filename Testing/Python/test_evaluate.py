@@ -93,8 +93,8 @@ def test_the_bootstrap_knows_that_images_of_a_patient_are_not_independent():
     images = image_table(
         [(f"P{n}", "DMD" if n % 2 else "healthy", n % 2, [float(rng.random())] * 10) for n in range(40)]
     )
-    published, drawn = tables.performance(images, 0.5, seed=0)
-    alone = tables.performance(by_patient(images), 0.5, seed=0)[0]
+    published, drawn = tables.published_figures(images, 0.5), tables.bootstrap_figures(images, 0.5, seed=0)
+    alone = tables.published_figures(by_patient(images), 0.5)
     width = {name: figure.high - figure.low for name, figure in drawn.items()}
     for name in ("Accuracy", "AUC"):
         assert width[name] > 2 * (published[name].high - published[name].low)

@@ -1,0 +1,147 @@
+"""Comparison of models: tables side by side, and training that goes on where it stopped."""
+
+import json
+
+import pandas as pd
+import pytest
+from model_packages import make_package
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.evaluation import compare as module
+from DystrophyDxLib.evaluation.compare import FILES, compare
+from DystrophyDxLib.phantom.cohort import Patient, write_cohort
+
+DISEASES = {
+    "train": ("DMD", "BMD", "FSHMD", "healthy"),
+    "validation": ("DMD", "BMD", "FSHMD", "healthy"),
+    "test": ("DMD", "BMD", "FSHMD"),
+}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    cases = [(disease, split) for split, diseases in DISEASES.items() for disease in diseases]
+    patients = [Patient(n, disease, split, "A", 2, "both") for n, (disease, split) in enumerate(cases, 1)]
+    return write_cohort(patients, tmp_path_factory.mktemp("cohort") / "phantoms", seed=7, matrix=128)
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return [make_package(folder / f"model{n}", seed=n) for n in range(2)]
+
+
+def run(cohort, out, **options):
+    options = {
+        "recipe": "embedded", "backbones": [], "packages": [], "weights": None, "cache": None, "split": None,
+        "device": "cpu", "processes": 1, "seed": 1, "advance": lambda what, done, total: None,
+    } | options  # fmt: skip
+    return compare(cohort, out, **options)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Training that only writes a package, or fails for vgg19; gives the backbones that were trained."""
+    calls = []
+
+    def train(recipe, cohort, out, **options):
+        calls.append(recipe.network.backbone)
+        assert {case.split for case in cohort.cases} == {"train", "validation", "test"}
+        if recipe.network.backbone == "vgg19":
+            raise InputError("The loss is not a number; lower the learning rate.")
+        return make_package(out, seed=len(calls))
+
+    monkeypatch.setattr(module, "train", train)
+    return calls
+
+
+def test_packages_are_compared_on_the_same_images(cohort, packages, tmp_path):
+    summary = run(cohort, tmp_path / "out", packages=packages)
+    results = tmp_path / "out" / "comparison"
+    assert {path.name for path in results.iterdir()} == set(FILES)
+    assert json.loads((results / "comparison.json").read_text()) == summary
+    assert list(summary["models"]) == ["model0", "model1"]
+    assert summary["cohort"]["patients"] == len(DISEASES["test"])
+    table = pd.read_csv(results / "tables" / "table1.csv")
+    assert set(table["Model"]) == {"model0", "model1"}
+    assert len(set(table[table["Per"] == "images"]["Positive"])) == 1
+    differences = pd.read_csv(results / "tables" / "differences.csv")
+    other = next(name for name in summary["models"] if name != summary["best"])
+    assert list(differences["Model"]) == [other]
+    areas = {name: model["patients"]["AUC"]["value"] for name, model in summary["models"].items()}
+    assert areas[summary["best"]] == max(areas.values())
+    assert differences["AUC, difference, patients"][0] == pytest.approx(areas[other] - areas[summary["best"]])
+    assert (results / "figures" / "roc_images.svg").exists()
+    text = (results / "report.html").read_text(encoding="utf-8")
+    assert "Research only, not for diagnosis." in text
+    assert "Evaluated on synthetic images" in text
+
+
+def test_a_model_does_not_differ_from_itself(cohort, packages, tmp_path):
+    copy = make_package(tmp_path / "copy", seed=0)
+    run(cohort, tmp_path / "out", packages=[packages[0], copy])
+    row = pd.read_csv(tmp_path / "out" / "comparison" / "tables" / "differences.csv").iloc[0]
+    assert row["AUC, difference, images"] == 0
+    assert row["p, images"] == 1
+    assert row["Only this right"] == 0
+    assert row["p, McNemar"] == 1
+
+
+def test_a_backbone_that_fails_is_told_and_the_others_go_on(cohort, tmp_path, trained):
+    summary = run(cohort, tmp_path / "out", backbones=["vgg19", "resnet18", "resnet50"])
+    assert trained == ["vgg19", "resnet18", "resnet50"]
+    assert list(summary["models"]) == ["resnet18", "resnet50"]
+    assert [failure["model"] for failure in summary["failures"]] == ["vgg19"]
+    assert "not a number" in (tmp_path / "out" / "comparison" / "report.html").read_text(encoding="utf-8")
+
+
+def test_finished_backbones_are_kept_when_run_again(cohort, tmp_path, trained):
+    first = run(cohort, tmp_path / "out", backbones=["resnet18", "resnet50"])
+    again = run(cohort, tmp_path / "out", backbones=["resnet18", "resnet50", "densenet121"])
+    assert trained == ["resnet18", "resnet50", "densenet121"]
+    for name, model in first["models"].items():
+        assert again["models"][name]["sha256"] == model["sha256"]
+
+
+def test_another_comparison_is_never_mixed_in(cohort, tmp_path, trained):
+    run(cohort, tmp_path / "out", backbones=["resnet18", "resnet50"])
+    for other in ({"seed": 2}, {"recipe": "yang2021"}):
+        with pytest.raises(InputError, match="another cohort, recipe or seed"):
+            run(cohort, tmp_path / "out", backbones=["resnet18", "resnet50"], **other)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").touch()
+    with pytest.raises(InputError, match="other files"):
+        run(cohort, tmp_path / "mine", backbones=["resnet18", "resnet50"])
+
+
+def test_bad_input_is_refused_before_any_training(cohort, packages, tmp_path, trained):
+    (tmp_path / "weights").mkdir()
+    for options, said in (
+        ({"backbones": ["resnet18", "alexnet"]}, "not known"),
+        ({"backbones": ["resnet18", "resnet18"]}, "same name"),
+        ({"backbones": ["resnet18"], "packages": [tmp_path / "none"]}, "no model package"),
+        ({"backbones": ["resnet18"], "weights": tmp_path / "weights"}, "No file for resnet18"),
+        ({"backbones": ["resnet18"], "split": "exam"}, "no split"),
+    ):
+        with pytest.raises(InputError, match=said):
+            run(cohort, tmp_path / "out", **options)
+    assert trained == []
+    with pytest.raises(InputError, match="Fewer than two models"):
+        run(cohort, tmp_path / "out", packages=packages[:1])
+
+
+def test_an_interruption_ends_the_comparison(cohort, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise InputError("Training was interrupted; run the same command with --resume to go on from here.")
+
+    monkeypatch.setattr(module, "train", interrupted)
+    with pytest.raises(InputError, match="run the same command again"):
+        run(cohort, tmp_path / "out", backbones=["resnet18", "resnet50"])
+
+
+def test_a_backbone_is_trained_by_the_recipe(cohort, packages, tmp_path):
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text(packages[0].joinpath("recipe.toml").read_text())
+    summary = run(cohort, tmp_path / "out", recipe=str(recipe), backbones=["resnet18"], packages=packages[:1])
+    assert list(summary["models"]) == ["model0", "resnet18"]
+    assert (tmp_path / "out" / "packages" / "resnet18" / "model.safetensors").exists()
