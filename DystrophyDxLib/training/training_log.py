@@ -80,7 +80,7 @@ def draw_log(epochs: Sequence[Epoch], folder: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
     above.set_ylabel("binary cross-entropy")
     above.legend(frameon=False)
-    below.set_ylabel("AUC, validation images")
+    below.set_ylabel("validation AUC")
     below.set_xlabel("epoch")
     for name in FIGURES:
         figure.savefig(folder / name, dpi=150, metadata={"Date": None} if name.endswith("svg") else None)

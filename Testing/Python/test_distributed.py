@@ -1,0 +1,119 @@
+"""Training in two processes gives what one gives."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from DystrophyDxLib.networks import CamNetwork
+from DystrophyDxLib.recipe import StageRecipe, TrainingRecipe
+from DystrophyDxLib.training import fit as fit_module
+from DystrophyDxLib.training.distributed import Processes, processes_of_torchrun
+from DystrophyDxLib.training.fit import Logits, SampleExamples, fit
+
+CPU = torch.device("cpu")
+
+
+def train_small(processes: Processes, folder: Path):
+    """A small network with batch normalisation, and its epochs; 21 images in batches of 7 do not divide by two."""
+    fit_module.has_bfloat16 = lambda device: False
+    torch.manual_seed(0)
+    trunk = nn.Sequential(nn.Conv2d(1, 6, 5, stride=4, bias=False), nn.BatchNorm2d(6), nn.ReLU())
+    model = Logits(CamNetwork(trunk, nn.Linear(6, 1)))
+    pixels = torch.randint(0, 255, (30, 1, 112, 112), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    labels = (torch.arange(30) % 2).float()
+    pixels[labels == 1, :, :56] //= 3
+    training, validation = (
+        SampleExamples(pixels.numpy(), rows, labels[torch.from_numpy(rows)], 112)
+        for rows in (np.arange(21), np.arange(21, 30))
+    )
+    stage = StageRecipe(size=112, epochs=3, learning_rate=0.01, schedule="one_cycle")
+    recipe = TrainingRecipe(trainable="all", optimiser="adamw", batch=7, class_weights="balanced", stages=(stage,))
+    epochs = fit(
+        model,
+        lambda stage: (training, validation),
+        recipe,
+        seed=3,
+        folder=folder,
+        identity="small",
+        resume=False,
+        device=CPU,
+        processes=processes,
+        advance=lambda what, done, total: None,
+    )
+    return model.state_dict(), epochs
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """State and epochs of one process, and state, losses and written files of two started as torchrun does."""
+    alone, together = (tmp_path_factory.mktemp(name) for name in ("alone", "together"))
+    one = train_small(Processes(), alone)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    runs = [
+        subprocess.Popen(
+            [sys.executable, __file__, str(together)], env=environment | {"RANK": rank, "LOCAL_RANK": rank}
+        )
+        for rank in "01"
+    ]
+    assert [run.wait(timeout=300) for run in runs] == [0, 0]
+    return one, [torch.load(together / f"rank{n}.pt", weights_only=True) for n in (0, 1)], together
+
+
+def test_the_weights_are_those_of_one_process(both):
+    (state, _), ranks, _ = both
+    for rank in ranks:
+        assert rank["state"].keys() == state.keys()
+        for name, tensor in state.items():
+            torch.testing.assert_close(rank["state"][name], tensor, rtol=1e-4, atol=1e-5)
+
+
+def test_both_processes_end_with_the_same_weights(both):
+    _, (first, second), _ = both
+    assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
+
+
+def test_losses_are_those_of_the_whole_batch(both):
+    (_, epochs), ranks, _ = both
+    for rank in ranks:
+        expected = [(epoch.training_loss, epoch.validation_loss, epoch.validation_auc) for epoch in epochs]
+        np.testing.assert_allclose(rank["losses"], expected, rtol=1e-4)
+
+
+def test_only_the_first_process_writes(both):
+    *_, folder = both
+    assert len((folder / "training_log.jsonl").read_text().splitlines()) == 3
+
+
+def test_shares_are_disjoint_and_whole():
+    rows = torch.arange(11)
+    shares = [Processes(rank, 3).share(rows) for rank in range(3)]
+    assert sorted(torch.cat(shares).tolist()) == rows.tolist()
+
+
+def main() -> None:
+    """What each of the two processes runs."""
+    folder = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    with processes_of_torchrun(CPU) as processes:
+        state, epochs = train_small(processes, folder)
+        losses = [[epoch.training_loss, epoch.validation_loss, epoch.validation_auc] for epoch in epochs]
+        torch.save({"state": state, "losses": losses}, folder / f"rank{processes.rank}.pt")
+
+
+if __name__ == "__main__":
+    main()
