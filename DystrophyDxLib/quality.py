@@ -17,14 +17,16 @@ from .roi import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, 
 from .samples import SampleBatch, halved
 from .series import Acquisition, Series
 
-CORTEX = 0.7
+CORTEX = 0.8
 """Signal of cortical bone, relative to muscle, at most."""
 BRIGHTEST_MUSCLE = 0.45
 """Normalised signal (fat is 1) that healthy muscle has at most in a T1-weighted image."""
 SKIN_MM = 4.0
 """Depth to which dark lines belong to the skin."""
 CORTEX_MM = 2.7
-"""Thickness of the layer around the marrow that must be cortex."""
+CORTEX_OF_MARROW = 0.4
+"""Thickness of the layer around the marrow that must be cortex, at most, and relative to the marrow's radius: a
+child's bone is thinner all over."""
 CLOSED = 0.55
 """Share of that layer that must be dark."""
 MARROW_CM2 = (0.5, 10.0)
@@ -32,8 +34,12 @@ ROUND = 0.75
 """Area of the marrow relative to the ellipse in its bounding box."""
 CENTRAL = 0.4
 """Depth of the marrow's centre below the skin relative to the leg's radius; the tibia lies closer to the skin."""
-FAT_TO_MUSCLE = 1.4
-"""Signal of fat relative to the darkest tenth of the soft tissue, at least, in a T1-weighted image."""
+FAT_TO_MUSCLE = 1.15
+"""Signal of fat relative to the darkest tenth of the soft tissue, at least, where no header says that the images are
+T1-weighted. In end-stage disease little but fat is left, so a healthy thigh's 2 cannot be asked for."""
+FAT_TO_BRIGHTEST = 0.65
+"""Signal of fat relative to the brightest tenth of the soft tissue, at least: nothing is brighter than fat in a
+T1-weighted image."""
 DARKER_THAN_FAT = 0.7
 
 
@@ -43,11 +49,14 @@ class ImageQuality:
 
     Attributes:
         femur: one round bone with a thick cortex, deep in the leg: the shaft of the femur.
-        fat_to_muscle: signal of marrow (of the subcutaneous layer where there is no shaft) relative to muscle.
+        fat_to_muscle: signal of marrow (of the subcutaneous layer where there is no shaft) relative to the darkest tenth
+            of the soft tissue, which is muscle unless hardly any is left.
+        fat_to_brightest: the same relative to the brightest tenth, which is fat in a T1-weighted image.
     """
 
     femur: bool
     fat_to_muscle: float
+    fat_to_brightest: float
 
 
 def judge_images(series: Series, batch: SampleBatch) -> list[ImageQuality]:
@@ -57,7 +66,8 @@ def judge_images(series: Series, batch: SampleBatch) -> list[ImageQuality]:
     inside = inside.repeat(images.shape[2] // batch.inside.shape[2], axis=2)
     spacing = min(series.geometry.spacing[:2])
     pixel_mm = np.array([2 * spacing / max(placement.scale) for placement in batch.placements])
-    muscle, cortex, soft = _muscle_and_cortex(images, inside, pixel_mm)
+    cortex, soft = _cortex_and_soft_tissue(images, inside, pixel_mm)
+    muscle, brightest = (_level(images, soft, share) for share in (0.1, 0.9))
     marrow = _femoral_marrow(images, inside, cortex, pixel_mm, batch.windows, series.voxels.shape[1:])
     qualities = []
     for n, fat in enumerate(marrow):
@@ -66,25 +76,24 @@ def judge_images(series: Series, batch: SampleBatch) -> list[ImageQuality]:
             fat_signal = float(np.percentile(images[n][rim], 75)) if rim.any() else 0.0
         else:
             fat_signal = fat or 0.0
-        qualities.append(ImageQuality(fat is not None, fat_signal / max(muscle[n], 1e-3)))
+        ratios = (fat_signal / max(float(level), 1e-3) for level in (muscle[n], brightest[n]))
+        qualities.append(ImageQuality(fat is not None, *ratios))
     return qualities
 
 
-def _muscle_and_cortex(
+def _cortex_and_soft_tissue(
     images: np.ndarray, inside: np.ndarray, pixel_mm: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N,) signal of the darkest soft tissue, and masks of cortex and of all tissue under the skin."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of cortex and of all other tissue under the skin."""
     under_skin = np.stack(
         [eroded(mask, max(1, round(SKIN_MM / mm))) for mask, mm in zip(inside, pixel_mm, strict=True)]
     )
-    dark = _lowest(images, under_skin, 0.2)
+    dark = _level(images, under_skin, 0.2)
     cortex = (images < CORTEX * np.minimum(dark, BRIGHTEST_MUSCLE)[:, None, None]) & under_skin
-    soft = under_skin & ~cortex
-    muscle = _lowest(images, soft, 0.1)
-    return muscle, cortex, soft
+    return cortex, under_skin & ~cortex
 
 
-def _lowest(images: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
+def _level(images: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
     """(N,) signal below which `share` of each image's masked pixels lie; 1 where there are none."""
     levels = np.ones(len(images), np.float32)
     for n, (image, mask) in enumerate(zip(images, masks, strict=True)):
@@ -118,7 +127,8 @@ def _femoral_marrow(
         rows, columns = (side.stop - side.start for side in box[1:])
         if areas[label] < ROUND * np.pi / 4 * rows * columns:
             continue
-        layer = max(1, round(CORTEX_MM / pixel_mm[n]))
+        radius_mm = np.sqrt(areas[label] * mm2 / np.pi)
+        layer = max(1, round(min(CORTEX_MM, CORTEX_OF_MARROW * radius_mm) / pixel_mm[n]))
         around = (n, *(slice(max(0, side.start - layer), side.stop + layer) for side in box[1:]))
         marrow = labels[around] == label
         ring = dilated(marrow, layer) & ~marrow
@@ -206,10 +216,15 @@ def _why_not_t1(acquisition: Acquisition, qualities: Sequence[ImageQuality], thi
     """Why the series is not T1-weighted with all of its fat signal, or None."""
     if acquisition.t1_weighted is False:
         return "By its header the series is not T1-weighted with all of its fat signal"
-    ratios = [quality.fat_to_muscle for quality, shown in zip(qualities, thigh, strict=True) if shown]
-    ratios = ratios or [quality.fat_to_muscle for quality in qualities]
-    if ratios and np.median(ratios) < FAT_TO_MUSCLE:
-        return f"Fat is only {np.median(ratios):.1f} times as bright as muscle"
+    judged = [quality for quality, shown in zip(qualities, thigh, strict=True) if shown] or list(qualities)
+    if not judged:
+        return None
+    to_brightest = np.median([quality.fat_to_brightest for quality in judged])
+    if to_brightest < FAT_TO_BRIGHTEST:
+        return f"Fat is only {to_brightest:.1f} times as bright as the brightest tissue"
+    to_muscle = np.median([quality.fat_to_muscle for quality in judged])
+    if acquisition.t1_weighted is None and to_muscle < FAT_TO_MUSCLE:
+        return f"Fat is only {to_muscle:.1f} times as bright as the darkest tissue"
     return None
 
 
