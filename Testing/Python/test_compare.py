@@ -14,7 +14,7 @@ from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 DISEASES = {
     "train": ("DMD", "BMD", "FSHMD", "healthy"),
     "validation": ("DMD", "BMD", "FSHMD", "healthy"),
-    "test": ("DMD", "BMD", "FSHMD"),
+    "test": ("DMD", "BMD", "FSHMD", "healthy"),
 }
 
 
@@ -22,7 +22,9 @@ DISEASES = {
 def cohort(tmp_path_factory):
     cases = [(disease, split) for split, diseases in DISEASES.items() for disease in diseases]
     patients = [Patient(n, disease, split, "A", 2, "both") for n, (disease, split) in enumerate(cases, 1)]
-    return write_cohort(patients, tmp_path_factory.mktemp("cohort") / "phantoms", seed=7, matrix=128)
+    return write_cohort(
+        patients, tmp_path_factory.mktemp("cohort") / "phantoms", seed=1, matrix=256, file_format="dicom"
+    )
 
 
 @pytest.fixture(scope="module")
