@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,12 +34,12 @@ from .results import (
     StudyResult,
     WarningCode,
 )
-from .roi import LegRegions, PlaneOrientation, find_legs
+from .roi import LegRegions, PlaneOrientation, Window, find_legs
 from .samples import GRID, SampleBatch, make_samples, place
 from .series import Series
 
-BATCH = 16
-"""Windows a forward pass, which bounds the memory whatever the number of slices."""
+BATCH = 8
+"""Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
 RESAMPLES = 2000
 SEED = 20210113
 """Of the bootstrap; fixed, so that the same input and package give the same result."""
@@ -47,9 +47,41 @@ LARGEST_SHIFT = 0.01
 """Probability by which lower precision may move an image before full precision is used instead."""
 HEAT_OUTSIDE = 0.5
 """Share of heat outside the muscles from which a positive case is warned of."""
-HEAT_JUDGED = 2
-"""Positive windows of a batch whose heat is held against the muscles."""
+HEAT_JUDGED = 6
+"""Slices, evenly along the series, in which the heat of positive windows is held against the muscles."""
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class ImageScore(NamedTuple):
+    """What the network and the gates say of one window, whatever the other windows are.
+
+    Attributes:
+        logit: evidence for the second class.
+        cells: (h, w) float32, its map.
+        distance: of the features from those of the training images.
+        quality: what the window shows.
+        outside: share of heat outside the muscles; None where that was not judged.
+    """
+
+    logit: float
+    cells: np.ndarray
+    distance: float
+    quality: ImageQuality
+    outside: float | None
+
+
+class Heat(NamedTuple):
+    """Evidence on the voxels.
+
+    Attributes:
+        voxels: (z, y, x) float32 on the grid of the series, 0 to 1 over the case, 0 outside the legs.
+        strongest: evidence at 1.
+        peaks: strongest evidence in each window.
+    """
+
+    voxels: np.ndarray
+    strongest: float
+    peaks: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -57,21 +89,18 @@ class Classification:
     """All that `Classifier.classify` finds.
 
     Attributes:
-        heatmap: (z, y, x) float32 on the grid of the series, 0 to 1 over the case, 0 outside the legs.
+        scores: of each window, in the order of `regions.windows`.
     """
 
     result: StudyResult
     regions: LegRegions
-    heatmap: np.ndarray
+    scores: tuple[ImageScore, ...]
+    heat: Heat
 
-
-class _ImageScores(NamedTuple):
-    """Of all windows: evidence for the second class (N,), its maps (N, h, w), feature distance (N,), quality."""
-
-    logits: np.ndarray
-    maps: np.ndarray
-    distances: np.ndarray
-    qualities: list[ImageQuality]
+    @property
+    def heatmap(self) -> np.ndarray:
+        """(z, y, x) float32 on the grid of the series, 0 to 1 over the case, 0 outside the legs."""
+        return self.heat.voxels
 
 
 class Classifier:
@@ -115,14 +144,20 @@ class Classifier:
         regions: LegRegions | None = None,
         timing_s: dict[str, float] | None = None,
         progress: Callable[[int, int], None] | None = None,
+        previous: Classification | None = None,
     ) -> Classification:
         """Classifies one series.
+
+        Windows that `previous` holds unchanged are not run again; the answer is that of a whole run.
 
         Args:
             series: as read by `series.read_study` or taken from a scene.
             regions: leg windows; found automatically when not given.
             timing_s: seconds of the stages before, taken over into the result.
-            progress: called with the number of windows done and of all windows.
+            progress: called after each batch with the number of windows done and of all that are run. What it raises
+                ends the work and leaves `previous` as it was; `errors.Cancelled` is for a user who wants that.
+            previous: of the same voxels and geometry with other regions. Its heatmap is taken over and changed in
+                place, so only what is returned may be used afterwards.
 
         Raises:
             InputError: when no leg is found in any slice.
@@ -137,14 +172,18 @@ class Classifier:
             raise InputError("The given region holds no leg of this series; give a region that was drawn on it.")
         timing_s["roi"] = timing_s.get("roi", 0.0) + time.perf_counter() - start
         start = time.perf_counter()
-        scores, outside = self._scores(series, regions, progress)
-        thigh = thigh_images(regions.windows, scores.qualities)
+        if previous is not None and not self._answers_as(previous.result):
+            previous = None
+        kept = _kept_windows(regions.windows, previous.regions.windows if previous else ())
+        scores = self._scores(series, regions, kept, previous, progress)
+        qualities = [score.quality for score in scores]
+        thigh = thigh_images(regions.windows, qualities)
         counted = np.array(thigh) if any(thigh) else np.ones(len(thigh), bool)
-        heatmap = self._heatmap(series, regions, scores.maps, counted)
+        heat = self._heat(series, regions, scores, counted, kept, previous)
         timing_s["network"] = time.perf_counter() - start
-        probabilities = self._probability(scores.logits)
-        warnings = input_warnings(series, regions, scores.qualities, thigh)
-        warnings += self._model_warnings(scores, probabilities, counted, outside)
+        probabilities = self._probability(np.array([score.logit for score in scores]))
+        warnings = input_warnings(series, regions, qualities, thigh)
+        warnings += self._model_warnings(scores, probabilities, counted)
         case = self._case(regions, probabilities, counted, warnings)
         result = StudyResult(
             input=_input_facts(series),
@@ -173,35 +212,61 @@ class Classifier:
                 program=f"DystrophyDx {__version__}",
                 created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
                 device=str(self.device),
-                precision=str(self._dtype).removeprefix("torch."),
+                precision=self._precision_name,
             ),
             timing_s=timing_s,
         )
-        return Classification(result, regions, heatmap)
+        return Classification(result, regions, scores, heat)
+
+    @property
+    def _precision_name(self) -> str:
+        return str(self._dtype).removeprefix("torch.")
+
+    def _answers_as(self, result: StudyResult) -> bool:
+        """Whether `result` came about in the way in which this classifier works."""
+        made = result.provenance
+        return (result.model.sha256, made.device, made.precision) == (
+            self.package.sha256,
+            str(self.device),
+            self._precision_name,
+        )
 
     def _scores(
-        self, series: Series, regions: LegRegions, progress: Callable[[int, int], None] | None
-    ) -> tuple[_ImageScores, list[float]]:
-        """Scores of all windows, and the share of heat outside the muscles of positive ones."""
-        outputs, qualities, outside = [], [], []
-        for batch, judged in self._batches(series, regions):
-            output = self._forward(self._network, batch.pixels)
-            outside += self._heat_outside(output, batch)
-            qualities += judged
-            outputs.append(output)
+        self,
+        series: Series,
+        regions: LegRegions,
+        kept: dict[int, int],
+        previous: Classification | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> tuple[ImageScore, ...]:
+        """Scores of all windows, those of `kept` (number of a window → its number in `previous`) taken over."""
+        scores = {n: previous.scores[before] for n, before in kept.items()}
+        fresh = [n for n in range(len(regions.windows)) if n not in kept]
+        for first in range(0, len(fresh), BATCH):
+            numbers = fresh[first : first + BATCH]
+            batch = make_samples(series, [regions.windows[n] for n in numbers], self.package.recipe.sample.size)
+            scores |= zip(numbers, self._batch_scores(series, batch), strict=True)
             if progress:
-                progress(len(qualities), len(regions.windows))
-        logits, maps, features = (torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))
+                progress(first + len(numbers), len(fresh))
+        return tuple(scores[n] for n in range(len(regions.windows)))
+
+    def _batch_scores(self, series: Series, batch: SampleBatch) -> list[ImageScore]:
+        output = self._forward(self._network, batch.pixels)
+        logits, maps, features = (part.cpu() for part in output)
         offset = features - self._mean
         distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
-        return _ImageScores(logits[:, 0].numpy(), maps[:, 0].numpy(), distances.numpy(), qualities), outside
-
-    def _batches(self, series: Series, regions: LegRegions) -> Iterator[tuple[SampleBatch, list[ImageQuality]]]:
-        """Samples and what they show, batch by batch."""
-        for first in range(0, len(regions.windows), BATCH):
-            windows = regions.windows[first : first + BATCH]
-            batch = make_samples(series, windows, self.package.recipe.sample.size)
-            yield batch, judge_images(series, batch)
+        maps = maps[:, 0].numpy()
+        outside = self._heat_outside(logits[:, 0].numpy(), maps, batch, len(series.voxels))
+        return list(
+            map(
+                ImageScore,
+                logits[:, 0].tolist(),
+                maps,
+                distances.tolist(),
+                judge_images(series, batch),
+                outside,
+            )
+        )
 
     def _forward(self, network: CamNetwork, pixels: torch.Tensor) -> NetworkOutput:
         dtype = next(network.trunk.parameters()).dtype
@@ -224,41 +289,77 @@ class Classifier:
     def _probability(self, logits: np.ndarray) -> np.ndarray:
         return 1 / (1 + np.exp(-logits.astype(np.float64) / self.package.card.temperature))
 
-    def _heat_outside(self, output: NetworkOutput, batch: SampleBatch) -> list[float]:
+    def _heat_outside(
+        self, logits: np.ndarray, maps: np.ndarray, batch: SampleBatch, slices: int
+    ) -> list[float | None]:
+        """Share of heat outside the muscles of each window; None where it is not judged."""
         centres = (np.arange(GRID) + 0.5) * (batch.pixels.shape[-1] / GRID) - 0.5
-        positive = self._probability(output.logits[:, 0].cpu().numpy()) >= self.package.card.threshold
+        positive = self._probability(logits) >= self.package.card.threshold
+        judged = [window.slice % max(1, slices // HEAT_JUDGED) == 0 for window in batch.windows]
         return [
             share_outside_muscle(
-                self._cells.at(output.maps[n, 0].clamp_min(0).cpu().numpy(), centres, centres),
+                self._cells.at(np.maximum(maps[n], 0), centres, centres),
                 batch.grid[n].numpy(),
                 batch.inside[n].numpy(),
             )
-            for n in np.flatnonzero(positive)[:HEAT_JUDGED]
+            if judge
+            else None
+            for n, judge in enumerate(positive & judged)
         ]
 
-    def _heatmap(self, series: Series, regions: LegRegions, maps: np.ndarray, counted: np.ndarray) -> np.ndarray:
-        """(z, y, x) evidence for the second class on the voxels of the legs, 1 where it is highest in the case."""
+    def _heat(
+        self,
+        series: Series,
+        regions: LegRegions,
+        scores: Sequence[ImageScore],
+        counted: np.ndarray,
+        kept: dict[int, int],
+        previous: Classification | None,
+    ) -> Heat:
+        """Evidence for the second class on the voxels of the legs, 1 where it is highest in the case."""
         plane = PlaneOrientation.of(series.geometry)
         spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
-        heatmap = np.zeros(series.voxels.shape, np.float32)
-        highest = self.package.card.heat_reference
-        for window, cells, counts in zip(regions.windows, maps, counted, strict=True):
-            mask = plane.canonical(window.mask)
-            placement = place(mask.shape, spacing, self.package.recipe.sample.size)
-            target = plane.canonical(heatmap[window.slice, slice(*window.j), slice(*window.i)])
-            heat = self._cells.to_window(np.maximum(cells, 0), placement)
-            np.copyto(target, heat, where=mask)
-            if counts:
-                highest = max(highest, float(heat[mask].max()))
-        np.divide(heatmap, highest, out=heatmap)
-        return np.minimum(heatmap, 1, out=heatmap)
+        size = self.package.recipe.sample.size
+        if previous is None:
+            voxels = np.zeros(series.voxels.shape, np.float32)
+        else:
+            voxels = previous.heatmap
+            for n in set(range(len(previous.regions.windows))) - set(kept.values()):
+                window = previous.regions.windows[n]
+                _of_window(voxels, window)[window.mask] = 0
+
+        def drawn(n: int) -> float:
+            """Draws one window and returns its strongest evidence."""
+            mask = plane.canonical(regions.windows[n].mask)
+            heat = self._cells.to_window(np.maximum(scores[n].cells, 0), place(mask.shape, spacing, size))
+            np.copyto(plane.canonical(_of_window(voxels, regions.windows[n])), heat, where=mask)
+            return float(heat[mask].max())
+
+        everything = range(len(regions.windows))
+        peaks = [previous.heat.peaks[kept[n]] if n in kept else drawn(n) for n in everything]
+        reference = self.package.card.heat_reference
+        strongest = max([reference, *(peak for peak, counts in zip(peaks, counted, strict=True) if counts)])
+        changed = [n for n in everything if n not in kept]
+        if kept and strongest != previous.heat.strongest:
+            for n in kept:
+                drawn(n)
+            changed = everything
+        for n in changed:
+            window = regions.windows[n]
+            target = _of_window(voxels, window)
+            np.divide(target, strongest, out=target, where=window.mask)
+            np.minimum(target, 1, out=target, where=window.mask)
+        return Heat(voxels, strongest, tuple(peaks))
 
     def _model_warnings(
-        self, scores: _ImageScores, probabilities: np.ndarray, counted: np.ndarray, outside: list[float]
+        self, scores: Sequence[ImageScore], probabilities: np.ndarray, counted: np.ndarray
     ) -> Iterator[ResultWarning]:
         """Warnings that need the network's output or the model's card."""
         card = self.package.card
-        if np.median(scores.distances[counted]) > card.largest_distance:
+        outside = [score.outside for score in scores if score.outside is not None]
+        if np.median([score.distance for score, counts in zip(scores, counted, strict=True) if counts]) > (
+            card.largest_distance
+        ):
             yield ResultWarning(
                 code=WarningCode.OUT_OF_DISTRIBUTION,
                 message="The images are unlike those the model was trained on; do not rely on the figures.",
@@ -324,6 +425,22 @@ def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float,
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.percentile(means, [2.5, 97.5]).clip(0, 1)
     return float(low), float(high)
+
+
+def _kept_windows(windows: Sequence[Window], before: Sequence[Window]) -> dict[int, int]:
+    """Number of each window that was there before → its number then."""
+    places = {(window.slice, window.side, window.i, window.j): n for n, window in enumerate(before)}
+    kept = {}
+    for n, window in enumerate(windows):
+        same = places.get((window.slice, window.side, window.i, window.j))
+        if same is not None and np.array_equal(window.mask, before[same].mask):
+            kept[n] = same
+    return kept
+
+
+def _of_window(voxels: np.ndarray, window: Window) -> np.ndarray:
+    """View of (z, y, x) voxels: the rectangle of a window."""
+    return voxels[window.slice, slice(*window.j), slice(*window.i)]
 
 
 def _device(name: str) -> torch.device:

@@ -1,4 +1,4 @@
-"""The one error a user sees."""
+"""What ends work early: an input that cannot be used, or the user."""
 
 
 class InputError(Exception):
@@ -6,3 +6,7 @@ class InputError(Exception):
 
     The message is one line in plain words that ends with what to do. It never holds a patient's identity.
     """
+
+
+class Cancelled(Exception):
+    """The user stopped the work; nothing of it is left behind."""

@@ -181,6 +181,39 @@ def regions_from_labels(series: Series, labels: np.ndarray) -> LegRegions:
     return LegRegions(labels, tuple(windows), tuple(skipped))
 
 
+def corrected_regions(automatic: LegRegions, labels: np.ndarray) -> LegRegions:
+    """Windows of the automatic regions after a person corrected them.
+
+    A leg whose outline is as it was found stays "auto", and what was said of its slice still holds.
+
+    Args:
+        labels: (z, y, x) uint8 on the grid of `automatic.labels`, with the values of `LABEL_OF_SIDE`.
+    """
+    edited = np.flatnonzero((labels != automatic.labels).any(axis=(1, 2))).tolist()
+    windows = [window for window in automatic.windows if window.slice not in edited]
+    skipped = [item for item in automatic.skipped if item.slice not in edited]
+    for k in edited:
+        drawn = {side: labels[k] == value for side, value in LABEL_OF_SIDE.items() if (labels[k] == value).any()}
+        for side, mask in drawn.items():
+            found = [window for window in automatic.windows if (window.slice, window.side) == (k, side)]
+            as_found = np.array_equal(mask, automatic.labels[k] == LABEL_OF_SIDE[side])
+            windows += found if as_found else [_window(k, side, mask, "edited")]
+        before = {window.side for window in automatic.windows if window.slice == k}
+        if not drawn:
+            skipped.append(Skipped(k, None, "left out by the reader"))
+            continue
+        skipped += [Skipped(k, side, "left out by the reader") for side in LABEL_OF_SIDE if side in before - set(drawn)]
+        skipped += [item for item in automatic.skipped if item.slice == k and item.side in set(Side) - set(drawn)]
+    shown = {window.slice for window in windows}
+    return LegRegions(
+        labels,
+        tuple(sorted(windows, key=lambda window: window.slice)),
+        tuple(sorted(skipped, key=lambda item: item.slice)),
+        tuple(k for k in automatic.touching if k not in edited),
+        tuple(k for k in automatic.cut_by_border if k in shown),
+    )
+
+
 def _window(
     k: int,
     side: Side,

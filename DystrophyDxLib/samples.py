@@ -154,14 +154,15 @@ def _fat_signal(grid: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     logarithm of the signal: a quadratic surface fitted by asymmetric least squares (Eilers and Boelens 2005), where
     pixels below the surface hardly count. Muscle that fat replaced stays bright: the surface cannot follow it.
     """
-    coarse, covered = (functional.avg_pool2d(planes[:, None], 2).flatten(1) for planes in (grid, inside.float()))
-    counted = (covered == 1).float()
+    # In double precision, in which the order of a sum does not show: a sample must not depend on those beside it.
+    coarse, covered = (functional.avg_pool2d(planes[:, None].double(), 2).flatten(1) for planes in (grid, inside))
+    counted = (covered == 1).double()
     basis = _quadratic_basis(GRID // 2)
     products = (basis[:, :, None] * basis[:, None, :]).flatten(1)
     brightest = coarse.amax(dim=1, keepdim=True).clamp_min(1e-6)
     level = (coarse / brightest).clamp_min(1e-3).log()
     # A tissue that covers a leg only in part must not bend the surface: slope and curvature have a price.
-    ridge = torch.diag(torch.tensor([1e-6, 0.02, 0.02, 0.1, 0.1, 0.1]))
+    ridge = torch.diag(torch.tensor([1e-6, 0.02, 0.02, 0.1, 0.1, 0.1], dtype=torch.float64))
     weight = counted
     for _ in range(_FIT_STEPS):
         weight = weight / weight.sum(dim=1, keepdim=True).clamp_min(1e-6)
@@ -171,12 +172,12 @@ def _fat_signal(grid: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     middle = (weight * (factors @ basis.T)).sum(dim=1, keepdim=True) / weight.sum(dim=1, keepdim=True).clamp_min(1e-6)
     # Where the leg is not, the surface is an extrapolation; half a decade is more shading than any coil shows.
     surface = surface.clamp(middle - 1.2, middle + 1.2)
-    return (surface.exp() * brightest).reshape(grid.shape)
+    return (surface.exp() * brightest).reshape(grid.shape).float()
 
 
 def _quadratic_basis(edge: int) -> torch.Tensor:
     """(edge * edge, 6) of 1, x, y, x², xy, y² over a square from -1 to 1."""
-    position = (torch.arange(edge) + 0.5) * (2 / edge) - 1
+    position = (torch.arange(edge, dtype=torch.float64) + 0.5) * (2 / edge) - 1
     y, x = torch.meshgrid(position, position, indexing="ij")
     return torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], dim=-1).reshape(-1, 6)
 

@@ -21,7 +21,7 @@ from DystrophyDxLib.series import Acquisition, Geometry, Series
 
 @pytest.fixture(scope="module")
 def phantom():
-    return make_phantom(97, "duchenne")
+    return make_phantom(1, "DMD")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,143 @@
+"""After a correction only what changed is run again, and the answer is that of a whole run."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from model_packages import make_package
+
+import DystrophyDxLib.classify as classify
+from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.errors import Cancelled
+from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.roi import LABEL_OF_SIDE, Side, corrected_regions, find_legs
+
+
+@pytest.fixture(scope="module")
+def series():
+    return make_phantom(1, "DMD", slices=5, matrix=192).series
+
+
+@pytest.fixture(scope="module")
+def regions(series):
+    return find_legs(series)
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    return Classifier(ModelPackage.read(make_package(tmp_path_factory.mktemp("models") / "package", bias=0.3)), "cpu")
+
+
+def cut(labels):
+    """The left leg of slice 2 loses its outer half."""
+    labels = labels.copy()
+    rows, columns = np.nonzero(labels[2] == LABEL_OF_SIDE[Side.LEFT])
+    labels[2][rows[columns > columns.mean()], columns[columns > columns.mean()]] = 0
+    return labels
+
+
+def without_slice(labels):
+    labels = labels.copy()
+    labels[3] = 0
+    return labels
+
+
+def without_right_leg(labels):
+    return np.where(labels == LABEL_OF_SIDE[Side.RIGHT], 0, labels).astype(np.uint8)
+
+
+def run_windows(classifier, *args, **options):
+    """The classification, and how many windows went through the network."""
+    seen = []
+    found = classifier.classify(*args, **options, progress=lambda done, total: seen.append((done, total)))
+    return found, seen[-1][1] if seen else 0
+
+
+def assert_same_answer(found, whole):
+    assert all(
+        one.model_copy(update={"probability": 0}) == other.model_copy(update={"probability": 0})
+        and one.probability == pytest.approx(other.probability, abs=1e-5)
+        for one, other in zip(found.result.images, whole.result.images, strict=True)
+    )
+    assert found.result.case.probability == pytest.approx(whole.result.case.probability, abs=1e-5)
+    assert found.result.case.label == whole.result.case.label
+    assert found.result.warnings == whole.result.warnings
+    assert found.result.skipped == whole.result.skipped
+    np.testing.assert_allclose(found.heatmap, whole.heatmap, atol=1e-5)
+
+
+@pytest.mark.parametrize(("correct", "run"), [(cut, 1), (without_slice, 0), (without_right_leg, 0)])
+def test_only_corrected_windows_are_run_and_the_answer_is_that_of_a_whole_run(
+    classifier, series, regions, correct, run
+):
+    corrected = corrected_regions(regions, correct(regions.labels))
+    before = classifier.classify(series, regions)
+    found, windows = run_windows(classifier, series, corrected, previous=before)
+    assert windows == run
+    assert_same_answer(found, classifier.classify(series, corrected))
+
+
+def test_undoing_a_correction_leads_back_to_the_first_answer(classifier, series, regions):
+    first = classifier.classify(series, regions)
+    heatmap = first.heatmap.copy()
+    corrected = corrected_regions(regions, cut(regions.labels))
+    second = classifier.classify(series, corrected, previous=first)
+    third, windows = run_windows(classifier, series, regions, previous=second)
+    assert windows == 1
+    assert third.result.case.probability == pytest.approx(first.result.case.probability, abs=1e-5)
+    np.testing.assert_allclose(third.heatmap, heatmap, atol=1e-5)
+
+
+def test_the_heatmap_is_the_same_memory_after_a_correction(classifier, series, regions):
+    first = classifier.classify(series, regions)
+    found = classifier.classify(series, corrected_regions(regions, cut(regions.labels)), previous=first)
+    assert found.heatmap is first.heatmap
+
+
+def test_another_models_answer_is_not_taken_over(classifier, series, regions, tmp_path):
+    other = Classifier(ModelPackage.read(make_package(tmp_path / "other", seed=5)), "cpu")
+    before = other.classify(series, regions)
+    found, windows = run_windows(classifier, series, regions, previous=before)
+    assert windows == len(regions.windows)
+    assert_same_answer(found, classifier.classify(series, regions))
+    assert found.heatmap is not before.heatmap
+
+
+def test_cancelling_ends_within_a_batch_and_leaves_nothing_behind(classifier, series, regions, monkeypatch):
+    monkeypatch.setattr(classify, "BATCH", 2)
+    before = classifier.classify(series, regions)
+    heatmap = before.heatmap.copy()
+    turned = dataclasses.replace(
+        regions, windows=tuple(dataclasses.replace(window, mask=~window.mask) for window in regions.windows)
+    )
+    seen = []
+
+    def stop(done, total):
+        seen.append(done)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        classifier.classify(series, turned, previous=before, progress=stop)
+    assert seen == [2]
+    np.testing.assert_array_equal(before.heatmap, heatmap)
+
+
+def test_a_corrected_leg_is_edited_and_all_others_stay_automatic(regions):
+    corrected = corrected_regions(regions, cut(regions.labels))
+    edited = [(window.slice, window.side) for window in corrected.windows if window.source == "edited"]
+    assert edited == [(2, Side.LEFT)]
+    assert len(corrected.windows) == len(regions.windows)
+
+
+def test_uncorrected_regions_are_the_automatic_ones(regions):
+    same = corrected_regions(regions, regions.labels.copy())
+    assert same.windows == regions.windows
+    assert same.skipped == regions.skipped
+
+
+def test_what_the_reader_left_out_is_listed(regions):
+    skipped = corrected_regions(regions, without_slice(regions.labels)).skipped
+    assert [(item.slice, item.side, item.reason) for item in skipped] == [(3, None, "left out by the reader")]
+    skipped = corrected_regions(regions, without_right_leg(regions.labels)).skipped
+    assert [(item.slice, item.side) for item in skipped] == [(k, Side.RIGHT) for k in range(5)]
