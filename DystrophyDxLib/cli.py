@@ -198,7 +198,7 @@ def train(
 ) -> None:
     """Train a model on a cohort and write its package, with log and figure beside it."""
     from .training.cohort import Cohort
-    from .training.train import checked_place, recipe_as_asked, split_as_asked, train_folds
+    from .training.train import LEFT_OUT, checked_place, recipe_as_asked, split_as_asked, train_folds
     from .training.train import train as trained
 
     chosen = recipe_as_asked(recipe, backbone, from_scratch)
@@ -223,6 +223,9 @@ def train(
     from .model_package import ModelPackage
 
     for package in packages:
+        left_out = package.with_name(f"{package.name}-training") / LEFT_OUT
+        if left_out.exists():
+            print(f"{len(left_out.read_text(encoding='utf-8').splitlines())} series gave no image: see {left_out}")
         print(f"{package}:")
         for name, metric in ModelPackage.read(package).card.metrics.items():
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")

@@ -17,7 +17,7 @@ from .roi import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, 
 from .samples import SampleBatch, halved
 from .series import Acquisition, Series
 
-CORTEX = 0.8
+CORTEX = 0.75
 """Signal of cortical bone, relative to muscle, at most."""
 BRIGHTEST_MUSCLE = 0.45
 """Normalised signal (fat is 1) that healthy muscle has at most in a T1-weighted image."""
@@ -49,8 +49,8 @@ class ImageQuality:
 
     Attributes:
         femur: one round bone with a thick cortex, deep in the leg: the shaft of the femur.
-        fat_to_muscle: signal of marrow (of the subcutaneous layer where there is no shaft) relative to the darkest tenth
-            of the soft tissue, which is muscle unless hardly any is left.
+        fat_to_muscle: signal of marrow (of the subcutaneous layer where there is no shaft) relative to the darkest
+            tenth of the soft tissue, which is muscle unless hardly any is left.
         fat_to_brightest: the same relative to the brightest tenth, which is fat in a T1-weighted image.
     """
 

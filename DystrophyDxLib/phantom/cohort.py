@@ -43,6 +43,7 @@ CENTRES = {
 """Invented hospitals; a patient's does not depend on the diagnosis."""
 COHORT_COLUMNS = (
     "patient_id", "path", "diagnosis", "subtype", "sex", "age", "centre", "split", "field_strength_t", "severity",
+    "synthetic",
 )  # fmt: skip
 TRUTH_COLUMNS = (
     "patient_id", "diagnosis", "dystrophinopathy", "severity", "age", "sex", "duration_years", "slices", "legs",
@@ -223,6 +224,7 @@ def _write_patient(
         "split": patient.split,
         "field_strength_t": phantom.series.acquisition.field_strength_t,
         "severity": f"{phantom.severity:.4f}",
+        "synthetic": "yes",
         "dystrophinopathy": int(phantom.is_dystrophinopathy),
         "duration_years": f"{phantom.duration_years:.1f}",
         "slices": patient.slices,

@@ -97,6 +97,7 @@ class SampleStore:
     """The images of a cohort that show a thigh, N in all, in the order of its cases and, in a case, of its windows.
 
     Attributes:
+        cohort: the cases that gave an image.
         pixels: (N, 1, size, size) uint8, on disk.
         case: (N,) index of each image's case in `cohort.cases`.
         slice: (N,) index of each image's slice in its series.
@@ -126,8 +127,9 @@ class SampleStore:
             folder: of the store, made where it is absent; cohorts may share it.
 
         Raises:
-            InputError: with all rows whose series cannot be read, show the same images as another row, or leave a
-                patient without an image; or when the folder cannot be written.
+            InputError: with all rows whose series cannot be read or show the same images as another row; when more than
+                half of the patients have no image, as a cohort of another kind has; or when the folder cannot be
+                written.
         """
         folder = Path(folder)
         try:
@@ -139,15 +141,16 @@ class SampleStore:
             entries.append(made)
             advance("Making samples", done, len(cohort.cases))
         _check(cohort, entries)
-        counts = [len(entry.slices) for entry in entries]
+        given = [(case, entry) for case, entry in zip(cohort.cases, entries, strict=True) if not entry.reason]
+        counts = [len(entry.slices) for _, entry in given]
         return cls(
-            cohort=cohort,
-            pixels=StoredImages([entry.images(folder) for entry in entries], counts, size),
-            case=np.repeat(np.arange(len(entries)), counts),
-            slice=np.array([k for entry in entries for k in entry.slices], np.int64),
-            side=np.array([side for entry in entries for side in entry.sides], np.str_),
-            field_strength_t=np.repeat([entry.field_strength_t or np.nan for entry in entries], counts),
-            digests=tuple(entry.sha256 for entry in entries),
+            cohort=Cohort(tuple(case for case, _ in given), cohort.recipe),
+            pixels=StoredImages([entry.images(folder) for _, entry in given], counts, size),
+            case=np.repeat(np.arange(len(given)), counts),
+            slice=np.array([k for _, entry in given for k in entry.slices], np.int64),
+            side=np.array([side for _, entry in given for side in entry.sides], np.str_),
+            field_strength_t=np.repeat([entry.field_strength_t or np.nan for _, entry in given], counts),
+            digests=tuple(entry.sha256 for _, entry in given),
             warnings=tuple(
                 f"{_where(case)} gives no image: {entry.reason}."
                 for case, entry in zip(cohort.cases, entries, strict=True)
@@ -309,25 +312,24 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def _check(cohort: Cohort, entries: list[_Entry | str]) -> None:
-    """Raises for series that cannot be read, images that are there twice, and patients without an image."""
+    """Raises for series that cannot be read, images that are there twice, and a cohort that hardly gives any image."""
     problems = Problems()
     first: dict[str, Case] = {}
     reasons: dict[str, list[str]] = {}
-    with_images = set()
     for case, entry in zip(cohort.cases, entries, strict=True):
         if isinstance(entry, str):
             problems.add(entry, _where(case))
         elif entry.reason:
             reasons.setdefault(case.patient_id, []).append(f"row {case.row}, {entry.reason}")
         else:
-            with_images.add(case.patient_id)
             twin = first.setdefault(entry.sha256, case)
             if twin is not case:
                 problems.add("the same images in two rows", f"{_where(twin)} and {_where(case)}")
     problems.raise_any()
-    for patient, why in reasons.items():
-        if patient not in with_images:
-            problems.add("patients without an image that can be used", f"{patient}: {', '.join(why)}")
+    without = reasons.keys() - {case.patient_id for case in first.values()}
+    if len(without) > len(cohort.patients) / 2:
+        for patient in sorted(without):
+            problems.add("patients without an image that can be used", f"{patient}: {', '.join(reasons[patient])}")
     problems.raise_any()
 
 

@@ -35,6 +35,8 @@ from .training_log import Epoch, draw_log
 Advance = Callable[[str, int, int], None]
 SYNTHETIC = "synthetic"
 """Column of a cohort table that says "yes" where the images are of phantoms."""
+LEFT_OUT = "left-out.txt"
+"""File beside the training log that names the series without an image that can be used, and why."""
 
 
 def train(
@@ -82,8 +84,11 @@ def train(
         _check_room(network, out)
         advance = advance if together.writes else _silent
         store = _samples(cohort, recipe, cache / "samples", processes, together, advance)
+        own(store.cohort)
         images = _Images.of(store)
         _make(folder)
+        if together.writes and store.warnings:
+            (folder / LEFT_OUT).write_text("\n".join(store.warnings) + "\n", encoding="utf-8")
         identity = _identity(network, recipe, store, seed)
         trainable_parameters(network, recipe)
         network.to(compute, memory_format=torch.channels_last)

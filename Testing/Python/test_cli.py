@@ -39,7 +39,7 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study") / "series"
-    write_dicom(make_phantom(97, "duchenne"), folder)
+    write_dicom(make_phantom(97, "DMD"), folder)
     return folder
 
 

@@ -58,7 +58,7 @@ def test_real_thighs_without_a_dystrophinopathy_are_not_called_one(classifier, n
 
 
 def test_a_leg_that_is_no_leg_is_unlike_the_cohort(classifier):
-    series = make_phantom(97, "duchenne").series
+    series = make_phantom(97, "DMD").series
     regions = find_legs(series)
     i = np.indices(series.voxels.shape)[2]
     fat = np.percentile(series.voxels[regions.labels > 0], 90)

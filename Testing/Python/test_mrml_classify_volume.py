@@ -17,7 +17,7 @@ from DystrophyDxLib.report import summary
 
 def test_the_scene_shows_what_the_classifier_finds(tmp_path):
     scene = OffscreenSlicer().scene
-    series = make_phantom(97, "duchenne").series
+    series = make_phantom(97, "DMD").series
     volume = add_series(scene, series)
     model = make_package(tmp_path / "package")
     study, classification = classify_volume(volume, model)

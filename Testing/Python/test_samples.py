@@ -35,7 +35,7 @@ def test_fat_is_near_one_in_every_phantom():
 
 
 def test_nothing_outside_the_leg_reaches_the_network():
-    series = make_phantom(97, "duchenne", slices=1).series
+    series = make_phantom(97, "DMD", slices=1).series
     bright = series.voxels.copy()
     regions = find_legs(series)
     bright[regions.labels == 0] = 10 * bright.max()
