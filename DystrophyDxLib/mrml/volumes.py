@@ -48,6 +48,22 @@ def add_map(volume: slicer.vtkMRMLScalarVolumeNode, values: np.ndarray, name: st
     return node
 
 
+def update_map(
+    node: slicer.vtkMRMLScalarVolumeNode, volume: slicer.vtkMRMLScalarVolumeNode, values: np.ndarray
+) -> None:
+    """Shows `values` (z, y, x) float32, on the grid of `volume`, in a node that `add_map` made.
+
+    Values that the node already shares, changed in place, are not touched; others are shared from now on.
+    """
+    image = node.GetImageData()
+    if image is not None and np.may_share_memory(slicer.util.arrayFromVolume(node), values):
+        image.GetPointData().GetScalars().Modified()
+        image.Modified()
+    else:
+        node.SetAndObserveImageData(_image(values))
+    node.CopyOrientation(volume)
+
+
 def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Series:
     """`Series` of kind "scene" from a volume node, placed where a linear parent transform puts it.
 
@@ -97,16 +113,20 @@ def write_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
 
 def _add_volume(scene: slicer.vtkMRMLScene, voxels: np.ndarray, name: str) -> slicer.vtkMRMLScalarVolumeNode:
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    image = vtkImageData()
-    image.SetDimensions(*voxels.shape[::-1])
-    # VTK keeps a reference to the array, so sharing its memory is safe.
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(voxels).ravel()))
-    node.SetAndObserveImageData(image)
+    node.SetAndObserveImageData(_image(voxels))
     node.CreateDefaultDisplayNodes()
     node.AddDefaultStorageNode()
     # Else a reopened scene would count the slices of a left-handed volume from the other end.
     node.GetStorageNode().SetForceRightHandedIJKCoordinateSystem(False)
     return node
+
+
+def _image(voxels: np.ndarray) -> vtkImageData:
+    image = vtkImageData()
+    image.SetDimensions(*voxels.shape[::-1])
+    # VTK keeps a reference to the array, so sharing its memory is safe.
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(voxels).ravel()))
+    return image
 
 
 def _grey_window(voxels: np.ndarray) -> tuple[float, float]:

@@ -1,0 +1,379 @@
+"""`Study`: a volume of a scene and what was found in it, all of it in nodes that are saved with the scene."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import slicer
+from pydantic import ValidationError
+from vtkmodules.vtkCommonCore import VTK_DOUBLE, VTK_INT, VTK_STRING, vtkDoubleArray, vtkIntArray, vtkStringArray
+from vtkmodules.vtkCommonDataModel import vtkTable
+
+from ..errors import InputError
+from ..results import ImageResult, StudyResult
+from ..roi import LABEL_OF_SIDE, LegRegions, Side, corrected_regions, find_legs
+from .segmentation import SEGMENT_COLORS, SEGMENT_NAMES, add_segmentation, labels_from_segmentation, set_labels
+from .volumes import add_map, ijk_to_world, series_from_volume, update_map
+
+if TYPE_CHECKING:
+    from ..classify import Classification, Classifier
+
+Progress = Callable[[int, int], None]
+
+COLUMNS = ("Slice", "Side", "Probability", "Source", "Anatomy", "Counted")
+"""Of `Study.images_table`. Source is "automatic" or "edited", anatomy "thigh" or "other", counted "yes" or "no"."""
+
+_VOLUME = "DystrophyDx.volume"
+_HEATMAP, _SEGMENTATION, _IMAGES, _CHART, _RESULT, _BEFORE = _ROLES = tuple(
+    f"DystrophyDx.{role}" for role in ("heatmap", "segmentation", "images", "chart", "result", "resultBefore")
+)
+_REGIONS = "DystrophyDx.regions"
+
+
+class _Run(NamedTuple):
+    """The last classification in memory, of use as long as the volume is what it was. A saved scene has none."""
+
+    classification: Classification
+    automatic: LegRegions
+    volume_state: tuple[int, bytes]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One input volume and what was found in it.
+
+    The state lies in the scene: nodes that the volume refers to. So any two studies of one volume are the same, what
+    a user renames stays found, and what a user deletes is None until the next classification makes it again.
+
+    Attributes:
+        volume: the MRI, in a scene.
+    """
+
+    volume: slicer.vtkMRMLScalarVolumeNode
+
+    @classmethod
+    def of(cls, scene: slicer.vtkMRMLScene) -> list[Study]:
+        """The studies of a scene, also of one that was just opened, in the order of their volumes."""
+        kind = "vtkMRMLScalarVolumeNode"
+        volumes = [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
+        return [study for study in map(cls, volumes) if any(study._node(role) for role in _ROLES)]
+
+    @property
+    def heatmap(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """Evidence for the second class, 0 to 1, on the grid of the volume."""
+        return self._node(_HEATMAP)
+
+    @property
+    def segmentation(self) -> slicer.vtkMRMLSegmentationNode | None:
+        """The leg regions, as the reader may have corrected them."""
+        return self._node(_SEGMENTATION)
+
+    @property
+    def images_table(self) -> slicer.vtkMRMLTableNode | None:
+        """A row an image, in the order of `result.images`, with `COLUMNS`."""
+        return self._node(_IMAGES)
+
+    @property
+    def chart(self) -> slicer.vtkMRMLPlotChartNode | None:
+        """Probability along the thigh, one plot series a side; see `image_of_point`."""
+        return self._node(_CHART)
+
+    @property
+    def result(self) -> StudyResult | None:
+        """The answer."""
+        return _result_in(self._node(_RESULT))
+
+    @property
+    def result_before(self) -> StudyResult | None:
+        """The answer before the last re-classification; None when there was none since `classify`."""
+        return _result_in(self._node(_BEFORE))
+
+    @property
+    def changed_slices(self) -> tuple[int, ...]:
+        """Slices k whose region is no longer that of `result`; all of them where the region cannot be read."""
+        node, segmentation = self._node(_RESULT), self.segmentation
+        if node is None or segmentation is None or self.volume.GetImageData() is None:
+            return ()
+        known = (node.GetAttribute(_REGIONS) or "").split()
+        try:
+            present = _digests(labels_from_segmentation(segmentation, self.volume))
+        except InputError:
+            return tuple(range(self.volume.GetImageData().GetDimensions()[2]))
+        if len(present) != len(known):
+            return tuple(range(len(present)))
+        return tuple(k for k, (now, then) in enumerate(zip(present, known, strict=True)) if now != then)
+
+    @property
+    def pending(self) -> bool:
+        """Whether the region was edited since the result."""
+        return bool(self.changed_slices)
+
+    def image_of_point(self, series: slicer.vtkMRMLPlotSeriesNode, point: int) -> ImageResult | None:
+        """The image that a point of `chart` stands for; None for a series of another chart."""
+        side = series.GetAttribute("DystrophyDx.side")
+        images = [image for image in self.result.images if image.side == side] if self.result else []
+        return images[point] if 0 <= point < len(images) else None
+
+    def classify(self, classifier: Classifier, progress: Progress | None = None) -> StudyResult:
+        """Finds the legs and classifies them; what was there before is replaced.
+
+        Args:
+            progress: as `Classifier.classify`; what it raises goes through and leaves the scene as it was.
+
+        Raises:
+            InputError: as `Classifier.classify` and `series_from_volume`.
+        """
+        return self.put(classifier.classify(series_from_volume(self.volume), progress=progress))
+
+    def put(self, classification: Classification) -> StudyResult:
+        """Puts a finished classification of the volume into the scene; what was there before is replaced."""
+        self.follow_volume()
+        if self.segmentation is None:
+            self._refer(_SEGMENTATION, add_segmentation(self.volume, classification.regions.labels, self._name("legs")))
+        else:
+            set_labels(self.segmentation, self.volume, classification.regions.labels)
+        self._remove(_BEFORE)
+        self._show(classification, classification.regions)
+        return classification.result
+
+    def reclassify(self, classifier: Classifier, progress: Progress | None = None) -> StudyResult:
+        """Classifies the region as it is now; only windows that changed are run.
+
+        All are run where the last answer is not in memory (the scene was reopened), or another model gave it.
+
+        Args:
+            progress: as `Classifier.classify`; what it raises goes through and leaves the scene as it was.
+
+        Raises:
+            InputError: the region was deleted, or holds no leg, or a segment that is no leg.
+        """
+        if self.segmentation is None:
+            raise InputError("The region was deleted; classify the volume from the start.")
+        self.follow_volume()
+        run = self._run()
+        series = series_from_volume(self.volume)
+        automatic = run.automatic if run else find_legs(series)
+        regions = corrected_regions(automatic, labels_from_segmentation(self.segmentation, self.volume))
+        classification = classifier.classify(
+            series, regions, progress=progress, previous=run.classification if run else None
+        )
+        before = self._node(_RESULT)
+        if before is not None:
+            self._write_text(_BEFORE, "result before", before.GetText())
+        self._show(classification, automatic)
+        return classification.result
+
+    def reset(self, slice: int | None = None, side: Side | None = None) -> None:
+        """Puts the automatic region back: of one slice, one side, both at once, or all of it.
+
+        Raises:
+            InputError: as `series_from_volume`, and where the region cannot be read and not all of it is reset.
+        """
+        run = self._run()
+        automatic = (run.automatic if run else find_legs(series_from_volume(self.volume))).labels
+        if slice is None and side is None:
+            labels = automatic
+        else:
+            labels = self._labels()
+            planes = np.s_[:] if slice is None else np.s_[slice]
+            values = list(LABEL_OF_SIDE.values()) if side is None else [LABEL_OF_SIDE[side]]
+            present, found = labels[planes], automatic[planes]
+            present[np.isin(present, values)] = 0
+            np.copyto(present, found, where=np.isin(found, values))
+        self._set_labels(labels)
+
+    def exclude(self, slice: int) -> None:
+        """Takes both legs of a slice out of the region.
+
+        Raises:
+            InputError: the region cannot be read.
+        """
+        labels = self._labels()
+        labels[slice] = 0
+        self._set_labels(labels)
+
+    def follow_volume(self) -> None:
+        """Puts heatmap and region under the transform of the volume."""
+        for node in (self.heatmap, self.segmentation):
+            if node is not None and node.GetTransformNodeID() != self.volume.GetTransformNodeID():
+                node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
+
+    def remove(self) -> None:
+        """Takes everything but the volume out of the scene."""
+        for role in _ROLES:
+            self._remove(role)
+        vars(self.volume).pop(_MEMORY, None)
+
+    def _show(self, classification: Classification, automatic: LegRegions) -> None:
+        """Heatmap, result, table and chart of a classification whose region is already shown."""
+        if self.heatmap is None:
+            self._refer(_HEATMAP, add_map(self.volume, classification.heatmap, self._name("heatmap")))
+        else:
+            update_map(self.heatmap, self.volume, classification.heatmap)
+        self._write_text(_RESULT, "result", classification.result.to_json())
+        self._node(_RESULT).SetAttribute(_REGIONS, " ".join(_digests(classification.regions.labels)))
+        self._tabulate(classification.result.images)
+        self._plot(classification.result.images)
+        # A Python attribute of a VTK object lives as long as the object, whoever holds it.
+        setattr(self.volume, _MEMORY, _Run(classification, automatic, self._volume_state()))
+
+    def _tabulate(self, images: Sequence[ImageResult]) -> None:
+        node = self.images_table
+        if node is None:
+            node = self._add(_IMAGES, "vtkMRMLTableNode", "images")
+        rows = [
+            (
+                image.slice,
+                image.side,
+                round(image.probability, 3),
+                "edited" if image.roi == "edited" else "automatic",
+                image.anatomy,
+                "yes" if image.counted else "no",
+            )
+            for image in images
+        ]
+        _fill(node, COLUMNS, rows)
+
+    def _plot(self, images: Sequence[ImageResult]) -> None:
+        chart = self.chart
+        if chart is None:
+            chart = self._add(_CHART, "vtkMRMLPlotChartNode", "probability along the thigh")
+            chart.SetXAxisTitle("Slice")
+            chart.SetYAxisTitle("Probability")
+            chart.YAxisRangeAutoOff()
+            chart.SetYAxisRange(0, 1)
+        there = {series.GetAttribute("DystrophyDx.side"): series for series in _series_of(chart)}
+        for side in Side:
+            rows = [(image.slice, image.probability) for image in images if image.side == side.value]
+            series = there.get(side.value)
+            if series is None and rows:
+                series = self._add_series(chart, side)
+            if series is not None:
+                _fill(series.GetTableNode() or self._add_series_table(series), ("Slice", "Probability"), rows)
+
+    def _add_series(self, chart: slicer.vtkMRMLPlotChartNode, side: Side) -> slicer.vtkMRMLPlotSeriesNode:
+        series = chart.GetScene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", SEGMENT_NAMES[side])
+        series.SetAttribute("DystrophyDx.side", side.value)
+        series.SetPlotType(series.PlotTypeScatter)
+        series.SetMarkerStyle(series.MarkerStyleCircle)
+        series.SetColor(*SEGMENT_COLORS[side])
+        self._add_series_table(series)
+        series.SetXColumnName("Slice")
+        series.SetYColumnName("Probability")
+        chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        return series
+
+    def _add_series_table(self, series: slicer.vtkMRMLPlotSeriesNode) -> slicer.vtkMRMLTableNode:
+        table = slicer.vtkMRMLTableNode()
+        table.SetName(self._name(series.GetName()))
+        table.HideFromEditorsOn()
+        series.GetScene().AddNode(table)
+        series.SetAndObserveTableNodeID(table.GetID())
+        return table
+
+    def _labels(self) -> np.ndarray:
+        if self.segmentation is None:
+            raise InputError("The region was deleted; classify the volume from the start.")
+        return labels_from_segmentation(self.segmentation, self.volume)
+
+    def _set_labels(self, labels: np.ndarray) -> None:
+        if self.segmentation is None:
+            self._refer(_SEGMENTATION, add_segmentation(self.volume, labels, self._name("legs")))
+        else:
+            set_labels(self.segmentation, self.volume, labels)
+
+    def _run(self) -> _Run | None:
+        run = vars(self.volume).get(_MEMORY)
+        return run if run is not None and run.volume_state == self._volume_state() else None
+
+    def _volume_state(self) -> tuple[int, bytes]:
+        return self.volume.GetImageData().GetMTime(), ijk_to_world(self.volume).tobytes()
+
+    def _name(self, what: str) -> str:
+        return f"{self.volume.GetName()} {what}"
+
+    def _node(self, role: str) -> slicer.vtkMRMLNode | None:
+        """Node in a role. A clone of the volume refers to the same nodes, but they do not refer to the clone."""
+        node = self.volume.GetNodeReference(role)
+        return node if node is not None and node.GetNodeReference(_VOLUME) is self.volume else None
+
+    def _refer(self, role: str, node: slicer.vtkMRMLNode) -> None:
+        self.volume.SetNodeReferenceID(role, node.GetID())
+        node.SetNodeReferenceID(_VOLUME, self.volume.GetID())
+
+    def _add(self, role: str, kind: str, what: str) -> slicer.vtkMRMLNode:
+        node = self.volume.GetScene().AddNewNodeByClass(kind, self._name(what))
+        self._refer(role, node)
+        return node
+
+    def _write_text(self, role: str, what: str, text: str) -> None:
+        node = self._node(role) or self._add(role, "vtkMRMLTextNode", what)
+        node.SetText(text)
+
+    def _remove(self, role: str) -> None:
+        node = self._node(role)
+        if node is not None:
+            for belonging in [*_belongings(node), node]:
+                belonging.GetScene().RemoveNode(belonging)
+        self.volume.RemoveNodeReferenceIDs(role)
+
+
+_MEMORY = "dystrophydx_run"
+
+
+def _belongings(node: slicer.vtkMRMLNode) -> Iterable[slicer.vtkMRMLNode]:
+    """Nodes that have no use without `node`."""
+    if node.IsA("vtkMRMLPlotChartNode"):
+        for series in _series_of(node):
+            yield from filter(None, (series.GetTableNode(), series))
+    if node.IsA("vtkMRMLDisplayableNode"):
+        yield from (node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes()))
+    if node.IsA("vtkMRMLStorableNode") and node.GetStorageNode() is not None:
+        yield node.GetStorageNode()
+
+
+def _series_of(chart: slicer.vtkMRMLPlotChartNode) -> list[slicer.vtkMRMLPlotSeriesNode]:
+    found = (chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes()))
+    return [series for series in found if series is not None]
+
+
+def _result_in(node: slicer.vtkMRMLTextNode | None) -> StudyResult | None:
+    return _parsed(node.GetText() or "") if node is not None else None
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> StudyResult | None:
+    try:
+        return StudyResult.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _digests(labels: np.ndarray) -> list[str]:
+    """One a slice, equal for equal planes."""
+    return [hashlib.blake2b(np.ascontiguousarray(plane), digest_size=8).hexdigest() for plane in labels]
+
+
+_ARRAYS = {int: (vtkIntArray, VTK_INT), float: (vtkDoubleArray, VTK_DOUBLE), str: (vtkStringArray, VTK_STRING)}
+
+
+def _fill(node: slicer.vtkMRMLTableNode, columns: Sequence[str], rows: Sequence[tuple]) -> None:
+    """Writes rows whose values are int, float or str, the same in a column."""
+    table = vtkTable()
+    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+        make, _ = _ARRAYS[type(values[0])]
+        array = make()
+        array.SetName(name)
+        for value in values:
+            array.InsertNextValue(value)
+        table.AddColumn(array)
+    node.SetAndObserveTable(table)
+    for name, value in zip(columns, rows[0] if rows else (), strict=bool(rows)):
+        node.SetColumnType(name, _ARRAYS[type(value)][1])  # else a reopened scene has texts
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetLocked(True)

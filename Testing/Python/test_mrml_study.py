@@ -1,0 +1,360 @@
+"""A study in a scene: classified, corrected, saved and opened again, beside other studies."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import slicer
+from model_packages import make_package
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
+
+from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.errors import Cancelled, InputError
+from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.mrml.offscreen import OffscreenSlicer
+from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
+from DystrophyDxLib.mrml.study import COLUMNS, Study
+from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.roi import Side
+
+LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+
+
+@pytest.fixture(scope="module")
+def series():
+    return make_phantom(1, "DMD", slices=5, matrix=192).series
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    return Classifier(ModelPackage.read(make_package(tmp_path_factory.mktemp("models") / "package", bias=0.3)), "cpu")
+
+
+@pytest.fixture
+def slicer_app():
+    return OffscreenSlicer()
+
+
+@pytest.fixture
+def scene(slicer_app):
+    return slicer_app.scene
+
+
+@pytest.fixture
+def study(scene, series, classifier):
+    study = Study(add_series(scene, series, "Thighs"))
+    study.classify(classifier)
+    return study
+
+
+def segment_id(study, side):
+    return study.segmentation.GetSegmentation().GetNthSegmentID((Side.LEFT, Side.RIGHT).index(side))
+
+
+def erase(study, side, k, columns=slice(None)):
+    """Erases a leg in a slice, or part of it, as the segment editor's effects do."""
+    segmentation = study.segmentation.GetSegmentation()
+    drawn = labels_from_segmentation(study.segmentation, study.volume) == (Side.LEFT, Side.RIGHT).index(side) + 1
+    drawn[k, :, columns] = False
+    labelmap = slicer.vtkOrientedImageData()
+    labelmap.DeepCopy(segmentation.GetSegment(segment_id(study, side)).GetRepresentation(LABELMAP))
+    labelmap.SetExtent(0, drawn.shape[2] - 1, 0, drawn.shape[1] - 1, 0, drawn.shape[0] - 1)
+    labelmap.AllocateScalars(VTK_UNSIGNED_CHAR, 1)
+    vtk_to_numpy(labelmap.GetPointData().GetScalars())[:] = drawn.ravel()
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    assert logic.SetBinaryLabelmapToSegment(labelmap, study.segmentation, segment_id(study, side), logic.MODE_REPLACE)
+
+
+def half_erased(study, side=Side.LEFT, k=2):
+    """Erases the outer half of a leg."""
+    window = next(image for image in study.result.images if (image.slice, image.side) == (k, side.value))
+    (start, stop), _ = window.window_ijk
+    erase(study, side, k, slice((start + stop) // 2, stop))
+
+
+def column(table, name):
+    values = table.GetTable().GetColumnByName(name)
+    return [values.GetValue(n) for n in range(values.GetNumberOfValues())]
+
+
+def same_figures(result, other):
+    return [image.model_dump(exclude={"probability"}) for image in result.images] == [
+        image.model_dump(exclude={"probability"}) for image in other.images
+    ] and np.allclose(
+        [image.probability for image in result.images], [image.probability for image in other.images], atol=1e-5
+    )
+
+
+def test_classifying_fills_the_scene_with_what_the_classifier_finds(study, series, classifier):
+    direct = classifier.classify(series)
+    assert study.result.images == direct.result.images
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(study.heatmap), direct.heatmap)
+    np.testing.assert_array_equal(labels_from_segmentation(study.segmentation, study.volume), direct.regions.labels)
+    assert not study.pending
+    assert study.result_before is None
+    names = {node.GetName() for node in (study.heatmap, study.segmentation, study.images_table, study.chart)}
+    assert all(name.startswith("Thighs ") for name in names)
+    assert len(names) == 4
+
+
+def test_the_table_has_a_row_an_image(study):
+    table, images = study.images_table, study.result.images
+    assert [table.GetTable().GetColumnName(n) for n in range(len(COLUMNS))] == list(COLUMNS)
+    assert column(table, "Slice") == [image.slice for image in images]
+    assert column(table, "Side") == [image.side for image in images]
+    assert column(table, "Probability") == pytest.approx([image.probability for image in images], abs=5e-4)
+    assert set(column(table, "Source")) == {"automatic"}
+
+
+def test_a_point_of_the_chart_stands_for_its_image(study):
+    chart = study.chart
+    assert chart.GetNumberOfPlotSeriesNodes() == 2
+    for n, side in enumerate(("left", "right")):
+        series = chart.GetNthPlotSeriesNode(n)
+        heights = column(series.GetTableNode(), "Probability")
+        images = [study.image_of_point(series, point) for point in range(len(heights))]
+        assert [image.side for image in images] == [side] * len(images)
+        assert [image.probability for image in images] == heights
+        assert [image.slice for image in images] == column(series.GetTableNode(), "Slice")
+
+
+def test_a_correction_is_pending_until_it_is_classified(study, series, classifier):
+    first = study.result
+    half_erased(study)
+    assert study.changed_slices == (2,)
+    assert study.pending
+    run = []
+    result = study.reclassify(classifier, lambda done, total: run.append(total))
+    assert run == [1]
+    assert not study.pending
+    assert study.result == result
+    assert study.result_before == first
+    assert [(image.slice, image.side) for image in result.images if image.roi == "edited"] == [(2, "left")]
+    rows = zip(*(column(study.images_table, name) for name in ("Slice", "Side", "Source")), strict=True)
+    assert [row for row in rows if row[2] == "edited"] == [(2, "left", "edited")]
+    regions = labels_from_segmentation(study.segmentation, study.volume)
+    assert not slicer.util.arrayFromVolume(study.heatmap)[regions == 0].any()
+
+
+def test_the_heatmap_is_updated_where_it_lies(study, classifier):
+    node, image = study.heatmap, study.heatmap.GetImageData()
+    scalars = image.GetPointData().GetScalars()
+    modified = image.GetMTime()
+    half_erased(study)
+    study.reclassify(classifier)
+    assert study.heatmap is node
+    assert node.GetImageData() is image
+    assert image.GetPointData().GetScalars() is scalars
+    assert image.GetMTime() > modified
+
+
+def test_undo_in_the_segment_editor_leads_back_to_nothing_pending(study):
+    history = slicer.vtkSegmentationHistory()
+    history.SetSegmentation(study.segmentation.GetSegmentation())
+    history.SaveState()
+    half_erased(study)
+    assert study.pending
+    assert history.RestorePreviousState()
+    assert not study.pending
+
+
+@pytest.mark.parametrize(
+    ("what", "left"),
+    [
+        ({}, ()),
+        ({"slice": 2}, (4,)),
+        ({"side": Side.LEFT}, (2,)),
+        ({"slice": 2, "side": Side.LEFT}, (2, 4)),
+        ({"slice": 4, "side": Side.RIGHT}, (2, 4)),
+    ],
+)
+def test_reset_puts_the_automatic_region_back(study, what, left):
+    half_erased(study, Side.LEFT, 2)
+    erase(study, Side.RIGHT, 2)
+    erase(study, Side.LEFT, 4)
+    study.reset(**what)
+    assert study.changed_slices == left
+
+
+def test_an_excluded_slice_leaves_the_answer(study, classifier):
+    study.exclude(3)
+    assert study.changed_slices == (3,)
+    result = study.reclassify(classifier)
+    assert {image.slice for image in result.images} == {0, 1, 2, 4}
+    assert [(item.slice, item.reason) for item in result.skipped] == [(3, "left out by the reader")]
+    assert not slicer.util.arrayFromVolume(study.heatmap)[3].any()
+    study.reset(slice=3)
+    assert {image.slice for image in study.reclassify(classifier).images} == {0, 1, 2, 3, 4}
+
+
+def test_cancelling_leaves_the_scene_as_it_was(study, classifier):
+    half_erased(study)
+    result, heatmap = study.result, slicer.util.arrayFromVolume(study.heatmap).copy()
+
+    def stop(done, total):
+        raise Cancelled
+
+    for work in (study.reclassify, study.classify):
+        with pytest.raises(Cancelled):
+            work(classifier, stop)
+        assert study.result is result
+        assert study.changed_slices == (2,)
+        np.testing.assert_array_equal(slicer.util.arrayFromVolume(study.heatmap), heatmap)
+
+
+def test_studies_of_one_scene_do_not_mix(scene, study, series, classifier):
+    brighter = dataclasses.replace(series, voxels=np.ascontiguousarray(series.voxels[1:4]))
+    other = Study(add_series(scene, brighter, "Other"))
+    assert other.result is None
+    assert not other.pending
+    other.classify(classifier)
+    assert len(study.result.images) == 10
+    assert len(other.result.images) == 6
+    half_erased(study)
+    assert (study.pending, other.pending) == (True, False)
+    assert Study.of(scene) == [study, other]
+    other.remove()
+    assert Study.of(scene) == [study]
+    assert study.result is not None
+
+
+def test_removing_a_study_leaves_the_volume_alone(scene, series, classifier):
+    volume = add_series(scene, series)
+    before = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())}
+    study = Study(volume)
+    study.classify(classifier)
+    study.remove()
+    left = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())} - before
+    assert not left
+    assert study.result is None
+
+
+def test_what_is_renamed_stays_found(study, classifier):
+    for node in (study.volume, study.heatmap, study.segmentation, study.images_table, study.chart):
+        node.SetName("something else")
+    half_erased(study)
+    study.reclassify(classifier)
+    assert study.images_table.GetName() == "something else"
+    assert column(study.images_table, "Source").count("edited") == 1
+
+
+@pytest.mark.parametrize("name", ["heatmap", "images_table", "chart"])
+def test_what_is_deleted_is_made_again(scene, study, classifier, name):
+    scene.RemoveNode(getattr(study, name))
+    assert getattr(study, name) is None
+    assert study.result is not None
+    half_erased(study)
+    study.reclassify(classifier)
+    assert getattr(study, name) is not None
+    np.testing.assert_array_equal(
+        slicer.util.arrayFromVolume(study.heatmap) > 0,
+        (slicer.util.arrayFromVolume(study.heatmap) > 0)
+        & (labels_from_segmentation(study.segmentation, study.volume) > 0),
+    )
+
+
+def test_a_deleted_region_is_made_again_by_classifying_and_missed_by_reclassifying(scene, study, classifier):
+    scene.RemoveNode(study.segmentation)
+    assert not study.pending
+    with pytest.raises(InputError, match="classify the volume from the start"):
+        study.reclassify(classifier)
+    study.classify(classifier)
+    assert study.segmentation is not None
+
+
+def test_a_segment_that_is_no_leg_is_pending_and_refused(study, classifier):
+    study.segmentation.GetSegmentation().GetNthSegment(0).SetName("Segment_1")
+    assert study.pending
+    with pytest.raises(InputError, match="name it"):
+        study.reclassify(classifier)
+
+
+def test_a_clone_of_the_volume_is_not_yet_classified(scene, study):
+    clone = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Clone")
+    clone.Copy(study.volume)
+    assert Study(clone).result is None
+    Study(clone).remove()
+    assert study.result is not None
+
+
+def test_changed_voxels_are_classified_anew(study, classifier):
+    half_erased(study)
+    slicer.util.arrayFromVolume(study.volume)[:] *= 1.5
+    slicer.util.arrayFromVolumeModified(study.volume)
+    run = []
+    study.reclassify(classifier, lambda done, total: run.append(total))
+    assert run[-1] == 10
+
+
+def test_a_study_under_a_linear_transform_keeps_its_parts_together(scene, series, classifier):
+    study = Study(add_series(scene, series))
+    first = study.classify(classifier)
+    transform = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array([[0.966, -0.259, 0], [0.259, 0.966, 0], [0, 0, 1]])
+    matrix[:3, 3] = 5, -20, 40
+    u, _, v = np.linalg.svd(matrix[:3, :3])
+    matrix[:3, :3] = u @ v
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    study.volume.SetAndObserveTransformNodeID(transform.GetID())
+    result = study.reclassify(classifier)
+    assert not study.pending
+    for node in (study.heatmap, study.segmentation):
+        assert node.GetParentTransformNode() is transform
+    assert [image.side for image in result.images] == [image.side for image in first.images]
+    assert result.case.probability == pytest.approx(first.case.probability, abs=0.05)
+
+
+@pytest.fixture
+def reopened(study, tmp_path):
+    apps = []  # each keeps its scene
+
+    def reopen():
+        path = tmp_path / "scene.mrb"
+        assert study.volume.GetScene().WriteToMRB(str(path))
+        app = OffscreenSlicer()
+        apps.append(app)
+        assert app.scene.ReadFromMRB(str(path))
+        (found,) = Study.of(app.scene)
+        return found
+
+    return reopen
+
+
+def test_everything_is_there_after_the_scene_is_opened_again(study, reopened, classifier):
+    half_erased(study)
+    study.reclassify(classifier)
+    found = reopened()
+    assert found.result == study.result
+    assert found.result_before == study.result_before
+    assert not found.pending
+    np.testing.assert_allclose(
+        slicer.util.arrayFromVolume(found.heatmap), slicer.util.arrayFromVolume(study.heatmap), atol=1e-6
+    )
+    for name in COLUMNS:
+        assert column(found.images_table, name) == column(study.images_table, name)
+    assert found.chart.GetNumberOfPlotSeriesNodes() == 2
+    series = found.chart.GetNthPlotSeriesNode(0)
+    assert found.image_of_point(series, 2).slice == column(series.GetTableNode(), "Slice")[2] == 2
+
+
+def test_an_edit_that_was_not_classified_is_still_pending_after_opening(study, reopened, classifier):
+    half_erased(study)
+    found = reopened()
+    assert found.changed_slices == (2,)
+    result = found.reclassify(classifier)
+    assert same_figures(result, study.reclassify(classifier))
+
+
+def test_a_correction_after_opening_gives_the_same_answer_as_before(study, reopened, classifier):
+    half_erased(study)
+    study.reclassify(classifier)
+    found = reopened()
+    for edited in (study, found):
+        erase(edited, Side.RIGHT, 4)
+    assert found.changed_slices == study.changed_slices == (4,)
+    assert same_figures(found.reclassify(classifier), study.reclassify(classifier))
+    found.reset()
+    assert {image.roi for image in found.reclassify(classifier).images} == {"auto"}
