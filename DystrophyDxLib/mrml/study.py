@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from vtkmodules.vtkCommonCore import VTK_DOUBLE, VTK_INT, VTK_STRING, vtkDoubleArray, vtkIntArray, vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkTable
 
-from ..errors import InputError
+from ..errors import Cancelled, InputError
 from ..results import ImageResult, StudyResult
 from ..roi import LABEL_OF_SIDE, LegRegions, Side, corrected_regions, find_legs
 from .segmentation import SEGMENT_COLORS, SEGMENT_NAMES, add_segmentation, labels_from_segmentation, set_labels
@@ -35,12 +35,16 @@ _HEATMAP, _SEGMENTATION, _IMAGES, _CHART, _RESULT, _BEFORE = _ROLES = tuple(
 _REGIONS = "DystrophyDx.regions"
 
 
+_VolumeState = tuple[int, bytes]
+"""Modified time of the voxels, and where they lie in the world."""
+
+
 class _Run(NamedTuple):
     """The last classification in memory, of use as long as the volume is what it was. A saved scene has none."""
 
     classification: Classification
     automatic: LegRegions
-    volume_state: tuple[int, bytes]
+    volume_state: _VolumeState
 
 
 @dataclass(frozen=True)
@@ -126,19 +130,25 @@ class Study:
             progress: as `Classifier.classify`; what it raises goes through and leaves the scene as it was.
 
         Raises:
+            Cancelled: the volume was deleted meanwhile.
             InputError: as `Classifier.classify` and `series_from_volume`.
         """
-        return self.put(classifier.classify(series_from_volume(self.volume), progress=progress))
+        state = self._volume_state()
+        return self._put(classifier.classify(series_from_volume(self.volume), progress=progress), state)
 
     def put(self, classification: Classification) -> StudyResult:
         """Puts a finished classification of the volume into the scene; what was there before is replaced."""
+        return self._put(classification, self._volume_state())
+
+    def _put(self, classification: Classification, state: _VolumeState) -> StudyResult:
+        self._check_still_there()
         self.follow_volume()
         if self.segmentation is None:
             self._refer(_SEGMENTATION, add_segmentation(self.volume, classification.regions.labels, self._name("legs")))
         else:
             set_labels(self.segmentation, self.volume, classification.regions.labels)
         self._remove(_BEFORE)
-        self._show(classification, classification.regions)
+        self._show(classification, classification.regions, state)
         return classification.result
 
     def reclassify(self, classifier: Classifier, progress: Progress | None = None) -> StudyResult:
@@ -150,22 +160,24 @@ class Study:
             progress: as `Classifier.classify`; what it raises goes through and leaves the scene as it was.
 
         Raises:
+            Cancelled: the volume was deleted meanwhile.
             InputError: the region was deleted, or holds no leg, or a segment that is no leg.
         """
         if self.segmentation is None:
             raise InputError("The region was deleted; classify the volume from the start.")
         self.follow_volume()
-        run = self._run()
+        run, state = self._run(), self._volume_state()
         series = series_from_volume(self.volume)
         automatic = run.automatic if run else find_legs(series)
         regions = corrected_regions(automatic, labels_from_segmentation(self.segmentation, self.volume))
         classification = classifier.classify(
             series, regions, progress=progress, previous=run.classification if run else None
         )
+        self._check_still_there()
         before = self._node(_RESULT)
         if before is not None:
             self._write_text(_BEFORE, "result before", before.GetText())
-        self._show(classification, automatic)
+        self._show(classification, automatic, state)
         return classification.result
 
     def reset(self, slice: int | None = None, side: Side | None = None) -> None:
@@ -209,7 +221,11 @@ class Study:
             self._remove(role)
         vars(self.volume).pop(_MEMORY, None)
 
-    def _show(self, classification: Classification, automatic: LegRegions) -> None:
+    def _check_still_there(self) -> None:
+        if self.volume.GetScene() is None:
+            raise Cancelled("The volume was deleted while it was classified.")
+
+    def _show(self, classification: Classification, automatic: LegRegions, state: _VolumeState) -> None:
         """Heatmap, result, table and chart of a classification whose region is already shown."""
         if self.heatmap is None:
             self._refer(_HEATMAP, add_map(self.volume, classification.heatmap, self._name("heatmap")))
@@ -220,7 +236,7 @@ class Study:
         self._tabulate(classification.result.images)
         self._plot(classification.result.images)
         # A Python attribute of a VTK object lives as long as the object, whoever holds it.
-        setattr(self.volume, _MEMORY, _Run(classification, automatic, self._volume_state()))
+        setattr(self.volume, _MEMORY, _Run(classification, automatic, state))
 
     def _tabulate(self, images: Sequence[ImageResult]) -> None:
         node = self.images_table
@@ -291,8 +307,9 @@ class Study:
         run = vars(self.volume).get(_MEMORY)
         return run if run is not None and run.volume_state == self._volume_state() else None
 
-    def _volume_state(self) -> tuple[int, bytes]:
-        return self.volume.GetImageData().GetMTime(), ijk_to_world(self.volume).tobytes()
+    def _volume_state(self) -> _VolumeState:
+        image = self.volume.GetImageData()
+        return image.GetMTime() if image is not None else 0, ijk_to_world(self.volume).tobytes()
 
     def _name(self, what: str) -> str:
         return f"{self.volume.GetName()} {what}"

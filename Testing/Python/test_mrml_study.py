@@ -1,6 +1,8 @@
 """A study in a scene: classified, corrected, saved and opened again, beside other studies."""
 
 import dataclasses
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -358,3 +360,39 @@ def test_a_correction_after_opening_gives_the_same_answer_as_before(study, reope
     assert same_figures(found.reclassify(classifier), study.reclassify(classifier))
     found.reset()
     assert {image.roi for image in found.reclassify(classifier).images} == {"auto"}
+
+
+def test_a_saved_study_can_be_added_to_a_scene_that_holds_it(study, classifier, tmp_path):
+    half_erased(study)
+    path = tmp_path / "scene.mrb"
+    scene = study.volume.GetScene()
+    assert scene.WriteToMRB(str(path))
+    study.reclassify(classifier)
+    assert scene.ReadFromMRB(str(path), False)
+    first, second = Study.of(scene)
+    assert first == study
+    assert (first.pending, second.pending) == (False, True)
+    assert not {first.heatmap, first.segmentation, first.chart} & {second.heatmap, second.segmentation, second.chart}
+
+
+def test_a_volume_that_is_deleted_meanwhile_ends_the_work(scene, study, classifier):
+    with pytest.raises(Cancelled):
+        study.classify(classifier, lambda done, total: scene.RemoveNode(study.volume))
+
+
+def test_a_volume_without_an_image_is_refused(scene, classifier):
+    empty = Study(scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty"))
+    assert (empty.result, empty.pending, empty.changed_slices) == (None, False, ())
+    with pytest.raises(InputError, match="choose a volume with voxels"):
+        empty.classify(classifier)
+
+
+def test_an_edit_made_while_the_legs_are_classified_is_pending(study, classifier):
+    half_erased(study)
+    study.reclassify(classifier, lambda done, total: erase(study, Side.RIGHT, 4))
+    assert study.changed_slices == (4,)
+
+
+def test_importing_a_study_does_not_import_torch():
+    code = "import sys, DystrophyDxLib.mrml.study; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
