@@ -74,9 +74,10 @@ class Heat(NamedTuple):
     """Evidence on the voxels.
 
     Attributes:
-        voxels: (z, y, x) float32 on the grid of the series, 0 to 1 over the case, 0 outside the legs.
+        voxels: (z, y, x) float32 on the grid of the series: evidence for the second class, up to 1 over the case, and
+            where negative for the first, down to -1 on the same scale; 0 outside the legs.
         strongest: evidence at 1.
-        peaks: strongest evidence in each window.
+        peaks: strongest evidence for the second class in each window.
     """
 
     voxels: np.ndarray
@@ -99,8 +100,8 @@ class Classification:
 
     @property
     def heatmap(self) -> np.ndarray:
-        """(z, y, x) float32 on the grid of the series, 0 to 1 over the case, 0 outside the legs."""
-        return self.heat.voxels
+        """(z, y, x) float32, a copy: evidence for the second class alone, 0 to 1 over the case, 0 outside the legs."""
+        return np.maximum(self.heat.voxels, 0)
 
 
 class Classifier:
@@ -156,8 +157,8 @@ class Classifier:
             timing_s: seconds of the stages before, taken over into the result.
             progress: called after each batch with the number of windows done and of all that are run. What it raises
                 ends the work and leaves `previous` as it was; `errors.Cancelled` is for a user who wants that.
-            previous: of the same voxels and geometry with other regions. Its heatmap is taken over and changed in
-                place, so only what is returned may be used afterwards.
+            previous: of the same voxels and geometry with other regions. Its `heat.voxels` are taken over and changed
+                in place, so only what is returned may be used afterwards.
 
         Raises:
             InputError: when no leg is found in any slice.
@@ -316,14 +317,14 @@ class Classifier:
         kept: dict[int, int],
         previous: Classification | None,
     ) -> Heat:
-        """Evidence for the second class on the voxels of the legs, 1 where it is highest in the case."""
+        """Evidence on the voxels of the legs, 1 where that for the second class is highest in the case."""
         plane = PlaneOrientation.of(series.geometry)
         spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
         size = self.package.recipe.sample.size
         if previous is None:
             voxels = np.zeros(series.voxels.shape, np.float32)
         else:
-            voxels = previous.heatmap
+            voxels = previous.heat.voxels
             for n in set(range(len(previous.regions.windows))) - set(kept.values()):
                 window = previous.regions.windows[n]
                 _of_window(voxels, window)[window.mask] = 0
@@ -331,7 +332,7 @@ class Classifier:
         def drawn(n: int) -> float:
             """Draws one window and returns its strongest evidence."""
             mask = plane.canonical(regions.windows[n].mask)
-            heat = self._cells.to_window(np.maximum(scores[n].cells, 0), place(mask.shape, spacing, size))
+            heat = self._cells.to_window(scores[n].cells, place(mask.shape, spacing, size))
             np.copyto(plane.canonical(_of_window(voxels, regions.windows[n])), heat, where=mask)
             return float(heat[mask].max())
 
@@ -348,7 +349,7 @@ class Classifier:
             window = regions.windows[n]
             target = _of_window(voxels, window)
             np.divide(target, strongest, out=target, where=window.mask)
-            np.minimum(target, 1, out=target, where=window.mask)
+            np.clip(target, -1, 1, out=target, where=window.mask)
         return Heat(voxels, strongest, tuple(peaks))
 
     def _model_warnings(

@@ -69,7 +69,7 @@ class Study:
 
     @property
     def heatmap(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """Evidence for the second class, 0 to 1, on the grid of the volume."""
+        """Evidence on the grid of the volume: for the second class up to 1, for the first down to -1."""
         return self._node(_HEATMAP)
 
     @property
@@ -228,9 +228,9 @@ class Study:
     def _show(self, classification: Classification, automatic: LegRegions, state: _VolumeState) -> None:
         """Heatmap, result, table and chart of a classification whose region is already shown."""
         if self.heatmap is None:
-            self._refer(_HEATMAP, add_map(self.volume, classification.heatmap, self._name("heatmap")))
+            self._refer(_HEATMAP, add_map(self.volume, classification.heat.voxels, self._name("heatmap")))
         else:
-            update_map(self.heatmap, self.volume, classification.heatmap)
+            update_map(self.heatmap, self.volume, classification.heat.voxels)
         self._write_text(_RESULT, "result", classification.result.to_json())
         self._node(_RESULT).SetAttribute(_REGIONS, " ".join(_digests(classification.regions.labels)))
         self._tabulate(classification.result.images)

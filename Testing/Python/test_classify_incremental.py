@@ -64,7 +64,7 @@ def assert_same_answer(found, whole):
     assert found.result.case.label == whole.result.case.label
     assert found.result.warnings == whole.result.warnings
     assert found.result.skipped == whole.result.skipped
-    np.testing.assert_allclose(found.heatmap, whole.heatmap, atol=1e-5)
+    np.testing.assert_allclose(found.heat.voxels, whole.heat.voxels, atol=1e-5)
 
 
 @pytest.mark.parametrize(("correct", "run"), [(cut, 1), (without_slice, 0), (without_right_leg, 0)])
@@ -80,19 +80,19 @@ def test_only_corrected_windows_are_run_and_the_answer_is_that_of_a_whole_run(
 
 def test_undoing_a_correction_leads_back_to_the_first_answer(classifier, series, regions):
     first = classifier.classify(series, regions)
-    heatmap = first.heatmap.copy()
+    heatmap = first.heat.voxels.copy()
     corrected = corrected_regions(regions, cut(regions.labels))
     second = classifier.classify(series, corrected, previous=first)
     third, windows = run_windows(classifier, series, regions, previous=second)
     assert windows == 1
     assert third.result.case.probability == pytest.approx(first.result.case.probability, abs=1e-5)
-    np.testing.assert_allclose(third.heatmap, heatmap, atol=1e-5)
+    np.testing.assert_allclose(third.heat.voxels, heatmap, atol=1e-5)
 
 
 def test_the_heatmap_is_the_same_memory_after_a_correction(classifier, series, regions):
     first = classifier.classify(series, regions)
     found = classifier.classify(series, corrected_regions(regions, cut(regions.labels)), previous=first)
-    assert found.heatmap is first.heatmap
+    assert found.heat.voxels is first.heat.voxels
 
 
 def test_another_models_answer_is_not_taken_over(classifier, series, regions, tmp_path):
@@ -101,13 +101,13 @@ def test_another_models_answer_is_not_taken_over(classifier, series, regions, tm
     found, windows = run_windows(classifier, series, regions, previous=before)
     assert windows == len(regions.windows)
     assert_same_answer(found, classifier.classify(series, regions))
-    assert found.heatmap is not before.heatmap
+    assert found.heat.voxels is not before.heat.voxels
 
 
 def test_cancelling_ends_within_a_batch_and_leaves_nothing_behind(classifier, series, regions, monkeypatch):
     monkeypatch.setattr(classify, "BATCH", 2)
     before = classifier.classify(series, regions)
-    heatmap = before.heatmap.copy()
+    heatmap = before.heat.voxels.copy()
     turned = dataclasses.replace(
         regions, windows=tuple(dataclasses.replace(window, mask=~window.mask) for window in regions.windows)
     )
@@ -120,7 +120,7 @@ def test_cancelling_ends_within_a_batch_and_leaves_nothing_behind(classifier, se
     with pytest.raises(Cancelled):
         classifier.classify(series, turned, previous=before, progress=stop)
     assert seen == [2]
-    np.testing.assert_array_equal(before.heatmap, heatmap)
+    np.testing.assert_array_equal(before.heat.voxels, heatmap)
 
 
 def test_a_corrected_leg_is_edited_and_all_others_stay_automatic(regions):
@@ -141,3 +141,10 @@ def test_what_the_reader_left_out_is_listed(regions):
     assert [(item.slice, item.side, item.reason) for item in skipped] == [(3, None, "left out by the reader")]
     skipped = corrected_regions(regions, without_right_leg(regions.labels)).skipped
     assert [(item.slice, item.side) for item in skipped] == [(k, Side.RIGHT) for k in range(5)]
+
+
+def test_evidence_against_disease_is_negative_and_the_heatmap_is_what_speaks_for_it(classifier, series):
+    found = classifier.classify(series)
+    assert -1 <= found.heat.voxels.min() < 0
+    assert found.heat.voxels.max() <= 1
+    np.testing.assert_array_equal(found.heatmap, np.where(found.heat.voxels > 0, found.heat.voxels, 0))
