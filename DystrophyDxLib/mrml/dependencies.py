@@ -1,0 +1,224 @@
+"""The Python packages that the panel needs inside Slicer: which are missing, how large they are, their installation.
+
+Installing adds packages and changes none: every package that is there, Slicer's own and those of other extensions, is
+held at its version by a constraints file. PyTorch comes through the PyTorch extension, which finds the build for the
+graphics card. The one exception is pip itself: the PyTorch extension's installer (light-the-torch) brings its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ..errors import InputError
+
+_PYTORCH = ("torch", "torchvision")
+
+_PYTORCH_ON_DISK = "0.6 GB on disk, or 5 GB with support for NVIDIA graphics cards"
+"""Measured: PyTorch 2.15 with CUDA 13.2 and what it brings takes 5.2 GB on Linux, 0.6 GB without all that is CUDA's."""
+
+_OTHERS_ON_DISK = "10 MB"
+"""Measured: jinja2 3.1, pydantic 2.13, safetensors 0.8 and what they bring, on Linux for Python 3.12."""
+
+_UNINSTALL = "restart Slicer, press Uninstall PyTorch in the module PyTorch Utils, and try again."
+_TRY_AGAIN = "check the network connection and the free space on the disk, then try again; the log has the details."
+
+
+class PyTorchInstaller(Protocol):
+    """What is used of `PyTorchUtils.PyTorchUtilsLogic`, the logic of the PyTorch extension."""
+
+    def installTorch(
+        self, askConfirmation: bool, torchVersionRequirement: str, torchvisionVersionRequirement: str
+    ) -> object: ...
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What has to be installed before a volume can be classified; one of the two at least.
+
+    Attributes:
+        packages: requirements for pip, such as "pydantic>=2.7,<3".
+        pytorch: whether PyTorch is to be installed.
+    """
+
+    packages: tuple[str, ...]
+    pytorch: bool
+
+    @property
+    def question(self) -> str:
+        """What the user is asked: the packages, their size, and what happens to the others."""
+        parts = [f"PyTorch ({_PYTORCH_ON_DISK})"] if self.pytorch else []
+        if self.packages:
+            names = ", ".join(Requirement(package).name for package in self.packages)
+            parts.append(f"{names} (together {_OTHERS_ON_DISK} at most)")
+        return (
+            f"DystrophyDx needs {' and '.join(parts)}. Install into Slicer's Python now? "
+            "No package that is there already is changed."
+        )
+
+
+class Dependencies:
+    """The packages of a requirements file inside Slicer's Python.
+
+    Args:
+        requirements: path of requirements.txt; `torch` and `torchvision` in it are the PyTorch extension's.
+        pip_install: `slicer.packaging.pip_install`.
+        pytorch: the PyTorch extension's logic; None where the extension is not installed.
+        path: where packages are looked for; `sys.path` when not given.
+    """
+
+    def __init__(
+        self,
+        requirements: Path,
+        pip_install: Callable[..., object],
+        pytorch: PyTorchInstaller | None,
+        path: Sequence[str] | None = None,
+    ):
+        self._requirements = tuple(map(Requirement, _lines(requirements)))
+        self._pip_install = pip_install
+        self._pytorch = pytorch
+        self._path = path
+
+    @classmethod
+    def of_slicer(cls, requirements: Path) -> Dependencies:
+        """With the collaborators of the running Slicer (5.12 or later)."""
+        from slicer.packaging import pip_install
+
+        try:
+            from PyTorchUtils import PyTorchUtilsLogic
+        except ModuleNotFoundError:
+            return cls(requirements, pip_install, None)
+        return cls(requirements, pip_install, PyTorchUtilsLogic())
+
+    def missing(self) -> Installation | None:
+        """What has to be installed; None when everything is there. Imports none of the packages.
+
+        Raises:
+            InputError: when it cannot be installed from here: the PyTorch extension is missing, or a package is there
+                in a version that does not fit.
+        """
+        installed = self._installed()
+        missing = [requirement for requirement in self._requirements if requirement.name not in installed]
+        for requirement in self._requirements:
+            version = installed.get(requirement.name)
+            if version is not None and not requirement.specifier.contains(version, prereleases=True):
+                raise InputError(_conflict(requirement, version))
+        pytorch = any(requirement.name in _PYTORCH for requirement in missing)
+        if pytorch and self._pytorch is None:
+            raise InputError(
+                "PyTorch is missing: install the extension PyTorch with Slicer's Extensions Manager (menu View), "
+                "restart Slicer, and try again."
+            )
+        packages = tuple(str(requirement) for requirement in missing if requirement.name not in _PYTORCH)
+        return Installation(packages, pytorch) if missing else None
+
+    def install(self, installation: Installation) -> None:
+        """Installs; takes seconds for the small packages, minutes for PyTorch.
+
+        Raises:
+            InputError: when that fails; the log has the reason.
+        """
+        try:
+            if installation.packages:
+                with self._constraints() as constraints:
+                    self._pip_install(list(installation.packages), constraints=constraints, requester="DystrophyDx")
+            if installation.pytorch:
+                self._install_pytorch()
+        # Two foreign installers with their networks and processes: what they raise is not documented.
+        except Exception:
+            logging.exception("DystrophyDx could not install what it needs")
+            what = "PyTorch" if installation.pytorch else "The packages that DystrophyDx needs"
+            raise InputError(f"{what} could not be installed: {_TRY_AGAIN}") from None
+        finally:
+            importlib.invalidate_caches()
+
+    def load(self) -> None:
+        """Imports PyTorch, so that one that is broken is found here and not amid the work.
+
+        Raises:
+            InputError: when it does not start.
+        """
+        try:
+            for name in _PYTORCH:
+                importlib.import_module(name)
+        # A damaged or mismatched PyTorch raises ImportError, OSError, RuntimeError, AttributeError and others.
+        except Exception:
+            logging.exception("PyTorch does not start")
+            raise InputError(f"PyTorch is there but does not start: {_UNINSTALL} The log has the details.") from None
+
+    def _install_pytorch(self) -> None:
+        version = {requirement.name: str(requirement.specifier) for requirement in self._requirements}
+        with self._constraints() as constraints, _held_by_pip(constraints):
+            self._pytorch.installTorch(
+                askConfirmation=False,
+                torchVersionRequirement=version["torch"],
+                torchvisionVersionRequirement=version["torchvision"],
+            )
+
+    @contextlib.contextmanager
+    def _constraints(self) -> Iterator[Path]:
+        """A constraints file with every package that is there, at its version."""
+        with tempfile.TemporaryDirectory(prefix="DystrophyDx-") as folder:
+            file = Path(folder).resolve() / "constraints.txt"
+            held = (f"{name}=={version}" for name, version in sorted(self._installed().items()) if name != "pip")
+            file.write_text("\n".join(filter(_is_requirement, held)), encoding="utf-8")
+            yield file
+
+    def _installed(self) -> dict[str, str]:
+        """Versions by canonical name; of a package that is there twice, the one that is imported."""
+        importlib.invalidate_caches()
+        versions: dict[str, str] = {}
+        for distribution in importlib.metadata.distributions(path=list(self._path or sys.path)):
+            # An uninstalled package that was in use leaves a folder without metadata.
+            name, version = distribution.metadata.get("Name"), distribution.metadata.get("Version")
+            if name and version:
+                versions.setdefault(canonicalize_name(name), version)
+        return versions
+
+
+def _lines(requirements: Path) -> list[str]:
+    lines = (line.strip() for line in Path(requirements).read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _is_requirement(line: str) -> bool:
+    """Whether pip can read it: one odd version of some other extension's package must not stop the installation."""
+    try:
+        Requirement(line)
+    except InvalidRequirement:
+        return False
+    return True
+
+
+def _conflict(requirement: Requirement, version: str) -> str:
+    there = f"DystrophyDx needs {requirement}, but {requirement.name} {version} is there and DystrophyDx changes no "
+    if requirement.name in _PYTORCH:
+        return there + f"package: {_UNINSTALL}"
+    return there + f'package: type slicer.util.pip_install("{requirement}") in the Python console and restart Slicer.'
+
+
+@contextlib.contextmanager
+def _held_by_pip(constraints: Path) -> Iterator[None]:
+    """Constrains every pip that is started meanwhile, however deep in another extension."""
+    before = os.environ.get("PIP_CONSTRAINT")
+    # pip splits the variable at spaces, which a home folder may have; in an address they are %20.
+    os.environ["PIP_CONSTRAINT"] = " ".join(filter(None, (before, constraints.as_uri())))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PIP_CONSTRAINT"]
+        else:
+            os.environ["PIP_CONSTRAINT"] = before
