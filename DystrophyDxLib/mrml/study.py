@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +18,7 @@ from vtkmodules.vtkCommonDataModel import vtkTable
 from ..errors import Cancelled, InputError
 from ..results import ImageResult, StudyResult
 from ..roi import LABEL_OF_SIDE, LegRegions, Side, corrected_regions, find_legs
+from ..series import Acquisition, Series
 from .segmentation import SEGMENT_COLORS, SEGMENT_NAMES, add_segmentation, labels_from_segmentation, set_labels
 from .volumes import add_map, ijk_to_world, series_from_volume, update_map
 
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-COLUMNS = ("Slice", "Side", "Probability", "Source", "Anatomy", "Counted")
-"""Of `Study.images_table`. Source is "automatic" or "edited", anatomy "thigh" or "other", counted "yes" or "no"."""
+COLUMNS = {"Slice": int, "Side": str, "Probability": float, "Source": str, "Anatomy": str, "Counted": str}
+"""Of `Study.images_table`, with the type of their values.
+
+Source is "automatic" or "edited", anatomy "thigh" or "other", counted "yes" or "no".
+"""
 
 _VOLUME = "DystrophyDx.volume"
 _HEATMAP, _SEGMENTATION, _IMAGES, _CHART, _RESULT, _BEFORE = _ROLES = tuple(
@@ -134,7 +139,7 @@ class Study:
             InputError: as `Classifier.classify` and `series_from_volume`.
         """
         state = self._volume_state()
-        return self._put(classifier.classify(series_from_volume(self.volume), progress=progress), state)
+        return self._put(classifier.classify(self._series(), progress=progress), state)
 
     def put(self, classification: Classification) -> StudyResult:
         """Puts a finished classification of the volume into the scene; what was there before is replaced."""
@@ -167,7 +172,7 @@ class Study:
             raise InputError("The region was deleted; classify the volume from the start.")
         self.follow_volume()
         run, state = self._run(), self._volume_state()
-        series = series_from_volume(self.volume)
+        series = self._series()
         automatic = run.automatic if run else find_legs(series)
         regions = corrected_regions(automatic, labels_from_segmentation(self.segmentation, self.volume))
         classification = classifier.classify(
@@ -187,7 +192,7 @@ class Study:
             InputError: as `series_from_volume`, and where the region cannot be read and not all of it is reset.
         """
         run = self._run()
-        automatic = (run.automatic if run else find_legs(series_from_volume(self.volume))).labels
+        automatic = (run.automatic if run else find_legs(self._series())).labels
         if slice is None and side is None:
             labels = automatic
         else:
@@ -270,7 +275,7 @@ class Study:
             if series is None and rows:
                 series = self._add_series(chart, side)
             if series is not None:
-                _fill(series.GetTableNode() or self._add_series_table(series), ("Slice", "Probability"), rows)
+                _fill(series.GetTableNode() or self._add_series_table(series), _POINTS, rows)
 
     def _add_series(self, chart: slicer.vtkMRMLPlotChartNode, side: Side) -> slicer.vtkMRMLPlotSeriesNode:
         series = chart.GetScene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", SEGMENT_NAMES[side])
@@ -291,6 +296,22 @@ class Study:
         series.GetScene().AddNode(table)
         series.SetAndObserveTableNodeID(table.GetID())
         return table
+
+    def _series(self) -> Series:
+        """The volume, with what the header of its files said where they were classified before."""
+        series, result = series_from_volume(self.volume), self.result
+        if result is None:
+            return series
+        facts = result.input
+        told = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.acquisition.items()}
+        return dataclasses.replace(
+            series,
+            acquisition=Acquisition(**told),
+            kind=facts.kind,
+            series_uid=facts.series_uid,
+            selection=facts.selection,
+            notes=facts.notes,
+        )
 
     def _labels(self) -> np.ndarray:
         if self.segmentation is None:
@@ -376,21 +397,20 @@ def _digests(labels: np.ndarray) -> list[str]:
     return [hashlib.blake2b(np.ascontiguousarray(plane), digest_size=8).hexdigest() for plane in labels]
 
 
+_POINTS = {"Slice": int, "Probability": float}
 _ARRAYS = {int: (vtkIntArray, VTK_INT), float: (vtkDoubleArray, VTK_DOUBLE), str: (vtkStringArray, VTK_STRING)}
 
 
-def _fill(node: slicer.vtkMRMLTableNode, columns: Sequence[str], rows: Sequence[tuple]) -> None:
-    """Writes rows whose values are int, float or str, the same in a column."""
+def _fill(node: slicer.vtkMRMLTableNode, columns: Mapping[str, type], rows: Sequence[tuple]) -> None:
     table = vtkTable()
-    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
-        make, _ = _ARRAYS[type(values[0])]
-        array = make()
+    for n, (name, kind) in enumerate(columns.items()):
+        array = _ARRAYS[kind][0]()
         array.SetName(name)
-        for value in values:
-            array.InsertNextValue(value)
+        for row in rows:
+            array.InsertNextValue(row[n])
         table.AddColumn(array)
     node.SetAndObserveTable(table)
-    for name, value in zip(columns, rows[0] if rows else (), strict=bool(rows)):
-        node.SetColumnType(name, _ARRAYS[type(value)][1])  # else a reopened scene has texts
+    for name, kind in columns.items():
+        node.SetColumnType(name, _ARRAYS[kind][1])  # else a reopened scene has texts
     node.SetUseColumnTitleAsColumnHeader(True)
     node.SetLocked(True)

@@ -19,7 +19,8 @@ from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.study import COLUMNS, Study
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.roi import Side
+from DystrophyDxLib.roi import Side, find_legs
+from DystrophyDxLib.series import Acquisition
 
 LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
@@ -394,3 +395,58 @@ def test_an_edit_made_while_the_legs_are_classified_is_pending(study, classifier
 def test_importing_a_study_does_not_import_torch():
     code = "import sys, DystrophyDxLib.mrml.study; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_leg_that_is_erased_everywhere_leaves_table_and_chart(study, classifier):
+    study.reset()
+    erase(study, Side.LEFT, slice(None))
+    result = study.reclassify(classifier)
+    assert {image.side for image in result.images} == {"right"}
+    assert set(column(study.images_table, "Side")) == {"right"}
+    points = [
+        len(column(study.chart.GetNthPlotSeriesNode(n).GetTableNode(), "Slice"))
+        for n in range(study.chart.GetNumberOfPlotSeriesNodes())
+    ]
+    assert points == [0, 5]
+
+
+def test_a_region_without_any_leg_is_refused_and_the_answer_stays(study, classifier):
+    result = study.result
+    for k in range(5):
+        study.exclude(k)
+    with pytest.raises(InputError, match="holds no leg"):
+        study.reclassify(classifier)
+    assert study.result == result
+    study.reset()
+    assert not study.pending
+
+
+def test_legs_of_unknown_side_are_corrected_like_others(scene, series, classifier):
+    window = next(window for window in find_legs(series).windows if window.side is Side.LEFT)
+    # One leg across the scanner's midline tells no side.
+    columns = slice(max(0, window.i[0] - 4), window.i[1] + 4)
+    geometry = dataclasses.replace(series.geometry, origin=(-60.0, *series.geometry.origin[1:]))
+    single = dataclasses.replace(
+        series, voxels=np.ascontiguousarray(series.voxels[:, :, columns]), geometry=geometry, orientation_known=False
+    )
+    study = Study(add_series(scene, single))
+    regions = find_legs(single)
+    assert {window.side for window in regions.windows} == {Side.UNKNOWN}
+    study.put(classifier.classify(single, regions))
+    assert not study.pending
+    study.exclude(2)
+    result = study.reclassify(classifier)
+    assert {(image.side, image.roi) for image in result.images} == {("unknown", "auto")}
+    assert 2 not in {image.slice for image in result.images}
+
+
+def test_what_the_files_header_said_holds_for_corrections_too(scene, series, classifier):
+    t2 = Acquisition(modality="MR", repetition_time_ms=4000.0, echo_time_ms=80.0, scanning_sequence=("SE",))
+    read = dataclasses.replace(series, acquisition=t2, kind="dicom", series_uid="1.2.3")
+    study = Study(add_series(scene, read))
+    study.put(classifier.classify(read))
+    half_erased(study)
+    result = study.reclassify(classifier)
+    assert (result.input.kind, result.input.series_uid) == ("dicom", "1.2.3")
+    assert "NOT_T1_WEIGHTED" in [warning.code for warning in result.warnings]
+    assert result.case.label == "indeterminate"
