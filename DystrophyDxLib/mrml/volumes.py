@@ -100,14 +100,17 @@ def ijk_to_world(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
 
 
 def write_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
-    """Writes a volume node as compressed NRRD, in LPS.
+    """Writes a heatmap as compressed NRRD, in LPS: the evidence for the second class, 0 to 1.
 
     Raises:
         InputError: the file cannot be written.
     """
+    evidence = slicer.vtkMRMLScalarVolumeNode()
+    evidence.CopyOrientation(node)
+    evidence.SetAndObserveImageData(_image(np.maximum(slicer.util.arrayFromVolume(node), 0)))
     storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
-    if not storage.WriteData(node):
+    if not storage.WriteData(evidence):
         raise InputError("The heatmap cannot be written; check that the output folder is writable and has space.")
 
 
