@@ -8,6 +8,8 @@ muscle holds how much fat and in what texture, survives all of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -30,28 +32,29 @@ CUT = 0.15
 """Share of samples that end at a straight border, as legs do that run out of the field of view."""
 
 
-def augmented(samples: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+def augmented(samples: torch.Tensor, size: int, seeds: Sequence[int]) -> torch.Tensor:
     """Samples as drawn anew, at `size`. A mirrored leg is a leg of the other side. Outside the leg stays 0.
 
     Args:
         samples: (N, 1, S, S) float32, see `samples.SampleBatch.pixels`; S is a multiple of `size`.
+        seeds: one a sample, so that what is drawn for a sample does not depend on those beside it.
     """
-    draw = _Draw(len(samples), generator)
+    draw = _Draw(seeds)
     samples = _at_size(samples, size)
     samples = _moved(samples, draw)
     leg = samples > 0.02
     samples = _with_other_contrast(samples, draw)
     samples = _with_other_sharpness(samples, draw)
-    samples = samples + _noise(samples.shape, draw)
+    samples = samples + _noise(size, draw)
     leg &= ~_beyond_border(size, draw)
     return samples.clamp(0, BRIGHTEST) * leg
 
 
 class _Draw:
-    """Random numbers, one a sample, shaped to multiply (N, 1, size, size)."""
+    """Random numbers, each sample's own, shaped to multiply (N, 1, size, size)."""
 
-    def __init__(self, count: int, generator: torch.Generator) -> None:
-        self.count, self.generator = count, generator
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def within(self, largest: float) -> torch.Tensor:
         """Uniform from -largest to largest."""
@@ -59,12 +62,15 @@ class _Draw:
 
     def share(self) -> torch.Tensor:
         """Uniform from 0 to 1."""
-        return torch.rand(self.count, 1, 1, 1, generator=self.generator)
+        return torch.cat([torch.rand(1, 1, 1, 1, generator=one) for one in self._generators])
+
+    def normal(self, size: int, channels: int = 1) -> torch.Tensor:
+        """(N, channels, size, size) standard normal noise."""
+        return torch.cat([torch.randn(1, channels, size, size, generator=one) for one in self._generators])
 
     def field(self, cells: int, size: int, channels: int = 1) -> torch.Tensor:
         """(N, channels, size, size) smooth standard normal noise of cells x cells knots."""
-        knots = torch.randn(self.count, channels, cells, cells, generator=self.generator)
-        smooth = functional.interpolate(knots, 4 * cells, mode="bicubic", align_corners=True)
+        smooth = functional.interpolate(self.normal(cells, channels), 4 * cells, mode="bicubic", align_corners=True)
         return functional.interpolate(smooth, size, mode="bilinear", align_corners=True)
 
 
@@ -104,11 +110,10 @@ def _with_other_sharpness(samples: torch.Tensor, draw: _Draw) -> torch.Tensor:
     return torch.lerp(samples, blurred, draw.share() * (1 + SHARPEST) - SHARPEST)
 
 
-def _noise(shape: torch.Size, draw: _Draw) -> torch.Tensor:
+def _noise(size: int, draw: _Draw) -> torch.Tensor:
     """White noise in some samples, noise of interpolated images in others."""
-    white = torch.randn(shape, generator=draw.generator)
-    cells = torch.randn(shape[0], 1, shape[-1] // 2, shape[-1] // 2, generator=draw.generator)
-    coarse = functional.interpolate(cells, shape[-1], mode="bilinear") * 1.5
+    white = draw.normal(size)
+    coarse = functional.interpolate(draw.normal(size // 2), size, mode="bilinear") * 1.5
     share = draw.share()
     return torch.where(share < 0.5, white, coarse) * (LARGEST_NOISE * draw.share() ** 2)
 

@@ -12,9 +12,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -77,10 +80,7 @@ class SampleExamples:
         return functional.avg_pool2d(samples, samples.shape[-1] // self.size)
 
     def varied(self, chosen: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
-        samples = zip(self._samples(chosen).split(1), seeds.tolist(), strict=True)
-        return torch.cat(
-            [augmented(sample, self.size, torch.Generator().manual_seed(seed)) for sample, seed in samples]
-        )
+        return augmented(self._samples(chosen), self.size, seeds.tolist())
 
     def _samples(self, chosen: torch.Tensor) -> torch.Tensor:
         return restored(torch.as_tensor(self.pixels[self.images[chosen.numpy()]]))
@@ -97,6 +97,7 @@ class Logits(nn.Module):
         return self.network(samples).logits
 
 
+_T, _U = TypeVar("_T"), TypeVar("_U")
 ExamplesOfStage = Callable[[StageRecipe], tuple[Examples, Examples]]
 """Training and validation images as a stage of the recipe takes them."""
 
@@ -266,15 +267,22 @@ class _Training:
         generator = np.random.default_rng([self.seed, state.stage, state.epoch])
         order = torch.from_numpy(generator.permutation(stage.images)).tensor_split(stage.batches)
         seeds = torch.from_numpy(generator.integers(1 << 62, size=stage.images)).tensor_split(stage.batches)
-        for chosen, its_seeds in zip(order[state.step :], seeds[state.step :], strict=True):
-            mine = self.processes.share(chosen)
-            samples = stage.training.varied(mine, self.processes.share(its_seeds))
-            loss = self._step(stage, samples, stage.training.labels[mine], len(chosen))
+        todo = zip(order[state.step :], seeds[state.step :], strict=True)
+        for mine, samples, count in _prepared_ahead(partial(self._batch, stage), todo):
+            loss = self._step(stage, samples, stage.training.labels[mine], count)
             state.step += 1
             state.loss += loss
             state.seconds = time.perf_counter() - started
             self._save_when_due(stage)
             self._tell(stage)
+
+    def _batch(
+        self, stage: _Stage, chosen_and_seeds: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, int]:
+        """This process's share of a batch, its model input, and the size of the batch."""
+        chosen, seeds = chosen_and_seeds
+        mine = self.processes.share(chosen)
+        return mine, stage.training.varied(mine, self.processes.share(seeds)), len(chosen)
 
     def _step(self, stage: _Stage, samples: torch.Tensor, labels: torch.Tensor, count: int) -> float:
         """Takes one step down the gradient of the mean loss of `count` images, this process's share of them given;
@@ -367,6 +375,16 @@ class _Training:
         self.advance(f"Training: {where}{figures}, at most {left} left", done, total)
 
 
+def _prepared_ahead(prepare: Callable[[_T], _U], items: Iterator[_T]) -> Iterator[_U]:
+    """`prepare` of each item, in order, the next one being prepared while this one is used."""
+    with ThreadPoolExecutor(1) as worker:
+        waiting = [worker.submit(prepare, item) for item in islice(items, 1)]
+        while waiting:
+            ready = waiting.pop().result()
+            waiting = [worker.submit(prepare, item) for item in islice(items, 1)]
+            yield ready
+
+
 class _Saved(NamedTuple):
     """A checkpoint; the optimiser's part is None when training is done."""
 
@@ -388,15 +406,15 @@ class _Checkpoint:
 
     def write(self, saved: _Saved) -> None:
         state = vars(saved.state) | {"history": [asdict(epoch) for epoch in saved.state.history]}
-        partial = self._path.with_name(self._path.name + ".partial")
+        unfinished = self._path.with_name(self._path.name + ".partial")
         try:
-            with partial.open("wb") as file:
+            with unfinished.open("wb") as file:
                 torch.save({**saved._asdict(), "state": state, "identity": self._identity}, file)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(self._path)
+            unfinished.replace(self._path)
         except (OSError, RuntimeError):  # torch wraps what the disk says
-            partial.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise InputError("The checkpoint cannot be written; free space beside --out and use --resume.") from None
         self._written = time.monotonic()
 

@@ -21,7 +21,7 @@ def legs() -> torch.Tensor:
 
 
 def drawn(legs: torch.Tensor, seed: int, size: int = 112) -> torch.Tensor:
-    return augmented(legs, size, torch.Generator().manual_seed(seed))
+    return augmented(legs, size, range(1000 * seed, 1000 * seed + len(legs)))
 
 
 @pytest.mark.parametrize("size", [112, 224])
@@ -36,6 +36,11 @@ def test_samples_have_the_size_asked_for_and_the_range_of_samples(legs, size):
 def test_same_seed_same_samples_another_seed_others(legs):
     assert torch.equal(drawn(legs, 1), drawn(legs, 1))
     assert not torch.allclose(drawn(legs, 1), drawn(legs, 2))
+
+
+def test_what_is_drawn_for_a_sample_does_not_depend_on_those_beside_it(legs):
+    together = augmented(legs[:4], 112, [5, 6, 7, 8])
+    torch.testing.assert_close(augmented(legs[2:3], 112, [7]), together[2:3])
 
 
 def test_outside_the_leg_stays_empty(legs):
