@@ -5,9 +5,17 @@ import slicer
 from mrml_cases import DIRECTIONS, SHAPE, study
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segmentation, read_labels, write_segmentation
-from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.mrml.segmentation import (
+    add_segmentation,
+    labels_from_segmentation,
+    read_labels,
+    set_labels,
+    write_segmentation,
+)
+from DystrophyDxLib.mrml.volumes import add_series, series_from_volume
 from DystrophyDxLib.series import Geometry, Series
+
+BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
 
 @pytest.fixture
@@ -82,6 +90,58 @@ def test_an_empty_segmentation_is_refused(scene):
     volume = add_series(scene, study(np.eye(3)))
     with pytest.raises(InputError, match="empty"):
         labels_from_segmentation(scene.AddNewNodeByClass("vtkMRMLSegmentationNode"), volume)
+
+
+def layer(volume, labels, start):
+    """Binary labelmap of its own, on the grid of `volume` from index `start` (i, j, k) on."""
+    scratch = slicer.vtkMRMLScene()
+    grid = add_series(scratch, Series(np.zeros(labels.shape, np.float32), series_from_volume(volume).geometry))
+    labelmap = segments(add_segmentation(grid, labels))[0].GetRepresentation(BINARY_LABELMAP)
+    moved = slicer.vtkOrientedImageData()
+    moved.DeepCopy(labelmap)
+    ends = np.array(start) + np.array(labels.shape[::-1]) - 1
+    moved.SetExtent(*np.stack([start, ends], axis=1).ravel().tolist())
+    return moved
+
+
+def test_what_is_drawn_beyond_the_volume_is_left_out(scene):
+    volume = add_series(scene, study(DIRECTIONS["20° oblique"]))
+    node = add_segmentation(volume, np.zeros(SHAPE, np.uint8))
+    drawn = np.ones((SHAPE[0] + 4, 20, 30), np.uint8)
+    segments(node)[0].AddRepresentation(BINARY_LABELMAP, layer(volume, drawn, (-10, 40, -2)))
+    expected = np.zeros(SHAPE, np.uint8)
+    expected[:, 40:, :20] = 1
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), expected)
+
+
+def test_where_segments_overlap_the_later_one_counts(scene):
+    volume = add_series(scene, study(np.eye(3)))
+    node = add_segmentation(volume, legs())
+    segments(node)[0].AddRepresentation(BINARY_LABELMAP, layer(volume, np.ones(SHAPE, np.uint8), (0, 0, 0)))
+    expected = np.where(legs() == 2, 2, 1)
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), expected)
+
+
+def test_labels_that_are_set_are_read_again_and_share_one_labelmap(scene):
+    volume = add_series(scene, study(np.eye(3)))
+    node = add_segmentation(volume, legs())
+    left = segments(node)[0]
+    left.SetName("LEFT LEG")
+    set_labels(node, volume, np.roll(legs(), 3, axis=2))
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), np.roll(legs(), 3, axis=2))
+    assert segments(node)[0] is left
+    assert node.GetSegmentation().GetNumberOfLayers() == 1
+
+
+def test_setting_labels_tells_who_looks_at_the_segmentation(scene):
+    volume = add_series(scene, study(np.eye(3)))
+    node = add_segmentation(volume, legs())
+    told = []
+    node.GetSegmentation().AddObserver(
+        slicer.vtkSegmentation.SourceRepresentationModified, lambda *_: told.append(True)
+    )
+    set_labels(node, volume, np.roll(legs(), 3, axis=2))
+    assert told
 
 
 def test_regions_drawn_on_another_grid_are_resampled_to_the_volume(scene):
