@@ -109,11 +109,13 @@ class Dependencies:
             InputError: when it cannot be installed from here: the PyTorch extension is missing, or a package is there
                 in a version that does not fit.
         """
-        installed = self._installed()
-        missing = [requirement for requirement in self._requirements if requirement.name not in installed]
+        importlib.invalidate_caches()
+        missing = []
         for requirement in self._requirements:
-            version = installed.get(requirement.name)
-            if version is not None and not requirement.specifier.contains(version, prereleases=True):
+            version = self._installed(requirement.name).get(requirement.name)
+            if version is None:
+                missing.append(requirement)
+            elif not requirement.specifier.contains(version, prereleases=True):
                 raise InputError(_conflict(requirement, version))
         pytorch = any(requirement.name in _PYTORCH for requirement in missing)
         if pytorch and self._pytorch is None:
@@ -170,21 +172,21 @@ class Dependencies:
     @contextlib.contextmanager
     def _constraints(self) -> Iterator[Path]:
         """A constraints file with every package that is there, at its version."""
+        importlib.invalidate_caches()
         with tempfile.TemporaryDirectory(prefix="DystrophyDx-") as folder:
             file = Path(folder).resolve() / "constraints.txt"
             held = (f"{name}=={version}" for name, version in sorted(self._installed().items()) if name != "pip")
             file.write_text("\n".join(filter(_is_requirement, held)), encoding="utf-8")
             yield file
 
-    def _installed(self) -> dict[str, str]:
-        """Versions by canonical name; of a package that is there twice, the one that is imported."""
-        importlib.invalidate_caches()
+    def _installed(self, name: str | None = None) -> dict[str, str]:
+        """Versions by canonical name, of all packages or of one; of a package that is there twice, the one imported."""
         versions: dict[str, str] = {}
-        for distribution in importlib.metadata.distributions(path=list(self._path or sys.path)):
+        for distribution in importlib.metadata.distributions(name=name, path=list(self._path or sys.path)):
             # An uninstalled package that was in use leaves a folder without metadata.
-            name, version = distribution.metadata.get("Name"), distribution.metadata.get("Version")
-            if name and version:
-                versions.setdefault(canonicalize_name(name), version)
+            found, version = distribution.metadata.get("Name"), distribution.metadata.get("Version")
+            if found and version:
+                versions.setdefault(canonicalize_name(found), version)
         return versions
 
 

@@ -329,7 +329,7 @@ def test_whatever_the_panel_imports_is_in_slicer_or_installed():
             else:
                 foreign.setdefault(module.split(".")[0], file)
     # tomli is for Python below 3.11 alone.
-    of_slicer = {"slicer", "vtk", "vtkmodules", "qt", "ctk", "PyTorchUtils", "tomli"}
+    of_slicer = {"slicer", "vtk", "vtkmodules", "qt", "ctk", "SampleData", "PyTorchUtils", "tomli"}
     here = set(slicer_packages()) | {Requirement(line).name for line in lines(REQUIREMENTS)}
     distribution = {"PIL": "pillow"}
     for name in set(foreign) - set(sys.stdlib_module_names) - of_slicer:
