@@ -14,14 +14,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
+
 import numpy as np
+from offscreen import OffscreenSlicer
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.mrml.display import HeatmapDisplay
-from DystrophyDxLib.mrml.offscreen import OffscreenSlicer
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
 from DystrophyDxLib.mrml.study import Study
+from DystrophyDxLib.mrml.study_view import StudyView
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.resources import embedded_model, sample_study
 from DystrophyDxLib.series import read_study
@@ -37,23 +39,22 @@ def main(path: Path) -> None:
     size = study.volume.GetImageData().GetDimensions()
     middle = size[2] // 2
     peak, kept = _memory(slicer_app, classifier, path)
-    display = HeatmapDisplay(study.volume, study.heatmap)
-    slicer_app.look_at(study.volume, ((0, size[0]), (0, size[1])))
-    slicer_app.set_size(800, 800)
-    slicer_app.show_slice(middle)
+    view = StudyView(slicer_app.scene)
+    slicer_app.resize(800, 800)
+    view.show(study)
+    view.go_to(min(study.result.images, key=lambda image: abs(image.slice - middle)))
     slicer_app.picture()
 
     batches = _Batches()
-    whole, seen, again, pending, figures = [], [], [], [], []
+    whole, seen, again, pending, pictures = [], [], [], [], []
     for run in range(RUNS + 1):
         batches.start()
         whole.append(_seconds(lambda: study.classify(classifier, batches)))
-        seen.append(_seconds(slicer_app.picture))
+        seen.append(_seconds(lambda: (view.show(study), slicer_app.picture())))
         _erode(study, middle, run)
         pending.append(_seconds(lambda: study.pending))
         again.append(_seconds(lambda: study.reclassify(classifier)))
-        figures.append(_seconds(slicer_app.picture))
-    del display
+        pictures.append(_seconds(slicer_app.picture))
     medians = {
         "windows": len(study.result.images),
         "Classify to overlay in the view, ms": _ms([a + b for a, b in zip(whole, seen, strict=True)]),
@@ -62,7 +63,7 @@ def main(path: Path) -> None:
         "after correcting one slice, ms": _ms(again),
         "its share of the whole, %": 100 * statistics.median(a / b for a, b in zip(again[1:], whole[1:], strict=True)),
         "whether a correction is pending, ms": _ms(pending),
-        "picture of the view, ms": _ms(figures),
+        "a picture of the view, ms": _ms(pictures),
         "peak memory of classify / volume": peak,
         "memory kept by the study / volume": kept,
     }

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import slicer
 from model_packages import make_package
+from trame_slicer.core import SlicerApp
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled, InputError
 from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.mrml.offscreen import OffscreenSlicer
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.study import COLUMNS, Study
 from DystrophyDxLib.mrml.volumes import add_series
@@ -37,7 +37,7 @@ def classifier(tmp_path_factory):
 
 @pytest.fixture
 def slicer_app():
-    return OffscreenSlicer()
+    return SlicerApp()
 
 
 @pytest.fixture
@@ -315,7 +315,7 @@ def reopened(study, tmp_path):
     def reopen():
         path = tmp_path / "scene.mrb"
         assert study.volume.GetScene().WriteToMRB(str(path))
-        app = OffscreenSlicer()
+        app = SlicerApp()
         apps.append(app)
         assert app.scene.ReadFromMRB(str(path))
         (found,) = Study.of(app.scene)
