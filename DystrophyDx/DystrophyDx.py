@@ -1,21 +1,34 @@
 """The Slicer module: declares itself and connects its panel to `DystrophyDxLib.mrml`."""
 
+import contextlib
+import json
 import logging
 import sys
+import tempfile
 from pathlib import Path
 
+import ctk
+import qt
 import slicer
+from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
+from slicer.parameterNodeWrapper import parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
 
 if not (Path(__file__).parent / "DystrophyDxLib").is_dir():
     # Straight from a checkout, the library lies beside the module's folder.
     sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from DystrophyDxLib.errors import Cancelled, InputError
+
+MODELS_SETTING = "DystrophyDx/ModelPackages"
 
 
 class DystrophyDx(ScriptedLoadableModule):
@@ -30,67 +43,832 @@ class DystrophyDx(ScriptedLoadableModule):
             "comes from. For research only, not for diagnosis."
         )
         self.parent.acknowledgementText = _("Method: Yang, Zheng et al., BMC Neurology 2021;21:13.")
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-class DystrophyDxWidget(ScriptedLoadableModuleWidget):
+def registerSampleData():
+    """Puts the sample study into the module Sample Data."""
+    import SampleData
+
+    from DystrophyDxLib.resources import sample_study
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category="DystrophyDx",
+        sampleName="Thigh MRI (phantom)",
+        uris=sample_study().as_uri(),
+        fileNames=sample_study().name,
+        nodeNames="Thigh MRI (phantom)",
+        thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "DystrophyDx.png"),
+        customDownloader=lambda source: [DystrophyDxLogic().loadSample()],
+    )
+
+
+@parameterNodeWrapper
+class DystrophyDxParameterNode:
+    """What the panel shows of a scene; all else lies in the nodes of the study.
+
+    inputVolume: the thigh MRI whose study is shown.
+    autoReclassify: whether an edit of the region is classified by itself.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    autoReclassify: bool = False
+
+
+class DystrophyDxLogic(ScriptedLoadableModuleLogic):
+    def getParameterNode(self):
+        return DystrophyDxParameterNode(super().getParameterNode())
+
+    def loadSample(self):
+        """Adds the phantom study that ships with the extension to the scene; returns its volume node."""
+        from DystrophyDxLib.mrml.volumes import add_series
+        from DystrophyDxLib.resources import sample_study
+        from DystrophyDxLib.series import read_study
+
+        return add_series(slicer.mrmlScene, read_study(sample_study()), "Thigh MRI (phantom)")
+
+
+class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/DystrophyDx.ui"))
         self.layout.addWidget(panel)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
-        self.logic = DystrophyDxLogic(self.resourcePath("requirements.txt"))
-        self.ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onInputChanged)
-        self.ui.classifyButton.connect("clicked(bool)", self.onClassify)
-        self.onInputChanged(self.ui.inputSelector.currentNode())
+        self.logic = DystrophyDxLogic()
+        self._parameters = None
+        self._guiTag = None
+        self._view = None
+        self._bench = None
+        self._volume = None
+        self._segmentation = None
+        self._editor = None
+        self._plot = None
+        self._report = None
+        self._installation = None
+        self._entered = False
+        # Many changes of scene or region in a row are answered once.
+        self._sceneTimer = self._timer(0, self.onSceneChanged)
+        self._editTimer = self._timer(500, self.onRegionChanged)
+        self._chartTimer = self._timer(0, self.onPointSelected)
+        self._shortcuts = [
+            self._shortcut("F5", self.ui.classifyButton.click),
+            self._shortcut("F7", self.onPreviousImage),
+            self._shortcut("F8", self.onNextImage),
+            self._shortcut("F9", self.ui.heatmapCheckBox.toggle),
+        ]
+        self._listModels()
+        self._connect()
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAddedOrRemoved)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeAddedOrRemoved)
+        self._checkPackages()
+        self._showState()
 
-    def onInputChanged(self, node):
-        self.ui.classifyButton.enabled = node is not None
+    def cleanup(self):
+        self._stop()
+        self._setParameters(None)
+        self._closeEditor()
+        for timer in (self._sceneTimer, self._editTimer, self._chartTimer):
+            timer.stop()
+        for shortcut in self._shortcuts:
+            shortcut.enabled = False
+            shortcut.deleteLater()
+        self._shortcuts = []
+        self.removeObservers()
+
+    def enter(self):
+        self._entered = True
+        for shortcut in self._shortcuts:
+            shortcut.enabled = True
+        self._setParameters(self.logic.getParameterNode())
+        self.onSceneChanged()
+
+    def exit(self):
+        self._entered = False
+        for shortcut in self._shortcuts:
+            shortcut.enabled = False
+        self.ui.editButton.checked = False
+        self._setParameters(None)
+
+    # Scene
+
+    def onSceneStartClose(self, caller, event):
+        self._stop()
+        self.ui.editButton.checked = False
+        self._setParameters(None)
+        self._observeRegion(None)
+        self._volume = None
+        self._report = None
+        if self._plot is not None:
+            self._plot.setMRMLPlotViewNode(None)
+
+    def onSceneEnd(self, caller, event):
+        self._view = None
+        self._bench = None
+        if self._entered:
+            self._setParameters(self.logic.getParameterNode())
+            self._sceneTimer.start()
+
+    def onNodeAddedOrRemoved(self, caller, event):
+        if self._entered and not slicer.mrmlScene.IsBatchProcessing():
+            self._sceneTimer.start()
+
+    def onSceneChanged(self):
+        """Chooses a volume where none is chosen, and shows what is there now."""
+        if self._parameters is None or self._busy:
+            return
+        if self._parameters.inputVolume is None and self._hasVolume() and self._loadLibrary():
+            from DystrophyDxLib.mrml.suggestion import suggest_volume
+
+            volume, why = suggest_volume(slicer.mrmlScene)
+            if volume is not None:
+                self._parameters.inputVolume = volume
+                _say(self.ui.suggestionLabel, why)
+        self._showState()
+
+    def onParametersChanged(self, caller=None, event=None):
+        volume = self._parameters.inputVolume if self._parameters else None
+        if volume is self._volume:
+            return
+        self._volume = volume
+        self._stop()
+        self._report = None
+        self.ui.editButton.checked = False
+        _say(self.ui.suggestionLabel, "")
+        _say(self.ui.messageLabel, "")
+        if volume is not None and self._loadLibrary():
+            with self._reporting():
+                self._view.show(self._study)
+        self._showState()
+
+    # Study
+
+    def onLoadSample(self):
+        with self._reporting():
+            _say(self.ui.messageLabel, _("Reading the sample study…"))
+            slicer.app.processEvents()
+            self._parameters.inputVolume = self.logic.loadSample()
+            _say(self.ui.messageLabel, "")
+
+    def onAddModel(self):
+        path = qt.QFileDialog.getOpenFileName(
+            self.parent, _("Model package"), "", _("Model package (*.zip card.json);;All files (*)")
+        )
+        if path:
+            self.addModel(Path(path).parent if Path(path).name == "card.json" else Path(path))
+
+    def addModel(self, path):
+        """Adds a model package to the list, after a look into it, and selects it."""
+        with self._reporting():
+            from DystrophyDxLib.model_package import ModelPackage
+
+            ModelPackage.read(path)
+            known = self._knownModels()
+            if str(path) not in known:
+                qt.QSettings().setValue(MODELS_SETTING, json.dumps([*known, str(path)]))
+            self._listModels()
+            self.ui.modelSelector.currentIndex = self.ui.modelSelector.findData(str(path))
+            _say(self.ui.messageLabel, "")
+
+    def onModelChanged(self, index):
+        if self.ui.cardButton.checked:
+            self._showCard()
+
+    def onCard(self, shown):
+        self.ui.cardBrowser.visible = shown
+        if shown:
+            self._showCard()
+
+    def _showCard(self):
+        self.ui.cardBrowser.setHtml("")
+        with self._reporting():
+            from DystrophyDxLib.model_package import ModelPackage
+            from DystrophyDxLib.mrml.answer import card_html
+
+            self.ui.cardBrowser.setHtml(card_html(ModelPackage.read(self._model()).card))
+
+    def _listModels(self):
+        selector = self.ui.modelSelector
+        selector.blockSignals(True)
+        selector.clear()
+        selector.addItem(_("Demonstration model"), "")
+        for path in self._knownModels():
+            selector.addItem(Path(path).name, path)
+        selector.blockSignals(False)
+
+    def _knownModels(self):
+        return json.loads(qt.QSettings().value(MODELS_SETTING) or "[]")
+
+    def _model(self):
+        from DystrophyDxLib.resources import embedded_model
+
+        path = self.ui.modelSelector.currentData
+        return Path(path) if path else embedded_model()
+
+    # Packages
+
+    def _checkPackages(self):
+        """Says what is missing in Slicer's Python; nothing heavy is imported for it."""
+        self._installation = None
+        _say(self.ui.packagesLabel, "")
+        try:
+            self._installation = self._packages().missing()
+            if self._installation is not None:
+                _say(self.ui.packagesLabel, self._installation.question)
+        except InputError as error:
+            _say(self.ui.packagesLabel, str(error))
+        except Exception:
+            logging.exception("DystrophyDx could not look for the packages it needs")
+            _say(self.ui.packagesLabel, _("DystrophyDx needs Slicer 5.12 or later."))
+        self.ui.packagesFrame.visible = bool(self.ui.packagesLabel.text)
+        self.ui.installButton.visible = self._installation is not None
+        return not self.ui.packagesLabel.text
+
+    def _packages(self):
+        from DystrophyDxLib.mrml.dependencies import Dependencies
+
+        return Dependencies.of_slicer(Path(self.resourcePath("requirements.txt")))
+
+    def onInstall(self):
+        with self._reporting():
+            _say(self.ui.messageLabel, _("Installing; this can take minutes…"))
+            slicer.app.processEvents()
+            self._packages().install(self._installation)
+            _say(self.ui.messageLabel, _("Everything is installed."))
+        self._checkPackages()
+        self.onSceneChanged()
+
+    def _loadLibrary(self):
+        """Whether results can be shown. That needs no PyTorch, which is imported by the first classification."""
+        if self._bench is None:
+            try:
+                from DystrophyDxLib.mrml.study_view import StudyView
+                from DystrophyDxLib.mrml.workbench import Workbench
+            except ImportError:
+                logging.exception("DystrophyDx lacks packages")
+                self._checkPackages()
+                return False
+            self._view = StudyView(slicer.mrmlScene)
+            self._bench = Workbench(self._view)
+        return True
+
+    @property
+    def _busy(self):
+        return self._bench is not None and self._bench.busy
+
+    # Classification
 
     def onClassify(self):
-        self.ui.resultLabel.text = _("Classifying…")
+        self._classify("classify")
+
+    def onReclassify(self):
+        self._classify("reclassify")
+
+    def _classify(self, what):
+        if self._volume is None or self._busy:
+            return
+        if not self._checkPackages() or not self._loadLibrary():
+            _say(self.ui.messageLabel, self.ui.packagesLabel.text)
+            return
+        self._report = None
+        with self._reporting():
+            try:
+                self._onProgress(0, 0)
+                self._packages().load()
+                run = getattr(self._bench, what)
+                run(self._volume, self._model(), self.ui.deviceSelector.currentText, self._onProgress)
+            finally:
+                self.ui.progressFrame.visible = False
+        self._sceneTimer.start()
+        self._showState()
+
+    def _onProgress(self, done, total):
+        if not self.ui.progressFrame.visible:
+            _say(self.ui.messageLabel, "")
+            self.ui.progressFrame.visible = True
+            self._enable()
+        self.ui.progressBar.setRange(0, total)
+        self.ui.progressBar.setValue(done)
+        self.ui.progressBar.setFormat(_("{done} of {total} images").format(done=done, total=total))
         slicer.app.processEvents()
-        self.ui.resultLabel.text = self.logic.classify(self.ui.inputSelector.currentNode())
 
+    def onCancel(self):
+        self._stop()
 
-class DystrophyDxLogic(ScriptedLoadableModuleLogic):
-    """Answers in one text, whatever happens; details of a failure are in the log.
+    def _stop(self):
+        if self._bench is not None:
+            self._bench.stop()
 
-    Args:
-        requirements: path of requirements.txt.
-    """
-
-    def __init__(self, requirements=None):
-        ScriptedLoadableModuleLogic.__init__(self)
-        self._requirements = requirements
-
-    def classify(self, volume):
-        """Classifies a scalar volume node and shows the heatmap over it; returns what the panel says."""
-        if not self._hasPyTorch():
-            return _("PyTorch is missing: install the PyTorch extension, then PyTorch with its module, and try again.")
+    @contextlib.contextmanager
+    def _reporting(self):
+        """Says in one sentence what went wrong; details are in the log."""
         try:
-            import slicer.packaging
-
-            slicer.packaging.pip_ensure(slicer.packaging.load_requirements(self._requirements), requester="DystrophyDx")
-            from DystrophyDxLib.errors import InputError
-            from DystrophyDxLib.mrml.classify_volume import classify_volume
-            from DystrophyDxLib.report import summary
-        except Exception as error:
-            logging.exception("DystrophyDx could not load its library")
-            return _("The packages that DystrophyDx needs are not there: {error}").format(error=error)
-        try:
-            _study, classification = classify_volume(volume)
+            yield
+        except Cancelled:
+            _say(self.ui.messageLabel, _("Stopped; everything is as it was."))
         except InputError as error:
-            return str(error)
+            _say(self.ui.messageLabel, str(error))
         except Exception:
-            logging.exception("DystrophyDx could not classify the volume")
-            return _("Something unexpected went wrong; the log (Help, Report a bug) has the details.")
-        return summary(classification.result)
+            logging.exception("DystrophyDx failed")
+            _say(self.ui.messageLabel, _("Something unexpected went wrong; the log (Help, Report a bug) has details."))
 
-    def _hasPyTorch(self):
+    # Images
+
+    def onRowSelected(self):
+        items = self.ui.imagesTable.selectedItems()
+        if items and self._study is not None and self._study.result is not None:
+            self._view.go_to(self._study.result.images[self._imageOfRow(items[0].row())])
+
+    def onNextImage(self):
+        self._step("next_image")
+
+    def onPreviousImage(self):
+        self._step("previous_image")
+
+    def _step(self, step):
+        if self._study is not None and self._study.result is not None:
+            self._select(getattr(self._view, step)())
+
+    def _select(self, image):
+        """Selects the row of an image."""
+        if image is None:
+            return
+        number = self._study.result.images.index(image)
+        table = self.ui.imagesTable
+        for row in range(table.rowCount):
+            if self._imageOfRow(row) == number:
+                table.selectRow(row)
+
+    def _imageOfRow(self, row):
+        return self.ui.imagesTable.item(row, 0).data(qt.Qt.UserRole)
+
+    def onChartSelected(self, seriesIDs, selections):
+        # The view tells of a click before the point that was clicked is in the selection.
+        self._chartTimer.start()
+
+    def onPointSelected(self):
+        """Shows the image of the point that was clicked."""
+        chart = self._plot.chart()
+        for n in range(chart.GetNumberOfPlots()):
+            selection = chart.GetPlot(n).GetSelection()
+            if selection is not None and selection.GetNumberOfValues() and self._study is not None:
+                self._select(self._imageOfPoint(chart.GetPlot(n).GetLabel(), selection.GetValue(0)))
+                break
+        self._plot.RemovePlotSelections()
+
+    def _imageOfPoint(self, name, point):
+        chart = self._study.chart
+        for n in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
+            series = chart.GetNthPlotSeriesNode(n)
+            if series.GetName() == name:
+                return self._study.image_of_point(series, point)
+        return None
+
+    # Heatmap
+
+    def onHeatmapToggled(self, shown):
+        if self._view is not None:
+            self._view.overlay = shown
+        self._enable()
+
+    def onOpacityChanged(self, value):
+        if self._view is not None:
+            self._view.opacity = value
+
+    def onThresholdChanged(self, value):
+        if self._heatmap is not None:
+            self._heatmap.threshold = value
+
+    def onLegendToggled(self, shown):
+        if self._heatmap is not None:
+            self._heatmap.legend = shown
+
+    def onClassChanged(self, index):
+        if self._heatmap is not None and index >= 0:
+            self._heatmap.shown_class = index
+            self._showHeatmap()
+
+    def onLayoutChanged(self, index):
+        if index > 0 and self._loadLibrary():
+            self._view.layout = self._layouts()[index]
+
+    # Region
+
+    def onEdit(self, edited):
+        if edited and self._study is not None and self._study.segmentation is not None:
+            self._openEditor()
+        else:
+            self._closeEditor()
+        self.ui.editorFrame.visible = edited
+
+    def _openEditor(self):
+        if self._editor is None:
+            editor = slicer.qMRMLSegmentEditorWidget()
+            editor.setMRMLScene(slicer.mrmlScene)
+            editor.setEffectNameOrder(["Paint", "Draw", "Erase", "Scissors", "Islands"])
+            editor.unorderedEffectsVisible = False
+            editor.maximumNumberOfUndoStates = 20
+            editor.segmentationNodeSelectorVisible = False
+            editor.sourceVolumeNodeSelectorVisible = False
+            editor.switchToSegmentationsButtonVisible = False
+            self.ui.editorFrame.layout().addWidget(editor)
+            self._editor = editor
+        self._editor.setMRMLSegmentEditorNode(self._editorNode())
+        self._editor.setSegmentationNode(self._study.segmentation)
+        self._editor.setSourceVolumeNode(self._volume)
+        self._editor.setupViewObservations()
+        self._editor.installKeyboardShortcuts()
+
+    def _closeEditor(self):
+        if self._editor is not None:
+            self._editor.setActiveEffect(None)
+            self._editor.uninstallKeyboardShortcuts()
+            self._editor.removeViewObservations()
+            self._editor.setSegmentationNode(None)
+
+    def _editorNode(self):
+        """Own settings of the editor, so that those of the module Segment Editor stay as they are."""
+        node = slicer.mrmlScene.GetSingletonNode("DystrophyDx", "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = slicer.vtkMRMLSegmentEditorNode()
+            node.SetSingletonTag("DystrophyDx")
+            node = slicer.mrmlScene.AddNode(node)
+        return node
+
+    def onExclude(self):
+        self._editRegion(lambda study: study.exclude(self._view.slice))
+
+    def onResetSlice(self):
+        self._editRegion(lambda study: study.reset(slice=self._view.slice))
+
+    def onResetLeft(self):
+        self._resetSide("LEFT")
+
+    def onResetRight(self):
+        self._resetSide("RIGHT")
+
+    def _resetSide(self, name):
+        from DystrophyDxLib.roi import Side
+
+        self._editRegion(lambda study: study.reset(side=Side[name]))
+
+    def onResetAll(self):
+        self._editRegion(lambda study: study.reset())
+
+    def _editRegion(self, edit):
+        with self._reporting():
+            if self._editor is not None and self.ui.editButton.checked:
+                self._editor.saveStateForUndo()
+            edit(self._study)
+        self._showState()
+
+    def _observeRegion(self, segmentation):
+        if segmentation is self._segmentation:
+            return
+        events = (
+            slicer.vtkSegmentation.SourceRepresentationModified,
+            slicer.vtkSegmentation.SegmentAdded,
+            slicer.vtkSegmentation.SegmentRemoved,
+            slicer.vtkSegmentation.SegmentModified,
+        )
+        for event in events:
+            if self._segmentation is not None:
+                self.removeObserver(self._segmentation, event, self.onRegionModified)
+            if segmentation is not None:
+                self.addObserver(segmentation, event, self.onRegionModified)
+        self._segmentation = segmentation
+
+    def onRegionModified(self, caller, event):
+        self._editTimer.start()
+
+    def onRegionChanged(self):
+        """Half a second after the last edit."""
+        if self._study is None or self._busy:
+            return
+        self._showPending()
+        if self._parameters is not None and self._parameters.autoReclassify and self._study.pending:
+            self.onReclassify()
+
+    # Report
+
+    def onReport(self):
+        folder = self.ui.folderSelector.currentPath
+        if not folder:
+            _say(self.ui.reportLabel, _("Choose a folder for the report."))
+            return
+        _say(self.ui.reportLabel, "")
+        _say(self.ui.messageLabel, "")
+        with self._reporting():
+            from DystrophyDxLib.mrml.workbench import holds_report
+
+            overwrite = holds_report(Path(folder))
+            question = _("The folder holds an earlier report. Replace it?")
+            if overwrite and not slicer.util.confirmOkCancelDisplay(question, "DystrophyDx"):
+                return
+            models = [self._model(), *map(Path, self._knownModels())]
+            self._report = self._bench.write_report(self._volume, models, Path(folder), overwrite)
+            self.ui.folderSelector.addCurrentPathToHistory()
+            _say(self.ui.reportLabel, _("Report: {path}").format(path=self._report))
+        self._enable()
+
+    def onOpenReport(self):
+        if self._report is not None:
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report)))
+
+    def onCopy(self):
+        from DystrophyDxLib.mrml.answer import summary_in_two_lines
+
+        slicer.app.clipboard().setText(summary_in_two_lines(self._study.result))
+        _say(self.ui.reportLabel, _("The summary is on the clipboard."))
+
+    # What is shown
+
+    @property
+    def _study(self):
+        """The study of the chosen volume; None where there is none, or results cannot be shown here."""
+        if self._volume is None or self._view is None or self._volume.GetScene() is None:
+            return None
+        from DystrophyDxLib.mrml.study import Study
+
+        return Study(self._volume)
+
+    @property
+    def _heatmap(self):
+        return self._view.heatmap if self._view is not None else None
+
+    def _showState(self):
+        study = self._study
+        result = study.result if study is not None else None
+        self._showAnswer(study, result)
+        self._showImages(result)
+        self._showChart(study)
+        self._showHeatmap()
+        self._hideMaps()
+        self._observeRegion(study.segmentation if study is not None else None)
+        self._showPending()
+
+    def _showAnswer(self, study, result):
+        ui = self.ui
+        for label in (ui.answerLabel, ui.barLabel, ui.figuresLabel, ui.differenceLabel, ui.warningsLabel):
+            _say(label, "")
+        if result is None:
+            _say(ui.answerLabel, _("Not classified yet."))
+            return
+        from DystrophyDxLib.mrml import answer
+
+        _say(self.ui.answerLabel, answer.answer_html(result))
+        _say(self.ui.barLabel, answer.bar_html(result.case))
+        _say(self.ui.figuresLabel, answer.figures(result.case))
+        _say(self.ui.warningsLabel, answer.warnings_html(result))
+        if study.result_before is not None:
+            _say(self.ui.differenceLabel, answer.difference(result, study.result_before))
+
+    def _showImages(self, result):
+        table = self.ui.imagesTable
+        table.blockSignals(True)
+        table.setSortingEnabled(False)
+        images = result.images if result is not None else ()
+        table.setRowCount(len(images))
+        for row, image in enumerate(images):
+            anatomy = image.anatomy if image.counted else _("{anatomy}, not counted").format(anatomy=image.anatomy)
+            region = _("edited") if image.roi == "edited" else _("automatic")
+            cells = (image.slice, image.side, f"{image.probability:.3f}", region, anatomy)
+            for column, value in enumerate(cells):
+                item = qt.QTableWidgetItem()
+                item.setData(qt.Qt.DisplayRole, value)
+                item.setData(qt.Qt.UserRole, row)
+                table.setItem(row, column, item)
+        table.setSortingEnabled(True)
+        table.resizeColumnsToContents()
+        table.blockSignals(False)
+
+    def _showChart(self, study):
+        chart = study.chart if study is not None else None
+        self.ui.chartFrame.visible = chart is not None
+        if chart is None:
+            return
+        if self._plot is None:
+            self._plot = slicer.qMRMLPlotView()
+            self._plot.setMRMLScene(slicer.mrmlScene)
+            self._plot.connect("dataSelected(vtkStringArray*,vtkCollection*)", self.onChartSelected)
+            self.ui.chartFrame.layout().addWidget(self._plot)
+        # Not in the scene: Slicer would make another view for it. So the view is told of each new chart.
+        node = slicer.vtkMRMLPlotViewNode()
+        node.SetPlotChartNodeID(chart.GetID())
+        self._plotNode = node
+        self._plot.setMRMLPlotViewNode(node)
+
+    def _showHeatmap(self):
+        heatmap, view, ui = self._heatmap, self._view, self.ui
+        if heatmap is not None:
+            with self._quiet(ui.heatmapCheckBox, ui.legendCheckBox, ui.classSelector, ui.layoutSelector):
+                with self._quiet(ui.opacitySlider, ui.thresholdSlider):
+                    ui.opacitySlider.value = view.opacity
+                    ui.thresholdSlider.value = heatmap.threshold
+                ui.heatmapCheckBox.checked = view.overlay
+                ui.legendCheckBox.checked = heatmap.legend
+                ui.classSelector.clear()
+                ui.classSelector.addItems(list(view.classes))
+                ui.classSelector.currentIndex = heatmap.shown_class
+                ui.layoutSelector.currentIndex = self._layouts().index(view.layout)
+        self._enable()
+
+    def _layouts(self):
+        from DystrophyDxLib.mrml.study_view import Layout
+
+        return [None, Layout.OVERLAY, Layout.SIDE_BY_SIDE]
+
+    def _hideMaps(self):
+        """Heatmaps are not offered as input."""
+        if self._view is None:
+            return
+        from DystrophyDxLib.mrml.study import Study
+
+        maps = [study.heatmap for study in Study.of(slicer.mrmlScene)]
+        self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in maps if node is not None]
+
+    def _showPending(self):
+        study = self._study
+        changed = study.changed_slices if study is not None else ()
+        text = (
+            _("Edited since the result: slices {slices}.") if len(changed) > 1 else _("Edited since: slice {slices}.")
+        )
+        _say(self.ui.pendingLabel, text.format(slices=_ranges(changed)) if changed else "")
+        self._enable()
+
+    def _enable(self):
+        """Enables what can be done now."""
+        ui, study = self.ui, self._study
+        idle = not self._busy
+        result = idle and study is not None and study.result is not None
+        region = result and study.segmentation is not None
+        for widget in (ui.inputSelector, ui.sampleButton, ui.modelSelector, ui.addModelButton, ui.deviceSelector):
+            widget.enabled = idle
+        ui.classifyButton.enabled = idle and self._volume is not None
+        ui.imagesTable.enabled = bool(result)
+        for widget in (ui.previousButton, ui.nextButton, ui.reportButton, ui.copyButton):
+            widget.enabled = bool(result)
+        for widget in (ui.editButton, ui.excludeButton, ui.autoReclassifyCheckBox):
+            widget.enabled = bool(region)
+        for widget in (ui.resetSliceButton, ui.resetLeftButton, ui.resetRightButton, ui.resetAllButton):
+            widget.enabled = bool(result)
+        ui.reclassifyButton.enabled = bool(region and ui.pendingLabel.text)
+        ui.openButton.enabled = idle and self._report is not None
+        shown = self._heatmap is not None
+        ui.heatmapCheckBox.enabled = shown
+        for widget in (ui.legendCheckBox, ui.opacitySlider, ui.thresholdSlider, ui.classSelector):
+            widget.enabled = shown and self._view.overlay
+        ui.layoutSelector.enabled = self._volume is not None
+
+    # Helpers
+
+    def _connect(self):
+        ui = self.ui
+        for button, slot in (
+            (ui.sampleButton, self.onLoadSample),
+            (ui.addModelButton, self.onAddModel),
+            (ui.installButton, self.onInstall),
+            (ui.classifyButton, self.onClassify),
+            (ui.cancelButton, self.onCancel),
+            (ui.previousButton, self.onPreviousImage),
+            (ui.nextButton, self.onNextImage),
+            (ui.excludeButton, self.onExclude),
+            (ui.resetSliceButton, self.onResetSlice),
+            (ui.resetLeftButton, self.onResetLeft),
+            (ui.resetRightButton, self.onResetRight),
+            (ui.resetAllButton, self.onResetAll),
+            (ui.reclassifyButton, self.onReclassify),
+            (ui.reportButton, self.onReport),
+            (ui.openButton, self.onOpenReport),
+            (ui.copyButton, self.onCopy),
+        ):
+            button.connect("clicked()", slot)
+        ui.cardButton.connect("toggled(bool)", self.onCard)
+        ui.editButton.connect("toggled(bool)", self.onEdit)
+        ui.heatmapCheckBox.connect("toggled(bool)", self.onHeatmapToggled)
+        ui.legendCheckBox.connect("toggled(bool)", self.onLegendToggled)
+        ui.opacitySlider.connect("valueChanged(double)", self.onOpacityChanged)
+        ui.thresholdSlider.connect("valueChanged(double)", self.onThresholdChanged)
+        ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChanged)
+        ui.classSelector.connect("currentIndexChanged(int)", self.onClassChanged)
+        ui.layoutSelector.connect("currentIndexChanged(int)", self.onLayoutChanged)
+        ui.imagesTable.connect("itemSelectionChanged()", self.onRowSelected)
+        ui.folderSelector.filters = ctk.ctkPathLineEdit.Dirs
+        ui.layoutSelector.addItems([_("As they are"), _("Heatmap over the MRI"), _("MRI beside the heatmap")])
+
+    def _setParameters(self, parameters):
+        if self._parameters is not None:
+            self._parameters.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameters.parameterNode, "ModifiedEvent", self.onParametersChanged)
+        self._parameters = parameters
+        if parameters is not None:
+            self._guiTag = parameters.connectGui(self.ui)
+            self.addObserver(parameters.parameterNode, "ModifiedEvent", self.onParametersChanged)
+            self.onParametersChanged()
+
+    def _hasVolume(self):
+        return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is not None
+
+    def _timer(self, milliseconds, slot):
+        timer = qt.QTimer()
+        timer.setSingleShot(True)
+        timer.setInterval(milliseconds)
+        timer.connect("timeout()", slot)
+        return timer
+
+    def _shortcut(self, keys, slot):
+        shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.parent)
+        shortcut.connect("activated()", slot)
+        shortcut.enabled = False
+        return shortcut
+
+    @contextlib.contextmanager
+    def _quiet(self, *widgets):
+        """Keeps widgets that are brought up to date from answering."""
+        for widget in widgets:
+            widget.blockSignals(True)
         try:
-            import torch  # noqa: F401
-            import torchvision  # noqa: F401
-        except ImportError:
-            return False
-        return True
+            yield
+        finally:
+            for widget in widgets:
+                widget.blockSignals(False)
+
+
+def _say(label, text):
+    """Shows a text; a label without one takes no place."""
+    label.text = text
+    label.visible = bool(text)
+
+
+def _ranges(numbers):
+    """Ascending numbers in short: 3 to 5, 9."""
+    runs = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
+
+
+class DystrophyDxTest(ScriptedLoadableModuleTest):
+    """Load the sample, classify, edit, classify again, save, reload: by the panel's own buttons, in the desktop."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+        slicer.util.selectModule("DystrophyDx")
+        self.widget = slicer.util.getModuleWidget("DystrophyDx")
+        if self.widget.ui.packagesLabel.text:
+            self.skipTest(self.widget.ui.packagesLabel.text)
+
+    def runTest(self):
+        self.setUp()
+        self.test_WholeWay()
+
+    def test_WholeWay(self):
+        ui = self.widget.ui
+        self.delayDisplay("Load the sample study")
+        ui.sampleButton.click()
+        volume = ui.inputSelector.currentNode()
+        self.assertIsNotNone(volume)
+
+        self.delayDisplay("Classify")
+        ui.classifyButton.click()
+        study = self.widget._study
+        first = study.result
+        self.assertIsNotNone(first, ui.messageLabel.text)
+        self.assertEqual(ui.imagesTable.rowCount, len(first.images))
+        self.assertIsNotNone(study.heatmap)
+
+        self.delayDisplay("Correct the region: leave out the slice that is shown")
+        ui.imagesTable.selectRow(ui.imagesTable.rowCount // 2)
+        left_out = self.widget._view.slice
+        ui.editButton.checked = True
+        ui.excludeButton.click()
+        self.assertEqual(study.changed_slices, (left_out,))
+
+        self.delayDisplay("Classify again")
+        ui.reclassifyButton.click()
+        again = study.result
+        self.assertNotIn(left_out, [image.slice for image in again.images])
+        self.assertIn("Before", ui.differenceLabel.text)
+
+        self.delayDisplay("Save and reload the scene")
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path))
+            slicer.mrmlScene.Clear()
+            self.assertEqual(ui.imagesTable.rowCount, 0)
+            slicer.util.loadScene(path)
+        slicer.app.processEvents()
+        self.assertEqual(self.widget._study.result, again)
+        self.assertEqual(ui.imagesTable.rowCount, len(again.images))
+        self.delayDisplay("Test passed")

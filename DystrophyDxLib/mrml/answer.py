@@ -1,0 +1,142 @@
+"""An answer as the panel says it: small pieces of rich text, and the bar of the case's probability."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+
+import numpy as np
+from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+from vtkmodules.vtkCommonDataModel import vtkImageData
+from vtkmodules.vtkIOImage import vtkPNGWriter
+
+from ..model_package import ModelCard
+from ..report import WARNINGS, finding, notices
+from ..results import CaseResult, StudyResult
+
+BAR = (360, 24)
+"""Width and height of the bar in pixels of the screen."""
+
+# Seen on a light and on a dark panel.
+_TRACK, _FILLED, _INTERVAL = (176, 176, 176, 255), (66, 133, 212, 255), (20, 40, 80, 255)
+_THRESHOLD, _HALO = (0, 0, 0, 255), (255, 255, 255, 255)
+_FINE = 2  # pixels of the picture for one of the screen
+
+
+def answer_html(result: StudyResult) -> str:
+    """The case in words, why, and what must stand beside every figure."""
+    return (
+        f"<p><b>{escape(finding(result))}</b><br>{escape(result.case.reason)}</p>"
+        f"<p><b>{escape(' '.join(notices(result)))}</b></p>"
+    )
+
+
+def figures(case: CaseResult) -> str:
+    """Probability, interval and threshold of a case in one line."""
+    low, high = case.ci95
+    return f"Probability {case.probability:.2f}, 95 % interval {low:.2f} to {high:.2f}, threshold {case.threshold:.2f}"
+
+
+def bar_html(case: CaseResult) -> str:
+    """The probability from 0 to 1 as a bar, with the 95 % interval as a bracket and the threshold as a line."""
+    width, height = BAR
+    picture = base64.b64encode(_png(bar(case))).decode()
+    return f'<img src="data:image/png;base64,{picture}" width="{width}" height="{height}">'
+
+
+def bar(case: CaseResult) -> np.ndarray:
+    """Picture of the bar: (rows, columns, 4) uint8 RGBA, top row first."""
+    columns, rows = (size * _FINE for size in BAR)
+    picture = np.zeros((rows, columns, 4), np.uint8)
+    picture[rows // 6 : -rows // 6] = _TRACK
+    picture[rows // 6 : -rows // 6, : _column(case.probability, columns) + 1] = _FILLED
+    low, high = (_column(value, columns) for value in case.ci95)
+    middle = rows // 2
+    picture[middle - _FINE : middle + _FINE, low : high + 1] = _INTERVAL
+    for end in (low, high):
+        picture[rows // 3 : -rows // 3, max(0, end - _FINE) : end + _FINE] = _INTERVAL
+    threshold = _column(case.threshold, columns)
+    picture[:, max(0, threshold - 2 * _FINE) : threshold + 2 * _FINE] = _HALO
+    picture[:, max(0, threshold - _FINE) : threshold + _FINE] = _THRESHOLD
+    return picture
+
+
+def warnings_html(result: StudyResult) -> str:
+    """Each warning in plain words: what it is, the details of this case, what to do."""
+    items = []
+    for warning in result.warnings:
+        meaning, advice = WARNINGS[warning.code]
+        details = "" if warning.message == meaning else f" {escape(warning.message)}"
+        items.append(f"<p><b>{escape(meaning)}</b>{details} <i>{escape(advice)}</i></p>")
+    return "".join(items)
+
+
+def difference(result: StudyResult, before: StudyResult) -> str:
+    """What a re-classification changed: the case, and the image that changed most."""
+    lines = [f"Before: {finding(before)}, probability {before.case.probability:.2f}"]
+    if finding(result) == finding(before):
+        change = result.case.probability - before.case.probability
+        lines[0] += f"; now the same with {result.case.probability:.2f} ({change:+.2f})."
+    else:
+        lines[0] += f"; now: {finding(result)}, {result.case.probability:.2f}."
+    then, now = (
+        {(image.slice, image.side): image.probability for image in answer.images} for answer in (before, result)
+    )
+    changed = {place: now[place] - then[place] for place in then.keys() & now.keys() if now[place] != then[place]}
+    if changed:
+        place = max(sorted(changed), key=lambda place: abs(changed[place]))
+        lines.append(
+            f"{len(changed)} {'image' if len(changed) == 1 else 'images'} changed, most slice {place[0]} {place[1]}: "
+            f"{then[place]:.2f} → {now[place]:.2f}."
+        )
+    for gone, words in ((then.keys() - now.keys(), "left out"), (now.keys() - then.keys(), "new")):
+        if gone:
+            lines.append(f"{len(gone)} {'image' if len(gone) == 1 else 'images'} {words}.")
+    return " ".join(lines)
+
+
+def summary_in_two_lines(result: StudyResult) -> str:
+    """For the clipboard: the answer with its figures; the model, the warnings and what must stand beside them."""
+    warnings = "; ".join(WARNINGS[warning.code][0].rstrip(".") for warning in result.warnings) or "none"
+    model = f"{result.model.name} {result.model.version}"
+    return (
+        f"{finding(result)}. {figures(result.case)}. {result.case.reason}\n"
+        f"Model: {model}. Warnings: {warnings}. {' '.join(notices(result))}"
+    )
+
+
+def card_html(card: ModelCard) -> str:
+    """A model card."""
+    rows = [
+        ("Version", card.version),
+        ("Classes", ", ".join(card.classes)),
+        ("Trained on", card.trained_on),
+        ("Intended use", card.intended_use),
+        ("Licence", card.licence),
+        ("Threshold", f"{card.threshold:.2f}"),
+    ]
+    rows += [
+        (
+            name.replace("_", " ").capitalize(),
+            f"{metric.value:.3f} (95 % interval {metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}",
+        )
+        for name, metric in card.metrics.items()
+    ]
+    lines = "".join(f"<tr><td><b>{escape(name)}</b>&nbsp;</td><td>{escape(text)}</td></tr>" for name, text in rows)
+    return f"<h3>{escape(card.name)}</h3><table>{lines}</table>"
+
+
+def _column(value: float, columns: int) -> int:
+    return round(value * (columns - 1))
+
+
+def _png(picture: np.ndarray) -> bytes:
+    rows, columns, _ = picture.shape
+    image = vtkImageData()
+    image.SetDimensions(columns, rows, 1)
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(picture[::-1]).reshape(-1, 4), deep=True))
+    writer = vtkPNGWriter()
+    writer.SetInputData(image)
+    writer.WriteToMemoryOn()
+    writer.Write()
+    return vtk_to_numpy(writer.GetResult()).tobytes()
