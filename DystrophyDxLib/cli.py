@@ -74,13 +74,15 @@ def classify(
 
             classifier = Classifier(package, device)
             _require_slicer()
-            from .mrml.offscreen import OffscreenSlicer
+            from .mrml.report_folder import write_report_folder
+            from .mrml.scenes import new_scene, vtk_messages_to_log
             from .mrml.segmentation import read_labels
-            from .mrml.study_files import write_study_files
+            from .mrml.study import Study as StudyInScene
             from .mrml.volumes import add_series
 
-            viewer = OffscreenSlicer()
-            volume = add_series(viewer.scene, read)
+            vtk_messages_to_log()
+            scene = new_scene()
+            volume = add_series(scene, read)
         regions = None
         if roi is not None:
             with _timed(timing, "roi"):
@@ -89,8 +91,10 @@ def classify(
             read, regions, timing, lambda done, total: advance("Classifying", done, total)
         )
         advance("Writing the results")
+        in_scene = StudyInScene(volume)
+        in_scene.put(classification)
         with output_folder(out, overwrite=overwrite) as folder:
-            result = write_study_files(viewer, volume, classification, package.card, folder, started)
+            result = write_report_folder(in_scene, package.card.model_dump(), folder, started)
     if json:
         print(result.to_json())
         return
@@ -361,7 +365,6 @@ def _progress(hidden: bool) -> Iterator:
 def _require_slicer() -> None:
     try:
         import slicer  # noqa: F401
-        import trame_slicer  # noqa: F401
     except ImportError:
         raise InputError(
             "Writing the results needs Slicer's scene library; install it with: pip install 'dystrophydx[viewer]'."

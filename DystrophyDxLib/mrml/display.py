@@ -1,4 +1,4 @@
-"""How the heatmap lies over the MRI in slice views: colours, threshold, opacity. Voxels are never touched."""
+"""How a heatmap looks in slice views: colours, threshold, class, legend. Voxels are never touched."""
 
 from __future__ import annotations
 
@@ -10,76 +10,107 @@ DEFAULT_OPACITY = 0.5
 
 _STOPS = ((0.0, (0, 0, 1)), (0.25, (0, 1, 1)), (0.5, (0, 1, 0)), (0.75, (1, 1, 0)), (1.0, (1, 0, 0)))
 _COLORS = 256
+_COLORS_OF = "DystrophyDx.colors"
 
 
 class HeatmapDisplay:
-    """The heatmap as foreground of every slice view of its scene: red high, blue low, transparent below a threshold.
+    """Red high, blue low, transparent below a threshold, with a colour legend.
 
-    The state lies in the nodes alone, so a second object over the same nodes, or Slicer's own panels, agree with this.
+    The state lies in the display nodes alone: a second object over the same heatmap, Slicer's own panels and a
+    reopened scene agree with this one.
 
     Args:
-        volume: MRI, the background.
-        heatmap: values from 0 to 1.
+        heatmap: evidence for the second class where positive, up to 1; for the first where negative, down to -1.
     """
 
-    def __init__(self, volume: slicer.vtkMRMLScalarVolumeNode, heatmap: slicer.vtkMRMLScalarVolumeNode) -> None:
-        self._scene = heatmap.GetScene()
+    def __init__(self, heatmap: slicer.vtkMRMLScalarVolumeNode) -> None:
+        self._heatmap = heatmap
+        if heatmap.GetDisplayNode() is None:
+            heatmap.CreateDefaultDisplayNodes()
         self._display = heatmap.GetDisplayNode()
-        self._display.SetAndObserveColorNodeID(_add_colors(self._scene).GetID())
-        self._display.AutoWindowLevelOff()
-        self._display.SetWindowLevelMinMax(0.0, 1.0)
-        self._display.AutoThresholdOff()
-        self._display.ApplyThresholdOn()
-        self.threshold = DEFAULT_THRESHOLD
-
-        self.legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(self._display)
-        self.legend.SetLabelFormat("%.2f")
-        self.legend.SetSize(0.09, 0.35)
-        self.legend.SetPosition(0.98, 0.5)
-        self.legend.SetVisibility(True)
-
-        for view in self._views():
-            view.SetBackgroundVolumeID(volume.GetID())
-            view.SetForegroundVolumeID(heatmap.GetID())
-        self.opacity = DEFAULT_OPACITY
+        if self._display.GetAttribute(_COLORS_OF) is None:
+            self._display.SetAttribute(_COLORS_OF, "heatmap")
+            self._display.AutoWindowLevelOff()
+            self._display.AutoThresholdOff()
+            self._display.ApplyThresholdOn()
+            self._show(1, DEFAULT_THRESHOLD)
+        elif self._display.GetColorNode() is None:
+            self._show(self.shown_class, self.threshold)
+        if self._legend is None:
+            legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(self._display)
+            legend.SetTitleText("Heatmap")
+            legend.SetLabelFormat("%.2f")
+            legend.SetSize(0.09, 0.35)
+            legend.SetPosition(0.98, 0.5)
+            legend.SetVisibility(True)
 
     @property
     def threshold(self) -> float:
-        """Heatmap value, 0 to 1, below which the MRI is seen alone."""
-        return self._display.GetLowerThreshold()
+        """Evidence, 0 to 1, below which the MRI is seen alone."""
+        return self._display.GetLowerThreshold() if self.shown_class else -self._display.GetUpperThreshold()
 
     @threshold.setter
     def threshold(self, value: float) -> None:
-        self._display.SetThreshold(value, 1.0)
+        if value != self.threshold:
+            self._show(self.shown_class, value)
 
     @property
-    def opacity(self) -> float:
-        """Opacity of the heatmap over the MRI, 0 to 1; the same in all slice views."""
-        return self._views()[0].GetForegroundOpacity()
+    def shown_class(self) -> int:
+        """Index of the class whose evidence is seen, 0 or 1."""
+        return int(self._display.GetUpperThreshold() > 0)
 
-    @opacity.setter
-    def opacity(self, value: float) -> None:
-        for view in self._views():
-            view.SetForegroundOpacity(value)
+    @shown_class.setter
+    def shown_class(self, index: int) -> None:
+        if index != self.shown_class:
+            self._show(index, self.threshold)
+
+    @property
+    def legend(self) -> bool:
+        """Whether the colour legend is seen wherever the heatmap is."""
+        return bool(self._legend.GetVisibility())
+
+    @legend.setter
+    def legend(self, visible: bool) -> None:
+        self._legend.SetVisibility(visible)
 
     @property
     def colors(self) -> slicer.vtkMRMLColorTableNode:
-        """Colour table from heatmap value 0 (first) to 1 (last)."""
+        """Colour table over the evidence that is seen; see `shown_class`."""
         return self._display.GetColorNode()
 
-    def _views(self) -> list[slicer.vtkMRMLSliceCompositeNode]:
-        kind = "vtkMRMLSliceCompositeNode"
-        return [self._scene.GetNthNodeByClass(n, kind) for n in range(self._scene.GetNumberOfNodesByClass(kind))]
+    @property
+    def _legend(self) -> slicer.vtkMRMLColorLegendDisplayNode | None:
+        return slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(self._display)
+
+    def _show(self, index: int, threshold: float) -> None:
+        unchanged = self._display.StartModify()
+        self._display.SetAndObserveColorNodeID(_colors(self._heatmap.GetScene(), index).GetID())
+        if index:
+            self._display.SetWindowLevelMinMax(0.0, 1.0)
+            self._display.SetThreshold(threshold, 1.0)
+        else:
+            self._display.SetWindowLevelMinMax(-1.0, 0.0)
+            self._display.SetThreshold(-1.0, -threshold)
+        self._display.EndModify(unchanged)
 
 
-def _add_colors(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLColorTableNode:
+def _colors(scene: slicer.vtkMRMLScene, index: int) -> slicer.vtkMRMLColorTableNode:
+    """The scene's colour table for a class, red where its evidence is strongest."""
+    name = ("HeatmapColorsFirstClass", "HeatmapColors")[index]
+    kind = "vtkMRMLColorTableNode"
+    for n in range(scene.GetNumberOfNodesByClass(kind)):
+        node = scene.GetNthNodeByClass(n, kind)
+        if node.GetAttribute(_COLORS_OF) == name:
+            return node
     ramp = vtkColorTransferFunction()
     for position, color in _STOPS:
-        ramp.AddRGBPoint(position, *color)
-    node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", "HeatmapColors")
+        ramp.AddRGBPoint(position if index else 1 - position, *color)
+    node = scene.AddNewNodeByClass(kind, name)
+    node.SetAttribute(_COLORS_OF, name)
     node.SetDescription("Heatmap: blue low, red high")
     node.SetTypeToUser()
     node.SetNumberOfColors(_COLORS)
     for n in range(_COLORS):
-        node.SetColor(n, f"{n / (_COLORS - 1):.3f}", *ramp.GetColor(n / (_COLORS - 1)), 1.0)
+        position = n / (_COLORS - 1)
+        node.SetColor(n, f"{position if index else position - 1:.3f}", *ramp.GetColor(position), 1.0)
     return node

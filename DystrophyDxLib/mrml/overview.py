@@ -1,4 +1,4 @@
-"""overview.png: slices of a classified study on one sheet, each drawn by Slicer's own slice view."""
+"""overview.png: slices of a classified study on one sheet, each drawn by Slicer's own slice pipeline."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import slicer
 from PIL import Image, ImageDraw, ImageFont
+from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..report import finding, notices
 from ..results import ImageResult, StudyResult
-from .offscreen import Box, OffscreenSlicer
-from .study_scene import StudyScene
+from ..roi import LABEL_OF_SIDE
+from .display import HeatmapDisplay
+from .scenes import copy_into, new_scene
+from .segmentation import SEGMENT_COLORS, labels_from_segmentation
+from .slice_plane import Box, SlicePlane
+from .study import Study
+from .study_view import MAIN_VIEW, StudyView
 
 TILES = 12
 
@@ -21,58 +28,102 @@ _TILE_PIXELS = 140_000
 _CAPTION = 30
 _HEADER = 128
 _MARGIN_MM = 12
+_OUTLINE = 2
 _BACKGROUND, _TEXT, _FAINT, _ALERT = (24, 24, 27), (240, 240, 240), (160, 160, 165), (255, 196, 90)
 
 
-def render_overview(viewer: OffscreenSlicer, study: StudyScene, result: StudyResult, path: Path) -> None:
+class SliceDrawing:
+    """Draws what the main slice view shows of a study, leg outlines included, without a window and without OpenGL.
+
+    Slicer's own slice logic places, colours and blends the voxels, as for a view on the screen.
+
+    Args:
+        study: shown in the views of its scene, whose label layer is taken for the outlines.
+
+    Attributes:
+        plane: the slice view.
+    """
+
+    def __init__(self, study: Study) -> None:
+        scene = study.volume.GetScene()
+        self._view = scene.GetNodeByID(f"vtkMRMLSliceNode{MAIN_VIEW}")
+        self._view.SetUseLabelOutline(True)
+        self.plane = SlicePlane(self._view, study.volume)
+        self._logic = slicer.vtkMRMLSliceLogic()
+        self._logic.SetMRMLScene(scene)
+        self._logic.SetSliceNode(self._view)
+        if study.segmentation is not None:
+            _show_outlines(study)
+
+    def picture(self, box: Box, width: int, height: int) -> np.ndarray:
+        """(height, width, 3) uint8 RGB, top row first, of the slice through the middle of `box`, which fills it."""
+        self._view.SetDimensions(width, height, 1)
+        self.plane.frame(box)
+        self._logic.UpdatePipeline()
+        port = self._logic.GetImageDataConnection()
+        port.GetProducer().Update(port.GetIndex())
+        image = port.GetProducer().GetOutputDataObject(port.GetIndex())
+        pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)
+        return pixels[::-1, :, :3].copy()
+
+
+def render_overview(study: Study, path: Path) -> None:
     """Draws up to `TILES` slices, evenly along the leg and always with the most suspicious one, as a PNG file.
 
     Each tile has the slice's index, the probability of each leg (in brackets where it does not enter the case) and the
-    letters of the patient's directions at its edges. The view is left at the most suspicious slice.
+    letters of the patient's directions at its edges.
 
     Args:
-        viewer: where `study` was added.
+        study: classified, not under a warping transform.
     """
-    slices, most_suspicious = _chosen_slices(result)
-    aspect = viewer.look_at(study.volume, _framed(study, result))
+    scene = new_scene()  # where views can be turned at will
+    study = copy_into(scene, study)
+    result = study.result
+    view = StudyView(scene)
+    view.show(study)
+    drawing = SliceDrawing(study)
+    slices = _chosen_slices(result)
+    box = _framed(study.volume, result)
+    aspect = np.divide(*drawing.plane.extent((*box, (0, 1))))
     columns = round(_SHEET_WIDTH / np.sqrt(_TILE_PIXELS * aspect))
     width = (_SHEET_WIDTH - _GAP) // columns - _GAP
     height = round(width / aspect)
-    viewer.set_size(width, height)
 
     rows = -(-len(slices) // columns)
     sheet = Image.new("RGB", (_SHEET_WIDTH, _HEADER + rows * (_CAPTION + height + _GAP)), _BACKGROUND)
-    _draw_header(sheet, study, result)
-    study.display.legend.SetVisibility(False)  # one for the sheet instead of one a tile
+    _draw_header(sheet, view.heatmap, result)
     for n, k in enumerate(slices):
-        viewer.show_slice(k)
         tile = Image.new("RGB", (width, _CAPTION + height), _BACKGROUND)
-        tile.paste(Image.fromarray(viewer.picture()), (0, _CAPTION))
-        _draw_tile_text(tile, k, [image for image in result.images if image.slice == k], viewer.edges)
+        tile.paste(Image.fromarray(drawing.picture((*box, (k, k + 1)), width, height)), (0, _CAPTION))
+        _draw_tile_text(tile, k, [image for image in result.images if image.slice == k], drawing.plane.edges)
         row, column = divmod(n, columns)
         sheet.paste(tile, (_GAP + column * (width + _GAP), _HEADER + row * (tile.height + _GAP)))
-    study.display.legend.SetVisibility(True)
-    viewer.show_slice(most_suspicious)
     sheet.save(path, format="PNG")
 
 
-def _chosen_slices(result: StudyResult) -> tuple[list[int], int]:
-    """Slices to draw, ascending, and the one with the highest probability; counted images before others."""
-    images = [image for image in result.images if image.counted] or list(result.images)
+def most_suspicious(result: StudyResult) -> ImageResult | None:
+    """The image with the highest probability; counted images before others."""
+    images = [image for image in result.images if image.counted] or result.images
+    return max(images, key=lambda image: image.probability, default=None)
+
+
+def _chosen_slices(result: StudyResult) -> list[int]:
+    """Slices to draw, ascending."""
+    images = [image for image in result.images if image.counted] or result.images
     if not images:
-        return np.unique(np.linspace(0, result.input.slices - 1, TILES).round().astype(int)).tolist(), 0
-    highest = max(images, key=lambda image: image.probability).slice
+        return np.unique(np.linspace(0, result.input.slices - 1, TILES).round().astype(int)).tolist()
+    highest = most_suspicious(result).slice
     candidates = np.unique([image.slice for image in images])
     places = np.unique(np.linspace(0, len(candidates) - 1, TILES).round().astype(int))
     chosen = candidates[places]
     # The highest one takes the place of its nearest neighbour.
     chosen[np.abs(chosen - highest).argmin()] = highest
-    return chosen.tolist(), highest
+    return chosen.tolist()
 
 
-def _framed(study: StudyScene, result: StudyResult) -> Box:
-    """Index ranges of all windows with a margin; the whole slice where there is no window."""
-    size, spacing = study.volume.GetImageData().GetDimensions(), study.volume.GetSpacing()
+def _framed(volume: slicer.vtkMRMLScalarVolumeNode, result: StudyResult) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Index ranges along i and j of all windows with a margin; the whole slice where there is no window."""
+    size, spacing = volume.GetImageData().GetDimensions(), volume.GetSpacing()
     windows = np.array([image.window_ijk for image in result.images])
     if not len(windows):
         return ((0, size[0]), (0, size[1]))
@@ -82,29 +133,29 @@ def _framed(study: StudyScene, result: StudyResult) -> Box:
     return ((int(start[0]), int(stop[0])), (int(start[1]), int(stop[1])))
 
 
-def _draw_header(sheet: Image.Image, study: StudyScene, result: StudyResult) -> None:
+def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult) -> None:
     draw = ImageDraw.Draw(sheet)
     case = result.case
     draw.text((_GAP, 14), finding(result), _TEXT, _font(34))
     figures = f"probability {case.probability:.2f}, 95 % interval {case.ci95[0]:.2f} to {case.ci95[1]:.2f}"
     draw.text((_GAP, 58), f"{figures}, threshold {case.threshold:.2f}", _TEXT, _font(20))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
-    _draw_legend(draw, study)
+    _draw_legend(draw, heatmap)
 
 
-def _draw_legend(draw: ImageDraw.ImageDraw, study: StudyScene) -> None:
+def _draw_legend(draw: ImageDraw.ImageDraw, heatmap: HeatmapDisplay) -> None:
     """The heatmap's colours from 0 to 1; what is below the threshold, and so not drawn, is left empty."""
-    colors = study.display.colors
+    colors = heatmap.colors
     width, top, bottom = colors.GetNumberOfColors(), 44, 66
     left = _SHEET_WIDTH - width - 3 * _GAP
-    shown = round(study.display.threshold * (width - 1))
+    shown = round(heatmap.threshold * (width - 1))
     rgba = [0.0] * 4
     for n in range(shown, width):
         colors.GetColor(n, rgba)
         draw.line((left + n, top, left + n, bottom), tuple(round(255 * value) for value in rgba[:3]))
     draw.rectangle((left - 1, top - 1, left + width, bottom + 1), outline=_FAINT)
     draw.text((left + width / 2, 38), "heatmap", _TEXT, _font(18), anchor="ms")
-    for value, place in (("0", 0), (f"{study.display.threshold:.2f}", shown), ("1", width - 1)):
+    for value, place in (("0", 0), (f"{heatmap.threshold:.2f}", shown), ("1", width - 1)):
         draw.text((left + place, bottom + 6), value, _TEXT, _font(18), anchor="mt")
 
 
@@ -120,6 +171,30 @@ def _draw_tile_text(tile: Image.Image, k: int, images: list[ImageResult], edges:
         place -= draw.textlength(text, _font(18)) + 2 * _GAP
     for letter, x, anchor in ((edges[0], 10, "lt"), (edges[1], tile.width - 10, "rt")):
         draw.text((x, _CAPTION + 10), letter, _TEXT, _font(24), anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
+
+
+def _show_outlines(study: Study) -> None:
+    """Puts the leg regions into the label layer of the slice views."""
+    scene = study.volume.GetScene()
+    colors = slicer.vtkMRMLColorTableNode()
+    colors.SetTypeToUser()
+    colors.SetNumberOfColors(len(LABEL_OF_SIDE) + 1)
+    for side, value in LABEL_OF_SIDE.items():
+        colors.SetColor(value, side.value, *SEGMENT_COLORS[side], 1)
+    scene.AddNode(colors)
+    display = slicer.vtkMRMLLabelMapVolumeDisplayNode()
+    display.SetAndObserveColorNodeID(colors.GetID())
+    display.SetSliceIntersectionThickness(_OUTLINE)
+    scene.AddNode(display)
+    node = slicer.vtkMRMLLabelMapVolumeNode()
+    scene.AddNode(node)
+    slicer.util.updateVolumeFromArray(node, labels_from_segmentation(study.segmentation, study.volume))
+    node.CopyOrientation(study.volume)
+    node.SetAndObserveTransformNodeID(study.volume.GetTransformNodeID())
+    node.SetAndObserveDisplayNodeID(display.GetID())
+    view = scene.GetNodeByID(f"vtkMRMLSliceCompositeNode{MAIN_VIEW}")
+    view.SetLabelVolumeID(node.GetID())
+    view.SetLabelOpacity(1)
 
 
 _LETTER = {"left": "L", "right": "R", "unknown": "leg"}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from DystrophyDxLib.classify import Classification, Heat
+from DystrophyDxLib.mrml.study import Study
+from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.results import (
     CaseResult,
     ImageResult,
@@ -15,6 +18,7 @@ from DystrophyDxLib.results import (
     SkippedImage,
     StudyResult,
 )
+from DystrophyDxLib.roi import LegRegions
 from DystrophyDxLib.series import Geometry, Series
 
 # Columns are the LPS directions of i, j, k.
@@ -70,3 +74,13 @@ def image(k: int, side: str, probability: float, counted: bool = True) -> ImageR
         anatomy="thigh",
         counted=counted,
     )
+
+
+def planted(scene, series: Series, heat=None, labels=None, images=(), name: str = "T1"):
+    """A study of `series` in `scene` with a made-up answer: (z, y, x) heat -1 to 1, leg labels, images."""
+    shape = series.voxels.shape
+    heat = np.zeros(shape, np.float32) if heat is None else heat
+    labels = np.zeros(shape, np.uint8) if labels is None else labels
+    found = Study(add_series(scene, series, name))
+    found.put(Classification(result(images), LegRegions(labels, ()), (), Heat(heat, 1.0, ())))
+    return found

@@ -1,0 +1,71 @@
+"""The folder that a classification writes, from the command line and from the panel alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..report import write_report
+from ..results import StudyResult
+from .display import HeatmapDisplay
+from .overview import most_suspicious, render_overview
+from .scenes import copy_into, new_scene
+from .segmentation import write_segmentation
+from .study import Study
+from .study_view import StudyView
+from .volumes import write_volume
+
+
+def write_report_folder(
+    study: Study, card: Mapping[str, Any], folder: Path, started: float | None = None
+) -> StudyResult:
+    """Writes the files of the result contract (`output_folder.FILES`) into an existing folder.
+
+    Of the scene that holds the study nothing else is written, and nothing in it changes. The heatmap is that of the
+    second class, at the threshold at which it is seen.
+
+    Args:
+        study: classified.
+        card: the model package's card.json; may be empty where the package is not there any more.
+        started: `time.perf_counter()` when the work on this study began, where the times are to tell of writing.
+
+    Returns:
+        The result as written.
+
+    Raises:
+        InputError: nothing to report, or a region that was edited since; a file cannot be written.
+    """
+    start = time.perf_counter()
+    if study.result is None or study.heatmap is None or study.segmentation is None:
+        raise InputError("There is no complete result to report; classify the volume first.")
+    if study.pending:
+        raise InputError("The region was edited since the last answer; classify again, or reset it, before reporting.")
+    scene = new_scene()
+    alone = copy_into(scene, study)
+    result = alone.result
+    display = HeatmapDisplay(alone.heatmap)
+    display.shown_class, display.legend = 1, True
+    write_volume(alone.heatmap, folder / "heatmap.nrrd")
+    write_segmentation(alone.segmentation, folder / "roi.seg.nrrd")
+    render_overview(alone, folder / "overview.png")
+    view = StudyView(scene)
+    view.show(alone)
+    if result.images:
+        view.go_to(most_suspicious(result))
+    _save(scene, folder / "scene.mrb")
+    if started is not None:
+        now = time.perf_counter()
+        timing = {**result.timing_s, "write": now - start, "total": now - started}
+        result = result.model_copy(update={"timing_s": {stage: round(took, 3) for stage, took in timing.items()}})
+    write_report(folder / "report.html", result, card, folder / "overview.png")
+    (folder / "result.json").write_text(result.to_json(), encoding="utf-8")
+    return result
+
+
+def _save(scene, path: Path) -> None:
+    """Writes a scene as `.mrb`, which Slicer opens with the heatmap over the MRI."""
+    if not scene.WriteToMRB(str(path.absolute())):
+        raise InputError("The scene cannot be written; check that the output folder is writable and has space.")
