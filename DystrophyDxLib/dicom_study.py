@@ -103,6 +103,55 @@ def read_dicom(path: Path, series_uid: str | None = None) -> Series:
     return replace(series, selection=inventory.why(stack, series_uid), notes=tuple(notes))
 
 
+def read_facts(path: Path) -> tuple[Acquisition, str] | None:
+    """What the header of a DICOM file says of how its first image was made, and in a technologist's words.
+
+    Returns:
+        None for a file that is not DICOM, is damaged, or is no image.
+    """
+    try:
+        with _quiet_pydicom(), path.open("rb") as stream:
+            if not _looks_like_dicom(stream.read(132)):
+                return None
+            header = _read_header(stream)
+            frame = next(_frames(path, header, _Attributes(header).text("SOPClassUID") in _MR_STORAGE), None)
+    except Exception:  # as in `_read_header`
+        return None
+    if frame is None:
+        return None
+    return replace(frame.acquisition, modality=_Attributes(header).text("Modality") or None), frame.text
+
+
+def suitability(axial: bool, slices: int, acquisition: Acquisition, words: str) -> float:
+    """Points for how well a series suits the models: axial T1-weighted slices of the thighs.
+
+    Args:
+        words: what a technologist wrote about it, in lower case, with blanks for underscores.
+    """
+    points = 40.0 * axial
+    points += {True: 20, False: -20, None: 0}[acquisition.t1_weighted]
+    points += 5 * ("SE" in acquisition.scanning_sequence)
+    points -= 10 * acquisition.fat_suppressed
+    points -= 40 * ("LOCALIZER" in acquisition.image_type)
+    points -= 4 * ("SECONDARY" in acquisition.image_type)
+    points += 10 * min(slices, 20) / 20
+    return points + sum(weight for pattern, weight in _WORDS if pattern.search(words))
+
+
+def described(plane: str, slices: int, acquisition: Acquisition) -> str:
+    """Plane, slices and timing in words."""
+    parts = [plane, _count(slices, "slice")]
+    if acquisition.repetition_time_ms:
+        parts.append(f"TR {acquisition.repetition_time_ms:.4g} ms")
+    if acquisition.echo_time_ms:
+        parts.append(f"TE {acquisition.echo_time_ms:.3g} ms")
+    names = {"SE": "spin echo", "GR": "gradient echo", "IR": "inversion recovery", "EP": "echo planar"}
+    parts += [name for code, name in names.items() if code in acquisition.scanning_sequence]
+    if acquisition.fat_suppressed:
+        parts.append("fat-suppressed")
+    return ", ".join(parts)
+
+
 @contextmanager
 def _quiet_pydicom() -> Iterator[None]:
     """pydicom's warnings and log quote header values, which may be a patient's."""
@@ -519,30 +568,12 @@ class _Stack:
 
     @property
     def description(self) -> str:
-        """Plane, slices and timing in words, for the sentence about the selection."""
-        acquisition = self.acquisition
-        parts = [self.plane if self.is_placed else "without orientation", _count(len(self.frames), "slice")]
-        if acquisition.repetition_time_ms:
-            parts.append(f"TR {acquisition.repetition_time_ms:.4g} ms")
-        if acquisition.echo_time_ms:
-            parts.append(f"TE {acquisition.echo_time_ms:.3g} ms")
-        names = {"SE": "spin echo", "GR": "gradient echo", "IR": "inversion recovery", "EP": "echo planar"}
-        parts += [name for code, name in names.items() if code in acquisition.scanning_sequence]
-        if acquisition.fat_suppressed:
-            parts.append("fat-suppressed")
-        return ", ".join(parts)
+        """The stack in words, for the sentence about the selection."""
+        return described(self.plane if self.is_placed else "without orientation", len(self.frames), self.acquisition)
 
     def rank(self) -> tuple:
         """Sorts stacks by how well they suit; the last parts only make ties come out the same every time."""
-        acquisition = self.acquisition
-        points = 40 * (self.plane == "axial")
-        points += {True: 20, False: -20, None: 0}[acquisition.t1_weighted]
-        points += 5 * ("SE" in acquisition.scanning_sequence)
-        points -= 10 * acquisition.fat_suppressed
-        points -= 40 * ("LOCALIZER" in acquisition.image_type)
-        points -= 4 * ("SECONDARY" in acquisition.image_type)
-        points += 10 * min(len(self.frames), 20) / 20
-        points += sum(weight for words, weight in _WORDS if words.search(self.frames[0].text))
+        points = suitability(self.plane == "axial", len(self.frames), self.acquisition, self.frames[0].text)
         number = min(frame.instance_number for frame in self.frames)
         return points, len(self.frames), -self.frames[0].series_number, -number, self.series_uid
 
