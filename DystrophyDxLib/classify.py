@@ -16,6 +16,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 
 from . import __version__
+from .devices import compute_device, has_bfloat16
 from .errors import InputError
 from .explain.heatmap import CellGrid
 from .model_package import ModelPackage
@@ -49,7 +50,6 @@ HEAT_OUTSIDE = 0.5
 """Share of heat outside the muscles from which a positive case is warned of."""
 HEAT_JUDGED = 6
 """Slices, evenly along the series, in which the heat of positive windows is held against the muscles."""
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class ImageScore(NamedTuple):
@@ -109,7 +109,7 @@ class Classifier:
 
     Args:
         package: the model.
-        device: one of `DEVICES`; "auto" takes CUDA, then MPS, then the CPU.
+        device: one of `devices.DEVICES`; "auto" takes CUDA, then MPS, then the CPU.
 
     Raises:
         InputError: when the weights do not fit the recipe's network or the device is not there.
@@ -117,7 +117,7 @@ class Classifier:
 
     def __init__(self, package: ModelPackage, device: str = "auto") -> None:
         self.package = package
-        self.device = _device(device)
+        self.device = compute_device(device)
         if package.recipe.outputs != 1:
             raise InputError("The model tells more than two classes apart; choose one for two classes.")
         tensors = package.tensors()
@@ -134,7 +134,7 @@ class Classifier:
         self._cells = CellGrid.of(network)
         self._exact = _folded(network).to(self.device, memory_format=torch.channels_last)
         self._network, self._dtype = self._exact, torch.float32
-        if self.device.type == "cpu" and _has_bf16():
+        if self.device.type == "cpu" and has_bfloat16(self.device):
             fast = _lower_precision(self._exact)
             if self._shift(fast) <= LARGEST_SHIFT:
                 self._network, self._dtype = fast, torch.bfloat16
@@ -442,23 +442,6 @@ def _kept_windows(windows: Sequence[Window], before: Sequence[Window]) -> dict[i
 def _of_window(voxels: np.ndarray, window: Window) -> np.ndarray:
     """View of (z, y, x) voxels: the rectangle of a window."""
     return voxels[window.slice, slice(*window.j), slice(*window.i)]
-
-
-def _device(name: str) -> torch.device:
-    if name not in DEVICES:
-        raise InputError(f"The device {name!r} is not known; choose one of {', '.join(DEVICES)}.")
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next(device for device in ("cuda", "mps", "cpu") if there[device])
-    if not there[name]:
-        raise InputError(f"This computer has no usable {name} device; use --device auto.")
-    return torch.device(name)
-
-
-def _has_bf16() -> bool:
-    """Whether the CPU multiplies bfloat16 natively."""
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def _folded(network: CamNetwork) -> CamNetwork:
