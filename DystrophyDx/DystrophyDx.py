@@ -176,6 +176,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._entered:
             self._setParameters(self.logic.getParameterNode())
             self._sceneTimer.start()
+        self._showState()
 
     def onNodeAddedOrRemoved(self, caller, event):
         if self._entered and not slicer.mrmlScene.IsBatchProcessing():
@@ -185,6 +186,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Chooses a volume where none is chosen, and shows what is there now."""
         if self._parameters is None or self._busy:
             return
+        self.onParametersChanged()
         if self._parameters.inputVolume is None and self._hasVolume() and self._loadLibrary():
             from DystrophyDxLib.mrml.suggestion import suggest_volume
 
@@ -317,7 +319,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self._checkPackages()
                 return False
             self._view = StudyView(slicer.mrmlScene)
-            self._bench = Workbench(self._view)
+            self._bench = Workbench(self._view, lambda: self._packages().load())
         return True
 
     @property
@@ -341,8 +343,6 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._report = None
         with self._reporting():
             try:
-                self._onProgress(0, 0)
-                self._packages().load()
                 run = getattr(self._bench, what)
                 run(self._volume, self._model(), self.ui.deviceSelector.currentText, self._onProgress)
             finally:
@@ -698,10 +698,9 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showPending(self):
         study = self._study
         changed = study.changed_slices if study is not None else ()
-        text = (
-            _("Edited since the result: slices {slices}.") if len(changed) > 1 else _("Edited since: slice {slices}.")
-        )
-        _say(self.ui.pendingLabel, text.format(slices=_ranges(changed)) if changed else "")
+        one, more = _("Edited since the result: slice {slices}."), _("Edited since the result: slices {slices}.")
+        text = (one if len(changed) == 1 else more).format(slices=_ranges(changed)) if changed else ""
+        _say(self.ui.pendingLabel, text)
         self._enable()
 
     def _enable(self):
@@ -838,37 +837,37 @@ class DystrophyDxTest(ScriptedLoadableModuleTest):
         self.delayDisplay("Load the sample study")
         ui.sampleButton.click()
         volume = ui.inputSelector.currentNode()
-        self.assertIsNotNone(volume)
+        assert volume is not None
 
         self.delayDisplay("Classify")
         ui.classifyButton.click()
         study = self.widget._study
         first = study.result
-        self.assertIsNotNone(first, ui.messageLabel.text)
-        self.assertEqual(ui.imagesTable.rowCount, len(first.images))
-        self.assertIsNotNone(study.heatmap)
+        assert first is not None, ui.messageLabel.text
+        assert ui.imagesTable.rowCount == len(first.images)
+        assert study.heatmap is not None
 
         self.delayDisplay("Correct the region: leave out the slice that is shown")
         ui.imagesTable.selectRow(ui.imagesTable.rowCount // 2)
         left_out = self.widget._view.slice
         ui.editButton.checked = True
         ui.excludeButton.click()
-        self.assertEqual(study.changed_slices, (left_out,))
+        assert study.changed_slices == (left_out,)
 
         self.delayDisplay("Classify again")
         ui.reclassifyButton.click()
         again = study.result
-        self.assertNotIn(left_out, [image.slice for image in again.images])
-        self.assertIn("Before", ui.differenceLabel.text)
+        assert left_out not in [image.slice for image in again.images]
+        assert "Before" in ui.differenceLabel.text
 
         self.delayDisplay("Save and reload the scene")
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "scene.mrb")
-            self.assertTrue(slicer.util.saveScene(path))
+            assert slicer.util.saveScene(path)
             slicer.mrmlScene.Clear()
-            self.assertEqual(ui.imagesTable.rowCount, 0)
+            assert ui.imagesTable.rowCount == 0
             slicer.util.loadScene(path)
         slicer.app.processEvents()
-        self.assertEqual(self.widget._study.result, again)
-        self.assertEqual(ui.imagesTable.rowCount, len(again.images))
+        assert self.widget._study.result == again
+        assert ui.imagesTable.rowCount == len(again.images)
         self.delayDisplay("Test passed")

@@ -28,10 +28,12 @@ class Workbench:
 
     Args:
         view: shows the scene that the volumes are in.
+        load_packages: makes sure that PyTorch works, before it is used; may raise `InputError`.
     """
 
-    def __init__(self, view: StudyView) -> None:
+    def __init__(self, view: StudyView, load_packages: Callable[[], None]) -> None:
         self._view = view
+        self._load_packages = load_packages
         self._stopped: bool | None = None
 
     @property
@@ -44,12 +46,12 @@ class Workbench:
 
         Args:
             model: package folder or .zip.
-            device: one of `classify.DEVICES`.
+            device: one of `devices.DEVICES`.
             progress: told (images done, of all) after each batch, and (0, 0) while the model is loaded.
 
         Raises:
             Cancelled: by `stop`, or because the volume left the scene; the scene is as it was.
-            InputError: as `ModelPackage.read`, `Classifier` and `Study.classify`.
+            InputError: as `load_packages`, `ModelPackage.read`, `Classifier` and `Study.classify`.
         """
         self._run(volume, model, device, progress, Study.classify)
 
@@ -103,6 +105,7 @@ class Workbench:
         self._stopped = False
         try:
             advance(0, 0)
+            self._load_packages()
             classifier = _classifier(model, device)
             study = Study(volume)
             classify(study, classifier, advance)

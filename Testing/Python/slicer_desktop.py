@@ -528,6 +528,7 @@ class qMRMLPlotView(QtWidgets.QWidget):
         self._view.GetRenderWindow().SetOffScreenRendering(True)
         self._view.GetScene().AddItem(self._chart)
         self._view.GetRenderer().SetBackground(1, 1, 1)
+        self._chart.SetClickActionToButton(vtk.vtkChart.SELECT, vtk.vtkContextMouseEvent.LEFT_BUTTON)
         self._chart.AddObserver("SelectionChangedEvent", self._emit)
         self._scene, self._node, self._events, self._plots = None, None, _Scene(), {}
 
@@ -898,6 +899,18 @@ def _module(name: str, **members: object) -> types.ModuleType:
     return module
 
 
+def _file_managers(scene: object, folder: Path) -> object:
+    """What a scene needs to be read from a .mrb file."""
+    (folder / "cache").mkdir(parents=True, exist_ok=True)
+    files, cache = slicer.vtkDataIOManager(), slicer.vtkCacheManager()
+    cache.SetRemoteCacheDirectory(str(folder / "cache"))
+    cache.SetMRMLScene(scene)
+    files.SetCacheManager(cache)
+    scene.SetDataIOManager(files)
+    scene.SetCacheManager(cache)
+    return files, cache
+
+
 class Desktop:
     """Slicer with one scripted module in it.
 
@@ -916,6 +929,7 @@ class Desktop:
         sys.modules["qt"], sys.modules["ctk"] = _Module("qt"), _Module("ctk")
         self.app = Application(folder)
         slicer.app, slicer.mrmlScene = self.app, scene
+        self._files = _file_managers(scene, folder)
         slicer.modules = types.SimpleNamespace(_paths={self._path.stem: str(self._path)})
         for name in ("qMRMLSegmentEditorWidget", "qMRMLPlotView", "qMRMLWidget"):
             setattr(slicer, name, _Class(WIDGETS[name]))

@@ -1,0 +1,665 @@
+"""The panel, run by its own buttons in a stand-in of Slicer's desktop over a real scene."""
+
+import json
+import logging
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PySide6")
+
+import slicer
+import slicer_desktop
+import slicer_facts
+from model_packages import make_package
+from PySide6 import QtCore
+from slicer_desktop import Desktop, unwrap
+from vtkmodules.vtkCommonCore import vtkObject
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.mrml import workbench
+from DystrophyDxLib.mrml.scenes import new_scene
+from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
+from DystrophyDxLib.mrml.study import Study
+from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.roi import LABEL_OF_SIDE, Side
+
+MODULE = Path(__file__).resolve().parents[2] / "DystrophyDx" / "DystrophyDx.py"
+SLICES = 6
+
+
+@pytest.fixture(scope="session")
+def application(tmp_path_factory):
+    """Qt keeps one application; its settings are new in each test."""
+    return tmp_path_factory.mktemp("settings")
+
+
+@pytest.fixture(scope="module")
+def series():
+    return make_phantom(1, "DMD", slices=SLICES, matrix=192).series
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return make_package(tmp_path_factory.mktemp("models") / "other", bias=0.3, name="other", version="3")
+
+
+@pytest.fixture
+def desktop(tmp_path, monkeypatch):
+    vtkObject.GlobalWarningDisplayOff()
+    desktop = Desktop(new_scene(), MODULE, tmp_path / "settings")
+    yield desktop
+    desktop.close()
+
+
+@pytest.fixture
+def panel(desktop):
+    return desktop.open()
+
+
+@pytest.fixture
+def volume(desktop, panel, series):
+    """A thigh MRI in the scene, chosen in the panel."""
+    node = add_series(slicer.mrmlScene, series, "Thighs")
+    panel.ui.inputSelector.setCurrentNode(node)
+    desktop.settle(20)
+    return node
+
+
+@pytest.fixture
+def study(desktop, panel, volume):
+    """That volume, classified."""
+    panel.ui.classifyButton.click()
+    desktop.settle(20)
+    assert Study(volume).result is not None, panel.ui.messageLabel.text
+    return Study(volume)
+
+
+def rows(panel):
+    table = panel.ui.imagesTable
+    return [tuple(table.item(row, column).text() for column in range(5)) for row in range(table.rowCount)]
+
+
+def shown_slice():
+    composite = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    volume = slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID())
+    from DystrophyDxLib.mrml.slice_plane import SlicePlane
+
+    return SlicePlane(slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed"), volume).slice
+
+
+def foregrounds():
+    kind, scene = "vtkMRMLSliceCompositeNode", slicer.mrmlScene
+    views = [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
+    return {view.GetForegroundVolumeID() for view in views if view.GetLayoutName() in ("Red", "Green", "Yellow")}
+
+
+def erase_half_of_the_left_leg(study, k):
+    labels = labels_from_segmentation(study.segmentation, study.volume)
+    plane = labels[k]
+    rows = (plane == LABEL_OF_SIDE[Side.LEFT]).nonzero()[0]
+    plane[: (rows.min() + rows.max()) // 2][plane[: (rows.min() + rows.max()) // 2] == LABEL_OF_SIDE[Side.LEFT]] = 0
+    set_labels(study.segmentation, study.volume, labels)
+
+
+def save_and_reload(desktop, path):
+    assert slicer.mrmlScene.WriteToMRB(str(path))
+    slicer.mrmlScene.Clear(0)
+    desktop.settle(20)
+    assert slicer.mrmlScene.ReadFromMRB(str(path), False)
+    desktop.settle(50)
+
+
+OPENING = """
+import sys, time
+import slicer
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from slicer_desktop import Desktop
+scene = slicer.vtkMRMLScene()
+layouts = slicer.vtkMRMLLayoutLogic()
+layouts.SetMRMLScene(scene)
+desktop = Desktop(scene, Path(sys.argv[2]), Path(sys.argv[3]))
+before = set(sys.modules)
+start = time.perf_counter()
+desktop.open()
+print(round(time.perf_counter() - start, 3), *({name.partition(".")[0] for name in set(sys.modules) - before}))
+"""
+
+
+def test_opening_the_panel_imports_no_heavy_package(tmp_path):
+    code = [sys.executable, "-c", OPENING, str(Path(__file__).parent), str(MODULE), str(tmp_path)]
+    done = subprocess.run(code, capture_output=True, text=True, check=True, timeout=120)
+    seconds, *imported = done.stdout.split()
+    assert not {"torch", "torchvision", "monai", "scipy", "SimpleITK", "pydantic"} & set(imported), imported
+    assert float(seconds) < 5, "a machine that does something else, too, opens it in half a second"
+    print(f"opening the panel took {seconds} s")
+
+
+def test_nothing_can_be_pressed_without_a_volume(panel):
+    ui = panel.ui
+    for button in (ui.classifyButton, ui.reclassifyButton, ui.editButton, ui.excludeButton, ui.reportButton):
+        assert not button.enabled
+    assert ui.sampleButton.enabled
+    assert "not for diagnosis" in ui.noticeLabel.text
+    assert not ui.packagesFrame.visible
+
+
+def test_the_sample_study_loads_from_the_panel_and_from_sample_data(desktop, panel):
+    panel.ui.sampleButton.click()
+    desktop.settle(20)
+    volume = panel.ui.inputSelector.currentNode()
+    assert "phantom" in volume.GetName()
+    assert foregrounds() == {None}
+    composite = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    assert composite.GetBackgroundVolumeID() == volume.GetID()
+    (source,) = desktop.samples.sources
+    assert source["category"] == "DystrophyDx"
+    (loaded,) = source["load"](source)
+    assert loaded.GetImageData().GetDimensions() == volume.GetImageData().GetDimensions()
+    assert loaded is not volume
+
+
+def test_classify_shows_answer_images_chart_and_heatmap(panel, study):
+    ui, result = panel.ui, study.result
+    assert "Pattern suggests dystrophinopathy" in ui.answerLabel.text
+    assert result.case.reason in ui.answerLabel.text
+    assert "Demonstration model" in ui.answerLabel.text
+    assert f"Probability {result.case.probability:.2f}, 95 % interval" in ui.figuresLabel.text
+    assert f"threshold {result.case.threshold:.2f}" in ui.figuresLabel.text
+    assert "<img" in ui.barLabel.text
+    for warning in result.warnings:
+        assert warning.message in ui.warningsLabel.text
+    assert sorted(rows(panel)) == sorted(
+        (str(image.slice), image.side, f"{image.probability:.3f}", "automatic", image.anatomy) for image in result.images
+    )
+    assert foregrounds() == {study.heatmap.GetID()}
+    assert ui.messageLabel.text == ""
+    assert not ui.progressFrame.visible
+    assert unwrap(panel._plot).mrmlPlotViewNode().GetPlotChartNodeID() == study.chart.GetID()
+    assert not ui.reclassifyButton.enabled, "nothing was edited"
+
+
+def test_the_heatmap_is_not_offered_as_input(panel, study):
+    offered = unwrap(panel.ui.inputSelector)._ids
+    assert study.volume.GetID() in offered
+    assert study.heatmap.GetID() not in offered
+
+
+def test_cancel_takes_effect_within_one_batch_and_leaves_everything_as_it_was(desktop, panel, volume, monkeypatch):
+    nodes = slicer.mrmlScene.GetNumberOfNodes()
+    told = []
+    progress = panel._onProgress
+
+    def cancelling(done, total):
+        told.append((done, total))
+        if done:
+            QtCore.QTimer.singleShot(0, panel.ui.cancelButton.click)
+        progress(done, total)
+
+    monkeypatch.setattr(panel, "_onProgress", cancelling)
+    panel.ui.classifyButton.click()
+    batches = [done for done, total in told if total]
+    assert len(batches) == 1
+    assert batches[0] < told[-1][1], "there was more to do"
+    assert panel.ui.messageLabel.text == "Stopped; everything is as it was."
+    assert not panel.ui.progressFrame.visible
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
+    assert panel.ui.classifyButton.enabled
+    monkeypatch.undo()
+    panel.ui.classifyButton.click()
+    assert Study(volume).result is not None
+
+
+def test_while_it_classifies_only_cancel_can_be_pressed(panel, volume, monkeypatch):
+    ui, seen = panel.ui, []
+    process_events = slicer.app.processEvents
+
+    def look():
+        process_events()
+        enabled = tuple(widget.enabled for widget in (ui.cancelButton, ui.classifyButton, ui.inputSelector))
+        seen.append((*enabled, ui.progressBar.maximum))
+        panel.onClassify()  # a second one, by whatever way, is not begun
+
+    monkeypatch.setattr(slicer.app, "processEvents", look)
+    ui.classifyButton.click()
+    assert len(seen) >= 2, "events were processed while the model was loaded and after each batch"
+    assert all(state[:3] == (True, False, False) for state in seen)
+    assert seen[-1][3] == len(Study(volume).result.images)
+
+
+def test_a_scene_closed_amid_a_classification_ends_it(desktop, panel, volume, monkeypatch):
+    process_events, done = slicer.app.processEvents, []
+
+    def close():
+        process_events()
+        if not done:
+            done.append(True)
+            slicer.mrmlScene.Clear(0)
+
+    monkeypatch.setattr(slicer.app, "processEvents", close)
+    panel.ui.classifyButton.click()
+    monkeypatch.undo()
+    desktop.settle(20)
+    assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is None
+    assert panel.ui.imagesTable.rowCount == 0
+    assert not panel.ui.classifyButton.enabled
+
+
+def test_what_cannot_be_classified_is_one_sentence_in_the_panel(desktop, panel):
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+    panel.ui.inputSelector.setCurrentNode(empty)
+    panel.ui.classifyButton.click()
+    assert panel.ui.messageLabel.text == "The volume holds no image; choose a volume with voxels."
+    assert panel.ui.messageLabel.visible
+
+
+def test_a_surprise_is_one_sentence_in_the_panel_and_a_traceback_in_the_log(panel, volume, monkeypatch, caplog):
+    def fail(*_):
+        raise ZeroDivisionError("inside")
+
+    monkeypatch.setattr(Study, "classify", fail)
+    with caplog.at_level(logging.ERROR):
+        panel.ui.classifyButton.click()
+    assert "Something unexpected went wrong" in panel.ui.messageLabel.text
+    assert "Traceback" not in panel.ui.messageLabel.text
+    assert "ZeroDivisionError: inside" in caplog.text
+
+
+def test_the_table_sorts_and_a_row_moves_the_views(panel, study):
+    table = panel.ui.imagesTable
+    table.sortByColumn(0, slicer_desktop.QtCore.Qt.DescendingOrder)
+    assert [int(row[0]) for row in rows(panel)] == sorted((i.slice for i in study.result.images), reverse=True)
+    table.selectRow(0)
+    assert shown_slice() == SLICES - 1
+    table.sortByColumn(2, slicer_desktop.QtCore.Qt.AscendingOrder)
+    probabilities = [float(row[2]) for row in rows(panel)]
+    assert probabilities == sorted(probabilities)
+    table.selectRow(0)
+    assert shown_slice() == int(rows(panel)[0][0])
+
+
+def test_slices_sort_as_numbers(desktop, panel, series):
+    panel.ui.sampleButton.click()
+    panel.ui.classifyButton.click()
+    panel.ui.imagesTable.sortByColumn(0, slicer_desktop.QtCore.Qt.AscendingOrder)
+    slices = [int(row[0]) for row in rows(panel)]
+    assert slices == sorted(slices)
+    assert max(slices) > 9
+
+
+def test_a_point_of_the_chart_moves_the_views_each_time(desktop, panel, study):
+    chart = unwrap(panel._plot)
+    for side, name in (("left", "Left leg"), ("right", "Right leg"), ("left", "Left leg")):
+        images = [image for image in study.result.images if image.side == side]
+        for point in (2, 5):
+            chart.click(name, point)
+            desktop.settle(20)
+            assert shown_slice() == images[point].slice
+            row = panel.ui.imagesTable.currentRow()
+            assert rows(panel)[row][:2] == (str(images[point].slice), side)
+
+
+def test_next_and_previous_image_by_button_and_key(desktop, panel, study):
+    order = sorted(study.result.images, key=lambda image: image.slice)
+    panel.ui.imagesTable.sortByColumn(0, slicer_desktop.QtCore.Qt.AscendingOrder)
+    panel._select(order[0])
+    panel.ui.nextButton.click()
+    desktop.press("F8")
+    assert shown_slice() == order[2].slice
+    assert rows(panel)[panel.ui.imagesTable.currentRow()][:2] == (str(order[2].slice), order[2].side)
+    desktop.press("F7")
+    panel.ui.previousButton.click()
+    assert shown_slice() == order[0].slice
+
+
+def test_keys_work_while_the_panel_is_open_only(desktop, panel, volume):
+    desktop.press("F5")
+    assert Study(volume).result is not None
+    desktop.press("F9")
+    assert foregrounds() == {None}
+    desktop.leave()
+    with pytest.raises(AssertionError, match="no shortcut"):
+        desktop.press("F9")
+    panel.enter()
+    desktop.press("F9")
+    assert foregrounds() == {Study(volume).heatmap.GetID()}
+
+
+def test_heatmap_controls(panel, study):
+    ui, heat = panel.ui, study.heatmap.GetDisplayNode()
+    voxels = study.heatmap.GetImageData().GetMTime()
+    ui.thresholdSlider.value = 0.45
+    assert heat.GetLowerThreshold() == pytest.approx(0.45)
+    ui.opacitySlider.value = 0.8
+    red = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceCompositeNodeRed")
+    assert red.GetForegroundOpacity() == pytest.approx(0.8)
+    ui.heatmapCheckBox.checked = False
+    assert foregrounds() == {None}
+    assert not ui.thresholdSlider.enabled
+    ui.heatmapCheckBox.checked = True
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(heat)
+    ui.legendCheckBox.checked = False
+    assert not legend.GetVisibility()
+    assert [ui.classSelector.itemText(n) for n in range(ui.classSelector.count)] == list(study.result.model.classes)
+    assert ui.classSelector.currentIndex == 1
+    ui.classSelector.currentIndex = 0
+    assert heat.GetUpperThreshold() < 0, "evidence for the first class is negative"
+    ui.classSelector.currentIndex = 1
+    assert heat.GetLowerThreshold() == pytest.approx(0.45)
+    assert study.heatmap.GetImageData().GetMTime() == voxels, "no voxel was touched"
+
+
+def test_layouts(panel, study):
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    panel.ui.layoutSelector.currentIndex = 2
+    beside = layout.GetViewArrangement()
+    assert "DystrophyDxMRI" in layout.GetCurrentLayoutDescription()
+    panel.ui.layoutSelector.currentIndex = 1
+    assert layout.GetViewArrangement() == layout.SlicerLayoutOneUpRedSliceView != beside
+
+
+def test_edit_opens_slicers_segment_editor_on_the_region(panel, study):
+    panel.ui.editButton.checked = True
+    editor = unwrap(panel._editor)
+    assert panel.ui.editorFrame.visible
+    assert editor.effectNameOrder() == ["Paint", "Draw", "Erase", "Scissors", "Islands"]
+    assert not editor.unorderedEffectsVisible
+    assert editor.undoEnabled
+    assert editor.segmentationNode() is study.segmentation
+    assert editor.sourceVolumeNode() is study.volume
+    assert editor.mrmlSegmentEditorNode().GetSingletonTag() == "DystrophyDx"
+    assert editor.shortcuts
+    panel.ui.editButton.checked = False
+    assert not panel.ui.editorFrame.visible
+    assert not editor.shortcuts
+    panel.ui.editButton.checked = True
+    panel.exit()
+    assert not editor.shortcuts, "no key of the editor works in another module"
+
+
+def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(desktop, panel, study, monkeypatch):
+    before, told = study.result, []
+    erase_half_of_the_left_leg(study, 2)
+    desktop.wait(lambda: panel.ui.reclassifyButton.enabled)
+    assert panel.ui.pendingLabel.text == "Edited since the result: slice 2."
+    progress = panel._onProgress
+    monkeypatch.setattr(panel, "_onProgress", lambda *counts: (told.append(counts), progress(*counts)))
+    panel.ui.reclassifyButton.click()
+    assert told[-1] == (1, 1), "one image was run"
+    assert "Before: Pattern suggests dystrophinopathy" in panel.ui.differenceLabel.text
+    edited = [row for row in rows(panel) if row[3] == "edited"]
+    assert [row[:2] for row in edited] == [("2", "left")]
+    assert study.result_before == before
+    assert panel.ui.pendingLabel.text == ""
+    assert not panel.ui.reclassifyButton.enabled
+
+
+def test_reset_to_automatic_leads_back_to_nothing_to_do(desktop, panel, study):
+    ui = panel.ui
+    for k in (1, 4):
+        erase_half_of_the_left_leg(study, k)
+    desktop.wait(lambda: ui.pendingLabel.text == "Edited since the result: slices 1, 4.")
+    panel._select(next(image for image in study.result.images if image.slice == 4))
+    ui.resetSliceButton.click()
+    assert ui.pendingLabel.text == "Edited since the result: slice 1."
+    ui.resetRightButton.click()
+    assert ui.pendingLabel.text == "Edited since the result: slice 1."
+    ui.resetLeftButton.click()
+    assert ui.pendingLabel.text == ""
+    ui.excludeButton.click()
+    assert ui.pendingLabel.text == "Edited since the result: slice 4."
+    ui.resetAllButton.click()
+    assert ui.pendingLabel.text == ""
+
+
+def test_exclude_this_slice_can_be_undone_in_the_editor(panel, study):
+    panel.ui.editButton.checked = True
+    panel._select(next(image for image in study.result.images if image.slice == 3))
+    panel.ui.excludeButton.click()
+    assert unwrap(panel._editor).saved == 1
+    assert study.changed_slices == (3,)
+    panel.ui.reclassifyButton.click()
+    assert "3" not in {row[0] for row in rows(panel)}
+    assert "2 images left out" in panel.ui.differenceLabel.text
+
+
+def test_automatic_reclassification_follows_an_edit(desktop, panel, study):
+    first = study.result
+    panel.ui.autoReclassifyCheckBox.checked = True
+    erase_half_of_the_left_leg(study, 2)
+    desktop.wait(lambda: study.result != first, 10)
+    assert not study.pending
+    assert "edited" in {row[3] for row in rows(panel)}
+
+
+def test_each_volume_keeps_its_own_result_and_switching_shows_it(desktop, panel, study):
+    other = add_series(slicer.mrmlScene, make_phantom(2, "healthy", slices=4, matrix=192).series, "Other")
+    panel.ui.inputSelector.setCurrentNode(other)
+    assert "Not classified yet" in panel.ui.answerLabel.text
+    assert panel.ui.imagesTable.rowCount == 0
+    assert foregrounds() == {None}
+    panel.ui.classifyButton.click()
+    second = Study(other).result
+    assert panel.ui.imagesTable.rowCount == len(second.images)
+    panel.ui.inputSelector.setCurrentNode(study.volume)
+    assert panel.ui.imagesTable.rowCount == len(study.result.images)
+    assert foregrounds() == {study.heatmap.GetID()}
+    assert study.segmentation.GetDisplayNode().GetVisibility()
+    assert not Study(other).segmentation.GetDisplayNode().GetVisibility()
+
+
+def test_renamed_and_deleted_nodes_break_nothing(desktop, panel, study):
+    study.volume.SetName("renamed")
+    study.heatmap.SetName("also renamed")
+    panel.ui.thresholdSlider.value = 0.3
+    assert study.heatmap.GetDisplayNode().GetLowerThreshold() == pytest.approx(0.3)
+    slicer.mrmlScene.RemoveNode(study.heatmap)
+    desktop.settle(20)
+    assert not panel.ui.thresholdSlider.enabled
+    slicer.mrmlScene.RemoveNode(study.chart)
+    slicer.mrmlScene.RemoveNode(study.segmentation)
+    desktop.settle(20)
+    assert not panel.ui.editButton.enabled
+    assert panel.ui.imagesTable.rowCount == len(study.result.images), "the answer is still there"
+    panel.ui.classifyButton.click()
+    assert study.heatmap is not None
+    assert study.segmentation is not None
+    assert panel.ui.editButton.enabled
+    slicer.mrmlScene.RemoveNode(study.volume)
+    desktop.settle(20)
+    assert panel.ui.imagesTable.rowCount == 0
+    assert panel.ui.messageLabel.text == ""
+
+
+def test_a_saved_scene_shows_everything_again_without_classifying(desktop, panel, study, tmp_path, monkeypatch):
+    erase_half_of_the_left_leg(study, 2)
+    panel.ui.reclassifyButton.enabled = True
+    panel.ui.reclassifyButton.click()
+    panel.ui.thresholdSlider.value = 0.35
+    panel.ui.autoReclassifyCheckBox.checked = True
+    texts = ("answerLabel", "barLabel", "figuresLabel", "differenceLabel", "warningsLabel")
+    before = [getattr(panel.ui, name).text for name in texts], rows(panel)
+    monkeypatch.setattr(workbench, "_classifier", None)
+    save_and_reload(desktop, tmp_path / "scene.mrb")
+    assert panel.ui.messageLabel.text == ""
+    assert panel.ui.inputSelector.currentNode().GetName() == "Thighs"
+    assert ([getattr(panel.ui, name).text for name in texts], rows(panel)) == before
+    assert panel.ui.thresholdSlider.value == pytest.approx(0.35)
+    assert panel.ui.autoReclassifyCheckBox.checked
+    again = Study(panel.ui.inputSelector.currentNode())
+    assert foregrounds() == {again.heatmap.GetID()}
+    assert not again.pending
+    assert unwrap(panel._plot).mrmlPlotViewNode().GetPlotChartNodeID() == again.chart.GetID()
+
+
+def test_closing_the_scene_empties_the_panel_and_it_goes_on_working(desktop, panel, study, series):
+    panel.ui.editButton.checked = True
+    slicer.mrmlScene.Clear(0)
+    desktop.settle(20)
+    assert panel.ui.imagesTable.rowCount == 0
+    assert "Not classified yet" in panel.ui.answerLabel.text
+    assert not panel.ui.editButton.checked
+    node = add_series(slicer.mrmlScene, series, "Next")
+    panel.ui.inputSelector.setCurrentNode(node)
+    panel.ui.classifyButton.click()
+    assert Study(node).result is not None
+    panel.ui.editButton.checked = True
+    assert unwrap(panel._editor).segmentationNode() is Study(node).segmentation
+
+
+def test_the_module_can_be_reloaded(desktop, panel, study):
+    observed = panel.Observations
+    assert observed
+    again = desktop.reload()
+    assert not panel.Observations
+    assert again is not panel
+    assert again.ui.inputSelector.currentNode() is study.volume
+    assert again.ui.imagesTable.rowCount == len(study.result.images)
+    again.ui.classifyButton.click()
+    assert again.ui.messageLabel.text == ""
+
+
+def test_model_packages_are_added_once_and_remembered(desktop, panel, volume, package):
+    panel.addModel(package)
+    panel.addModel(package)
+    selector = panel.ui.modelSelector
+    assert [selector.itemText(n) for n in range(selector.count)] == ["Demonstration model", package.name]
+    panel.ui.cardButton.checked = True
+    assert "tests" in panel.ui.cardBrowser.plainText
+    panel.ui.classifyButton.click()
+    assert Study(volume).result.model.version == "3"
+    again = desktop.reload()
+    assert again.ui.modelSelector.count == 2
+
+
+def test_a_model_package_that_is_none_is_refused_in_one_sentence(panel, tmp_path):
+    (tmp_path / "model.zip").write_bytes(b"no zip")
+    panel.addModel(tmp_path / "model.zip")
+    assert "get another copy" in panel.ui.messageLabel.text
+    assert panel.ui.modelSelector.count == 1
+
+
+def test_the_model_card_is_shown_in_the_panel(panel):
+    panel.ui.cardButton.checked = True
+    assert panel.ui.cardBrowser.visible
+    card = json.loads((MODULE.parents[1] / "Resources" / "EmbeddedModel" / "card.json").read_text())
+    text = panel.ui.cardBrowser.plainText
+    assert card["name"] in text
+    assert card["intended_use"].split(";")[0] in text
+    panel.ui.cardButton.checked = False
+    assert not panel.ui.cardBrowser.visible
+
+
+def test_report_and_summary(panel, study, tmp_path, monkeypatch):
+    ui = panel.ui
+    ui.reportButton.click()
+    assert ui.reportLabel.text == "Choose a folder for the report."
+    ui.folderSelector.currentPath = str(tmp_path / "report")
+    ui.reportButton.click()
+    assert ui.messageLabel.text == ""
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert names == {"result.json", "heatmap.nrrd", "roi.seg.nrrd", "overview.png", "report.html", "scene.mrb"}
+    assert json.loads((tmp_path / "report" / "result.json").read_text())["schema"] == "dystrophydx.result/1"
+    assert ui.openButton.enabled
+    asked = []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *args: asked.append(args))
+    ui.reportButton.click()
+    assert len(asked) == 1, "replacing a report cannot be undone"
+    ui.copyButton.click()
+    lines = slicer.app.clipboard().text().splitlines()
+    assert len(lines) == 2
+    assert "Pattern suggests dystrophinopathy" in lines[0]
+    assert study.result.model.name in lines[1]
+    assert "Demonstration model" in lines[1]
+    assert "not for diagnosis" in lines[1]
+
+
+def test_missing_packages_are_named_with_their_size_and_installed_on_the_users_word(desktop, monkeypatch):
+    from DystrophyDxLib.mrml import dependencies
+
+    installed = dependencies.Dependencies._installed
+    lacking = {"safetensors"}
+    monkeypatch.setattr(
+        dependencies.Dependencies,
+        "_installed",
+        lambda self, *names: {n: version for n, version in installed(self, *names).items() if n not in lacking},
+    )
+    panel = desktop.open()
+    assert panel.ui.packagesFrame.visible
+    assert "safetensors" in panel.ui.packagesLabel.text
+    assert "MB" in panel.ui.packagesLabel.text
+    panel.ui.sampleButton.click()
+    panel.ui.classifyButton.click()
+    assert "safetensors" in panel.ui.messageLabel.text
+    assert desktop.installed == []
+    monkeypatch.setattr(
+        slicer.packaging, "pip_install", lambda what, **_: (desktop.installed.append(what), lacking.clear())
+    )
+    panel.ui.installButton.click()
+    assert [["safetensors" in requirement for requirement in call] for call in desktop.installed] == [[True]]
+    assert not panel.ui.packagesFrame.visible
+    panel.ui.classifyButton.click()
+    assert panel._study.result is not None
+
+
+def test_a_broken_pytorch_gives_instructions(panel, volume, monkeypatch):
+    from DystrophyDxLib.mrml import dependencies
+
+    def broken(self):
+        raise InputError("PyTorch is there but does not start: reinstall it.")
+
+    monkeypatch.setattr(dependencies.Dependencies, "load", broken)
+    panel.ui.classifyButton.click()
+    assert panel.ui.messageLabel.text == "PyTorch is there but does not start: reinstall it."
+
+
+def test_the_device_list_is_that_of_the_library(panel):
+    from DystrophyDxLib.devices import DEVICES
+
+    selector = panel.ui.deviceSelector
+    assert tuple(selector.itemText(n) for n in range(selector.count)) == DEVICES
+
+
+def test_the_picture_of_the_panel_shows_the_bar_and_the_chart(desktop, panel, study, tmp_path):
+    picture = desktop.picture(tmp_path / "panel.png")
+    assert picture.width() > 300
+    blue = (66, 133, 212)
+    label = unwrap(panel.ui.barLabel)
+    place = label.mapTo(unwrap(panel.parent), QtCore.QPoint(20, label.height() // 2))
+    assert picture.pixelColor(place).getRgb()[:3] == blue
+
+
+def test_the_modules_own_test_for_the_desktop_passes(desktop, panel, monkeypatch):
+    monkeypatch.setattr(slicer.util, "selectModule", lambda name: None)
+    monkeypatch.setattr(slicer.util, "getModuleWidget", lambda name: panel)
+    monkeypatch.setattr(slicer.util, "saveScene", lambda path: slicer.mrmlScene.WriteToMRB(path))
+    monkeypatch.setattr(slicer.util, "loadScene", lambda path: slicer.mrmlScene.ReadFromMRB(path, False))
+    result = unittest.TestResult()
+    desktop.module.DystrophyDxTest("test_WholeWay").run(result)
+    assert result.testsRun == 1
+    assert not result.errors + result.failures + result.skipped
+
+
+@pytest.mark.skipif(not slicer_facts.AVAILABLE, reason="the facts about Slicer are not beside this checkout")
+def test_the_stand_in_refuses_what_slicer_does_not_have(desktop, panel):
+    import ctk
+    import qt
+
+    with pytest.raises(AttributeError):
+        panel.ui.inputSelector.selectedNode()
+    with pytest.raises(AttributeError):
+        panel.ui.classifyButton.caption = "x"
+    with pytest.raises(ValueError, match="no signal"):
+        panel.ui.inputSelector.connect("nodeChanged(vtkMRMLNode*)", print)
+    with pytest.raises(ValueError, match="no signal"):
+        panel.ui.classifyButton.connect("pushed()", print)
+    for module, name in ((qt, "QFlexibleButton"), (ctk, "QPushButton"), (qt, "ctkSliderWidget")):
+        with pytest.raises(AttributeError):
+            getattr(module, name)
+    with pytest.raises(AttributeError):
+        slicer.app.processAllEvents()
