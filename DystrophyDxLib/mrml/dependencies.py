@@ -152,6 +152,7 @@ class Dependencies:
         Raises:
             InputError: when it does not start.
         """
+        _keep_triton_out_beside_mesa()
         try:
             for name in _PYTORCH:
                 importlib.import_module(name)
@@ -224,3 +225,13 @@ def _held_by_pip(constraints: Path) -> Iterator[None]:
             del os.environ["PIP_CONSTRAINT"]
         else:
             os.environ["PIP_CONSTRAINT"] = before
+
+
+def _keep_triton_out_beside_mesa() -> None:
+    """Hides Triton, which PyTorch's builds for NVIDIA cards import, where Mesa draws in software.
+
+    Both bring an LLVM of their own, and the second to be loaded ends the program. Nothing here uses Triton.
+    """
+    maps = Path("/proc/self/maps")  # Linux only, as Triton
+    if "triton" not in sys.modules and maps.exists() and "libLLVM" in maps.read_text():
+        sys.modules["triton"] = None

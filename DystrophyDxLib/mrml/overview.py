@@ -14,11 +14,12 @@ from ..report import finding, notices
 from ..results import ImageResult, StudyResult
 from ..roi import LABEL_OF_SIDE
 from .display import HeatmapDisplay
+from .layouts import MAIN_VIEW
 from .scenes import copy_into, new_scene
 from .segmentation import SEGMENT_COLORS, labels_from_segmentation
 from .slice_plane import Box, SlicePlane
 from .study import Study
-from .study_view import MAIN_VIEW, StudyView
+from .study_view import StudyView
 
 TILES = 12
 

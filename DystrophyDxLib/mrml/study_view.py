@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from enum import Enum
 
 import slicer
 
 from ..errors import InputError
 from ..results import ImageResult
 from .display import DEFAULT_OPACITY, HeatmapDisplay
+from .layouts import MAIN_VIEW, MRI_VIEW, Layout, register_layouts
 from .slice_plane import SlicePlane, whole
 from .study import Study
 
-MAIN_VIEW = "Red"
-"""Slice view with the heatmap; it shows the plane in which the images were acquired."""
-MRI_VIEW = "DystrophyDxMRI"
-"""Slice view without heatmap, beside the main one."""
-SIDE_BY_SIDE_LAYOUT = 1554
-"""Number of the own layout among those of the layout node; Slicer's end below 100."""
-
-_SIDE_BY_SIDE = f"""
-<layout type="horizontal" split="true">
- <item><view class="vtkMRMLSliceNode" singletontag="{MRI_VIEW}">
-  <property name="orientation" action="default">Axial</property>
-  <property name="viewlabel" action="default">MRI</property>
-  <property name="viewcolor" action="default">#8C8C8C</property>
- </view></item>
- <item><view class="vtkMRMLSliceNode" singletontag="{MAIN_VIEW}">
-  <property name="orientation" action="default">Axial</property>
-  <property name="viewlabel" action="default">R</property>
-  <property name="viewcolor" action="default">#F34A33</property>
- </view></item>
-</layout>
-"""
 _ON, _OFF = "on", "off"
 _OVERLAY = "DystrophyDx.overlay"
-
-
-class Layout(str, Enum):
-    """How the slice views are arranged."""
-
-    OVERLAY = "overlay"
-    SIDE_BY_SIDE = "side by side"
 
 
 class StudyView:
@@ -58,7 +30,7 @@ class StudyView:
     def __init__(self, scene: slicer.vtkMRMLScene) -> None:
         self.scene = scene
         self._side: str | None = None
-        self._layout_node().AddLayoutDescription(SIDE_BY_SIDE_LAYOUT, _SIDE_BY_SIDE)
+        register_layouts(self._layout_node())
 
     def show(self, study: Study) -> None:
         """Shows a study in all slice views; planes and zoom are left alone where it is the one shown already.
@@ -77,7 +49,7 @@ class StudyView:
         for composite in self._composites():
             composite.SetBackgroundVolumeID(study.volume.GetID())
         self._show_heatmap()
-        self.opacity = self.opacity
+        self.opacity = self.opacity  # in views that came later too
         for other in Study.of(self.scene):
             segmentation = other.segmentation
             if segmentation is not None and segmentation.GetDisplayNode() is not None and (changes or other != study):
@@ -107,17 +79,13 @@ class StudyView:
     @property
     def layout(self) -> Layout | None:
         """How the views are arranged; None for another layout of Slicer's."""
-        return {
-            slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView: Layout.OVERLAY,
-            SIDE_BY_SIDE_LAYOUT: Layout.SIDE_BY_SIDE,
-        }.get(self._layout_node().GetViewArrangement())
+        shown = self._layout_node().GetViewArrangement()
+        return next((layout for layout in Layout if layout.number == shown), None)
 
     @layout.setter
     def layout(self, layout: Layout) -> None:
+        self._layout_node().SetViewArrangement(layout.number)
         beside = layout is Layout.SIDE_BY_SIDE
-        self._layout_node().SetViewArrangement(
-            SIDE_BY_SIDE_LAYOUT if beside else slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
-        )
         main, mri = self._composite(MAIN_VIEW), self._composite(MRI_VIEW)
         mri.SetBackgroundVolumeID(main.GetBackgroundVolumeID())
         mri.SetForegroundVolumeID(None)

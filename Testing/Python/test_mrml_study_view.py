@@ -1,6 +1,7 @@
 """A study in Slicer's own slice views: heatmap where it belongs, layouts, linked views, images one after the other."""
 
-import time
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,10 +9,13 @@ import slicer
 from mrml_cases import DIRECTIONS, SHAPE, image, planted
 from mrml_cases import study as series_of
 from offscreen import OffscreenSlicer
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkCommonTransforms import vtkTransform
 
+from DystrophyDxLib.mrml.layouts import MRI_VIEW, SIDE_BY_SIDE_LAYOUT, Layout
+from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.study import Study
-from DystrophyDxLib.mrml.study_view import MRI_VIEW, SIDE_BY_SIDE_LAYOUT, Layout, StudyView
+from DystrophyDxLib.mrml.study_view import StudyView
 
 BLOCK = (slice(3, 5), slice(12, 20), slice(36, 50))  # k, j, i
 PIXELS_PER_MM = 5.0
@@ -245,10 +249,9 @@ def test_going_to_an_image_moves_every_view_through_its_window(slicer_app, view,
         slicer_app.resize(200, 200, name)
     view.show(study)
     view.go_to(study.result.images[0])
-    place = [0.0] * 3
     to_world = vtkTransform()
     study.volume.GetParentTransformNode().GetMatrixTransformToWorld(to_world.GetMatrix())
-    to_ras = slicer.vtkMatrix4x4() if hasattr(slicer, "vtkMatrix4x4") else to_world.GetMatrix().NewInstance()
+    to_ras = vtkMatrix4x4()
     study.volume.GetIJKToRASMatrix(to_ras)
     place = to_world.TransformPoint(to_ras.MultiplyPoint((19.5, 23.5, 5, 1))[:3])  # middle of the window
     for name in ("Red", "Green", "Yellow"):
@@ -386,11 +389,19 @@ def test_a_volume_under_a_warping_transform_is_shown_as_slicer_shows_it(slicer_a
     assert view.slice is None
 
 
-def test_drawing_again_after_moving_a_slider_is_quick(slicer_app, view):
-    shown(slicer_app, view, size=(800, 800))
-    slicer_app.picture()
-    start = time.perf_counter()
-    for threshold in np.linspace(0.1, 0.9, 20):
-        view.heatmap.threshold = threshold
-        slicer_app.picture()
-    assert (time.perf_counter() - start) / 20 < 0.5
+def test_slicer_can_know_the_layout_before_anything_is_installed():
+    code = "import sys, slicer, DystrophyDxLib.mrml.layouts as layouts\n"
+    code += "layouts.register_layouts(slicer.vtkMRMLLayoutNode())\n"
+    code += "print(sorted({'torch', 'pydantic', 'scipy', 'SimpleITK'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_layout_makes_its_views():
+    scene = new_scene()
+    logic = slicer.vtkMRMLLayoutLogic()
+    logic.SetMRMLScene(scene)
+    view = StudyView(scene)
+    view.layout = Layout.SIDE_BY_SIDE
+    shown = logic.GetViewNodes()
+    assert [shown.GetItemAsObject(n).GetLayoutName() for n in range(shown.GetNumberOfItems())] == [MRI_VIEW, "Red"]
