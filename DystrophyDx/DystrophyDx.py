@@ -193,7 +193,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             volume, why = suggest_volume(slicer.mrmlScene)
             if volume is not None:
                 self._parameters.inputVolume = volume
-                _say(self.ui.suggestionLabel, why)
+            _say(self.ui.suggestionLabel, why)
         self._showState()
 
     def onParametersChanged(self, caller=None, event=None):

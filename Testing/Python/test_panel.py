@@ -1,5 +1,6 @@
 """The panel, run by its own buttons in a stand-in of Slicer's desktop over a real scene."""
 
+import dataclasses
 import json
 import logging
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 pytest.importorskip("PySide6")
 
+import numpy as np
 import slicer
 import slicer_desktop
 import slicer_facts
@@ -164,6 +166,21 @@ def test_the_sample_study_loads_from_the_panel_and_from_sample_data(desktop, pan
     assert loaded is not volume
 
 
+def test_the_likely_thigh_series_is_chosen_and_said_why(desktop, panel, series):
+    noise = dataclasses.replace(series, voxels=np.random.default_rng(0).uniform(0, 1, series.voxels.shape).astype("f4"))
+    add_series(slicer.mrmlScene, noise, "Noise")
+    desktop.settle(50)
+    assert "No volume of the scene shows legs" in panel.ui.suggestionLabel.text
+    thighs = add_series(slicer.mrmlScene, series, "Thighs")
+    desktop.settle(50)
+    assert panel.ui.inputSelector.currentNode() is thighs
+    assert "“Thighs” is the most likely of 2 volumes" in panel.ui.suggestionLabel.text
+    panel.ui.inputSelector.setCurrentNode(slicer.mrmlScene.GetFirstNodeByName("Noise"))
+    desktop.settle(50)
+    assert panel.ui.inputSelector.currentNode().GetName() == "Noise", "what the user chose stays chosen"
+    assert panel.ui.suggestionLabel.text == ""
+
+
 def test_classify_shows_answer_images_chart_and_heatmap(panel, study):
     ui, result = panel.ui, study.result
     assert "Pattern suggests dystrophinopathy" in ui.answerLabel.text
@@ -175,7 +192,8 @@ def test_classify_shows_answer_images_chart_and_heatmap(panel, study):
     for warning in result.warnings:
         assert warning.message in ui.warningsLabel.text
     assert sorted(rows(panel)) == sorted(
-        (str(image.slice), image.side, f"{image.probability:.3f}", "automatic", image.anatomy) for image in result.images
+        (str(image.slice), image.side, f"{image.probability:.3f}", "automatic", image.anatomy)
+        for image in result.images
     )
     assert foregrounds() == {study.heatmap.GetID()}
     assert ui.messageLabel.text == ""
@@ -296,7 +314,7 @@ def test_a_point_of_the_chart_moves_the_views_each_time(desktop, panel, study):
     chart = unwrap(panel._plot)
     for side, name in (("left", "Left leg"), ("right", "Right leg"), ("left", "Left leg")):
         images = [image for image in study.result.images if image.side == side]
-        for point in (2, 5):
+        for point in (2, 3):
             chart.click(name, point)
             desktop.settle(20)
             assert shown_slice() == images[point].slice

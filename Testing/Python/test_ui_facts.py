@@ -1,0 +1,160 @@
+"""The panel's .ui file and the module's source name only what exists in a running Slicer."""
+
+import ast
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PySide6")
+
+import slicer
+import slicer_facts
+from PySide6 import QtCore, QtGui, QtWidgets
+
+FOLDER = Path(__file__).resolve().parents[2] / "DystrophyDx"
+PANEL = ElementTree.parse(FOLDER / "Resources" / "UI" / "DystrophyDx.ui").getroot()
+WIDGETS = {widget.get("name"): widget.get("class") for widget in PANEL.iter("widget")}
+SOURCE = ast.parse((FOLDER / "DystrophyDx.py").read_text(encoding="utf-8"))
+PLACES = ("slicer.app", "slicer.util")
+
+needs_facts = pytest.mark.skipif(
+    not slicer_facts.AVAILABLE, reason="the facts about Slicer are not beside this checkout"
+)
+
+
+def of_qt(kind):
+    """(signals, properties) that Qt's own class has, or the Qt class below one of Slicer's."""
+    name = slicer_facts.qt_base(kind)
+    meta = next(
+        getattr(module, name) for module in (QtWidgets, QtGui, QtCore) if hasattr(module, name)
+    ).staticMetaObject
+    signals = {meta.method(n).methodSignature().data().decode() for n in range(meta.methodCount())}
+    return signals, {meta.property(n).name() for n in range(meta.propertyCount())}
+
+
+# Here, while no widget lives: PySide6 loses a class's description with the last object of it.
+OF_QT = {kind: of_qt(kind) for kind in {*WIDGETS.values(), "QTimer", "QShortcut"}}
+
+
+def has_signal(kind, signature):
+    return slicer_facts.has_signal(kind, signature) or signature.replace(" ", "") in OF_QT[kind][0]
+
+
+def dotted(node):
+    """("slicer", "app", "connect") of slicer.app.connect; None for what does not start with a name."""
+    parts = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(parts)) if isinstance(node, ast.Name) else None
+
+
+def chains():
+    """Dotted names of the source, each as long as it is written."""
+    inner = {id(node.value) for node in ast.walk(SOURCE) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(SOURCE):
+        if isinstance(node, ast.Attribute) and id(node) not in inner and dotted(node):
+            yield dotted(node)
+
+
+def of_widgets():
+    """(widget name, attributes) of every use of a widget of the panel."""
+    for chain in chains():
+        if chain[:2] == ("self", "ui") and len(chain) > 2:
+            yield chain[2], chain[3:]
+        elif chain[0] == "ui" and len(chain) > 1:
+            yield chain[1], chain[2:]
+
+
+@needs_facts
+def test_every_widget_class_of_the_panel_exists():
+    for name, kind in WIDGETS.items():
+        assert slicer_facts.is_widget_class(kind) or hasattr(QtWidgets, kind), f"{name}: {kind}"
+        assert slicer_facts.is_class(kind), f"{name}: Python does not see {kind}"
+
+
+@needs_facts
+def test_every_property_in_the_panel_exists():
+    for widget in PANEL.iter("widget"):
+        kind = widget.get("class")
+        for item in widget.findall("property"):
+            name = item.get("name")
+            if item.get("stdset") == "0":
+                assert name == "SlicerParameterName"
+                continue
+            known = slicer_facts.has_property(kind, name) or name in OF_QT[kind][1]
+            assert known, f"{widget.get('name')}: {kind} has no {name}"
+
+
+@needs_facts
+def test_every_connection_in_the_panel_exists():
+    for wire in PANEL.iter("connection"):
+        sender, receiver = (WIDGETS[wire.findtext(end)] for end in ("sender", "receiver"))
+        assert has_signal(sender, wire.findtext("signal"))
+        assert slicer_facts.has_slot(receiver, wire.findtext("slot"))
+
+
+def test_every_widget_that_is_used_is_in_the_panel():
+    used = {name for name, _ in of_widgets()}
+    assert used - set(WIDGETS) == set()
+    assert len(used) > 40
+
+
+def test_everything_that_can_be_touched_has_a_tooltip_and_no_style_is_set():
+    touched = (
+        "QPushButton", "QCheckBox", "QComboBox", "QTableWidget", "QProgressBar", "QTextBrowser",
+        "ctkSliderWidget", "ctkPathLineEdit", "qMRMLNodeComboBox",
+    )  # fmt: skip
+    for widget in PANEL.iter("widget"):
+        names = {item.get("name") for item in widget.findall("property")}
+        assert "styleSheet" not in names
+        if widget.get("class") in touched:
+            assert "toolTip" in names, widget.get("name")
+
+
+@needs_facts
+def test_every_attribute_of_a_widget_in_the_source_exists():
+    for name, attributes in of_widgets():
+        if attributes:
+            assert slicer_facts.has_name(WIDGETS[name], attributes[0]), f"{name}.{attributes[0]}"
+
+
+@needs_facts
+def test_every_signal_that_the_source_connects_exists():
+    connected = 0
+    for call in ast.walk(SOURCE):
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "connect"):
+            continue
+        signature = call.args[0].value
+        assert re.fullmatch(r"\w+\(.*\)", signature), "by its C++ signature"
+        chain = dotted(call.func)
+        if chain[0] == "ui" or chain[:2] == ("self", "ui"):
+            name = chain[1] if chain[0] == "ui" else chain[2]
+            assert has_signal(WIDGETS[name], signature), f"{name}: {signature}"
+            connected += 1
+    assert connected > 8
+    assert has_signal("QPushButton", "clicked()")
+    assert has_signal("QTimer", "timeout()")
+    assert has_signal("QShortcut", "activated()")
+    assert slicer_facts.has_signal("qMRMLPlotView", "dataSelected(vtkStringArray*,vtkCollection*)")
+
+
+@needs_facts
+def test_every_name_of_slicer_qt_and_ctk_in_the_source_exists():
+    for chain in chains():
+        module, *rest = chain
+        if module in ("qt", "ctk"):
+            if rest[0] == "Qt":
+                continue
+            assert slicer_facts.module_of(rest[0]) == module, ".".join(chain)
+            for name in rest[1:2]:
+                assert slicer_facts.has_name(rest[0], name), ".".join(chain)
+        elif module == "slicer":
+            place = ".".join(chain[:2])
+            if place in PLACES:
+                assert slicer_facts.application_has(place, chain[2]), ".".join(chain)
+            else:
+                known = chain[1] == "mrmlScene" or hasattr(slicer, chain[1]) or slicer_facts.module_of(chain[1])
+                assert known, ".".join(chain)
