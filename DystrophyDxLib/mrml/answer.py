@@ -117,7 +117,7 @@ def card_html(card: ModelCard) -> str:
     ]
     rows += [
         (
-            name.replace("_", " ").capitalize(),
+            name[:1].upper() + name[1:].replace("_", " "),
             f"{metric.value:.3f} (95 % interval {metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}",
         )
         for name, metric in card.metrics.items()
