@@ -28,7 +28,7 @@ def output_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError:
-        raise InputError("The output folder cannot be made there; check --out and its permissions.") from None
+        raise InputError("The output folder cannot be made there; check the place and its permissions.") from None
     try:
         yield partial
         os.chmod(partial, 0o755)
@@ -44,7 +44,7 @@ def output_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         else:
             partial.rename(folder)
     except OSError:
-        raise InputError("The results cannot be written; check free space and permissions of --out.") from None
+        raise InputError("The results cannot be written; check free space and permissions of the output folder.") from None
     finally:
         if partial.exists():
             shutil.rmtree(partial)
@@ -55,10 +55,12 @@ def check_output_folder(folder: Path, *, overwrite: bool) -> None:
     try:
         present = {path.name for path in folder.iterdir()} if folder.exists() else set()
     except NotADirectoryError:
-        raise InputError("The place given with --out is a file; give a folder.") from None
+        raise InputError("The place of the output folder is a file; give a folder.") from None
     except OSError:
-        raise InputError("The output folder cannot be read; check --out and its permissions.") from None
+        raise InputError("The output folder cannot be read; check the place and its permissions.") from None
     if present - set(FILES):
-        raise InputError("The output folder holds other files; give a new or empty folder with --out.")
+        raise InputError("The output folder holds other files; give a new or empty folder.")
     if present and not overwrite:
-        raise InputError("The output folder holds results already; give another folder or add --overwrite.")
+        raise InputError(
+            "The output folder holds results already; give another folder, or on the command line add --overwrite."
+        )

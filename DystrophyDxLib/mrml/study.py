@@ -267,7 +267,10 @@ class Study:
             chart.SetXAxisTitle("Slice")
             chart.SetYAxisTitle("Probability")
             chart.YAxisRangeAutoOff()
-            chart.SetYAxisRange(0, 1)
+            # Room for points at 0 and 1.
+            chart.SetYAxisRange(-0.05, 1.05)
+            chart.XAxisRangeAutoOff()
+        chart.SetXAxisRange(-0.5, max((image.slice for image in images), default=0) + 0.5)
         there = {series.GetAttribute("DystrophyDx.side"): series for series in _series_of(chart)}
         for side in Side:
             rows = [(image.slice, image.probability) for image in images if image.side == side.value]
