@@ -44,7 +44,7 @@ def output_folder(folder: Path, *, overwrite: bool) -> Iterator[Path]:
         else:
             partial.rename(folder)
     except OSError:
-        raise InputError("The results cannot be written; check free space and permissions of the output folder.") from None
+        raise InputError("The results cannot be written; check free space and the folder's permissions.") from None
     finally:
         if partial.exists():
             shutil.rmtree(partial)
