@@ -118,8 +118,7 @@ def benchmark(
     from .resources import sample_study
 
     with _progress(json) as advance:
-        advance("Measuring")
-        figures = measured(study or sample_study(), device)
+        figures = measured(study or sample_study(), device, advance)
     if json:
         print(dumps(figures, indent=1))
         return
