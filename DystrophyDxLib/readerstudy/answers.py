@@ -15,6 +15,12 @@ GRADES = ("0", "1", "2a", "2b", "3", "4")
 """Of muscles, in order (Mercuri et al. 2002, Pediatr Radiol 32:604, with grade 2 divided)."""
 SIDES = ("left", "right")
 """Of the patient."""
+MUSCLES = (
+    "rectus femoris", "vastus lateralis", "vastus intermedius", "vastus medialis", "sartorius", "gracilis",
+    "adductor longus", "adductor magnus", "semimembranosus", "semitendinosus", "biceps femoris long head",
+    "biceps femoris short head", "gluteus maximus",
+)  # fmt: skip
+"""Of the thigh, that a protocol may ask to be graded."""
 LONGEST_TEXT = 4000
 """Characters of a comment or reason."""
 _UNDECIDED = 50
