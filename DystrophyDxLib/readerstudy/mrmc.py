@@ -23,15 +23,15 @@ from scipy.stats import chi2, f, rankdata, t
 from ..errors import InputError
 from ..evaluation.estimate import Estimate
 
-FigureOfMerit = Literal["AUC", "sensitivity", "specificity"]
+FigureOfMerit = Literal["AUC", "accuracy", "sensitivity", "specificity"]
 Covariance = Literal["jackknife", "DeLong"]
 Random = Literal["readers and cases", "cases", "readers"]
 """What is a sample, so that the result holds beyond it; what is not named is fixed."""
-FIGURES_OF_MERIT: tuple[FigureOfMerit, ...] = ("AUC", "sensitivity", "specificity")
+FIGURES_OF_MERIT: tuple[FigureOfMerit, ...] = ("AUC", "accuracy", "sensitivity", "specificity")
 COVARIANCES: tuple[Covariance, ...] = ("jackknife", "DeLong")
 RANDOM: tuple[Random, ...] = ("readers and cases", "cases", "readers")
 LEAST_CASES = 2
-"""Of a class, of each reader in each arm, for a variance."""
+"""Of each reader in each arm (and of each class where the figure is of one), for a variance."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,17 @@ class Performance:
 
         The AUC is the empirical one (equal ratings count half). Its covariance is DeLong's (DeLong et al. 1988,
         Biometrics 44:837), or the jackknife's, which follows from the same components: leaving out a case changes the
-        area by the distance of its component from their mean, over the other cases of its class. Sensitivity and
-        specificity are treated likewise, over the cases of their class and with decisions as components.
+        area by the distance of its component from their mean, over the other cases of its class. Accuracy, sensitivity
+        and specificity are treated likewise, over the cases that they count and with right decisions as components.
 
         Args:
             truth: (N,) 0 or 1.
-            ratings: (T, R, N) higher for class 1, NaN where a reader did not rate a case; decisions, 0 or 1, for
-                sensitivity and specificity.
+            ratings: (T, R, N) higher for class 1, NaN where a reader did not rate a case; for other figures than the
+                AUC decisions, 0 or 1.
 
         Raises:
-            InputError: a reader rated fewer than `LEAST_CASES` cases of a class that the figure rests on, or ratings
-                that are no decisions.
+            InputError: a reader rated fewer than `LEAST_CASES` of the cases (of a class) that the figure rests on, or
+                ratings that are no decisions.
         """
         truth, ratings = np.asarray(truth) == 1, np.asarray(ratings, float)
         values, influence = _influence(truth, ratings, figure, covariance)
@@ -210,11 +210,14 @@ def compare_arms(performance: Performance, random: Random) -> ArmsComparison:
         value = float(performance.values[first].mean() - performance.values[second].mean())
         interval, p_value = _tested(value, 2 * error / readers, df2)
         differences.append(Difference(performance.arms[first], performance.arms[second], interval, p_value))
-    means = tuple(
-        _tested(float(values.mean()), *_of_mean(values, performance.covariance[arm, :, arm], random), low=0.0)[0]
-        for arm, values in enumerate(performance.values)
-    )
+    means = tuple(mean_of_readers(performance, arm, random) for arm in range(arms))
     return ArmsComparison(random, statistic, df1, df2, p, means, tuple(differences))
+
+
+def mean_of_readers(performance: Performance, arm: int, random: Random) -> Estimate:
+    """Mean of the readers' figures in one arm, by its index, from the data of that arm only."""
+    values, covariance = performance.values[arm], performance.covariance[arm, :, arm]
+    return _tested(float(values.mean()), *_of_mean(values, covariance, random), low=0.0)[0]
 
 
 def compare_with_standalone(performance: Performance, random: Random) -> Difference:
@@ -239,31 +242,33 @@ def _influence(
     """Figures of merit (T, R), and what each case adds to their errors (T, R, N): products of these, summed over cases,
     are covariances."""
     rated = ~np.isnan(ratings)
-    counts = [np.count_nonzero(rated & of_class, axis=-1, keepdims=True) for of_class in (truth, ~truth)]
-    needed = {"AUC": (0, 1), "sensitivity": (0,), "specificity": (1,)}[figure]
-    if min(counts[n].min() for n in needed) < LEAST_CASES:
+    counted = {
+        "AUC": (truth, ~truth),
+        "accuracy": (np.ones(len(truth), bool),),
+        "sensitivity": (truth,),
+        "specificity": (~truth,),
+    }[figure]
+    counts = [np.count_nonzero(rated & of_class, axis=-1, keepdims=True) for of_class in counted]
+    if min(count.min() for count in counts) < LEAST_CASES:
         raise InputError(
-            f"The {figure} of a reader in an arm rests on fewer than {LEAST_CASES} cases of a class; leave the reader "
-            "out or add answers."
+            f"The {figure} of a reader in an arm rests on fewer than {LEAST_CASES} cases; leave the reader out or add "
+            "answers."
         )
     if figure == "AUC":
         components = _placements(truth, ratings, rated, *counts)
+    elif np.isin(ratings[rated], (0, 1)).all():
+        components = np.where(truth, ratings, 1 - ratings)
     else:
-        if not np.isin(ratings[rated], (0, 1)).all():
-            raise InputError(f"The {figure} needs decisions of 0 or 1; decide at a threshold first.")
-        components = ratings if figure == "sensitivity" else 1 - ratings
-    values, influence = None, np.zeros(ratings.shape)
-    for n in needed:
-        chosen, count = rated & (~truth if n else truth), counts[n]
+        raise InputError(f"The {figure} needs decisions of 0 or 1; decide at a threshold first.")
+    total, influence = sum(counts), np.zeros(ratings.shape)
+    for of_class, count in zip(counted, counts, strict=True):
+        chosen = rated & of_class
         mean = np.sum(components, axis=-1, keepdims=True, where=chosen) / count
-        if covariance == "DeLong":
-            scale = 1 / np.sqrt(count * (count - 1))
-        else:
-            total = sum(counts[of_class] for of_class in needed)
-            scale = np.sqrt((total - 1) / total) / (count - 1)
+        delong, jackknife = 1 / np.sqrt(count * (count - 1)), np.sqrt((total - 1) / total) / (count - 1)
+        scale = delong if covariance == "DeLong" else jackknife
         influence = np.where(chosen, (components - mean) * scale, influence)
-        values = mean[..., 0]
-    return values, influence
+    # Both classes' components of an area have the area as their mean.
+    return mean[..., 0], influence
 
 
 def _placements(

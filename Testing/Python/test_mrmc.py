@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.readerstudy.mrmc import (
     COVARIANCES,
+    FIGURES_OF_MERIT,
     RANDOM,
     Components,
     Performance,
@@ -167,10 +168,12 @@ def test_two_arms_with_cases_fixed_are_a_paired_t_test_of_the_readers_figures():
 
 def leave_one_out(truth, ratings, figure) -> np.ndarray:
     """(curves, curves) jackknife covariance, one case after the other."""
-    counted = {"AUC": truth >= 0, "sensitivity": truth == 1, "specificity": truth == 0}[figure]
+    everyone = np.ones(len(truth), bool)
+    counted = {"AUC": everyone, "accuracy": everyone, "sensitivity": truth == 1, "specificity": truth == 0}[figure]
     truth, ratings = truth[counted], ratings[:, counted]
     figures = {
         "AUC": roc_auc_score,
+        "accuracy": lambda truth, called: (truth == called).mean(),
         "sensitivity": lambda truth, called: called.mean(),
         "specificity": lambda truth, called: 1 - called.mean(),
     }
@@ -180,7 +183,7 @@ def leave_one_out(truth, ratings, figure) -> np.ndarray:
     return (len(truth) - 1) / len(truth) * off @ off.T
 
 
-@pytest.mark.parametrize("figure", ["AUC", "sensitivity", "specificity"])
+@pytest.mark.parametrize("figure", FIGURES_OF_MERIT)
 def test_the_jackknife_is_that_of_leaving_out_one_case_after_the_other(figure):
     truth, ratings = drawn(np.random.default_rng(2), readers=3)
     ratings = ratings if figure == "AUC" else 1.0 * (ratings > 0.5)
@@ -343,7 +346,7 @@ def test_what_is_missing_for_an_analysis_is_told():
     with pytest.raises(InputError, match="decide at a threshold"):
         performance(truth, ratings, "sensitivity")
     ratings[0, 0, truth == 1] = np.nan
-    with pytest.raises(InputError, match="fewer than 2 cases of a class"):
+    with pytest.raises(InputError, match="fewer than 2 cases"):
         performance(truth, ratings)
 
 
