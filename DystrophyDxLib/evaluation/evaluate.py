@@ -30,10 +30,13 @@ from . import localisation, tables
 from .calibration_error import reliability
 from .estimate import Estimate
 from .evaluation_report import Page, Picture, Section
+from .faithfulness import MOST_IMAGES, choose_images, faithfulness, mean_curve
 from .figures import (
     CalibrationBins,
+    MeanCurve,
     RocLine,
     calibration_figure,
+    deletion_insertion_figure,
     heat_figure,
     probability_figure,
     roc_figure,
@@ -102,7 +105,7 @@ def evaluate(
         cohort: the CSV.
         out: all of the files or none are written.
         split: train, validation or test; None takes the test split, or all patients where the cohort has no splits.
-        seed: of the bootstrap.
+        seed: of the bootstrap, and of the images that are deleted and inserted.
         overwrite: whether an earlier evaluation in `out` is replaced.
 
     Returns:
@@ -230,6 +233,7 @@ def write_evaluation(
             _calibration(evaluation, folder / "figures"),
             _gallery(evaluation, classifier, folder / "gallery", advance),
             *_heat(evaluation, folder / "figures"),
+            _deletion_insertion(evaluation, classifier, folder / "figures", advance),
             *_rivals(evaluation),
             _unevaluated(evaluation),
             _provenance(summary),
@@ -392,15 +396,19 @@ def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
         for row in table.frame.to_dict("records")
         if np.isfinite(row["Heat in diseased muscle"].value)
     ]
-    save_figure(heat_figure(rows, "Share of the heat in diseased muscle"), figures, "heat_in_diseased_muscle")
-    shown = picture(
-        figures,
-        "heat_in_diseased_muscle",
-        "Share of the heat that lies in diseased muscle, by disease; the table holds the numbers",
-        "Dots: share of the heat that lies in muscle with a fat fraction of at least "
-        f"{100 * localisation.DISEASED:.0f} %; diamonds: that muscle's share of the leg, which heat without knowledge "
-        "would give. n: images.",
-    )
+    shown = []
+    if rows:
+        save_figure(heat_figure(rows, "Share of the heat in diseased muscle"), figures, "heat_in_diseased_muscle")
+        shown.append(
+            picture(
+                figures,
+                "heat_in_diseased_muscle",
+                "Share of the heat that lies in diseased muscle, by disease; the table holds the numbers",
+                "Dots: share of the heat that lies in muscle with a fat fraction of at least "
+                f"{100 * localisation.DISEASED:.0f} %; diamonds: that muscle's share of the leg, which heat without "
+                "knowledge would give. n: images.",
+            )
+        )
     paragraphs = ["The cohort is of phantoms, whose muscles and fat are known, so heat can be held against the truth."]
     try:
         limit = localisation.outside_threshold(evaluation.heat, evaluation.package.card.threshold)
@@ -411,7 +419,38 @@ def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
         )
     except InputError:
         paragraphs.append("No case was called rightly, so nothing can be said of heat outside the muscles.")
-    yield Section("Does the heatmap look where the disease is?", tuple(paragraphs), (shown,), (table,))
+    yield Section("Does the heatmap look where the disease is?", tuple(paragraphs), tuple(shown), (table,))
+
+
+def _deletion_insertion(evaluation: Evaluation, classifier: Classifier, figures: Path, advance: Advance) -> Section:
+    title, card = "Does the answer hang on what the heatmap marks?", evaluation.package.card
+    chosen = choose_images(evaluation.images, card.threshold, seed=evaluation.seed)
+    if chosen.empty:
+        return Section(title, (f"No image was called {card.classes[1]}, so there is no evidence to delete.",))
+    found = faithfulness(classifier, evaluation.cohort, chosen, seed=evaluation.seed, advance=advance)
+    orders = (("by the heatmap", found.by_heat), ("in random order", found.at_random))
+    deletion = [MeanCurve(label, *mean_curve(chosen, order.deletion, seed=evaluation.seed)) for label, order in orders]
+    insertion = [
+        MeanCurve(label, *mean_curve(chosen, order.insertion, seed=evaluation.seed)) for label, order in orders
+    ]
+    save_figure(deletion_insertion_figure(deletion, insertion, card.classes[1]), figures, "deletion_insertion")
+    shown = picture(
+        figures,
+        "deletion_insertion",
+        "Mean probability while the leg is deleted and inserted, by the heatmap and in random order; the table holds "
+        "the areas under the curves",
+        f"Mean over {len(chosen)} images of {chosen['patient_id'].nunique()} patients, with pointwise 95 % bands by "
+        "patient bootstrap. Random order: of a map as coarse and as smooth as the heatmap.",
+    )
+    paragraph = (
+        "Pixels of the leg are given the grey of healthy muscle, the hottest first (deletion), or a leg of that grey "
+        "gets its own pixels back, the hottest first (insertion; Petsiuk et al. 2018). The sooner the probability "
+        "falls, and rises, the more the answer hangs on what the heatmap marks. Only images that were called "
+        f"{card.classes[1]} have a probability to lose; up to {MOST_IMAGES} are taken, evenly over the diseases."
+    )
+    return Section(
+        title, (paragraph,), (shown,), (tables.deletion_insertion(found.areas, evaluation.patients, evaluation.seed),)
+    )
 
 
 def _rivals(evaluation: Evaluation) -> Iterator[Section]:
@@ -450,7 +489,7 @@ def _provenance(summary: dict[str, object]) -> Section:
         ("Program", summary["program"]),
         ("Model package, SHA-256", model["sha256"]),
         ("Cohort table, SHA-256", cohort["sha256"]),
-        ("Seed of the bootstrap", str(summary["seed"])),
+        ("Seed", str(summary["seed"])),
     ]
     table = Table("provenance", "Enough to make the figures again", pd.DataFrame(rows, columns=["What", "Value"]))
     return Section("How this was made", (), (), (table,))

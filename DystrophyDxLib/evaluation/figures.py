@@ -1,4 +1,5 @@
-"""Figures of an evaluation, from arrays: ROC curves, calibration, probabilities by disease, heat by disease.
+"""Figures of an evaluation, from arrays: ROC curves, calibration, probabilities by disease, heat by disease, deletion
+and insertion.
 
 Colours are those of Okabe and Ito (jfly.uni-koeln.de/color, 2008), which people with colour-blindness tell apart; lines
 differ in their dashes too. A figure is as wide as a page of text (170 mm), so that it is printed as it is drawn.
@@ -181,6 +182,40 @@ def heat_figure(rows: Sequence[tuple[str, Estimate, float]], xlabel: str) -> Fig
         axes.set(xlabel=xlabel, xlim=(-0.02, 1.02))
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+    return figure
+
+
+@dataclass(frozen=True)
+class MeanCurve:
+    """The mean of curves of (S,) steps, from none to all of the leg, with the bounds of its band."""
+
+    label: str
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def deletion_insertion_figure(deletion: Sequence[MeanCurve], insertion: Sequence[MeanCurve], positive: str) -> Figure:
+    """Mean probability while the leg disappears (left) and while it appears (right), with bands.
+
+    Args:
+        deletion, insertion: the same orders of pixels, with the same labels.
+        positive: name of the positive class.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 3.3), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        for plot, curves, verb in zip(axes, (deletion, insertion), ("deleted", "shown"), strict=True):
+            for n, curve in enumerate(curves):
+                share = np.linspace(0, 100, len(curve.mean))
+                plot.fill_between(share, curve.low, curve.high, color=_COLOURS[n], alpha=0.15, linewidth=0)
+                plot.plot(share, curve.mean, color=_COLOURS[n], linestyle=_DASHES[n], linewidth=1.6, label=curve.label)
+            plot.set(xlabel=f"Part of the leg {verb}, %", xlim=(0, 100), ylim=(-0.01, 1.01))
+        axes[0].set(title="Deletion", ylabel=f"Probability of {positive}")
+        axes[1].set(title="Insertion")
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(deletion), handlelength=3
+        )
     return figure
 
 
