@@ -46,9 +46,9 @@ def create(
     from ..cli import progress
     from ..model_package import ModelPackage
     from ..resources import embedded_model
-    from .answers import MUSCLES
     from .creation import StudyPlan, create_study, read_readers
-    from .protocol import Arm, Design, Questions
+    from .protocol import Arm, Design
+    from .questions import MUSCLES, Questions
     from .study import PAGE
 
     asked = _words(ask, "question", ASKED)

@@ -19,8 +19,9 @@ from ..model_package import ModelPackage
 from ..output_folder import check_output_folder, output_folder
 from ..series import Geometry, Series, read_study
 from ..training.cohort import Case, Cohort, Problems
-from .protocol import Arm, Design, Protocol, Questions, Reader, StudyModel, first_problem, shuffled
+from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
 from .protocol_page import write_protocol_page
+from .questions import Questions
 from .store import ReaderStore
 from .study import ANSWERS, CASES, HEATMAP, IMAGE, MODEL, MODEL_ANSWER, PAGE, PROTOCOL, TRUTH, ModelAnswer, Study
 

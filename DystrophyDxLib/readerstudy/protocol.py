@@ -17,6 +17,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InputError
+from .questions import Questions
 
 SCHEMA = "dystrophydx.readers/1"
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$")]
@@ -60,22 +61,6 @@ class Reader(_Part):
     code: Code
     role: Annotated[str, Field(min_length=1, max_length=60)]
     years: Annotated[float, Field(ge=0, le=80)]
-
-
-class Questions(_Part):
-    """What is asked beside dystrophinopathy (yes or no) and the confidence in it, which are asked always.
-
-    Attributes:
-        subtype: DMD or BMD, where the answer is yes.
-        quality: of the images, 1 (not diagnostic) to 5 (excellent).
-        mercuri: muscles to be graded on both sides; none where no grade is asked for.
-        comment: free text, which may stay empty.
-    """
-
-    subtype: bool = False
-    quality: bool = False
-    mercuri: tuple[str, ...] = ()
-    comment: bool = False
 
 
 class StudyModel(_Part):

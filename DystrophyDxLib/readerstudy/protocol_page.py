@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
-from .answers import GRADES
 from .protocol import Arm, Design, Protocol, Reader, arms_of, block_of, session_order
+from .questions import GRADES
 
 _ARMS = {
     Arm.UNAIDED: "The MRI alone.",

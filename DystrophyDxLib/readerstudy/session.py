@@ -12,8 +12,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from ..errors import InputError
-from .answers import LONGEST_TEXT, Answer
 from .protocol import Arm, Presentation, Protocol, Reader
+from .questions import LONGEST_TEXT, Answer
 from .store import Event, EventKind, ReaderStore, StoredAnswer
 from .study import ModelAnswer, Study
 

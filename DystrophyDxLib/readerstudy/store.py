@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import InputError
-from .answers import Answer
 from .database import connect, plain_errors, transaction
 from .lease import Lease
 from .protocol import Arm, Presentation, Protocol, Reader, plan
+from .questions import Answer
 
 APPLICATION_ID = 0x44445852
 """Of the file's header ("DDXR"), which tells it from other SQLite files."""
