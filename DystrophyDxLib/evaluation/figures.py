@@ -29,7 +29,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _WIDTH = 6.7
-_STYLE = {
+STYLE = {
     "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -61,7 +61,7 @@ class RocLine:
 
 def roc_figure(lines: Sequence[RocLine]) -> Figure:
     """ROC curves with their interval bands and the points at which the models decide."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 5.1 + 0.2 * len(lines)), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)))
@@ -104,7 +104,7 @@ class CalibrationBins:
 
 def calibration_figure(curves: Sequence[CalibrationBins], positive: str) -> Figure:
     """Observed against predicted probability with intervals, and below how many there are in each bin."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 6), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         top.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)), label="perfectly calibrated")
@@ -141,7 +141,7 @@ def probability_figure(groups: Sequence[tuple[str, bool, np.ndarray]], threshold
         positive: name of the positive class.
     """
     rng = np.random.default_rng(0)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 1.3 + 0.3 * len(groups)), layout="constrained")
         axes = figure.subplots()
         for row, (_, is_positive, probabilities) in enumerate(groups):
@@ -168,7 +168,7 @@ def probability_figure(groups: Sequence[tuple[str, bool, np.ndarray]], threshold
 
 def heat_figure(rows: Sequence[tuple[str, Estimate, float]], xlabel: str) -> Figure:
     """A figure of the heat disease by disease, from top: label (with n), estimate, and what chance would give."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 1.3 + 0.28 * len(rows)), layout="constrained")
         axes = figure.subplots()
         places = range(len(rows))
@@ -202,7 +202,7 @@ def deletion_insertion_figure(deletion: Sequence[MeanCurve], insertion: Sequence
         deletion, insertion: the same orders of pixels, with the same labels.
         positive: name of the positive class.
     """
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 3.3), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
         for plot, curves, verb in zip(axes, (deletion, insertion), ("deleted", "shown"), strict=True):
@@ -221,6 +221,6 @@ def deletion_insertion_figure(deletion: Sequence[MeanCurve], insertion: Sequence
 
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Writes `name`.svg and `name`.png (200 pixels an inch); the same figure gives the same bytes."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})

@@ -29,7 +29,9 @@ LEAST_PATIENTS = 10
 PUBLISHED, BOOTSTRAP = "Wilson, DeLong", "patient bootstrap"
 NOT_GIVEN = "not given"
 _DASH = "–"
-_FORMATS = {"AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".2g", "Value": ".3f"}
+_FORMATS = {
+    "AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".2g", "Value": ".3f", "Kappa": ".3f", "AC1": ".3f",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
