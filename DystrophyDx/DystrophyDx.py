@@ -44,6 +44,7 @@ class DystrophyDx(ScriptedLoadableModule):
         )
         self.parent.acknowledgementText = _("Method: Yang, Zheng et al., BMC Neurology 2021;21:13.")
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerLayouts)
 
 
 def registerSampleData():
@@ -61,6 +62,15 @@ def registerSampleData():
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "DystrophyDx.png"),
         customDownloader=lambda source: [DystrophyDxLogic().loadSample()],
     )
+
+
+def registerLayouts():
+    """Lets Slicer know the panel's own layout, so that a scene saved in it opens in it."""
+    from DystrophyDxLib.mrml.layouts import register_layouts
+
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    if node is not None:  # Slicer without a window has none
+        register_layouts(node)
 
 
 @parameterNodeWrapper

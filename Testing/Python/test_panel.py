@@ -23,6 +23,7 @@ from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import workbench
+from DystrophyDxLib.mrml.layouts import SIDE_BY_SIDE_LAYOUT
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
 from DystrophyDxLib.mrml.study import Study
@@ -370,6 +371,11 @@ def test_heatmap_controls(panel, study):
     ui.classSelector.currentIndex = 1
     assert heat.GetLowerThreshold() == pytest.approx(0.45)
     assert study.heatmap.GetImageData().GetMTime() == voxels, "no voxel was touched"
+
+
+def test_the_own_layout_is_known_before_the_panel_is_opened(desktop):
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    assert layout.IsLayoutDescription(SIDE_BY_SIDE_LAYOUT)
 
 
 def test_layouts(panel, study):
