@@ -220,14 +220,18 @@ class ReadingSession:
         Raises:
             InputError: it is missing.
         """
-        if self.item is None:
-            return None
-        here = self._store.presentations[self.item.number - 1]
-        following = self._store.presentations[self.item.number :]
-        for shown in following:
-            if shown.session == here.session and shown.position > here.position:
-                return self._study.image(shown.case)
-        return None
+        following = self._following
+        return self._study.image(following.case) if following else None
+
+    @property
+    def next_heatmap(self) -> Path | None:
+        """The heatmap that will be shown beside `next_image`, to be read ahead; None but in the aided arm.
+
+        Raises:
+            InputError: it is missing.
+        """
+        following = self._following
+        return self._study.heatmap(following.case) if following and following.arm is Arm.AIDED else None
 
     def slice_shown(self, index: int) -> None:
         """Logs that the reader went to slice k = `index`."""
@@ -339,6 +343,15 @@ class ReadingSession:
         now = self._clock.now()
         self._store.amend(number, answer, reason, now)
         self._noted(now)
+
+    @property
+    def _following(self) -> Presentation | None:
+        """The first presentation of the next position in this session."""
+        if self.item is None:
+            return None
+        here = self._store.presentations[self.item.number - 1]
+        later = self._store.presentations[self.item.number :]
+        return next((p for p in later if p.session == here.session and p.position > here.position), None)
 
     def _shown(self) -> Item:
         if self.item is None:

@@ -113,6 +113,21 @@ def test_the_next_image_can_be_read_ahead_within_the_session(study, clock):
         assert ahead is None
 
 
+def test_the_next_heatmap_can_be_read_ahead_in_the_aided_arm_alone(folder, clock):
+    study = make_study(folder, make_protocol())
+    with ReadingSession(study, "R1", clock) as session:
+        assert session.next_heatmap is None
+        for _ in range(2):
+            ahead = None
+            while item := session.show():
+                assert ahead is None or ahead == item.heatmap
+                ahead = session.next_heatmap
+                assert ahead is None or item.arm is Arm.AIDED
+                assert (ahead is not None) == (item.arm is Arm.AIDED and session.next_image is not None)
+                session.submit(NO)
+            clock.run(28 * 86400)
+
+
 def test_sequential_reading_locks_the_unaided_answer_before_the_model_is_shown(folder, clock):
     study = make_study(folder, make_protocol(**SEQUENTIAL))
     with ReadingSession(study, "R1", clock) as session:
