@@ -19,8 +19,15 @@ from ..errors import Cancelled, InputError
 from ..results import ImageResult, StudyResult
 from ..roi import LABEL_OF_SIDE, LegRegions, Side, corrected_regions, find_legs
 from ..series import Acquisition, Series
-from .segmentation import SEGMENT_COLORS, SEGMENT_NAMES, add_segmentation, labels_from_segmentation, set_labels
-from .volumes import add_map, ijk_to_world, series_from_volume, update_map
+from .segmentation import (
+    SEGMENT_COLORS,
+    SEGMENT_NAMES,
+    add_segmentation,
+    labels_from_segmentation,
+    move_regions,
+    set_labels,
+)
+from .volumes import add_map, ijk_to_world, move_map, series_from_volume, update_map
 
 if TYPE_CHECKING:
     from ..classify import Classification, Classifier
@@ -191,6 +198,7 @@ class Study:
         Raises:
             InputError: as `series_from_volume`, and where the region cannot be read and not all of it is reset.
         """
+        self.follow_volume()
         run = self._run()
         automatic = (run.automatic if run else find_legs(self._series())).labels
         if slice is None and side is None:
@@ -210,15 +218,18 @@ class Study:
         Raises:
             InputError: the region cannot be read.
         """
+        self.follow_volume()
         labels = self._labels()
         labels[slice] = 0
         self._set_labels(labels)
 
     def follow_volume(self) -> None:
-        """Puts heatmap and region under the transform of the volume."""
-        for node in (self.heatmap, self.segmentation):
-            if node is not None and node.GetTransformNodeID() != self.volume.GetTransformNodeID():
-                node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
+        """Puts heatmap and region where the volume is: under its transform, and moved with it where a transform was
+        hardened on the volume alone."""
+        if self.heatmap is not None:
+            move_map(self.heatmap, self.volume)
+        if self.segmentation is not None:
+            move_regions(self.segmentation, self.volume)
 
     def remove(self) -> None:
         """Takes everything but the volume out of the scene."""

@@ -37,6 +37,7 @@ class StudyView:
 
         Call it again after a classification: the heatmap, where there is one now, appears.
         """
+        study.follow_volume()
         changes = self.study != study
         for name in ("Red", "Green", "Yellow"):  # what Slicer shows there when the reader changes the layout
             self._composite(name)

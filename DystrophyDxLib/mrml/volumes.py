@@ -64,6 +64,13 @@ def update_map(
     node.CopyOrientation(volume)
 
 
+def move_map(node: slicer.vtkMRMLScalarVolumeNode, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Puts a node that `add_map` made voxel on voxel again, where `volume` was moved since."""
+    node.CopyOrientation(volume)
+    if node.GetTransformNodeID() != volume.GetTransformNodeID():
+        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+
+
 def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Series:
     """`Series` of kind "scene" from a volume node, placed where a linear parent transform puts it.
 
