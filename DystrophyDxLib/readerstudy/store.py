@@ -7,7 +7,6 @@ answer. The number of an answer or event, not its time, says what came first.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import sqlite3
@@ -22,7 +21,7 @@ from typing import TypeVar
 from ..errors import InputError
 from .database import connect, plain_errors, transaction
 from .lease import Lease
-from .protocol import Arm, Presentation, Protocol, Reader, plan
+from .protocol import Presentation, Protocol, Reader, plan
 from .questions import Answer
 
 APPLICATION_ID = 0x44445852
@@ -445,8 +444,8 @@ def _digest(previous: str, row: Sequence[object], grades: Sequence[Sequence[str]
     return hashlib.sha256(json.dumps([previous, *row, *grades]).encode()).hexdigest()
 
 
-def _row(presentation: Presentation) -> tuple[object, ...]:
-    return tuple(value.value if isinstance(value, Arm) else value for value in dataclasses.astuple(presentation))
+def _row(shown: Presentation) -> tuple[object, ...]:
+    return (shown.number, shown.session, shown.position, shown.case, shown.arm.value, shown.repeat)
 
 
 def _stamp(at: datetime) -> str:
