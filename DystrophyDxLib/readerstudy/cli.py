@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -99,6 +100,27 @@ def export(
 
     reads = exported(Study.open(study), out)
     print(f"{len(reads.reads)} rows of answers by {reads.reads['reader'].nunique()} readers: {out}")
+
+
+@app.command()
+def analyse(
+    source: Annotated[
+        Path, typer.Argument(help="Folder of the study, or of tables as export writes them.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the report; it is made.", show_default=False)],
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 2021,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier analysis.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print analysis.json, and nothing else.")] = False,
+) -> None:
+    """Analyse readers and model: report, tables and figures. A study read elsewhere comes as tables."""
+    from .analysis import analyse as analysed
+    from .export import reads_of
+    from .reads import Reads
+    from .study import PROTOCOL, Study
+
+    reads = reads_of(Study.open(source)) if (source / PROTOCOL).exists() else Reads.read(source)
+    summary = analysed(reads, out, seed=seed, overwrite=overwrite)
+    print(dumps(summary, indent=1) if json else f"Report: {out / 'report.html'}")
 
 
 def _words(text: str, what: str, known: list[str] | tuple[str, ...]) -> list[str]:
