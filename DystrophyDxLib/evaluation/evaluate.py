@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +17,7 @@ from .. import __version__
 from ..classify import HEAT_OUTSIDE, Classifier
 from ..errors import InputError
 from ..model_package import ModelPackage
-from ..output_folder import check_output_folder, output_folder
+from ..output_folder import check_results_folder, results_folder
 from ..phantom.rivals import trefoil_sign
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
 from ..results import INDETERMINATE
@@ -493,38 +490,3 @@ def _provenance(summary: dict[str, object]) -> Section:
     ]
     table = Table("provenance", "Enough to make the figures again", pd.DataFrame(rows, columns=["What", "Value"]))
     return Section("How this was made", (), (), (table,))
-
-
-@contextlib.contextmanager
-def results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> Iterator[Path]:
-    """A hidden folder to write into, which takes the place of `folder` when all has been written.
-
-    Raises:
-        InputError: as `check_results_folder`, or when it cannot be written.
-    """
-    check_results_folder(folder, files, overwrite=overwrite)
-    folder = folder.absolute()
-    if not folder.exists() or not any(folder.iterdir()):
-        with output_folder(folder, overwrite=False) as partial:
-            yield partial
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        with output_folder(aside / "new", overwrite=False) as partial:
-            yield partial
-        folder.rename(aside / "earlier")
-        try:
-            (aside / "new").rename(folder)
-        except OSError:
-            (aside / "earlier").rename(folder)
-            raise InputError("The results cannot be put in place; check the permissions of --out.") from None
-    finally:
-        shutil.rmtree(aside)
-
-
-def check_results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> None:
-    """Raises `InputError` where `folder` cannot take results: it holds anything but `files`, or these without
-    `overwrite`."""
-    if overwrite and folder.is_dir() and {path.name for path in folder.iterdir()} <= set(files):
-        return
-    check_output_folder(folder, overwrite=False)
