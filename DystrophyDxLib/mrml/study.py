@@ -152,6 +152,13 @@ class Study:
         """Puts a finished classification of the volume into the scene; what was there before is replaced."""
         return self._put(classification, self._volume_state())
 
+    def put_heatmap(self, evidence: np.ndarray) -> None:
+        """Puts a heatmap (z, y, x) float32 on the volume; see `heatmap`. One that was there before is replaced."""
+        if self.heatmap is None:
+            self._refer(_HEATMAP, add_map(self.volume, evidence, self._name("heatmap")))
+        else:
+            update_map(self.heatmap, self.volume, evidence)
+
     def _put(self, classification: Classification, state: _VolumeState) -> StudyResult:
         self._check_still_there()
         self.follow_volume()
@@ -237,16 +244,19 @@ class Study:
             self._remove(role)
         vars(self.volume).pop(_MEMORY, None)
 
+    def discard(self) -> None:
+        """Takes everything out of the scene, the volume too."""
+        self.remove()
+        for node in [*_belongings(self.volume), self.volume]:
+            self.volume.GetScene().RemoveNode(node)
+
     def _check_still_there(self) -> None:
         if self.volume.GetScene() is None:
             raise Cancelled("The volume was deleted while it was classified.")
 
     def _show(self, classification: Classification, automatic: LegRegions, state: _VolumeState) -> None:
         """Heatmap, result, table and chart of a classification whose region is already shown."""
-        if self.heatmap is None:
-            self._refer(_HEATMAP, add_map(self.volume, classification.heat.voxels, self._name("heatmap")))
-        else:
-            update_map(self.heatmap, self.volume, classification.heat.voxels)
+        self.put_heatmap(classification.heat.voxels)
         self._write_text(_RESULT, "result", classification.result.to_json())
         self._node(_RESULT).SetAttribute(_REGIONS, " ".join(_digests(classification.regions.labels)))
         self._tabulate(classification.result.images)

@@ -31,7 +31,6 @@ def add_series(scene: slicer.vtkMRMLScene, series: Series, name: str = "MRI") ->
     node.SetIJKToRASDirections(*(_LPS_TO_RAS @ geometry.direction).ravel())
 
     display = node.GetDisplayNode()
-    display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(*_grey_window(series.voxels))
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
     return node
@@ -123,8 +122,9 @@ def write_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
 
 def _add_volume(scene: slicer.vtkMRMLScene, voxels: np.ndarray, name: str) -> slicer.vtkMRMLScalarVolumeNode:
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    node.SetAndObserveImageData(_image(voxels))
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().AutoWindowLevelOff()  # before the voxels come, through all of which it would look
+    node.SetAndObserveImageData(_image(voxels))
     node.AddDefaultStorageNode()
     # Else a reopened scene would count the slices of a left-handed volume from the other end.
     node.GetStorageNode().SetForceRightHandedIJKCoordinateSystem(False)
