@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from reader_studies import make_study
 
 from DystrophyDxLib.readerstudy.protocol import Protocol
 from DystrophyDxLib.readerstudy.study import CASES, HEATMAP, IMAGE, MODEL, Study
-from reader_studies import make_study
 
 SHAPE = (7, 48, 60)
 BLOCK = np.s_[2:5, 12:30, 36:50]
