@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -447,6 +448,28 @@ def test_a_reader_who_signs_in_twice_is_told_where_the_first_is(study):
         other.wait()
 
 
+def test_of_processes_that_sign_in_at_once_one_reads(study):
+    others = [
+        in_a_process(
+            study, "print('in', flush=True)\nwhile True: session.beat(); time.sleep(0.1)", stderr=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    try:
+        deadline = time.monotonic() + 120
+        while sum(other.poll() is not None for other in others) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        refused = [other for other in others if other.poll() is not None]
+        assert len(refused) == 2
+        assert all("signed in already" in other.stderr.read() for other in refused)
+        (reading,) = set(others) - set(refused)
+        assert reading.stdout.readline() == "in\n"
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def test_a_killed_reader_signs_in_again_at_once_with_all_answers(study):
     code = "session.show(); from DystrophyDxLib.readerstudy.questions import Answer; session.submit(Answer(True, 77));"
     other = in_a_process(study, code + "print('in', flush=True); time.sleep(60)")
@@ -524,7 +547,7 @@ with ReadingSession(Study.open(sys.argv[1]), "R1", clock) as session:
         log.append([item.arm.value, item.image.parent.name, [path for _, path in opened[before:]]])
         session.submit(Answer(True, 80))
         session.beat()
-print(json.dumps({{"all": [path for _, path in opened], "items": log}}))
+print(json.dumps({{"all": [path for _, path in opened], "items": log, "modules": list(sys.modules)}}))
 """
     run = subprocess.run(
         [sys.executable, "-c", watch + read, str(study.folder)], capture_output=True, text=True, check=True
@@ -537,6 +560,7 @@ print(json.dumps({{"all": [path for _, path in opened], "items": log}}))
     assert "." not in inside
     assert "answers" not in inside
     assert [arm for arm, _, _ in told["items"]].count("aided") == 8
+    assert not {"qt", "slicer", "torch", "pandas", "numpy"} & set(told["modules"])
     for arm, case, paths in told["items"]:
         model = {path.split(os.sep)[-2] for path in paths if f"{os.sep}model{os.sep}" in path}
         assert model == ({case} if arm == "aided" else set())
