@@ -125,7 +125,8 @@ class ReadingSession:
 
     The page shows the case that `show` gives, tells what the reader does to it, and calls `submit`, then `show` again.
     Between, `beat` is called at least every `lease.BEAT_SECONDS`, by a timer. Whatever ends the process, at most the
-    answer that is being typed is lost, less where `save_draft` was called; the next `sign_in` goes on with that case.
+    answer that is being typed is lost, less where `save_draft` was called; the reader's next session goes on with that
+    case.
 
     Args:
         study: as `Study.open` gives it.
