@@ -88,20 +88,14 @@ def _agreed(kappa: Agreement, name: str, ac1: Agreement) -> dict[str, object]:
     }
 
 
-def grades_table(reads: Reads, seed: int) -> Table | None:
+def grades_table(reads: Reads) -> Table | None:
     """Agreement on Mercuri grades of two readers, and of readers with themselves; None without grades in common."""
     if reads.mercuri is None:
         return None
-    truth = reads.truth.set_index("case")["label"]
-    grades = reads.mercuri.assign(
-        grade=reads.mercuri["grade"].map(GRADES.index), truth=reads.mercuri["case"].map(truth)
-    )
+    grades = reads.mercuri.assign(grade=reads.mercuri["grade"].map(GRADES.index))
     rows = []
     for reading, one, other, both in _grades_in_common(grades):
-        both = both.rename(
-            columns={"case": "patient_id", "truth_first": "truth", "grade_first": "first", "grade_again": "second"}
-        )
-        found = weighted_kappa(both, len(GRADES), seed=seed)
+        found = weighted_kappa(both["case"], both["grade_first"], both["grade_again"], len(GRADES))
         rows.append(
             {
                 "Reading": reading,
@@ -120,7 +114,7 @@ def grades_table(reads: Reads, seed: int) -> Table | None:
         "agreement_grades",
         "Agreement on Mercuri grades, with 95 % intervals",
         pd.DataFrame(rows),
-        "Quadratic weights; intervals by bootstrap of cases with all of their muscles.",
+        "Quadratic weights; intervals by the jackknife over cases, each with all of its muscles.",
     )
 
 
