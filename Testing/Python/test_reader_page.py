@@ -1,6 +1,7 @@
 """The page "Reader study", run by its own buttons and keys in a stand-in of Slicer's desktop over a real scene."""
 
 import csv
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -9,14 +10,16 @@ import pytest
 pytest.importorskip("PySide6")
 
 import slicer
+from PySide6 import QtGui
 from reader_studies import make_protocol, quick_folder
-from reading_cases import SEQUENTIAL, make_reading_study
+from reading_cases import SEQUENTIAL, make_reading_study, write_image
 from slicer_desktop import Desktop, unwrap
 from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.mrml import reading_room
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.study_view import StudyView
+from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.readerstudy import lease
 from DystrophyDxLib.readerstudy.protocol import plan
 from DystrophyDxLib.readerstudy.session import ReadingSession
@@ -27,12 +30,6 @@ UNAIDED = {"design": "fully-crossed", "arms": ["unaided"], "washout_days": 0}
 AIDED = {"design": "fully-crossed", "arms": ["aided"], "washout_days": 0}
 MUSCLES = ["rectus femoris", "gracilis"]
 ALL = {"subtype": True, "quality": True, "mercuri": MUSCLES, "comment": True}
-
-
-@pytest.fixture(scope="session")
-def application(tmp_path_factory):
-    """Qt keeps one application."""
-    return tmp_path_factory.mktemp("settings")
 
 
 @pytest.fixture
@@ -268,8 +265,6 @@ def test_everything_can_be_read_by_keys_alone(desktop, page, folder):
 
 
 def test_each_key_belongs_to_one_page_at_a_time(desktop, page, folder):
-    from PySide6 import QtGui
-
     make(folder, **UNAIDED)
 
     def enabled():
@@ -342,6 +337,29 @@ def test_sequential_reading_shows_the_locked_answer_beside_the_models(page, fold
     assert [row[2:] for row in answers(folder)] == [(1, 65), (0, 30)]
 
 
+def test_a_reader_needs_neither_truth_nor_model_nor_the_answers_of_others(page, folder):
+    make(folder, **UNAIDED)
+    for part in ("truth", "model"):
+        shutil.rmtree(folder / part)
+    (folder / "answers" / "R2.sqlite").unlink()
+    sign_in(page, folder)
+    for _ in range(4):
+        submit(page)
+    assert page.ui.messageLabel.text == ""
+    assert len(answers(folder)) == 4
+
+
+def test_nothing_on_the_page_tells_the_case(page, folder):
+    make(folder, questions=ALL, **AIDED)
+    sign_in(page, folder)
+    for _ in range(3):
+        case = page._room.session.item.image.parent.name
+        seen = [unwrap(widget).property(name) for widget in vars(page.ui).values() for name in ("text", "toolTip")]
+        assert not any(case in text for text in seen if text)
+        page.ui.qualitySelector.currentIndex = 2
+        submit(page)
+
+
 def test_the_end_is_told(page, folder):
     make(folder, **UNAIDED)
     sign_in(page, folder)
@@ -390,8 +408,7 @@ def test_signing_out_keeps_the_draft(page, folder):
     page.ui.signOutButton.click()
     sign_in(page, folder)
     assert page._form.content() == content
-    sign_in_other = page.ui.signOutButton
-    sign_in_other.click()
+    page.ui.signOutButton.click()
     sign_in(page, folder, "R2")
     assert page._form.content()["comment"] == ""
 
@@ -524,9 +541,6 @@ def test_the_last_answers_can_be_amended_when_all_is_read(page, folder):
 
 
 def test_a_study_is_created_from_the_page_and_opened(desktop, page, tmp_path, monkeypatch):
-    from reading_cases import write_image
-
-    from DystrophyDxLib.phantom import make_phantom
 
     loaded = []
     page._newStudy._loadPackages = lambda: loaded.append(True)
@@ -548,7 +562,7 @@ def test_a_study_is_created_from_the_page_and_opened(desktop, page, tmp_path, mo
     ui.newFolderSelector.currentPath = str(tmp_path / "new")
     ui.armsSelector.currentIndex = 1
     ui.createButton.click()
-    assert "A crossover has" in ui.messageLabel.text or "crossover" in ui.messageLabel.text
+    assert "a crossover has the arms unaided and aided" in ui.messageLabel.text
     ui.designSelector.currentIndex = 1
     ui.askQualityCheckBox.checked = True
     ui.askGradesCheckBox.checked = True
