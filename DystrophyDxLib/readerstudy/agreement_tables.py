@@ -13,12 +13,14 @@ from ..evaluation.tables import Table
 from .first_answers import FirstAnswers, repeated_answers
 from .reads import GRADES, RE_READ, Reads
 
+READERS = "readers"
+
 
 def agreement_table(answers: FirstAnswers) -> Table | None:
     """Agreement of all readers of an arm, and of them and the model; None with fewer than two."""
     rows = []
     for t, arm in enumerate(answers.arms):
-        among = {"readers": answers.decisions[t]}
+        among = {READERS: answers.decisions[t]}
         if answers.model:
             among["readers and model"] = np.vstack([answers.decisions[t], answers.label])
         for who, decisions in among.items():

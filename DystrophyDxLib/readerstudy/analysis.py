@@ -20,6 +20,7 @@ from ..evaluation.tables import Table, cell_text
 from ..output_folder import results_folder
 from ..report import RESEARCH_ONLY
 from . import agreement_tables, comparison_tables, performance_tables
+from .agreement_tables import READERS
 from .analysis_figures import Curve, Points, bars_figure, confusion_figure, curves_figure, readers_figure
 from .comparison_tables import ArmsAnalysis
 from .first_answers import FirstAnswers, first_answers
@@ -49,6 +50,7 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
     """
     answers = FirstAnswers.of(reads)
     performance = performance_tables.performance_frame(answers)
+    agreement = agreement_tables.agreement_table(answers)
     arms = comparison_tables.analyse_arms(answers)
     with results_folder(out, FILES, overwrite=overwrite) as folder:
         for name in ("tables", "figures"):
@@ -58,10 +60,10 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
             f"{len(answers.readers)} readers, {len(answers.cases)} cases",
             (RESEARCH_ONLY,),
             (
-                _brief(reads, answers, performance, arms),
+                _brief(reads, answers, performance, agreement, arms),
                 _read(reads, answers),
                 *_performance(answers, performance, folder / "figures"),
-                _agreement(reads, answers),
+                _agreement(reads, answers, agreement),
                 _arms(reads, answers, arms),
                 _model(answers),
                 _planning(arms),
@@ -74,7 +76,13 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
     return summary
 
 
-def _brief(reads: Reads, answers: FirstAnswers, performance: pd.DataFrame, arms: tuple[ArmsAnalysis, ...]) -> Section:
+def _brief(
+    reads: Reads,
+    answers: FirstAnswers,
+    performance: pd.DataFrame,
+    agreement: Table | None,
+    arms: tuple[ArmsAnalysis, ...],
+) -> Section:
     positive = int(answers.truth.sum())
     missing = int(np.isnan(answers.decisions).sum())
     paragraphs = [
@@ -91,6 +99,10 @@ def _brief(reads: Reads, answers: FirstAnswers, performance: pd.DataFrame, arms:
                 f"{name if name == 'AUC' else name.lower()} {cell_text(name, row[name])}" for name in (*_BARS, "AUC")
             )
             paragraphs.append(f"{who}: {', '.join(told)}.")
+    for row in [] if agreement is None else agreement.frame.to_dict("records"):
+        if row["Among"] == READERS:
+            told = (cell_text("Kappa", row["Kappa, Fleiss"]), row["Band"])
+            paragraphs.append(f"Fleiss' kappa of the readers, {row['Arm']}: {', '.join(filter(None, told))}.")
     if arms:
         test = arms[0].tests[0]
         paragraphs.append(
@@ -99,11 +111,11 @@ def _brief(reads: Reads, answers: FirstAnswers, performance: pd.DataFrame, arms:
         )
     unread = len(reads.truth) - len(answers.cases)
     if unread:
-        paragraphs.append(f"{unread} cases of the table of truth were read by no one and are in no figure.")
+        paragraphs.append(f"Read by no one and in no figure: {unread} of the cases in the table of truth.")
     if answers.model:
         without = int(np.isnan(answers.label).sum())
         if without:
-            paragraphs.append(f"The model has no answer to {without} of the cases; they are in none of its figures.")
+            paragraphs.append(f"Without an answer of the model and in none of its figures: {without} of the cases.")
     return Section("In brief", tuple(paragraphs))
 
 
@@ -234,9 +246,9 @@ def _curve(name: str, truth: np.ndarray, scores: np.ndarray) -> Curve | None:
     return Curve(f"{name}: AUC {auc(truth, scores):.3f}", false_positive, true_positive)
 
 
-def _agreement(reads: Reads, answers: FirstAnswers) -> Section:
+def _agreement(reads: Reads, answers: FirstAnswers, agreement: Table | None) -> Section:
     found = _there(
-        agreement_tables.agreement_table(answers),
+        agreement,
         agreement_tables.pairs_table(answers),
         agreement_tables.intra_reader_table(reads),
         agreement_tables.grades_table(reads),

@@ -15,7 +15,8 @@ from .first_answers import FirstAnswers, first_answers
 from .mrmc import COVARIANCES, FIGURES_OF_MERIT, LEAST_CASES, RANDOM, mean_of_readers
 from .reads import Reads
 
-MEAN, MODEL = "mean", "model"
+MEAN, MODEL = "(mean)", "model"
+"""In the place of a reader, and of an arm."""
 
 
 def answers_table(reads: Reads, answers: FirstAnswers) -> Table:
