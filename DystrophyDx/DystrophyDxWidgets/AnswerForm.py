@@ -1,5 +1,6 @@
 """The questions of a reader study on the panel."""
 
+import ctk
 import qt
 from slicer.i18n import tr as _
 
@@ -117,6 +118,7 @@ class AnswerForm:
         self.ui.subtypeSelector.enabled = self.ui.yesButton.checked
 
     def _offer(self, box, texts, values):
+        box.scrollWheelEffect = ctk.ctkComboBox.NeverScroll  # nobody answers by scrolling the panel
         with quiet(box):
             box.clear()
             box.addItem(_("not given"), "")
@@ -136,7 +138,7 @@ class AnswerForm:
         for row, muscle in enumerate(muscles, 1):
             self._lay(qt.QLabel(muscle), row, 0)
             for column, side in enumerate(("right", "left"), 1):
-                box = qt.QComboBox()
+                box = ctk.ctkComboBox()
                 box.toolTip = _("{muscle}, {side}: type the grade.").format(muscle=muscle, side=side)
                 self._offer(box, grades, grades)
                 box.setItemText(0, "–")

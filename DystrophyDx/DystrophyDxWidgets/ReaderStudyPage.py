@@ -178,8 +178,9 @@ class ReaderStudyPage(VTKObservationMixin):
             self._draftTimer.start()
 
     def onDraft(self):
-        with reporting(self.ui.messageLabel):
-            self._saveDraft(self._room.session)
+        if not self._busy:
+            with reporting(self.ui.messageLabel):
+                self._saveDraft(self._room.session)
 
     def onBeat(self):
         """Keeps the reader signed in; where nothing can be saved, reading stops."""

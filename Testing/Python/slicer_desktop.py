@@ -383,6 +383,17 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         )
 
 
+class ctkComboBox(QtWidgets.QComboBox):
+    NeverScroll, AlwaysScroll = 0, 1
+    scrollWheelEffect = _plain("int", AlwaysScroll)
+
+    def wheelEvent(self, event: QtGui.QWheelEvent) -> None:
+        if self.scrollWheelEffect == self.AlwaysScroll:
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
 class ctkSliderWidget(QtWidgets.QWidget):
     valueChanged = QtCore.Signal(float)
 
@@ -633,6 +644,7 @@ WIDGETS: dict[str, type] = {
         qMRMLSegmentEditorWidget,
         qMRMLPlotView,
         ctkCollapsibleButton,
+        ctkComboBox,
         ctkSliderWidget,
         ctkPathLineEdit,
     )

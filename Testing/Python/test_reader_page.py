@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("PySide6")
 
 import slicer
-from PySide6 import QtGui
+from PySide6 import QtCore, QtGui
 from reader_studies import make_protocol, quick_folder
 from reading_cases import SEQUENTIAL, make_reading_study, write_image
 from slicer_desktop import Desktop, unwrap
@@ -241,6 +241,23 @@ def test_slider_and_box_of_the_confidence_agree(page, folder):
     assert page.ui.confidenceSpinBox.value == 73
     page.ui.confidenceSpinBox.value = 12
     assert page.ui.confidenceSlider.value == 12
+
+
+def test_the_mouse_wheel_over_a_question_answers_nothing(page, folder):
+    make(folder, questions=ALL, **UNAIDED)
+    sign_in(page, folder)
+    give(page, True, 60)
+    ui, content = page.ui, page._form.content()
+    boxes = (ui.subtypeSelector, ui.qualitySelector, *page._form._grades.values())
+    for widget in map(unwrap, (ui.confidenceSpinBox, ui.confidenceSlider, *boxes)):
+        middle = QtCore.QPointF(widget.rect().center())
+        for turn in (-120, +120, -240):
+            event = QtGui.QWheelEvent(
+                middle, widget.mapToGlobal(middle), QtCore.QPoint(), QtCore.QPoint(0, turn), QtCore.Qt.NoButton,
+                QtCore.Qt.NoModifier, QtCore.Qt.NoScrollPhase, False,
+            )  # fmt: skip
+            QtCore.QCoreApplication.sendEvent(widget, event)
+            assert page._form.content() == content
 
 
 def test_everything_can_be_read_by_keys_alone(desktop, page, folder):

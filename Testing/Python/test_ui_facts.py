@@ -129,8 +129,8 @@ def test_every_widget_that_is_used_is_in_the_panel(page):
 def test_everything_that_can_be_touched_has_a_tooltip_and_no_style_is_set(page):
     touched = (
         "QPushButton", "QCheckBox", "QComboBox", "QTableWidget", "QProgressBar", "QTextBrowser",
-        "QRadioButton", "QSlider", "QSpinBox", "QLineEdit", "QPlainTextEdit", "ctkSliderWidget", "ctkPathLineEdit",
-        "qMRMLNodeComboBox",
+        "QRadioButton", "QSlider", "QSpinBox", "QLineEdit", "QPlainTextEdit", "ctkComboBox", "ctkSliderWidget",
+        "ctkPathLineEdit", "qMRMLNodeComboBox",
     )  # fmt: skip
     for widget in page.tree.iter("widget"):
         names = {item.get("name") for item in widget.findall("property")}
