@@ -192,6 +192,7 @@ def test_a_reader_of_one_arm_is_not_in_the_comparison_of_arms_and_that_is_counte
     left = dataclasses.replace(reads, reads=table[(table["reader"] != "R2") | (table["arm"] == UNAIDED)])
     _, tables, _ = analysed(left, tmp_path / "out")
     assert set(tables["mrmc_arms"]["Readers"]) == {3}
+    assert set(tables["mrmc_arms"]["Cases"]) == {40}
     decisions = tables["answers"].set_index(["Reader", "Arm"])["Decisions"]
     assert decisions["R2", AIDED] == 0
     assert decisions["R2", UNAIDED] > 30
@@ -207,6 +208,7 @@ def test_readers_of_different_cases_are_compared_with_the_model_on_their_own(tmp
     assert (tables["model_by_reader"]["Cases"] <= 40).all()
     assert set(tables["agreement_pairs"].query("Second != 'ResNet50'")["First"]) == {"R1", "R3"}
     assert set(tables["mrmc_model"]["Readers"]) == {4}
+    assert set(tables["mrmc_model"]["Cases"]) == {80}
 
 
 def test_amendments_are_counted_and_the_submitted_answers_analysed(tmp_path):
