@@ -453,7 +453,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onClassChanged(self, index):
         if self._heatmap is not None and index >= 0:
-            self._heatmap.shown_class = index
+            with self._reporting():
+                self._view.shown_class = index
             self._showHeatmap()
 
     def onLayoutChanged(self, index):
@@ -677,7 +678,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 ui.legendCheckBox.checked = heatmap.legend
                 ui.classSelector.clear()
                 ui.classSelector.addItems(list(view.classes))
-                ui.classSelector.currentIndex = heatmap.shown_class
+                ui.classSelector.currentIndex = view.shown_class
                 ui.layoutSelector.currentIndex = self._layouts().index(view.layout)
         self._enable()
 

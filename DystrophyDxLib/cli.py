@@ -172,9 +172,7 @@ def phantom(
 
 @app.command()
 def train(
-    recipe: Annotated[
-        str, typer.Argument(help="Recipe: yang2021, embedded, or the path of a .toml file.", show_default=False)
-    ],
+    recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of a .toml file.", show_default=False)],
     cohort: Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)],
     out: Annotated[Path, typer.Option(help="Place for the model package; it is made.", show_default=False)],
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal models.")] = 2021,
@@ -262,7 +260,7 @@ def evaluate(
         print(notice)
     for unit, interval in (("images", "ci95_bootstrap"), ("patients", "ci95")):
         figures = summary["figures"][unit]
-        told = (_figure(name, figures[name], interval) for name in ("AUC", "Sensitivity", "Specificity"))
+        told = (_figure(name, figures[name], interval) for name in _TOLD if name in figures)
         print(f"{summary['cohort'][unit]} {unit}: {', '.join(told)}")
     if failed := summary["cohort"]["series_failed"]:
         print(f"{failed} series could not be evaluated; the report lists them.")
@@ -329,6 +327,10 @@ def compare(
     for failure in summary["failures"]:
         print(f"{failure['model']} failed: {failure['reason']}")
     print(f"Results: {out / RESULTS / 'report.html'}")
+
+
+_TOLD = ("AUC", "Sensitivity", "Specificity", "Top-1 accuracy", "Top-3 accuracy")
+"""Figures of evaluation.json that are printed, where it has them."""
 
 
 def _figure(name: str, figure: dict, interval: str) -> str:

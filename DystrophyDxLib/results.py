@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 SCHEMA = "dystrophydx.result/1"
 INDETERMINATE = "indeterminate"
@@ -58,25 +58,53 @@ class ModelFacts(_Part):
     classes: tuple[str, ...]
 
 
-class CaseResult(_Part):
-    """The case: probability with its 95 % interval, and the label it gives at the package's threshold.
+class _OfTwoOrMore(_Part):
+    """What has some entries only where the model tells more than two classes apart; JSON leaves them out elsewhere."""
 
-    `label` is a class name, or "indeterminate" when the interval crosses the threshold or a warning in `UNSUITABLE`
-    says that the model was never meant for this image. `reason` says why in one sentence.
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value not in (None, (), [])}
+
+
+class RankedClass(_Part):
+    """A class of the differential: its probability in the case, with the 95 % interval."""
+
+    name: str
+    probability: Probability
+    ci95: tuple[Probability, Probability]
+
+
+class CaseResult(_OfTwoOrMore):
+    """The case: probability with its 95 % interval, and the label that follows.
+
+    Of two classes, `probability` is that of the second, and `threshold` the package's. Of more, `differential` ranks
+    them from the most likely on, `probability` and `ci95` are those of the first, and there is no threshold.
+
+    `label` is a class name, or "indeterminate" when the interval crosses the threshold (of more than two: that of the
+    first class' lead over the next holds 0) or a warning in `UNSUITABLE` says that the model was never meant for this
+    image. `reason` says why in one sentence.
     """
 
     probability: Probability
     ci95: tuple[Probability, Probability]
     label: str
-    threshold: Probability
+    threshold: Probability | None = None
     reason: str
+    differential: tuple[RankedClass, ...] = ()
+
+    @model_validator(mode="after")
+    def _threshold_or_differential(self) -> CaseResult:
+        if (self.threshold is None) != (len(self.differential) > 2):
+            raise ValueError("a case of two classes has a threshold, one of more a differential")
+        return self
 
 
-class ImageResult(_Part):
+class ImageResult(_OfTwoOrMore):
     """One window of one slice.
 
     `window_ijk` holds half-open index ranges [[i0, i1], [j0, j1]]; `slice` is k. `anatomy` is "thigh" where
-    the shaft of the femur is seen; only images that are `counted` enter the case.
+    the shaft of the femur is seen; only images that are `counted` enter the case. `probability` is that of the class
+    that the case's is; `probabilities` holds all in the order of `ModelFacts.classes`, where there are more than two.
     """
 
     slice: int
@@ -86,6 +114,7 @@ class ImageResult(_Part):
     roi: Literal["auto", "edited"]
     anatomy: Literal["thigh", "other"]
     counted: bool
+    probabilities: tuple[Probability, ...] = ()
 
 
 class SkippedImage(_Part):
@@ -117,6 +146,11 @@ class StudyResult(_Part):
     timing_s: dict[str, float]
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @property
+    def told_class(self) -> str:
+        """The class whose probability is told: the second of two, the most likely of more."""
+        return self.case.differential[0].name if self.case.differential else self.model.classes[1]
 
     def to_json(self) -> str:
         """The text of result.json."""

@@ -24,6 +24,7 @@ from .volumes import add_map, ijk_to_world, series_from_volume, update_map
 
 if TYPE_CHECKING:
     from ..classify import Classification, Classifier
+    from ..explain.heat import Heat
 
 Progress = Callable[[int, int], None]
 
@@ -38,6 +39,7 @@ _HEATMAP, _SEGMENTATION, _IMAGES, _CHART, _RESULT, _BEFORE = _ROLES = tuple(
     f"DystrophyDx.{role}" for role in ("heatmap", "segmentation", "images", "chart", "result", "resultBefore")
 )
 _REGIONS = "DystrophyDx.regions"
+_CLASS = "DystrophyDx.class"
 
 
 _VolumeState = tuple[int, bytes]
@@ -74,8 +76,16 @@ class Study:
 
     @property
     def heatmap(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """Evidence on the grid of the volume: for the second class up to 1, for the first down to -1."""
+        """Evidence on the grid of the volume: for `shown_class` up to 1, against it, and so of two classes for the
+        first, down to -1."""
         return self._node(_HEATMAP)
+
+    @property
+    def shown_class(self) -> int:
+        """Index of the class whose evidence `heatmap` holds: the second of two; of more the most likely, until
+        `show_class`."""
+        heatmap = self.heatmap
+        return int((heatmap.GetAttribute(_CLASS) if heatmap is not None else None) or 1)
 
     @property
     def segmentation(self) -> slicer.vtkMRMLSegmentationNode | None:
@@ -185,6 +195,34 @@ class Study:
         self._show(classification, automatic, state)
         return classification.result
 
+    def show_class(self, label: int) -> None:
+        """Puts the evidence for another of more than two classes into the heatmap.
+
+        Raises:
+            InputError: as `heat_of`.
+        """
+        if label != self.shown_class:
+            self.show_heat(self.heat_of(label))
+
+    def heat_of(self, label: int) -> Heat:
+        """Evidence for one of more than two classes.
+
+        Raises:
+            InputError: the last answer is not in memory (the scene was reopened).
+        """
+        run = self._run()
+        if run is None:
+            raise InputError("A saved scene keeps the heatmap of one class; classify again to see that of another.")
+        return run.classification.heat_of(label)
+
+    def show_heat(self, heat: Heat) -> None:
+        """Puts heat of the volume into the heatmap, which is made where it is absent."""
+        if self.heatmap is None:
+            self._refer(_HEATMAP, add_map(self.volume, heat.voxels, self._name("heatmap")))
+        else:
+            update_map(self.heatmap, self.volume, heat.voxels)
+        self.heatmap.SetAttribute(_CLASS, str(heat.label))
+
     def reset(self, slice: int | None = None, side: Side | None = None) -> None:
         """Puts the automatic region back: of one slice, one side, both at once, or all of it.
 
@@ -232,10 +270,7 @@ class Study:
 
     def _show(self, classification: Classification, automatic: LegRegions, state: _VolumeState) -> None:
         """Heatmap, result, table and chart of a classification whose region is already shown."""
-        if self.heatmap is None:
-            self._refer(_HEATMAP, add_map(self.volume, classification.heat.voxels, self._name("heatmap")))
-        else:
-            update_map(self.heatmap, self.volume, classification.heat.voxels)
+        self.show_heat(classification.heat)
         self._write_text(_RESULT, "result", classification.result.to_json())
         self._node(_RESULT).SetAttribute(_REGIONS, " ".join(_digests(classification.regions.labels)))
         self._tabulate(classification.result.images)

@@ -47,7 +47,7 @@ class Examples(Protocol):
     """Labelled images in the form in which a model takes them.
 
     Attributes:
-        labels: (N,) float32, 1 for the second class.
+        labels: (N,) float32, index of the class.
     """
 
     labels: torch.Tensor
@@ -115,13 +115,13 @@ def fit(
     processes: Processes,
     advance: Callable[[str, int, int], None],
 ) -> list[Epoch]:
-    """Fits the parameters of `model` that require a gradient, in place, by weighted binary cross-entropy.
+    """Fits the parameters of `model` that require a gradient, in place, by weighted cross-entropy.
 
     The random numbers of an epoch follow from the seed and its number: the same examples give the same model, also
     after an interruption and, but for rounding, in several processes.
 
     Args:
-        model: gives (N, 1) logits, on `device`.
+        model: on `device`, gives logits: (N, 1) of two classes, (N, K) of more.
         folder: for the log and, until the model is safe elsewhere, the checkpoint.
         identity: of model, images and settings; a checkpoint of another identity is refused.
         resume: go on from the checkpoint in `folder`, if there is one.
@@ -138,12 +138,16 @@ def fit(
         return training.run(examples, resume)
 
 
-def class_weights(labels: torch.Tensor, recipe: TrainingRecipe) -> tuple[float, float]:
-    """What an image of either class counts; over all images the mean is 1."""
+def class_weights(labels: torch.Tensor, recipe: TrainingRecipe) -> tuple[float, ...]:
+    """What an image of each class counts; over all images the mean is 1.
+
+    Args:
+        labels: (N,) index of the class, every class at least once.
+    """
+    counts = torch.bincount(labels.long()).double()
     if recipe.class_weights == "none":
-        return 1.0, 1.0
-    positive = float(labels.mean())
-    return 0.5 / (1 - positive), 0.5 / positive
+        return (1.0,) * len(counts)
+    return tuple((len(labels) / (len(counts) * counts)).tolist())
 
 
 def predicted(model: nn.Module, examples: Examples, device: torch.device, processes: Processes) -> torch.Tensor:
@@ -204,9 +208,12 @@ class _Stage:
         self.schedule = _schedule(self.optimiser, self.recipe, self.batches)
 
     def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """(N,) weighted binary cross-entropy of logits (N, 1) and labels (N,)."""
+        """(N,) weighted cross-entropy of logits (N, 1) or (N, K) and labels (N,)."""
         labels = labels.to(logits.device)
-        losses = functional.binary_cross_entropy_with_logits(logits[:, 0].float(), labels, reduction="none")
+        if logits.shape[1] == 1:
+            losses = functional.binary_cross_entropy_with_logits(logits[:, 0].float(), labels, reduction="none")
+        else:
+            losses = functional.cross_entropy(logits.float(), labels.long(), reduction="none")
         return losses * torch.tensor(self.class_weights, device=logits.device)[labels.long()]
 
 
@@ -324,11 +331,12 @@ class _Training:
         self._tell(stage)
 
     def _validated(self, stage: _Stage) -> tuple[float, float]:
-        """Mean loss and AUC over the validation images."""
+        """Mean loss and AUC over the validation images; of more than two classes the mean of one against the rest."""
         labels = stage.validation.labels
         logits = predicted(self.model, stage.validation, self.device, self.processes)
         loss = self._finite(stage.losses(logits, labels).mean().item())
-        return loss, float(roc_auc_score(labels.numpy(), logits[:, 0].cpu().numpy()))
+        scores = logits[:, 0] if logits.shape[1] == 1 else logits.double().softmax(dim=1)
+        return loss, float(roc_auc_score(labels.numpy(), scores.cpu().numpy(), multi_class="ovr"))
 
     def _converged(self, stage: _Stage) -> bool:
         epochs, patience = self._epochs_of(stage), stage.recipe.patience

@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import slicer
-from model_packages import make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, make_package
 from trame_slicer.core import SlicerApp
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
@@ -15,8 +16,12 @@ from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled, InputError
 from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.mrml.answer import answer_html
+from DystrophyDxLib.mrml.report_folder import write_report_folder
+from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.study import COLUMNS, Study
+from DystrophyDxLib.mrml.study_view import StudyView
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.roi import Side, find_legs
@@ -109,6 +114,35 @@ def test_the_table_has_a_row_an_image(study):
     assert column(table, "Side") == [image.side for image in images]
     assert column(table, "Probability") == pytest.approx([image.probability for image in images], abs=5e-4)
     assert set(column(table, "Source")) == {"automatic"}
+
+
+def test_each_of_many_classes_is_seen_on_demand_and_told_of_in_words(series, tmp_path):
+    scene = new_scene()
+    package = ModelPackage.read(make_package(tmp_path / "package", recipe=FOUR_CLASSES, **CARD_OF_FOUR))
+    study = Study(add_series(scene, series, "Ranked"))
+    result = study.classify(Classifier(package, "cpu"))
+    view = StudyView(scene)
+    view.show(study)
+    told = result.model.classes.index(result.told_class)
+    assert view.shown_class == told
+    first = slicer.util.arrayFromVolume(study.heatmap).copy()
+    other = (told + 1) % 4
+    view.shown_class = other
+    assert (view.shown_class, view.heatmap.shown_class) == (other, 1)
+    seen = slicer.util.arrayFromVolume(study.heatmap)
+    np.testing.assert_array_equal(seen, study.heat_of(other).voxels)
+    assert not np.array_equal(seen, first)
+    (tmp_path / "report").mkdir()
+    write_report_folder(study, {}, tmp_path / "report")
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "report" / "heatmap.nrrd")))
+    np.testing.assert_array_equal(written, np.maximum(first, 0), err_msg="the file is of the class that is told")
+    assert view.shown_class == other, "the reader's choice stays"
+    html = answer_html(result)
+    places = [html.index(f"<td>{ranked.name}&nbsp;</td>") for ranked in result.case.differential]
+    assert places == sorted(places)
+    vars(study.volume).clear()  # as in a scene that was reopened
+    with pytest.raises(InputError, match="classify again"):
+        view.shown_class = told
 
 
 def test_a_point_of_the_chart_stands_for_its_image(study):

@@ -47,6 +47,14 @@ def test_every_disease_of_table_2_has_its_class(name):
     assert recipe.outputs == 1
 
 
+def test_thigh15_tells_the_fifteen_diseases_of_table_2_and_health_apart():
+    recipe, of_two = Recipe.named("thigh15"), Recipe.named("yang2021")
+    diseases = [disease for label in of_two.classes for disease in of_two.diagnoses[label]]
+    assert sorted(recipe.classes) == sorted(diseases)
+    assert all(recipe.classes[recipe.class_of(disease)] == disease for disease in diseases)
+    assert recipe.outputs == 16
+
+
 def test_a_diagnosis_is_known_in_any_case_and_by_its_class():
     recipe = Recipe.parse(RECIPE)
     assert recipe.class_of("dmd") == recipe.class_of(" Dystrophinopathy ") == 1
@@ -58,7 +66,7 @@ def test_an_unknown_diagnosis_is_refused_with_the_known_ones():
         Recipe.parse(RECIPE).class_of("Pompe")
 
 
-@pytest.mark.parametrize("name", ["yang2021", "embedded"])
+@pytest.mark.parametrize("name", ["yang2021", "embedded", "thigh15"])
 def test_a_written_recipe_reads_back(name):
     recipe = Recipe.named(name)
     assert Recipe.parse(recipe.toml()) == recipe
@@ -97,7 +105,7 @@ def test_a_recipe_that_contradicts_itself_is_refused(old, new, said):
 
 
 def test_a_recipe_that_does_not_ship_is_refused_with_those_that_do():
-    with pytest.raises(InputError, match="choose one of embedded, yang2021"):
+    with pytest.raises(InputError, match="choose one of embedded, thigh15, yang2021"):
         Recipe.named("yang2020")
 
 

@@ -10,6 +10,8 @@ import pytest
 import torch
 from cohort_cases import legs_cohort
 from safetensors.torch import save_file
+from sklearn.metrics import roc_auc_score
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from DystrophyDxLib.classify import Classifier
@@ -108,6 +110,13 @@ def test_balanced_weights_count_both_classes_the_same():
     assert positive * 1 == pytest.approx(other * 3)
     assert (positive * 1 + other * 3) / 4 == pytest.approx(1)
     assert class_weights(labels, recipe()) == (1, 1)
+
+
+def test_balanced_weights_of_many_classes_are_those_of_scikit_learn():
+    labels = np.array([0, 0, 0, 0, 1, 1, 2])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    found = class_weights(torch.tensor(labels).float(), recipe(class_weights="balanced"))
+    assert found == pytest.approx(tuple(expected))
 
 
 def test_declared_weights_move_the_decision_towards_the_rarer_class(tmp_path):
@@ -299,6 +308,51 @@ def test_the_card_says_what_was_seen_and_what_was_measured(package):
 def test_log_and_figure_lie_beside_the_package_and_no_checkpoint(package):
     folder = package[1].with_name("package-training")
     assert {path.name for path in folder.iterdir()} == {"training_log.jsonl", *FIGURES}
+
+
+@pytest.fixture(scope="module")
+def ranking(tmp_path_factory):
+    """A package of three classes, trained by the same means."""
+    folder = tmp_path_factory.mktemp("three")
+    diseases = ["healthy", "DMD", "FSHMD"]
+    facts = QUICK.model_dump() | {"classes": tuple(diseases), "diagnoses": {name: (name,) for name in diseases}}
+    table = legs_cohort(
+        folder,
+        diseases * 6,
+        recipe=Recipe.model_validate(facts),
+        split=["train"] * 6 + ["validation"] * 6 + ["test"] * 6,
+        synthetic=["yes"] * 18,
+    )
+    return table, packaged((table, folder / "cache"), folder / "package", table.recipe)
+
+
+def test_a_cohort_of_many_classes_becomes_a_package_that_ranks(ranking):
+    table, package = ranking
+    assert package.card.threshold is None
+    assert package.card.training_cohort["class_weights"] == {"healthy": 1, "DMD": 1, "FSHMD": 1}
+    assert {"Top-1 accuracy, case", "Top-3 accuracy, case", "AUC, case"} < set(package.card.metrics)
+    assert package.card.metrics["Top-3 accuracy, case"].value == 1
+    result = Classifier(package, "cpu").classify(read_study(table.cases[0].path)).result
+    assert {ranked.name for ranked in result.case.differential} == {"healthy", "DMD", "FSHMD"}
+
+
+def test_three_classes_that_lie_apart_are_told_apart(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.arange(90) % 3).float()
+    features = torch.randn(3, 90, 4, generator=generator) + 2 * torch.eye(4)[labels.long()]
+    rows = np.arange(90)
+    examples = tuple(FeatureExamples(features.numpy(), part, labels[part]) for part in (rows[:45], rows[45:]))
+    torch.manual_seed(0)
+    head = nn.Linear(4, 3)
+    epochs = fit(
+        head, lambda stage: examples, recipe(), seed=1, folder=tmp_path, identity="three", resume=False, device=CPU,
+        processes=Processes(), advance=lambda what, done, total: None,
+    )  # fmt: skip
+    probabilities = head(examples[1].plain(torch.arange(45))).softmax(dim=1).detach().double().numpy()
+    expected = roc_auc_score(labels[45:].numpy(), probabilities, multi_class="ovr")
+    best = min(epochs, key=lambda epoch: epoch.validation_loss)
+    assert best.validation_auc == pytest.approx(expected) > 0.95
+    assert (probabilities.argmax(axis=1) == labels[45:].numpy()).mean() > 0.8
 
 
 def test_the_trunk_of_a_head_training_is_left_as_it_was(package):
