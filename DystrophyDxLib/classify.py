@@ -157,8 +157,9 @@ class Classifier:
                 in place, so only what is returned may be used afterwards.
 
         Raises:
-            InputError: when no leg is found in any slice.
+            InputError: when no leg is found in any slice, or the model needs channels that the series has not.
         """
+        self.package.recipe.sample.check_further(series.further)
         timing_s = dict(timing_s or {})
         start = time.perf_counter()
         if regions is None:
@@ -251,7 +252,8 @@ class Classifier:
         fresh = [n for n in range(len(regions.windows)) if n not in kept]
         for first in range(0, len(fresh), BATCH):
             numbers = fresh[first : first + BATCH]
-            batch = make_samples(series, [regions.windows[n] for n in numbers], self.package.recipe.sample.size)
+            sample = self.package.recipe.sample
+            batch = make_samples(series, [regions.windows[n] for n in numbers], sample.size, sample.channels[1:])
             scores |= zip(numbers, self._batch_scores(series, batch), strict=True)
             if progress:
                 progress(first + len(numbers), len(fresh))
@@ -274,7 +276,8 @@ class Classifier:
     def _shift(self, network: CamNetwork) -> float:
         """Largest change of probability that `network` makes against full precision, on made-up textured legs."""
         size = self.package.recipe.sample.size
-        texture = torch.rand(4, 1, size // 8, size // 8, generator=torch.Generator().manual_seed(SEED))
+        planes = self.package.recipe.sample.planes
+        texture = torch.rand(4, planes, size // 8, size // 8, generator=torch.Generator().manual_seed(SEED))
         legs = functional.interpolate(texture, size, mode="bilinear")
         position = torch.linspace(-1, 1, size)
         legs = legs * (torch.hypot(position[:, None], position) < 0.95)

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
@@ -17,6 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from .recipe import SampleRecipe
 
 app = typer.Typer(
     help="Dystrophinopathy pattern in thigh MRI. For research only, not for diagnosis.",
@@ -46,6 +49,10 @@ def classify(
         Path | None,
         typer.Option(help="Segmentation with segments 'Left leg' and 'Right leg', instead of the automatic region."),
     ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="Further input of a model that needs one, as NAME=PATH; once for each.", show_default="none"),
+    ] = None,
     series: Annotated[str | None, typer.Option(help="Series Instance UID to take, of several in the folder.")] = None,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")] = False,
@@ -57,19 +64,21 @@ def classify(
     from .output_folder import check_output_folder, output_folder
     from .resources import embedded_model
     from .roi import regions_from_labels
-    from .series import read_study
+    from .series import read_channels
 
     check_output_folder(out, overwrite=overwrite)
     if roi is not None and not roi.exists():
         raise InputError("The region given with --roi does not exist; check the path.")
     timing = {}
     with _progress(json) as advance:
-        with _timed(timing, "read"):
-            advance("Reading the study")
-            read = read_study(study, series)
         with _timed(timing, "load"):
             advance("Loading the model")
             package = ModelPackage.read(model or embedded_model())
+        further = _channels(channel or [], package.recipe.sample)
+        with _timed(timing, "read"):
+            advance("Reading the study")
+            read = read_channels(study, further, series)
+        with _timed(timing, "load"):
             from .classify import Classifier
 
             classifier = Classifier(package, device)
@@ -340,11 +349,31 @@ def _figure(name: str, figure: dict, interval: str) -> str:
     return f"{name} {told}" + ("" if None in (value, low, high) else f" ({low:.3f} to {high:.3f})")
 
 
+def _channels(given: list[str], sample: SampleRecipe) -> dict[str, Path]:
+    """Paths of a model's further channels by name, from NAME=PATH.
+
+    Raises:
+        InputError: a channel that the model does not have, or lacks.
+    """
+    names = {name.casefold(): name for name in sample.further}
+    paths = {}
+    for text in given:
+        name, _, path = text.partition("=")
+        if name.casefold() not in names or not path:
+            known = (
+                f"NAME=PATH with NAME one of {', '.join(sample.further)}" if names else "none: this model has one input"
+            )
+            raise InputError(f"--channel cannot be {text!r}; give {known}.")
+        paths[names[name.casefold()]] = Path(path)
+    sample.check_further(paths)
+    return paths
+
+
 @contextlib.contextmanager
 def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    timing[stage] = time.perf_counter() - start
+    timing[stage] = timing.get(stage, 0.0) + time.perf_counter() - start
 
 
 @contextlib.contextmanager

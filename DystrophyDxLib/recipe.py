@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,10 +29,57 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ChannelRecipe(_Table):
+    """One of the registered volumes that a sample is made of.
+
+    Attributes:
+        name: by which a column of the cohort table and the command line call it.
+        scale: what its signal is divided by. "fat": what fat would give at each place in the first channel; "median":
+            the same, and then so that the leg's median is `samples.MEDIAN`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+    scale: Literal["fat", "median"]
+
+
 class SampleRecipe(_Table):
-    """`size`: edge in pixels of the square network input."""
+    """What the network sees of a leg in a slice.
+
+    Attributes:
+        size: edge in pixels of the square network input.
+        channels: its planes. The first gives the windows, the geometry and the facts of the acquisition.
+    """
 
     size: Size
+    channels: Annotated[tuple[ChannelRecipe, ...], Field(min_length=1)] = (ChannelRecipe(name="T1", scale="fat"),)
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> SampleRecipe:
+        names = [channel.name.casefold() for channel in self.channels]
+        if len(set(names)) < len(names):
+            raise ValueError("each channel has its own name")
+        if self.channels[0].scale != "fat":
+            raise ValueError("the first channel has the scale fat")
+        return self
+
+    @property
+    def planes(self) -> int:
+        """Number of planes of a sample."""
+        return len(self.channels)
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Names of the channels beside the first."""
+        return tuple(channel.name for channel in self.channels[1:])
+
+    def check_further(self, given: Iterable[str]) -> None:
+        """Raises an `InputError` when one of the channels beside the first is not among those given."""
+        missing = [name for name in self.further if name not in given]
+        if missing:
+            raise InputError(
+                f"The model needs {' and '.join(missing)} beside {self.channels[0].name}; give each as a channel, "
+                "registered and on the same grid."
+            )
 
 
 class NetworkRecipe(_Table):

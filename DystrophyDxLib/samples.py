@@ -15,11 +15,14 @@ import torch
 from scipy import sparse
 from torch.nn import functional
 
+from .recipe import ChannelRecipe
 from .roi import PlaneOrientation, Window
 from .series import Series
 
 GRID = 56
 """Edge of the grid on which shading is estimated and tissue is judged."""
+MEDIAN = 0.3
+"""Normalised median of a channel beside the first: as muscle in the first, so that five times as bright is seen."""
 BRIGHTEST = 1.5
 """Ceiling of normalised intensity, so that inflowing blood does not dominate a sample."""
 
@@ -52,8 +55,8 @@ class SampleBatch:
     Attributes:
         windows: the N windows, in order.
         placements: where each lies in its sample.
-        pixels: (N, 1, size, size) float32, 0 outside the leg, fat about 1.
-        grid: (N, GRID, GRID) float32, the same pixels averaged.
+        pixels: (N, channels, size, size) float32, 0 outside the leg; see `make_samples` for the greys.
+        grid: (N, GRID, GRID) float32, the first channel's pixels averaged.
         inside: (N, GRID, GRID) bool, grid pixels wholly inside the leg.
     """
 
@@ -64,27 +67,34 @@ class SampleBatch:
     inside: torch.Tensor
 
 
-def make_samples(series: Series, windows: Sequence[Window], size: int) -> SampleBatch:
+def make_samples(
+    series: Series, windows: Sequence[Window], size: int, further: Sequence[ChannelRecipe] = ()
+) -> SampleBatch:
     """Samples of `windows`, all at once.
+
+    The first channel has fat near 1 at every place. A further one is divided by the same, and then as its scale says.
 
     Args:
         size: edge of the samples in pixels, `GRID` times a power of two.
+        further: channels beside the first, which `series.further` holds.
     """
     plane = PlaneOrientation.of(series.geometry)
     spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
-    legs = np.zeros((2, len(windows), size, size), np.float32)
+    volumes = [series.voxels, *(series.further[channel.name] for channel in further)]
+    legs = np.zeros((len(volumes) + 1, len(windows), size, size), np.float32)
     placements = []
     for n, window in enumerate(windows):
-        image = plane.canonical(series.voxels[window.slice, slice(*window.j), slice(*window.i)])
         mask = plane.canonical(window.mask)
-        placement = place(image.shape, spacing, size)
+        images = [plane.canonical(voxels[window.slice, slice(*window.j), slice(*window.i)]) for voxels in volumes]
+        placement = place(mask.shape, spacing, size)
         by_row, by_column = map(resampling_weights, placement.scale, placement.shape)
         (top, left), (rows, columns) = placement.origin, (by_row.shape[0], by_column.shape[0])
-        for target, values in zip(legs, (image * mask, mask.astype(np.float32)), strict=True):
+        shown = (mask.astype(np.float32), *(image * mask for image in images))
+        for target, values in zip(legs, shown, strict=True):
             target[n, top : top + rows, left : left + columns] = (by_column @ (by_row @ values).T).T
         placements.append(placement)
-    signal, share = torch.from_numpy(legs[:, :, None])
-    pixels, grid, inside = _normalised(signal, share)
+    share, *signals = torch.from_numpy(legs[:, :, None])
+    pixels, grid, inside = _normalised(signals, share, [channel.scale for channel in further])
     return SampleBatch(tuple(windows), tuple(placements), pixels, grid, inside)
 
 
@@ -119,19 +129,33 @@ def resampling_weights(scale: float, length: int) -> sparse.csr_array:
     return sparse.csr_array((weights.ravel().astype(np.float32), columns, starts), (len(centres), length))
 
 
-def _normalised(signal: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Divides each leg by the signal that fat would have at each place.
+def _normalised(
+    signals: Sequence[torch.Tensor], share: torch.Tensor, scales: Sequence[str]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Divides each leg by the signal that fat would have at each place in the first channel.
 
     Args:
-        signal: (N, 1, size, size), zero outside the leg.
+        signals: of each channel (N, 1, size, size), zero outside the leg.
         share: the same shape, share of each pixel that is leg.
+        scales: of the channels beside the first.
     """
-    grid, covered = (_on_grid(planes[:, 0]) for planes in (signal, share))
-    inside = covered > 0.999
+    grid, covered = (_on_grid(planes[:, 0]) for planes in (signals[0], share))
+    inside = covered > _WHOLE
     fat = _fat_signal(grid, inside)
-    field = functional.interpolate(fat[:, None], signal.shape[-2:], mode="bilinear")
-    pixels = (signal / field).clamp_(0, BRIGHTEST)
-    return pixels, (grid / fat).clamp_(0, BRIGHTEST), inside
+    field = functional.interpolate(fat[:, None], share.shape[-2:], mode="bilinear")
+    even = [signal / field for signal in signals]
+    whole = share > _WHOLE
+    pixels = [even[0]]
+    for channel, scale in zip(even[1:], scales, strict=True):
+        pixels.append(channel / _medians(channel, whole) if scale == "median" else channel)
+    return torch.cat([channel.clamp_(0, BRIGHTEST) for channel in pixels], 1), (grid / fat).clamp_(0, BRIGHTEST), inside
+
+
+def _medians(planes: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """(N, 1, 1, 1) what each plane is divided by so that the median over its pixels inside is `MEDIAN`."""
+    pairs = zip(planes, inside, strict=True)
+    levels = [plane[mask].median() if mask.any() else plane.new_ones(()) for plane, mask in pairs]
+    return (torch.stack(levels).clamp_min(1e-6) / MEDIAN)[:, None, None, None]
 
 
 def halved(planes: torch.Tensor) -> torch.Tensor:
@@ -182,5 +206,7 @@ def _quadratic_basis(edge: int) -> torch.Tensor:
     return torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], dim=-1).reshape(-1, 6)
 
 
+_WHOLE = 0.999
+"""Share from which a pixel counts as wholly inside the leg."""
 _FIT_STEPS = 8
 _BELOW = 0.03

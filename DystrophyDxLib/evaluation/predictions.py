@@ -23,7 +23,7 @@ import pandas as pd
 from ..classify import Classification, Classifier
 from ..errors import InputError
 from ..results import INDETERMINATE
-from ..series import Series, read_study
+from ..series import Series, read_channels
 from ..training.cohort import Case, Cohort
 from .ranked import probability_columns
 
@@ -93,7 +93,7 @@ def classify_case(classifier: Classifier, case: Case) -> ClassifiedSeries:
     Raises:
         InputError: when it cannot be read or shows no leg.
     """
-    series = read_study(case.path)
+    series = read_channels(case.path, case.further)
     return ClassifiedSeries(case, series, classifier.classify(series))
 
 

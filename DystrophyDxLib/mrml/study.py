@@ -18,7 +18,7 @@ from vtkmodules.vtkCommonDataModel import vtkTable
 from ..errors import Cancelled, InputError
 from ..results import ImageResult, StudyResult
 from ..roi import LABEL_OF_SIDE, LegRegions, Side, corrected_regions, find_legs
-from ..series import Acquisition, Series
+from ..series import Acquisition, Series, with_channels
 from .segmentation import SEGMENT_COLORS, SEGMENT_NAMES, add_segmentation, labels_from_segmentation, set_labels
 from .volumes import add_map, ijk_to_world, series_from_volume, update_map
 
@@ -40,10 +40,12 @@ _HEATMAP, _SEGMENTATION, _IMAGES, _CHART, _RESULT, _BEFORE = _ROLES = tuple(
 )
 _REGIONS = "DystrophyDx.regions"
 _CLASS = "DystrophyDx.class"
+CHANNEL = "DystrophyDx.channel."
+"""Beginning of the role of a further channel's volume; its name follows."""
 
 
-_VolumeState = tuple[int, bytes]
-"""Modified time of the voxels, and where they lie in the world."""
+_VolumeState = tuple[tuple[int, ...], tuple[bytes, ...]]
+"""Modified time of the voxels of all channels, and where they lie in the world."""
 
 
 class _Run(NamedTuple):
@@ -138,6 +140,14 @@ class Study:
         images = [image for image in self.result.images if image.side == side] if self.result else []
         return images[point] if 0 <= point < len(images) else None
 
+    def channel(self, name: str) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The volume that is a further channel of the model's input; None where none was chosen."""
+        return self.volume.GetNodeReference(CHANNEL + name)
+
+    def set_channel(self, name: str, volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+        """Chooses the volume of a further channel, registered to the first and on its grid."""
+        self.volume.SetNodeReferenceID(CHANNEL + name, volume.GetID() if volume is not None else None)
+
     def classify(self, classifier: Classifier, progress: Progress | None = None) -> StudyResult:
         """Finds the legs and classifies them; what was there before is replaced.
 
@@ -146,10 +156,11 @@ class Study:
 
         Raises:
             Cancelled: the volume was deleted meanwhile.
-            InputError: as `Classifier.classify` and `series_from_volume`.
+            InputError: as `Classifier.classify`, `series_from_volume` and `with_channels`.
         """
         state = self._volume_state()
-        return self._put(classifier.classify(self._series(), progress=progress), state)
+        series = self._with_channels(self._series(), classifier)
+        return self._put(classifier.classify(series, progress=progress), state)
 
     def put(self, classification: Classification) -> StudyResult:
         """Puts a finished classification of the volume into the scene; what was there before is replaced."""
@@ -185,6 +196,7 @@ class Study:
         series = self._series()
         automatic = run.automatic if run else find_legs(series)
         regions = corrected_regions(automatic, labels_from_segmentation(self.segmentation, self.volume))
+        series = self._with_channels(series, classifier)
         classification = classifier.classify(
             series, regions, progress=progress, previous=run.classification if run else None
         )
@@ -351,6 +363,13 @@ class Study:
             notes=facts.notes,
         )
 
+    def _with_channels(self, series: Series, classifier: Classifier) -> Series:
+        """The series with the channels that a model needs, of those that were chosen."""
+        nodes = {name: self.channel(name) for name in classifier.package.recipe.sample.further}
+        return with_channels(
+            series, {name: series_from_volume(node) for name, node in nodes.items() if node is not None}
+        )
+
     def _labels(self) -> np.ndarray:
         if self.segmentation is None:
             raise InputError("The region was deleted; classify the volume from the start.")
@@ -367,8 +386,14 @@ class Study:
         return run if run is not None and run.volume_state == self._volume_state() else None
 
     def _volume_state(self) -> _VolumeState:
-        image = self.volume.GetImageData()
-        return image.GetMTime() if image is not None else 0, ijk_to_world(self.volume).tobytes()
+        roles = [self.volume.GetNthNodeReferenceRole(n) for n in range(self.volume.GetNumberOfNodeReferenceRoles())]
+        channels = [self.volume.GetNodeReference(role) for role in roles if role.startswith(CHANNEL)]
+        volumes = [self.volume, *(node for node in channels if node is not None)]
+        images = [volume.GetImageData() for volume in volumes]
+        return (
+            tuple(image.GetMTime() if image is not None else 0 for image in images),
+            tuple(ijk_to_world(volume).tobytes() for volume in volumes),
+        )
 
     def _name(self, what: str) -> str:
         return f"{self.volume.GetName()} {what}"

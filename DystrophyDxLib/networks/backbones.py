@@ -1,4 +1,4 @@
-"""torchvision's backbones as trunks: their layers up to the last feature maps, for grey samples."""
+"""torchvision's backbones as trunks: their layers up to the last feature maps, for samples of any number of planes."""
 
 from __future__ import annotations
 
@@ -91,17 +91,17 @@ BACKBONES = {
 
 
 class WithOnes(nn.Module):
-    """Adds a channel of ones to samples (N, 1, H, W).
+    """Adds a channel of ones to samples (N, planes, H, W).
 
     The first convolution can so subtract a mean as it would from RGB images that are padded with zeros after it.
     """
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        return torch.cat([samples, torch.ones_like(samples)], dim=1)
+        return torch.cat([samples, torch.ones_like(samples[:, :1])], dim=1)
 
 
-def make_trunk(backbone: Backbone, *, normalised: bool) -> nn.Sequential:
-    """Trunk (N, 1, H, W) to (N, C, h, w) with random weights; its layers are named by their numbers.
+def make_trunk(backbone: Backbone, planes: int, *, normalised: bool) -> nn.Sequential:
+    """Trunk (N, planes, H, W) to (N, C, h, w) with random weights; its layers are named by their numbers.
 
     Args:
         normalised: let the first convolution take `WithOnes`, as published weights need it.
@@ -112,8 +112,9 @@ def make_trunk(backbone: Backbone, *, normalised: bool) -> nn.Sequential:
     layers = OrderedDict((str(number), layer) for number, layer in enumerate(backbone.layers(model)))
     trunk = nn.Sequential(OrderedDict(ones=WithOnes()) | layers if normalised else layers)
     convolution = first_convolution(trunk)
-    convolution.in_channels = 2 if normalised else 1
-    convolution.weight = nn.Parameter(convolution.weight[:, : convolution.in_channels])
+    convolution.in_channels = planes + normalised
+    outputs, _, *kernel = convolution.weight.shape
+    convolution.weight = nn.Parameter(convolution.weight.new_empty(outputs, convolution.in_channels, *kernel))
     trunk.to_empty(device="cpu")
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -35,7 +35,7 @@ class CamNetwork(nn.Module):
     """Backbone without its own head, global average pooling and one linear layer.
 
     Args:
-        trunk: maps (N, 1, H, W) to (N, C, h, w).
+        trunk: maps (N, planes, H, W) to (N, C, h, w).
         head: from C features to K classes, in float32 whatever the precision of the trunk.
     """
 
@@ -60,13 +60,13 @@ class CamNetwork(nn.Module):
 
 
 def build_network(recipe: Recipe) -> CamNetwork:
-    """The network of `recipe` with random weights, for grey samples (N, 1, size, size).
+    """The network of `recipe` with random weights, for samples (N, planes, size, size).
 
     Raises:
         InputError: when the backbone is not in `BACKBONES`.
     """
     backbone = backbone_of(recipe)
-    trunk = make_trunk(backbone, normalised=recipe.network.weights == "imagenet")
+    trunk = make_trunk(backbone, recipe.sample.planes, normalised=recipe.network.weights == "imagenet")
     return CamNetwork(trunk, nn.Linear(backbone.channels, recipe.outputs))
 
 

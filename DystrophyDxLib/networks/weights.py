@@ -67,19 +67,25 @@ def _load_torchvision(trunk: nn.Module, recipe: Recipe, file: Path) -> None:
         ) from None
     layers = nn.Sequential(*backbone.layers(model))
     convolution = first_convolution(layers)
-    convolution.weight = nn.Parameter(_normalising(convolution.weight.detach(), backbone))
+    kernels = _normalising(convolution.weight.detach(), backbone, recipe.sample.planes)
+    convolution.weight = nn.Parameter(kernels)
     trunk.load_state_dict(layers.state_dict())
 
 
-def _normalising(kernels: torch.Tensor, backbone: Backbone) -> torch.Tensor:
-    """(K, 3, h, w) kernels for normalised RGB images to (K, 2, h, w) for the same images, grey, with a plane of ones.
+def _normalising(kernels: torch.Tensor, backbone: Backbone, planes: int) -> torch.Tensor:
+    """(K, 3, h, w) kernels for normalised RGB images to (K, planes + 1, h, w) for planes of greys and a plane of ones.
 
     With w the kernel of a colour, m its mean and s its standard deviation, sum w (x - m) / s is one kernel for x, sum
-    w / s, and one for ones, - sum w m / s. Padding with zeros afterwards is so the same for both.
+    w / s, and one for ones, - sum w m / s. Padding with zeros afterwards is so the same for both. Three planes take the
+    place of the three colours; of another number each is seen as grey, and counts for its share of the whole.
     """
     mean, deviation = (torch.tensor(colours)[:, None, None] for colours in backbone.normalisation)
     kernels = kernels / deviation
-    return torch.stack([kernels.sum(dim=1), -(kernels * mean).sum(dim=1)], dim=1)
+    ones = -(kernels * mean).sum(dim=1, keepdim=True)
+    if planes == 3:
+        return torch.cat([kernels, ones], dim=1)
+    grey = kernels.sum(dim=1, keepdim=True) / planes
+    return torch.cat([grey.expand(-1, planes, -1, -1), ones], dim=1)
 
 
 def _load_package(trunk: nn.Module, recipe: Recipe, path: Path) -> None:

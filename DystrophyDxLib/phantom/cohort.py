@@ -128,8 +128,8 @@ def write_cohort(
 
     A patient's folder holds each contrast (`T1.nii.gz`, or the folder `T1` of DICOM files) and with `truth` the muscle
     labels, legs, fat fraction and oedema in `truth/`; `truth.csv` tells what no image does. The rows of `cohort.csv`
-    are the T1-weighted series. The same `patients`, `seed` and options give the same files with any number of
-    `processes`.
+    are the T1-weighted series, with a column for each other contrast. The same `patients`, `seed` and options give the
+    same files with any number of `processes`.
 
     Raises:
         InputError: `out` holds files already or cannot be written, an unknown contrast, or a matrix too small. After
@@ -151,7 +151,8 @@ def write_cohort(
                 advance("Making phantoms", len(rows), len(patients))
             if truth:
                 _write_table(out / "truth.csv", TRUTH_COLUMNS, rows)
-            return _write_table(out / "cohort.csv", COHORT_COLUMNS, rows)
+            others = (contrast for contrast in contrasts if contrast != "T1")
+            return _write_table(out / "cohort.csv", (*COHORT_COLUMNS, *others), rows)
         except BaseException:
             _emptied(out)
             raise
@@ -213,9 +214,12 @@ def _write_patient(
                 _write_nifti(stored_pixels(series.voxels, contrast), series.geometry, folder / f"{contrast}.nii.gz")
         if truth:
             _write_truth(phantom, folder / "truth")
+    ending = "" if file_format == "dicom" else ".nii.gz"
+    paths = {contrast: f"{patient.patient_id}/{contrast}{ending}" for contrast in contrasts}
     return {
         "patient_id": patient.patient_id,
-        "path": f"{patient.patient_id}/T1" + ("" if file_format == "dicom" else ".nii.gz"),
+        "path": paths["T1"],
+        **paths,
         "diagnosis": phantom.diagnosis,
         "subtype": "",
         "sex": phantom.sex,

@@ -251,10 +251,10 @@ def _samples(
 ) -> SampleStore:
     """The cohort's samples, made by the first process."""
     if together.writes:
-        store = SampleStore.of(cohort, recipe.sample.size, folder, processes, advance)
+        store = SampleStore.of(cohort, recipe.sample, folder, processes, advance)
     together.wait()
     if not together.writes:
-        store = SampleStore.of(cohort, recipe.sample.size, folder, 1, advance)
+        store = SampleStore.of(cohort, recipe.sample, folder, 1, advance)
     return store
 
 

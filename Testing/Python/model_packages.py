@@ -44,6 +44,12 @@ FOUR_CLASSES = RECIPE.replace(
 CARD_OF_FOUR = {"classes": ("healthy", "DMD", "FSHMD", "CMD"), "threshold": None}
 
 
+TWO_CHANNELS = RECIPE.replace(
+    "size = 224", 'size = 224\nchannels = [{name = "T1", scale = "fat"}, {name = "STIR", scale = "median"}]'
+)
+"""The recipe with a STIR series beside the T1-weighted one."""
+
+
 def make_card(**changes) -> ModelCard:
     facts = {
         "name": "untrained",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from leg_pairs import make_leg_pair
-from model_packages import CARD_OF_FOUR, FOUR_CLASSES, make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from scipy import stats
 
 from DystrophyDxLib.classify import LARGEST_SHIFT, Classifier, _ranked_case, case_interval
@@ -18,7 +18,7 @@ from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.results import StudyResult, WarningCode
 from DystrophyDxLib.samples import make_samples
-from DystrophyDxLib.series import Acquisition, Geometry, Series
+from DystrophyDxLib.series import Acquisition, Geometry, Series, with_channels
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +235,7 @@ def test_a_class_is_said_only_where_its_lead_is_sure():
     low = stats.bootstrap((around_0,), np.mean, method="percentile", rng=rng).confidence_interval.low
     for mean, label in ((-low + 0.02, "a"), (-low - 0.02, "indeterminate")):
         lead = around_0 + mean
-        case = _ranked_case("abc", np.stack([lead, 1 - lead, 1 + 0 * lead], axis=1) / 2 - [0, 0, 0.5], slices, None)
+        case = _ranked_case("abc", np.stack([(1 + lead) / 2, (1 - lead) / 2, 0 * lead], axis=1), slices, None)
         assert case.label == label
     probabilities = np.tile([0.7, 0.2, 0.1], (40, 1))
     assert _ranked_case("abc", probabilities, slices, None).label == "a"
@@ -272,6 +272,17 @@ def test_evidence_for_the_first_of_many_classes_outside_the_muscles_is_named(
 ):
     monkeypatch.setattr("DystrophyDxLib.classify.share_outside_muscle", lambda *_: share)
     assert (WarningCode.HEATMAP_OUTSIDE_MUSCLE in codes(ranking.classify(phantom.series).result)) is warned
+
+
+def test_a_second_channel_counts_and_its_absence_is_named_before_anything_runs(tmp_path):
+    classifier = Classifier(ModelPackage.read(make_package(tmp_path / "package", recipe=TWO_CHANNELS)), "cpu")
+    phantom = make_phantom(1, "DMD", slices=2, contrasts=("T1", "STIR"))
+    both = with_channels(phantom.series, {"STIR": phantom.images["STIR"]})
+    result = classifier.classify(both).result
+    darker = dataclasses.replace(both, further={"STIR": np.sqrt(both.further["STIR"])})
+    assert classifier.classify(darker).result.case.probability != result.case.probability
+    with pytest.raises(InputError, match="needs STIR beside T1"):
+        classifier.classify(phantom.series)
 
 
 def test_progress_counts_to_the_end(classifier, phantom):

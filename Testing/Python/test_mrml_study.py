@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from model_packages import CARD_OF_FOUR, FOUR_CLASSES, make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from trame_slicer.core import SlicerApp
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
@@ -18,14 +18,14 @@ from DystrophyDxLib.errors import Cancelled, InputError
 from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.mrml.answer import answer_html
 from DystrophyDxLib.mrml.report_folder import write_report_folder
-from DystrophyDxLib.mrml.scenes import new_scene
+from DystrophyDxLib.mrml.scenes import copy_into, new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.study import COLUMNS, Study
 from DystrophyDxLib.mrml.study_view import StudyView
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.roi import Side, find_legs
-from DystrophyDxLib.series import Acquisition
+from DystrophyDxLib.series import Acquisition, with_channels
 
 LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
@@ -143,6 +143,24 @@ def test_each_of_many_classes_is_seen_on_demand_and_told_of_in_words(series, tmp
     vars(study.volume).clear()  # as in a scene that was reopened
     with pytest.raises(InputError, match="classify again"):
         view.shown_class = told
+
+
+def test_a_second_volume_is_a_channel_of_the_input(scene, tmp_path):
+    classifier = Classifier(ModelPackage.read(make_package(tmp_path / "package", recipe=TWO_CHANNELS)), "cpu")
+    phantom = make_phantom(1, "DMD", slices=2, matrix=192, contrasts=("T1", "STIR"))
+    study = Study(add_series(scene, phantom.series, "Doe Jane T1"))
+    stir = add_series(scene, phantom.images["STIR"], "Doe Jane STIR")
+    with pytest.raises(InputError, match="needs STIR beside T1"):
+        study.classify(classifier)
+    study.set_channel("STIR", stir)
+    assert Study(study.volume).channel("STIR") is stir
+    direct = classifier.classify(with_channels(phantom.series, {"STIR": phantom.images["STIR"]}))
+    assert study.classify(classifier).images == direct.result.images
+    slicer.util.arrayFromVolume(stir)[:] **= 0.5
+    stir.GetImageData().Modified()
+    assert study.reclassify(classifier).case.probability != direct.result.case.probability
+    copied = copy_into(new_scene(), study)
+    assert copied.channel("STIR").GetName() == "STIR"
 
 
 def test_a_point_of_the_chart_stands_for_its_image(study):

@@ -66,7 +66,7 @@ def test_an_unknown_diagnosis_is_refused_with_the_known_ones():
         Recipe.parse(RECIPE).class_of("Pompe")
 
 
-@pytest.mark.parametrize("name", ["yang2021", "embedded", "thigh15"])
+@pytest.mark.parametrize("name", ["yang2021", "yang2021_stir", "embedded", "thigh15"])
 def test_a_written_recipe_reads_back(name):
     recipe = Recipe.named(name)
     assert Recipe.parse(recipe.toml()) == recipe
@@ -91,6 +91,17 @@ def test_class_names_with_blanks_quotes_and_brackets_read_back():
         ('"all"', "[]", "training.trainable"),
         ('"adamw"', '"adamw"\nmomentum = 0.9', "momentum belongs to sgd"),
         ('"all"', '"all"\ncopies = 2', "copies are kept only with trainable = head"),
+        ("size = 224", "size = 224\nchannels = []", "sample.channels"),
+        (
+            "size = 224",
+            'size = 224\nchannels = [{name = "T1", scale = "median"}]',
+            "first channel has the scale fat",
+        ),
+        (
+            "size = 224",
+            'size = 224\nchannels = [{name = "T1", scale = "fat"}, {name = "t1", scale = "median"}]',
+            "each channel has its own name",
+        ),
         ("size = 112", "size = 448", "no training stage is larger than the sample"),
         ("size = 112", "size = 100", "training.stages.0.size"),
         ("learning_rate = 1e-3", "learning_rate = 0", "training.stages.0.learning_rate"),
@@ -105,8 +116,19 @@ def test_a_recipe_that_contradicts_itself_is_refused(old, new, said):
 
 
 def test_a_recipe_that_does_not_ship_is_refused_with_those_that_do():
-    with pytest.raises(InputError, match="choose one of embedded, thigh15, yang2021"):
+    with pytest.raises(InputError, match="choose one of embedded, thigh15, yang2021, yang2021_stir"):
         Recipe.named("yang2020")
+
+
+def test_yang2021_stir_is_yang2021_with_a_second_channel():
+    recipe, published = Recipe.named("yang2021_stir"), Recipe.named("yang2021")
+    assert [channel.name for channel in recipe.sample.channels] == ["T1", "STIR"]
+    assert published.sample.planes == 1
+    assert (recipe.network, recipe.training, recipe.diagnoses) == (
+        published.network,
+        published.training,
+        published.diagnoses,
+    )
 
 
 def test_reading_a_recipe_needs_no_torch():
