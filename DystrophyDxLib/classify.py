@@ -6,12 +6,13 @@ import copy
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 
@@ -20,6 +21,7 @@ from .devices import compute_device, has_bfloat16
 from .errors import InputError
 from .explain.heat import Heat, HeatDrawing
 from .explain.heatmap import CellGrid
+from .explain.texture_score import texture_scores
 from .model_package import ModelPackage
 from .networks import CamNetwork, NetworkOutput, build_network
 from .probabilities import class_probabilities, class_said
@@ -175,8 +177,9 @@ class Classifier:
         kept = _kept_windows(regions.windows, previous.regions.windows if previous else ())
         scores = self._scores(series, regions, kept, previous, progress)
         qualities = [score.quality for score in scores]
+        expects = self.package.recipe.sample.expects
         thigh = thigh_images(regions.windows, qualities)
-        counted = np.array(thigh) if any(thigh) else np.ones(len(thigh), bool)
+        counted = np.array(thigh) if any(thigh) and expects == "t1_thigh" else np.ones(len(thigh), bool)
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
         told = self._told_class(probabilities[counted])
         drawing = HeatDrawing(
@@ -184,7 +187,7 @@ class Classifier:
         )
         heat = self._heat(drawing, regions, scores, counted, kept, previous, told)
         timing_s["network"] = time.perf_counter() - start
-        warnings = input_warnings(series, regions, qualities, thigh)
+        warnings = input_warnings(series, regions, qualities, thigh, expects)
         warnings += self._model_warnings(scores, probabilities, counted)
         case = self._case(regions, probabilities, counted, warnings)
         result = StudyResult(
@@ -253,7 +256,8 @@ class Classifier:
         for first in range(0, len(fresh), BATCH):
             numbers = fresh[first : first + BATCH]
             sample = self.package.recipe.sample
-            batch = make_samples(series, [regions.windows[n] for n in numbers], sample.size, sample.channels[1:])
+            windows = [regions.windows[n] for n in numbers]
+            batch = make_samples(series, windows, sample.size, sample.channels[1:], sample.slices)
             scores |= zip(numbers, self._batch_scores(series, batch), strict=True)
             if progress:
                 progress(first + len(numbers), len(fresh))
@@ -404,6 +408,18 @@ class Classifier:
         )
 
 
+def with_texture_scores(
+    classification: Classification, muscles: np.ndarray, names: Mapping[int, str]
+) -> Classification:
+    """The same with the score of each muscle in its result; see `explain.texture_score.texture_scores`.
+
+    Raises:
+        InputError: the muscles lie on another grid, or none of them within the legs.
+    """
+    scores = texture_scores(classification.heatmap, muscles, names, classification.regions.labels > 0)
+    return dataclasses.replace(classification, result=classification.result.model_copy(update={"muscles": scores}))
+
+
 def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float, float]:
     """95 % percentile interval of the mean probability by bootstrap over slices, both legs of a slice together.
 
@@ -474,12 +490,20 @@ def _kept_windows(windows: Sequence[Window], before: Sequence[Window]) -> dict[i
 
 def _folded(network: CamNetwork) -> CamNetwork:
     """The network with batch normalisation folded into the convolutions before it."""
-    return CamNetwork(fuse(network.trunk), network.head).eval()
+    return _with_parts(network, [fuse(part) for part in network.parts()])
 
 
 def _lower_precision(network: CamNetwork) -> CamNetwork:
     """The network with its trunk in bfloat16; the head stays in full precision."""
-    return CamNetwork(copy.deepcopy(network.trunk).bfloat16(), network.head).eval()
+    return _with_parts(network, [copy.deepcopy(part).bfloat16() for part in network.parts()])
+
+
+def _with_parts(network: CamNetwork, parts: list[nn.Module]) -> CamNetwork:
+    """The network with other layers between those that are pooled."""
+    if not network.pooled:
+        return CamNetwork(parts[0], network.head).eval()
+    pooled = (dataclasses.replace(layer, number=number) for number, layer in enumerate(network.pooled))
+    return CamNetwork(nn.Sequential(*parts), network.head, tuple(pooled)).eval()
 
 
 def _input_facts(series: Series) -> InputFacts:

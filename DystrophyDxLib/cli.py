@@ -49,6 +49,10 @@ def classify(
         Path | None,
         typer.Option(help="Segmentation with segments 'Left leg' and 'Right leg', instead of the automatic region."),
     ] = None,
+    muscles: Annotated[
+        Path | None,
+        typer.Option(help="Segmentation with a segment a muscle, for the share of each that lies under the heat."),
+    ] = None,
     channel: Annotated[
         list[str] | None,
         typer.Option(help="Further input of a model that needs one, as NAME=PATH; once for each.", show_default="none"),
@@ -69,6 +73,8 @@ def classify(
     check_output_folder(out, overwrite=overwrite)
     if roi is not None and not roi.exists():
         raise InputError("The region given with --roi does not exist; check the path.")
+    if muscles is not None and not muscles.exists():
+        raise InputError("The muscles given with --muscles do not exist; check the path.")
     timing = {}
     with _progress(json) as advance:
         with _timed(timing, "load"):
@@ -79,19 +85,20 @@ def classify(
             advance("Reading the study")
             read = read_channels(study, further, series)
         with _timed(timing, "load"):
-            from .classify import Classifier
+            from .classify import Classifier, with_texture_scores
 
             classifier = Classifier(package, device)
             _require_slicer()
             from .mrml.report_folder import write_report_folder
             from .mrml.scenes import new_scene, vtk_messages_to_log
-            from .mrml.segmentation import read_labels
+            from .mrml.segmentation import read_labels, read_muscles
             from .mrml.study import Study as StudyInScene
             from .mrml.volumes import add_series
 
             vtk_messages_to_log()
             scene = new_scene()
             volume = add_series(scene, read)
+        drawn = read_muscles(muscles, volume) if muscles is not None else None
         regions = None
         if roi is not None:
             with _timed(timing, "roi"):
@@ -99,6 +106,8 @@ def classify(
         classification = classifier.classify(
             read, regions, timing, lambda done, total: advance("Classifying", done, total)
         )
+        if drawn is not None:
+            classification = with_texture_scores(classification, *drawn)
         advance("Writing the results")
         in_scene = StudyInScene(volume)
         in_scene.put(classification)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -58,12 +58,16 @@ class ModelFacts(_Part):
     classes: tuple[str, ...]
 
 
-class _OfTwoOrMore(_Part):
-    """What has some entries only where the model tells more than two classes apart; JSON leaves them out elsewhere."""
+class _Sparse(_Part):
+    """What has the entries `ONLY_WHERE_KNOWN` in some results only; JSON leaves them out of the others."""
+
+    ONLY_WHERE_KNOWN: ClassVar[tuple[str, ...]]
 
     @model_serializer(mode="wrap")
     def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if value not in (None, (), [])}
+        entries = handler(self)
+        absent = {name for name in self.ONLY_WHERE_KNOWN if entries[name] in (None, (), [])}
+        return {name: value for name, value in entries.items() if name not in absent}
 
 
 class RankedClass(_Part):
@@ -74,7 +78,7 @@ class RankedClass(_Part):
     ci95: tuple[Probability, Probability]
 
 
-class CaseResult(_OfTwoOrMore):
+class CaseResult(_Sparse):
     """The case: probability with its 95 % interval, and the label that follows.
 
     Of two classes, `probability` is that of the second, and `threshold` the package's. Of more, `differential` ranks
@@ -84,6 +88,8 @@ class CaseResult(_OfTwoOrMore):
     first class' lead over the next holds 0) or a warning in `UNSUITABLE` says that the model was never meant for this
     image. `reason` says why in one sentence.
     """
+
+    ONLY_WHERE_KNOWN = ("threshold", "differential")
 
     probability: Probability
     ci95: tuple[Probability, Probability]
@@ -99,13 +105,15 @@ class CaseResult(_OfTwoOrMore):
         return self
 
 
-class ImageResult(_OfTwoOrMore):
+class ImageResult(_Sparse):
     """One window of one slice.
 
     `window_ijk` holds half-open index ranges [[i0, i1], [j0, j1]]; `slice` is k. `anatomy` is "thigh" where
     the shaft of the femur is seen; only images that are `counted` enter the case. `probability` is that of the class
     that the case's is; `probabilities` holds all in the order of `ModelFacts.classes`, where there are more than two.
     """
+
+    ONLY_WHERE_KNOWN = ("probabilities",)
 
     slice: int
     side: Literal["left", "right", "unknown"]
@@ -132,8 +140,19 @@ class Provenance(_Part):
     precision: str
 
 
-class StudyResult(_Part):
-    """Everything a classification found; `model_dump_json` is result.json."""
+class MuscleTexture(_Part):
+    """Texture score of a muscle: `under_heat` of its `voxels`; see `explain.texture_score`."""
+
+    muscle: str
+    voxels: int
+    under_heat: int
+    score: Probability
+
+
+class StudyResult(_Sparse):
+    """Everything a classification found; `model_dump_json` is result.json. `muscles` where they were given."""
+
+    ONLY_WHERE_KNOWN = ("muscles",)
 
     schema_: Literal["dystrophydx.result/1"] = Field(SCHEMA, alias="schema")
     input: InputFacts
@@ -144,6 +163,7 @@ class StudyResult(_Part):
     warnings: tuple[ResultWarning, ...]
     provenance: Provenance
     timing_s: dict[str, float]
+    muscles: tuple[MuscleTexture, ...] = ()
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

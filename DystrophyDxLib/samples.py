@@ -15,6 +15,7 @@ import torch
 from scipy import sparse
 from torch.nn import functional
 
+from .errors import InputError
 from .recipe import ChannelRecipe
 from .roi import PlaneOrientation, Window
 from .series import Series
@@ -55,20 +56,26 @@ class SampleBatch:
     Attributes:
         windows: the N windows, in order.
         placements: where each lies in its sample.
-        pixels: (N, channels, size, size) float32, 0 outside the leg; see `make_samples` for the greys.
-        grid: (N, GRID, GRID) float32, the first channel's pixels averaged.
+        pixels: (N, planes, size, size) float32, 0 outside the leg; see `make_samples` for the greys.
+        own: number of the plane that is the first channel in the window's own slice.
+        grid: (N, GRID, GRID) float32, the pixels of that plane averaged.
         inside: (N, GRID, GRID) bool, grid pixels wholly inside the leg.
     """
 
     windows: tuple[Window, ...]
     placements: tuple[Placement, ...]
     pixels: torch.Tensor
+    own: int
     grid: torch.Tensor
     inside: torch.Tensor
 
 
 def make_samples(
-    series: Series, windows: Sequence[Window], size: int, further: Sequence[ChannelRecipe] = ()
+    series: Series,
+    windows: Sequence[Window],
+    size: int,
+    further: Sequence[ChannelRecipe] = (),
+    slices: int = 1,
 ) -> SampleBatch:
     """Samples of `windows`, all at once.
 
@@ -77,15 +84,26 @@ def make_samples(
     Args:
         size: edge of the samples in pixels, `GRID` times a power of two.
         further: channels beside the first, which `series.further` holds.
+        slices: consecutive ones that are stacked, see `recipe.SampleRecipe`. All are cut by the window's mask.
+
+    Raises:
+        InputError: a channel that is to be a fraction is none.
     """
     plane = PlaneOrientation.of(series.geometry)
     spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
+    for channel in further:
+        if channel.scale == "fraction" and series.further[channel.name].max() > BRIGHTEST:
+            raise InputError(
+                f"The channel {channel.name} is no fraction from 0 to 1; divide it by 100 if it is in percent."
+            )
     volumes = [series.voxels, *(series.further[channel.name] for channel in further)]
-    legs = np.zeros((len(volumes) + 1, len(windows), size, size), np.float32)
+    legs = np.zeros((len(volumes) * slices + 1, len(windows), size, size), np.float32)
+    beside = range(-(slices // 2), slices // 2 + 1)
     placements = []
     for n, window in enumerate(windows):
         mask = plane.canonical(window.mask)
-        images = [plane.canonical(voxels[window.slice, slice(*window.j), slice(*window.i)]) for voxels in volumes]
+        stack = [min(max(window.slice + step, 0), len(series.voxels) - 1) for step in beside]
+        images = [plane.canonical(voxels[k, slice(*window.j), slice(*window.i)]) for voxels in volumes for k in stack]
         placement = place(mask.shape, spacing, size)
         by_row, by_column = map(resampling_weights, placement.scale, placement.shape)
         (top, left), (rows, columns) = placement.origin, (by_row.shape[0], by_column.shape[0])
@@ -94,8 +112,10 @@ def make_samples(
             target[n, top : top + rows, left : left + columns] = (by_column @ (by_row @ values).T).T
         placements.append(placement)
     share, *signals = torch.from_numpy(legs[:, :, None])
-    pixels, grid, inside = _normalised(signals, share, [channel.scale for channel in further])
-    return SampleBatch(tuple(windows), tuple(placements), pixels, grid, inside)
+    scales = [scale for scale in ("fat", *(channel.scale for channel in further)) for _ in beside]
+    own = slices // 2
+    pixels, grid, inside = _normalised(signals, share, scales, own)
+    return SampleBatch(tuple(windows), tuple(placements), pixels, own, grid, inside)
 
 
 def place(shape: tuple[int, int], spacing: tuple[float, float], size: int) -> Placement:
@@ -130,24 +150,24 @@ def resampling_weights(scale: float, length: int) -> sparse.csr_array:
 
 
 def _normalised(
-    signals: Sequence[torch.Tensor], share: torch.Tensor, scales: Sequence[str]
+    signals: Sequence[torch.Tensor], share: torch.Tensor, scales: Sequence[str], own: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Divides each leg by the signal that fat would have at each place in the first channel.
+    """Divides each leg by the signal that fat would have at each place in the first channel's window.
 
     Args:
-        signals: of each channel (N, 1, size, size), zero outside the leg.
+        signals: of each plane (N, 1, size, size), zero outside the leg.
         share: the same shape, share of each pixel that is leg.
-        scales: of the channels beside the first.
+        scales: of each plane.
+        own: see `SampleBatch`.
     """
-    grid, covered = (_on_grid(planes[:, 0]) for planes in (signals[0], share))
+    grid, covered = (_on_grid(planes[:, 0]) for planes in (signals[own], share))
     inside = covered > _WHOLE
     fat = _fat_signal(grid, inside)
     field = functional.interpolate(fat[:, None], share.shape[-2:], mode="bilinear")
-    even = [signal / field for signal in signals]
-    whole = share > _WHOLE
-    pixels = [even[0]]
-    for channel, scale in zip(even[1:], scales, strict=True):
-        pixels.append(channel / _medians(channel, whole) if scale == "median" else channel)
+    pixels = []
+    for signal, scale in zip(signals, scales, strict=True):
+        even = signal if scale == "fraction" else signal / field
+        pixels.append(even / _medians(even, share > _WHOLE) if scale == "median" else even)
     return torch.cat([channel.clamp_(0, BRIGHTEST) for channel in pixels], 1), (grid / fat).clamp_(0, BRIGHTEST), inside
 
 

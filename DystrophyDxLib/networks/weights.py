@@ -13,7 +13,7 @@ from torch import nn
 from ..errors import InputError
 from ..model_package import ModelPackage
 from ..recipe import Recipe
-from .backbones import Backbone, first_convolution
+from .backbones import Backbone, WithOnes, first_convolution
 from .cam_network import CamNetwork, backbone_of
 
 _HEADS = ("fc.", "classifier.", "AuxLogits.")
@@ -65,7 +65,7 @@ def _load_torchvision(trunk: nn.Module, recipe: Recipe, file: Path) -> None:
         raise InputError(
             f"{file.name} does not hold the weights of {recipe.network.backbone}; {_what_to_pass(backbone)}."
         ) from None
-    layers = nn.Sequential(*backbone.layers(model))
+    layers = nn.Sequential(*backbone.layers(model))[: sum(not isinstance(layer, WithOnes) for layer in trunk)]
     convolution = first_convolution(layers)
     kernels = _normalising(convolution.weight.detach(), backbone, recipe.sample.planes)
     convolution.weight = nn.Parameter(kernels)
@@ -94,6 +94,10 @@ def _load_package(trunk: nn.Module, recipe: Recipe, path: Path) -> None:
     have, want = package.recipe.network, recipe.network
     if have.backbone != want.backbone:
         raise InputError(f"The model package's backbone is {have.backbone}, not {want.backbone}; choose one like it.")
+    if have.pooled[-1] != want.pooled[-1]:
+        raise InputError(
+            f"The model package's backbone ends with {have.pooled[-1]}, not {want.pooled[-1]}; choose one like it."
+        )
     if (have.weights, want.weights) == ("imagenet", "none"):
         raise InputError(
             "The model package's backbone normalises its samples; set network.weights to imagenet in the recipe."

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ..recipe import AugmentationRecipe
 from ..samples import BRIGHTEST, GRID, halved
 
 UPRIGHT = 0.75
@@ -48,6 +49,25 @@ def augmented(samples: torch.Tensor, size: int, seeds: Sequence[int]) -> torch.T
     samples = samples + _noise(size, samples.shape[1], draw)
     leg &= ~_beyond_border(size, draw)
     return samples.clamp(0, BRIGHTEST) * leg
+
+
+def slightly_changed(samples: torch.Tensor, size: int, how: AugmentationRecipe, seeds: Sequence[int]) -> torch.Tensor:
+    """Samples enlarged, turned and brightened within the bounds of a recipe, at `size`.
+
+    Args:
+        samples, seeds: as in `augmented`.
+    """
+    draw = _Draw(seeds)
+    samples = _at_size(samples, size)
+    zoom, factor = (low + draw.share() * (high - low) for low, high in (how.zoom, how.intensity))
+    angle, zoom = draw.within(np.deg2rad(how.rotation_degrees)).flatten(), zoom.flatten()
+    nothing = torch.zeros_like(angle)
+    rows = [
+        torch.stack([angle.cos() / zoom, -angle.sin() / zoom, nothing], dim=1),
+        torch.stack([angle.sin() / zoom, angle.cos() / zoom, nothing], dim=1),
+    ]
+    grid = functional.affine_grid(torch.stack(rows, dim=1), list(samples.shape), align_corners=False)
+    return (factor * functional.grid_sample(samples, grid, align_corners=False)).clamp(0, BRIGHTEST)
 
 
 class _Draw:

@@ -1,9 +1,10 @@
 """The cohort table: which series of which patient shows which disease, checked as a whole before it is used.
 
 A cohort is a CSV with the columns `patient_id`, `path` and `diagnosis`, and where known `subtype`, `sex`, `age`,
-`centre` and `split`; one row a series. Where the recipe has further channels, a column of each one's name has
-the path of that series. `Cohort.read` accepts what spreadsheets write: UTF-8 with or without byte order mark, commas or
-semicolons, a header in any case, spaces around cells, empty rows.
+`centre` and `split`; one row a series. Where the recipe has further channels, a column of each one's name has the
+path of that series, and one of the first's name, where it is there, is read instead of `path`. `Cohort.read` accepts
+what spreadsheets write: UTF-8 with or without byte order mark, commas or semicolons, a header in any case, spaces
+around cells, empty rows.
 """
 
 from __future__ import annotations
@@ -209,7 +210,8 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
     """The case of a row, or None where the row is told to `problems`."""
     known = {name: cells.get(name, "") for name in _OPTIONAL}
     known = {name: None if cell.lower() in _UNKNOWN else cell for name, cell in known.items()}
-    series = folder / cells["path"]
+    path = cells.get(recipe.sample.channels[0].name.lower()) or cells["path"]
+    series = folder / path
     label, diagnosis = _class_and_name(cells["diagnosis"], recipe)
     class_of_subtype, subtype = _class_and_name(known["subtype"], recipe)
     split = _SPLIT_WORDS.get((known["split"] or "").lower())
@@ -229,7 +231,7 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
         (known["split"] and split is None, f"a split that is none of {', '.join(SPLITS)}"),
         (known["sex"] and sex is None, "a sex that is neither F nor M, nor empty for not known"),
         (known["age"] and age is None, f"an age not in years from 0 to {OLDEST:.0f}, nor empty for not known"),
-        (cells["path"] and not _exists(series), "a path that does not exist, seen from the table's folder"),
+        (path and not _exists(series), "a path that does not exist, seen from the table's folder"),
         *((not cell, f"an empty {name}") for name, cell in further.items()),
         *(
             (cell and not _exists(folder / cell), f"a path of {name} that does not exist, seen from the table's folder")
@@ -241,7 +243,7 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
         problems.add(f"rows with {what}", f"row {number}")
     if wrong:
         return None
-    meant = (*_KNOWN, *map(str.lower, further))
+    meant = (*_KNOWN, *(channel.name.lower() for channel in recipe.sample.channels))
     return Case(
         cells["patient_id"],
         series,

@@ -28,8 +28,8 @@ from torch.nn import functional
 from ..devices import has_bfloat16
 from ..errors import InputError
 from ..networks import CamNetwork
-from ..recipe import StageRecipe, TrainingRecipe
-from .augment import augmented
+from ..recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
+from .augment import augmented, slightly_changed
 from .distributed import Processes
 from .sample_store import restored
 from .training_log import Epoch, TrainingLog
@@ -68,19 +68,24 @@ class SampleExamples:
         images: (N,) rows of `pixels`.
         labels: (N,) float32.
         size: edge at which the network sees them, a divisor of S.
+        augmentation: of the recipe; None for that of `augmented`.
     """
 
     pixels: Any
     images: np.ndarray
     labels: torch.Tensor
     size: int
+    augmentation: AugmentationRecipe | None = None
 
     def plain(self, chosen: torch.Tensor) -> torch.Tensor:
         samples = self._samples(chosen)
         return functional.avg_pool2d(samples, samples.shape[-1] // self.size)
 
     def varied(self, chosen: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
-        return augmented(self._samples(chosen), self.size, seeds.tolist())
+        samples = self._samples(chosen)
+        if self.augmentation is None:
+            return augmented(samples, self.size, seeds.tolist())
+        return slightly_changed(samples, self.size, self.augmentation, seeds.tolist())
 
     def _samples(self, chosen: torch.Tensor) -> torch.Tensor:
         return restored(torch.as_tensor(self.pixels[self.images[chosen.numpy()]]))
@@ -204,6 +209,7 @@ class _Stage:
         self.class_weights = class_weights(self.training.labels, recipe)
         self.images = len(self.training.labels)
         self.batches = math.ceil(self.images / recipe.batch)
+        self.epochs = self.recipe.epochs_of(self.batches)
         self.optimiser = _optimiser(model, recipe, self.recipe.learning_rate)
         self.schedule = _schedule(self.optimiser, self.recipe, self.batches)
 
@@ -262,7 +268,7 @@ class _Training:
 
     def _fit_stage(self, stage: _Stage) -> None:
         state = self.state
-        while state.epoch < stage.recipe.epochs and not self._converged(stage):
+        while state.epoch < stage.epochs and not self._converged(stage):
             self._fit_epoch(stage)
             self._end_epoch(stage)
         self.model.load_state_dict(state.best)
@@ -368,11 +374,11 @@ class _Training:
             return
         self.told = time.monotonic()
         done = self.state.epoch * stage.batches + self.state.step
-        total = stage.recipe.epochs * stage.batches
+        total = stage.epochs * stage.batches
         epochs = self._epochs_of(stage)
         seconds = sum(epoch.seconds for epoch in epochs) + self.state.seconds
         left = datetime.timedelta(seconds=round(seconds / done * (total - done)))
-        epoch, epochs_in_all = min(self.state.epoch + 1, stage.recipe.epochs), stage.recipe.epochs
+        epoch, epochs_in_all = min(self.state.epoch + 1, stage.epochs), stage.epochs
         where = f"stage {stage.number + 1} of {len(self.recipe.stages)}, epoch {epoch} of {epochs_in_all}"
         figures = ""
         if epochs:
@@ -475,6 +481,7 @@ def _schedule(
     if stage.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
     # The first, with zero momentum, has nothing to cycle.
+    steps = stage.epochs_of(batches) * batches
     return torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, stage.learning_rate, total_steps=stage.epochs * batches, pct_start=0.15, cycle_momentum=False
+        optimiser, stage.learning_rate, total_steps=steps, pct_start=0.15, cycle_momentum=False
     )

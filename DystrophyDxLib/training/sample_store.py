@@ -241,10 +241,11 @@ def _samples(paths: _Paths, sample: SampleRecipe) -> tuple[np.ndarray, dict]:
     regions = find_legs(study)
     images = np.empty((0, sample.planes, sample.size, sample.size), np.uint8)
     if regions.windows:
-        batch = make_samples(study, regions.windows, sample.size, sample.channels[1:])
+        batch = make_samples(study, regions.windows, sample.size, sample.channels[1:], sample.slices)
         qualities = judge_images(study, batch)
-        shown = thigh_images(regions.windows, qualities)
-        warnings = {warning.code: warning.message for warning in input_warnings(study, regions, qualities, shown)}
+        shown = thigh_images(regions.windows, qualities) if sample.expects == "t1_thigh" else [True] * len(qualities)
+        found = input_warnings(study, regions, qualities, shown, sample.expects)
+        warnings = {warning.code: warning.message for warning in found}
         unsuitable = [warnings[code] for code in _UNSUITABLE if code in warnings]
         if unsuitable or not any(shown):
             reason = (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].partition(";")[0]

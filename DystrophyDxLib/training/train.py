@@ -23,7 +23,7 @@ from ..errors import InputError
 from ..evaluation.estimate import Estimate
 from ..model_package import ModelCard, write_package
 from ..networks import CamNetwork, build_network, load_backbone, trainable_parameters
-from ..recipe import Recipe, StageRecipe
+from ..recipe import AugmentationRecipe, Recipe, StageRecipe
 from .calibration import (
     FeatureSpread,
     Scores,
@@ -232,8 +232,8 @@ class _Images:
     def labels_of(self, split: Split) -> torch.Tensor:
         return self.labels[torch.from_numpy(self.rows[split])]
 
-    def samples(self, split: Split, size: int) -> SampleExamples:
-        return SampleExamples(self.store.pixels, self.rows[split], self.labels_of(split), size)
+    def samples(self, split: Split, size: int, augmentation: AugmentationRecipe | None = None) -> SampleExamples:
+        return SampleExamples(self.store.pixels, self.rows[split], self.labels_of(split), size, augmentation)
 
     def patients(self, split: Split) -> int:
         return len(self.store.cohort.of_split(split).patients)
@@ -271,7 +271,8 @@ def _model_and_examples(
     """What is fitted and to what: the whole network to samples, or the head alone to features kept in `folder`."""
 
     def samples(stage: StageRecipe) -> tuple[Examples, Examples]:
-        return images.samples("train", stage.size), images.samples("validation", stage.size)
+        training = images.samples("train", stage.size, recipe.training.augmentation)
+        return training, images.samples("validation", stage.size)
 
     def features(stage: StageRecipe) -> tuple[Examples, Examples]:
         store = FeatureStore(

@@ -75,7 +75,7 @@ def count_made(monkeypatch):
 def two_channels(folder):
     """The table of three patients with T1 and STIR, and the recipe that needs both."""
     patients = [Patient(n, "DMD", "train", "A", 2, "both") for n in (1, 2, 3)]
-    table = write_cohort(patients, folder, seed=4, matrix=128, contrasts=("T1", "STIR"))
+    table = write_cohort(patients, folder, seed=4, contrasts=("T1", "STIR"))
     return table, Recipe.named("yang2021_stir")
 
 

@@ -54,6 +54,34 @@ def test_a_further_channel_has_muscle_at_its_level_whatever_the_scanners_scale()
         assert sample[sample > 0].median() == pytest.approx(MEDIAN, rel=0.1)
 
 
+def test_consecutive_slices_are_stacked_and_cut_by_the_windows_mask():
+    series = make_phantom(5, "DMD", slices=3).series
+    windows = find_legs(series).windows
+    stacked = make_samples(series, windows, 224, slices=3)
+    assert stacked.pixels.shape == (len(windows), 3, 224, 224)
+    alone = make_samples(series, windows, 224)
+    torch.testing.assert_close(stacked.pixels[:, stacked.own], alone.pixels[:, 0])
+    for n, window in enumerate(windows):
+        if window.slice == 0:
+            torch.testing.assert_close(stacked.pixels[n, 0], stacked.pixels[n, 1])
+        else:
+            assert not torch.equal(stacked.pixels[n, 0], stacked.pixels[n, 1])
+        assert (stacked.pixels[n][:, alone.pixels[n, 0] == 0] == 0).all()
+
+
+def test_a_fat_fraction_is_seen_as_it_is_and_percent_are_refused():
+    phantom = make_phantom(5, "DMD", slices=1, contrasts=("T1", "DIXON_FAT", "DIXON_FF"))
+    fraction = np.full_like(phantom.series.voxels, 0.37)
+    fat = with_channels(phantom.images["DIXON_FAT"], {"FF": replace(phantom.series, voxels=fraction)})
+    windows, channel = find_legs(fat).windows, ChannelRecipe(name="FF", scale="fraction")
+    sample = make_samples(fat, windows, 224, [channel])
+    for plane in sample.pixels[:, 1]:
+        assert plane[plane > 0].median() == pytest.approx(0.37, rel=1e-3)
+    percent = replace(fat, further={"FF": 100 * fraction})
+    with pytest.raises(InputError, match="FF is no fraction"):
+        make_samples(percent, windows, 224, [channel])
+
+
 def test_channels_that_lie_apart_or_are_the_same_are_refused_by_name():
     phantom = make_phantom(5, "DMD", slices=2, contrasts=("T1", "STIR"))
     t1, stir = phantom.series, phantom.images["STIR"]
