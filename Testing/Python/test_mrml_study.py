@@ -159,8 +159,8 @@ def test_a_second_volume_is_a_channel_of_the_input(scene, tmp_path):
     slicer.util.arrayFromVolume(stir)[:] **= 0.5
     stir.GetImageData().Modified()
     assert study.reclassify(classifier).case.probability != direct.result.case.probability
-    copied = copy_into(new_scene(), study)
-    assert copied.channel("STIR").GetName() == "STIR"
+    other_scene = new_scene()
+    assert copy_into(other_scene, study).channel("STIR").GetName() == "STIR"
 
 
 def test_a_point_of_the_chart_stands_for_its_image(study):
