@@ -44,6 +44,7 @@ class DystrophyDx(ScriptedLoadableModule):
         )
         self.parent.acknowledgementText = _("Method: Yang, Zheng et al., BMC Neurology 2021;21:13.")
         slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", registerLayouts)
 
 
 def registerSampleData():
@@ -61,6 +62,15 @@ def registerSampleData():
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "DystrophyDx.png"),
         customDownloader=lambda source: [DystrophyDxLogic().loadSample()],
     )
+
+
+def registerLayouts():
+    """Lets Slicer know the panel's own layout, so that a scene saved in it opens in it."""
+    from DystrophyDxLib.mrml.layouts import register_layouts
+
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    if node is not None:  # Slicer without a window has none
+        register_layouts(node)
 
 
 @parameterNodeWrapper
@@ -165,7 +175,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.editButton.checked = False
         self._setParameters(None)
         self._observeRegion(None)
-        self._volume = None
+        self._observeVolume(None)
         self._report = None
         if self._plot is not None:
             self._plot.setMRMLPlotViewNode(None)
@@ -200,7 +210,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         volume = self._parameters.inputVolume if self._parameters else None
         if volume is self._volume:
             return
-        self._volume = volume
+        self._observeVolume(volume)
         self._stop()
         self._report = None
         self.ui.editButton.checked = False
@@ -210,6 +220,19 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             with self._reporting():
                 self._view.show(self._study)
         self._showState()
+
+    def _observeVolume(self, volume):
+        event = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+        if self._volume is not None:
+            self.removeObserver(self._volume, event, self.onVolumeMoved)
+        if volume is not None:
+            self.addObserver(volume, event, self.onVolumeMoved)
+        self._volume = volume
+
+    def onVolumeMoved(self, caller, event):
+        """Heatmap and legs go with the volume, when it is put under a transform or that is hardened."""
+        if self._study is not None and not slicer.mrmlScene.IsBatchProcessing():
+            self._study.follow_volume()
 
     # Study
 

@@ -24,35 +24,55 @@ from .roi import find_legs
 from .samples import make_samples
 from .series import Series, read_study
 
-RUNS = 7
+MOST_RUNS = 7
+LEAST_RUNS = 3
+ENOUGH_S = 15.0
+"""Seconds after which a comparison ends, when it has had `LEAST_RUNS`: without native bfloat16 a run takes many times
+as long."""
+GRAD_CAM_WINDOWS = 2 * BATCH
+"""Windows, of which each costs the same, that Grad-CAM explains."""
+
+Advance = Callable[[str, int, int], None]
 
 
-def benchmark(study: Path, device: str) -> dict[str, float | str]:
+def benchmark(study: Path, device: str, advance: Advance) -> dict[str, float | str]:
     """Measures a study with the embedded model.
+
+    Args:
+        advance: told what is measured, how many parts are done, and of how many.
 
     Returns:
         Figures by name; ratios are medians over runs in turn, so that a drifting machine does not matter.
     """
     series = read_study(study)
     classifier = Classifier(ModelPackage.read(embedded_model()), device)
-    return {
-        "windows": float(len(find_legs(series).windows)),
-        **_against_bare_forward(classifier, series),
-        **_against_grad_cam(classifier, series),
-        **_command_line(study),
-        **_memory(study),
+    parts: dict[str, Callable[[], dict[str, float | str]]] = {
+        "Measuring classification": lambda: _against_bare_forward(classifier, series),
+        "Measuring Grad-CAM": lambda: _against_grad_cam(classifier, series),
+        "Measuring the command line": lambda: _command_line(study),
+        "Measuring memory": lambda: _memory(study),
     }
+    figures: dict[str, float | str] = {"windows": float(len(find_legs(series).windows))}
+    for number, (what, measured) in enumerate(parts.items()):
+        advance(what, number, len(parts))
+        figures |= measured()
+    return figures
 
 
 def _seconds(*jobs: Callable[[], object]) -> list[list[float]]:
-    """Seconds of each job in `RUNS` rounds, the jobs in turn, after one round that is not counted."""
+    """Seconds of each job in `LEAST_RUNS` to `MOST_RUNS` rounds, the jobs in turn, after one round that is not
+    counted."""
+    for job in jobs:
+        job()
     seconds: list[list[float]] = [[] for _ in jobs]
-    for round_number in range(RUNS + 1):
+    start = time.perf_counter()
+    for done in range(MOST_RUNS):
+        if done >= LEAST_RUNS and time.perf_counter() - start > ENOUGH_S:
+            break
         for job, taken in zip(jobs, seconds, strict=True):
-            start = time.perf_counter()
+            began = time.perf_counter()
             job()
-            if round_number:
-                taken.append(time.perf_counter() - start)
+            taken.append(time.perf_counter() - began)
     return seconds
 
 
@@ -81,7 +101,7 @@ def _against_bare_forward(classifier: Classifier, series: Series) -> dict[str, f
 
 
 def _against_grad_cam(classifier: Classifier, series: Series) -> dict[str, float | str]:
-    """Our maps of all windows against pytorch-grad-cam's on the same network and windows, both in full precision."""
+    """Our maps against pytorch-grad-cam's of the same windows by the same network; it works in full precision."""
     if importlib.util.find_spec("pytorch_grad_cam") is None:
         return {"GradCAM / ours": "pytorch-grad-cam is not installed"}
     from pytorch_grad_cam import GradCAM
@@ -99,8 +119,8 @@ def _against_grad_cam(classifier: Classifier, series: Series) -> dict[str, float
         def forward(self, samples: torch.Tensor) -> torch.Tensor:
             return self.network(samples).logits
 
-    pixels = make_samples(series, find_legs(series).windows, classifier.package.recipe.sample.size).pixels
-    batches = list(pixels.split(BATCH))
+    windows = find_legs(series).windows[:GRAD_CAM_WINDOWS]
+    batches = make_samples(series, windows, classifier.package.recipe.sample.size).pixels.split(BATCH)
     with GradCAM(model=Scores(), target_layers=[exact.trunk]) as explainer:
 
         def grad_cam() -> None:

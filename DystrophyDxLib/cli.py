@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from .errors import InputError
+from .readerstudy.cli import app as readers
 
 if TYPE_CHECKING:
     from .recipe import SampleRecipe
@@ -27,6 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(readers, name="readers")
 INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
 Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
@@ -76,7 +78,7 @@ def classify(
     if muscles is not None and not muscles.exists():
         raise InputError("The muscles given with --muscles do not exist; check the path.")
     timing = {}
-    with _progress(json) as advance:
+    with progress(json) as advance:
         with _timed(timing, "load"):
             advance("Loading the model")
             package = ModelPackage.read(model or embedded_model())
@@ -135,9 +137,8 @@ def benchmark(
     from .benchmark import benchmark as measured
     from .resources import sample_study
 
-    with _progress(json) as advance:
-        advance("Measuring")
-        figures = measured(study or sample_study(), device)
+    with progress(json) as advance:
+        figures = measured(study or sample_study(), device, advance)
     if json:
         print(dumps(figures, indent=1))
         return
@@ -173,7 +174,7 @@ def phantom(
     if like and patients:
         raise InputError("A published cohort has its own number of patients; leave out --patients or --like.")
     drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed)
-    with _progress(False) as advance:
+    with progress(False) as advance:
         table = write_cohort(
             drawn,
             out,
@@ -225,7 +226,7 @@ def train(
     cohorts = split_as_asked(Cohort.read(cohort, chosen), split, seed)
     folds = len(cohorts) > 1
     work = checked_place(out, resume=resume) if not folds else out
-    with _progress(False) as advance:
+    with progress(False) as advance:
         options = {
             "seed": seed,
             "cache": cache or work / "cache",
@@ -267,7 +268,7 @@ def evaluate(
     """Evaluate a model on a cohort: tables, figures, cases with heatmaps, and a report."""
     from .evaluation.evaluate import evaluate as evaluated
 
-    with _progress(json) as advance:
+    with progress(json) as advance:
         summary = evaluated(
             package, cohort, out, split=split, device=device, seed=seed, overwrite=overwrite, advance=advance
         )
@@ -320,7 +321,7 @@ def compare(
 
     chosen = ("" if packages else PUBLISHED_BACKBONES) if backbones is None else backbones
 
-    with _progress(json) as advance:
+    with progress(json) as advance:
         summary = compared(
             cohort,
             out,
@@ -386,7 +387,7 @@ def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress(hidden: bool) -> Iterator:
+def progress(hidden: bool) -> Iterator:
     """A progress bar on stderr; gives a function of what is being done, and how much of how many is."""
     bar = Progress(
         TextColumn("{task.description}"),

@@ -64,3 +64,38 @@ def check_output_folder(folder: Path, *, overwrite: bool) -> None:
         raise InputError(
             "The output folder holds results already; give another folder, or on the command line add --overwrite."
         )
+
+
+@contextlib.contextmanager
+def results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> Iterator[Path]:
+    """A hidden folder to write into, which takes the place of `folder` when all has been written.
+
+    Raises:
+        InputError: as `check_results_folder`, or when it cannot be written.
+    """
+    check_results_folder(folder, files, overwrite=overwrite)
+    folder = folder.absolute()
+    if not folder.exists() or not any(folder.iterdir()):
+        with output_folder(folder, overwrite=False) as partial:
+            yield partial
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        with output_folder(aside / "new", overwrite=False) as partial:
+            yield partial
+        folder.rename(aside / "earlier")
+        try:
+            (aside / "new").rename(folder)
+        except OSError:
+            (aside / "earlier").rename(folder)
+            raise InputError("The results cannot be put in place; check the permissions of --out.") from None
+    finally:
+        shutil.rmtree(aside)
+
+
+def check_results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> None:
+    """Raises `InputError` where `folder` cannot take results: it holds anything but `files`, or these without
+    `overwrite`."""
+    if overwrite and folder.is_dir() and {path.name for path in folder.iterdir()} <= set(files):
+        return
+    check_output_folder(folder, overwrite=False)

@@ -178,7 +178,7 @@ def read_study(path: str | Path, series_uid: str | None = None) -> Series:
     if is_image_file and series_uid is not None:
         raise InputError("A series UID is for DICOM input only; leave it out for an image file.")
     try:
-        series = _read_image_file(path) if is_image_file else _read_dicom(path, series_uid)
+        series = read_image_file(path) if is_image_file else _read_dicom(path, series_uid)
     except OSError:
         raise InputError("The input cannot be opened; check its permissions.") from None
     except MemoryError:
@@ -271,7 +271,13 @@ _NIFTI = (".nii", ".nii.gz")
 _IMAGE_FILES = (*_NIFTI, ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
-def _read_image_file(path: Path) -> Series:
+def read_image_file(path: Path) -> Series:
+    """Reads a NIfTI, NRRD or MetaImage file, whatever its values are.
+
+    Raises:
+        InputError: it is damaged, has several values a voxel, or has axes that are not perpendicular.
+        OSError: it cannot be opened.
+    """
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()

@@ -20,6 +20,7 @@ from ..classify import Classifier
 from ..errors import InputError
 from ..model_package import ModelPackage
 from ..networks import BACKBONES
+from ..output_folder import results_folder
 from ..recipe import Recipe
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
 from ..training.cohort import Cohort
@@ -33,7 +34,6 @@ from .evaluate import (
     evaluated_cases,
     is_synthetic,
     picture,
-    results_folder,
     roc_line,
 )
 from .evaluation_report import Page, Section

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +17,7 @@ from .. import __version__
 from ..classify import HEAT_OUTSIDE, Classifier
 from ..errors import InputError
 from ..model_package import ModelPackage
-from ..output_folder import check_output_folder, output_folder
+from ..output_folder import check_results_folder, results_folder
 from ..phantom.rivals import trefoil_sign
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
 from ..results import INDETERMINATE
@@ -30,10 +27,13 @@ from . import localisation, ranked, tables
 from .calibration_error import reliability
 from .estimate import Estimate
 from .evaluation_report import Page, Picture, Section
+from .faithfulness import MOST_IMAGES, choose_images, faithfulness, mean_curve
 from .figures import (
     CalibrationBins,
+    MeanCurve,
     RocLine,
     calibration_figure,
+    deletion_insertion_figure,
     heat_figure,
     probability_figure,
     roc_figure,
@@ -108,7 +108,7 @@ def evaluate(
         cohort: the CSV.
         out: all of the files or none are written.
         split: train, validation or test; None takes the test split, or all patients where the cohort has no splits.
-        seed: of the bootstrap.
+        seed: of the bootstrap, and of the images that are deleted and inserted.
         overwrite: whether an earlier evaluation in `out` is replaced.
 
     Returns:
@@ -241,6 +241,7 @@ def write_evaluation(
             *_figures(evaluation, folder / "figures"),
             _gallery(evaluation, classifier, folder / "gallery", advance),
             *_heat(evaluation, folder / "figures"),
+            *_deletion_insertion(evaluation, classifier, folder / "figures", advance),
             *_rivals(evaluation),
             _unevaluated(evaluation),
             _provenance(summary),
@@ -426,15 +427,19 @@ def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
         for row in table.frame.to_dict("records")
         if np.isfinite(row["Heat in diseased muscle"].value)
     ]
-    save_figure(heat_figure(rows, "Share of the heat in diseased muscle"), figures, "heat_in_diseased_muscle")
-    shown = picture(
-        figures,
-        "heat_in_diseased_muscle",
-        "Share of the heat that lies in diseased muscle, by disease; the table holds the numbers",
-        "Dots: share of the heat that lies in muscle with a fat fraction of at least "
-        f"{100 * localisation.DISEASED:.0f} %; diamonds: that muscle's share of the leg, which heat without knowledge "
-        "would give. n: images.",
-    )
+    shown = []
+    if rows:
+        save_figure(heat_figure(rows, "Share of the heat in diseased muscle"), figures, "heat_in_diseased_muscle")
+        shown.append(
+            picture(
+                figures,
+                "heat_in_diseased_muscle",
+                "Share of the heat that lies in diseased muscle, by disease; the table holds the numbers",
+                "Dots: share of the heat that lies in muscle with a fat fraction of at least "
+                f"{100 * localisation.DISEASED:.0f} %; diamonds: that muscle's share of the leg, which heat without "
+                "knowledge would give. n: images.",
+            )
+        )
     paragraphs = ["The cohort is of phantoms, whose muscles and fat are known, so heat can be held against the truth."]
     try:
         limit = localisation.outside_threshold(evaluation.heat, evaluation.package.card.threshold)
@@ -445,7 +450,44 @@ def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
         )
     except InputError:
         paragraphs.append("No case was called rightly, so nothing can be said of heat outside the muscles.")
-    yield Section("Does the heatmap look where the disease is?", tuple(paragraphs), (shown,), (table,))
+    yield Section("Does the heatmap look where the disease is?", tuple(paragraphs), tuple(shown), (table,))
+
+
+def _deletion_insertion(
+    evaluation: Evaluation, classifier: Classifier, figures: Path, advance: Advance
+) -> Iterator[Section]:
+    """Of T1-weighted images alone and two classes: what is deleted becomes the grey that healthy muscle has there."""
+    if evaluation.ranks or evaluation.package.recipe.sample.planes > 1:
+        return
+    title, card = "Does the answer hang on what the heatmap marks?", evaluation.package.card
+    chosen = choose_images(evaluation.images, card.threshold, seed=evaluation.seed)
+    if chosen.empty:
+        yield Section(title, (f"No image was called {card.classes[1]}, so there is no evidence to delete.",))
+        return
+    found = faithfulness(classifier, evaluation.cohort, chosen, seed=evaluation.seed, advance=advance)
+    orders = (("by the heatmap", found.by_heat), ("in random order", found.at_random))
+    deletion = [MeanCurve(label, *mean_curve(chosen, order.deletion, seed=evaluation.seed)) for label, order in orders]
+    insertion = [
+        MeanCurve(label, *mean_curve(chosen, order.insertion, seed=evaluation.seed)) for label, order in orders
+    ]
+    save_figure(deletion_insertion_figure(deletion, insertion, card.classes[1]), figures, "deletion_insertion")
+    shown = picture(
+        figures,
+        "deletion_insertion",
+        "Mean probability while the leg is deleted and inserted, by the heatmap and in random order; the table holds "
+        "the areas under the curves",
+        f"Mean over {len(chosen)} images of {chosen['patient_id'].nunique()} patients, with pointwise 95 % bands by "
+        "patient bootstrap. Random order: of a map as coarse and as smooth as the heatmap.",
+    )
+    paragraph = (
+        "Pixels of the leg are given the grey of healthy muscle, the hottest first (deletion), or a leg of that grey "
+        "gets its own pixels back, the hottest first (insertion; Petsiuk et al. 2018). The sooner the probability "
+        "falls, and rises, the more the answer hangs on what the heatmap marks. Only images that were called "
+        f"{card.classes[1]} have a probability to lose; up to {MOST_IMAGES} are taken, evenly over the diseases."
+    )
+    yield Section(
+        title, (paragraph,), (shown,), (tables.deletion_insertion(found.areas, evaluation.patients, evaluation.seed),)
+    )
 
 
 def _rivals(evaluation: Evaluation) -> Iterator[Section]:
@@ -484,42 +526,7 @@ def _provenance(summary: dict[str, object]) -> Section:
         ("Program", summary["program"]),
         ("Model package, SHA-256", model["sha256"]),
         ("Cohort table, SHA-256", cohort["sha256"]),
-        ("Seed of the bootstrap", str(summary["seed"])),
+        ("Seed", str(summary["seed"])),
     ]
     table = Table("provenance", "Enough to make the figures again", pd.DataFrame(rows, columns=["What", "Value"]))
     return Section("How this was made", (), (), (table,))
-
-
-@contextlib.contextmanager
-def results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> Iterator[Path]:
-    """A hidden folder to write into, which takes the place of `folder` when all has been written.
-
-    Raises:
-        InputError: as `check_results_folder`, or when it cannot be written.
-    """
-    check_results_folder(folder, files, overwrite=overwrite)
-    folder = folder.absolute()
-    if not folder.exists() or not any(folder.iterdir()):
-        with output_folder(folder, overwrite=False) as partial:
-            yield partial
-        return
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        with output_folder(aside / "new", overwrite=False) as partial:
-            yield partial
-        folder.rename(aside / "earlier")
-        try:
-            (aside / "new").rename(folder)
-        except OSError:
-            (aside / "earlier").rename(folder)
-            raise InputError("The results cannot be put in place; check the permissions of --out.") from None
-    finally:
-        shutil.rmtree(aside)
-
-
-def check_results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> None:
-    """Raises `InputError` where `folder` cannot take results: it holds anything but `files`, or these without
-    `overwrite`."""
-    if overwrite and folder.is_dir() and {path.name for path in folder.iterdir()} <= set(files):
-        return
-    check_output_folder(folder, overwrite=False)

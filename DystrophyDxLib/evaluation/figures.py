@@ -1,4 +1,5 @@
-"""Figures of an evaluation, from arrays: ROC curves, calibration, probabilities by disease, heat by disease.
+"""Figures of an evaluation, from arrays: ROC curves, calibration, probabilities by disease, heat by disease, deletion
+and insertion.
 
 Colours are those of Okabe and Ito (jfly.uni-koeln.de/color, 2008), which people with colour-blindness tell apart; lines
 differ in their dashes too. A figure is as wide as a page of text (170 mm), so that it is printed as it is drawn.
@@ -28,7 +29,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _WIDTH = 6.7
-_STYLE = {
+STYLE = {
     "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -60,7 +61,7 @@ class RocLine:
 
 def roc_figure(lines: Sequence[RocLine]) -> Figure:
     """ROC curves with their interval bands and the points at which the models decide."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 5.1 + 0.2 * len(lines)), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)))
@@ -103,7 +104,7 @@ class CalibrationBins:
 
 def calibration_figure(curves: Sequence[CalibrationBins], positive: str) -> Figure:
     """Observed against predicted probability with intervals, and below how many there are in each bin."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 6), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         top.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)), label="perfectly calibrated")
@@ -140,7 +141,7 @@ def probability_figure(groups: Sequence[tuple[str, bool, np.ndarray]], threshold
         positive: name of the positive class.
     """
     rng = np.random.default_rng(0)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 1.3 + 0.3 * len(groups)), layout="constrained")
         axes = figure.subplots()
         for row, (_, is_positive, probabilities) in enumerate(groups):
@@ -168,7 +169,7 @@ def probability_figure(groups: Sequence[tuple[str, bool, np.ndarray]], threshold
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """A (K, K) matrix of counts, rows the truth and columns what was said, shaded by the share of the row."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    with matplotlib.rc_context({**_STYLE, "axes.grid": False}):
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(_WIDTH, 1.3 + 0.32 * len(classes)), layout="constrained")
         axes = figure.subplots()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -183,7 +184,7 @@ def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
 
 def heat_figure(rows: Sequence[tuple[str, Estimate, float]], xlabel: str) -> Figure:
     """A figure of the heat disease by disease, from top: label (with n), estimate, and what chance would give."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 1.3 + 0.28 * len(rows)), layout="constrained")
         axes = figure.subplots()
         places = range(len(rows))
@@ -200,8 +201,42 @@ def heat_figure(rows: Sequence[tuple[str, Estimate, float]], xlabel: str) -> Fig
     return figure
 
 
+@dataclass(frozen=True)
+class MeanCurve:
+    """The mean of curves of (S,) steps, from none to all of the leg, with the bounds of its band."""
+
+    label: str
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def deletion_insertion_figure(deletion: Sequence[MeanCurve], insertion: Sequence[MeanCurve], positive: str) -> Figure:
+    """Mean probability while the leg disappears (left) and while it appears (right), with bands.
+
+    Args:
+        deletion, insertion: the same orders of pixels, with the same labels.
+        positive: name of the positive class.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(_WIDTH, 3.3), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=True)
+        for plot, curves, verb in zip(axes, (deletion, insertion), ("deleted", "shown"), strict=True):
+            for n, curve in enumerate(curves):
+                share = np.linspace(0, 100, len(curve.mean))
+                plot.fill_between(share, curve.low, curve.high, color=_COLOURS[n], alpha=0.15, linewidth=0)
+                plot.plot(share, curve.mean, color=_COLOURS[n], linestyle=_DASHES[n], linewidth=1.6, label=curve.label)
+            plot.set(xlabel=f"Part of the leg {verb}, %", xlim=(0, 100), ylim=(-0.01, 1.01))
+        axes[0].set(title="Deletion", ylabel=f"Probability of {positive}")
+        axes[1].set(title="Insertion")
+        figure.legend(
+            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(deletion), handlelength=3
+        )
+    return figure
+
+
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Writes `name`.svg and `name`.png (200 pixels an inch); the same figure gives the same bytes."""
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy import ndimage
-from scipy.integrate import trapezoid
 from scipy.stats import spearmanr
 
 from ..classify import Classification, Classifier
 from ..errors import InputError
-from ..explain.heatmap import CellGrid
-from ..networks import CamNetwork, build_network
 from ..phantom import Phantom
 from ..quality import share_outside_muscle
-from ..roi import PlaneOrientation, Window, find_legs
+from ..roi import PlaneOrientation, Window
 from ..samples import GRID, make_samples, place, resampling_weights
 from ..series import Series
 from .bootstrap import bootstrap, ratio
@@ -28,8 +23,6 @@ DISEASED = 0.2
 """Fat fraction from which a muscle voxel counts as diseased; muscle of healthy adults has less (our estimate)."""
 TOLERANCE_MM = 5.0
 """Distance from diseased muscle at which the pointing game is still won: about a thirtieth of a leg (our estimate)."""
-STEPS = 10
-"""Of deletion and insertion, each a tenth of the leg."""
 QUANTILE = 0.975
 """Share of rightly called cases that `outside_threshold` does not warn of."""
 FIGURES = (
@@ -42,7 +35,6 @@ FIGURES = (
     "area_outside_muscle",
 )
 """Columns of `localise` of which `by_disease` gives the mean."""
-_BATCH = 32
 
 
 class ThighTruth(Protocol):
@@ -159,98 +151,6 @@ def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:
     return float(called.groupby("patient_id")["heat_in_subcutaneous_fat"].median().quantile(QUANTILE))
 
 
-@dataclass(frozen=True)
-class DeletionInsertion:
-    """Probabilities of the second class while the leg disappears and appears (Petsiuk et al., BMVC 2018, section 4.3).
-
-    Attributes:
-        deletion: (N, steps + 1), hottest pixels taken away first; low when the heat marks what the network needs.
-        insertion: (N, steps + 1), hottest pixels shown first; high when it does.
-    """
-
-    deletion: np.ndarray
-    insertion: np.ndarray
-
-    @property
-    def areas(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) area under each deletion curve, and under each insertion curve, 0 to 1."""
-        return tuple(trapezoid(curve, dx=1 / (curve.shape[1] - 1), axis=1) for curve in (self.deletion, self.insertion))
-
-
-def deletion_insertion(
-    network: CamNetwork, pixels: torch.Tensor, heat: np.ndarray, steps: int = STEPS
-) -> DeletionInsertion:
-    """Deletes and inserts the pixels of each leg in the order of its heat.
-
-    A pixel that is not shown has the grey of healthy muscle in its sample (`muscle_grey`), for a leg that is all muscle
-    shows no disease; a blurred leg, which the publication starts insertion from, keeps its fat and with it evidence
-    (up to 0.9 here). Outside the leg nothing changes.
-
-    Args:
-        network: in evaluation mode; one logit a sample.
-        pixels: (N, 1, size, size) float32, as `SampleBatch.pixels`.
-        heat: (N, size, size).
-        steps: number of equal parts of the leg.
-    """
-    rank = _ranks(heat, (pixels[:, 0] > 0).numpy())
-    filled = torch.where(pixels > 0, muscle_grey(pixels)[:, None, None, None], pixels)
-    curves = np.empty((2, len(pixels), steps + 1))
-    for step in range(steps + 1):
-        hot = torch.from_numpy(rank < step / steps)[:, None]
-        for curve, shown in zip(curves, (~hot, hot), strict=True):
-            curve[:, step] = _probability(network, torch.where(shown, pixels, filled))
-    return DeletionInsertion(*curves)
-
-
-def muscle_grey(pixels: torch.Tensor) -> torch.Tensor:
-    """(N,) signal of the least fatty muscle: the darkest tenth of each leg above cortex, fascia and vessels, which are
-    darker than half of that.
-
-    Args:
-        pixels: (N, 1, size, size), as `SampleBatch.pixels`.
-    """
-    greys = []
-    for sample in pixels[:, 0]:
-        signal = sample[sample > 0]
-        dark = torch.quantile(signal, 0.2)
-        greys.append(torch.quantile(signal[signal > dark / 2], 0.1))
-    return torch.stack(greys)
-
-
-def faithfulness(classifier: Classifier, phantoms: Iterable[Phantom], steps: int = STEPS) -> pd.DataFrame:
-    """Areas under the deletion and insertion curves of phantoms, by the class activation map and by the same map turned
-    by half a turn: as smooth, strong and central, but elsewhere.
-
-    Returns:
-        One row an image: `patient_id` (number of the phantom), `disease`, `truth`, `slice`, `side`, `deletion`,
-        `deletion_turned`, `insertion`, `insertion_turned`.
-
-    Raises:
-        InputError: no phantom, or one in which no leg is found.
-    """
-    package = classifier.package
-    network = build_network(package.recipe).eval()
-    network.load_state_dict({name: t for name, t in package.tensors().items() if not name.startswith("features.")})
-    cells = CellGrid.of(network)
-    network.to(classifier.device, memory_format=torch.channels_last)
-    size = package.recipe.sample.size
-    tables = []
-    for number, phantom in enumerate(phantoms):
-        windows = find_legs(phantom.series).windows
-        if not windows:
-            raise InputError(f"No leg was found in phantom {number}; take phantoms that show one.")
-        pixels = make_samples(phantom.series, windows, size).pixels
-        with torch.inference_mode():
-            maps = network(pixels.to(classifier.device)).maps[:, 0].clamp_min(0).cpu().numpy()
-        table = pd.DataFrame({"slice": [w.slice for w in windows], "side": [w.side.value for w in windows]})
-        for suffix, values in (("", maps), ("_turned", np.rot90(maps, 2, axes=(1, 2)))):
-            heat = cells.at(values, np.arange(size), np.arange(size))
-            areas = deletion_insertion(network, pixels, heat, steps).areas
-            table[f"deletion{suffix}"], table[f"insertion{suffix}"] = areas
-        tables.append(_named(table, number, phantom))
-    return _joined(tables)
-
-
 def _image_figures(
     heat: np.ndarray, leg: np.ndarray, muscle: np.ndarray, fat: np.ndarray, pixel_mm: tuple[float, float]
 ) -> dict[str, float]:
@@ -299,25 +199,6 @@ def _mean(table: pd.DataFrame, figure: str, seed: int) -> tuple[float, float, fl
     ones = np.ones(len(table))
     mean = bootstrap(table, lambda rows, counts: ratio(counts, rows[figure], ones), seed=seed)
     return mean.value, mean.low, mean.high
-
-
-def _ranks(heat: np.ndarray, leg: np.ndarray) -> np.ndarray:
-    """(N, size, size) share of the leg's pixels that are hotter, 0 to below 1; 2 outside the leg."""
-    ranks = np.full(heat.shape, 2.0, np.float32)
-    for rank, values, inside in zip(ranks, heat, leg, strict=True):
-        order = np.argsort(-values[inside], kind="stable")
-        places = np.empty(len(order), np.float32)
-        places[order] = np.arange(len(order)) / max(len(order), 1)
-        rank[inside] = places
-    return ranks
-
-
-def _probability(network: CamNetwork, pixels: torch.Tensor) -> np.ndarray:
-    """(N,) probability of the second class."""
-    device = next(network.parameters()).device
-    with torch.inference_mode():
-        logits = [network(part.to(device)).logits[:, 0].cpu() for part in pixels.split(_BATCH)]
-    return torch.cat(logits).double().sigmoid().numpy()
 
 
 def _named(table: pd.DataFrame, number: int, phantom: Phantom) -> pd.DataFrame:

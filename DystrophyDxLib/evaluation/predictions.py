@@ -17,15 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from ..classify import Classification, Classifier
 from ..errors import InputError
 from ..results import INDETERMINATE
 from ..series import Series, read_channels
 from ..training.cohort import Case, Cohort
 from .ranked import probability_columns
+
+if TYPE_CHECKING:  # what only has tables to make does without the network
+    from ..classify import Classification, Classifier
 
 _OF_PATIENT = ("disease", "truth", "sex", "age", "centre", "field_strength_t", "severity")
 Advance = Callable[[str, int, int], None]

@@ -29,7 +29,9 @@ LEAST_PATIENTS = 10
 PUBLISHED, BOOTSTRAP = "Wilson, DeLong", "patient bootstrap"
 NOT_GIVEN = "not given"
 _DASH = "–"
-_FORMATS = {"AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".2g", "Value": ".3f"}
+_FORMATS = {
+    "AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".2g", "Value": ".3f", "Kappa": ".3f", "AC1": ".3f",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ def by_disease(
                 "Images": len(own_images),
                 "Images right, Wilson": proportion(int(right_images.sum()), len(own_images)),
                 "Images right, bootstrap": _bootstrapped(
-                    own_images, {"right": (_share_of(right_images), np.ones(len(own_images), bool))}, seed
+                    own_images, {"right": (_mean_of(right_images), np.ones(len(own_images), bool))}, seed
                 )["right"],
                 "Patients": len(own_patients),
                 "Patients right, Wilson": proportion(int(right_patients.sum()), len(own_patients)),
@@ -250,8 +252,8 @@ def by_disease(
     )
 
 
-def _share_of(right: np.ndarray) -> Statistic:
-    return lambda _, counts: ratio(counts, right, np.ones(len(right)))
+def _mean_of(values: np.ndarray) -> Statistic:
+    return lambda _, counts: ratio(counts, values, np.ones(len(values)))
 
 
 def diseases(patients: pd.DataFrame) -> list[tuple[str, int]]:
@@ -392,6 +394,47 @@ _HEAT = {
     "Its area": "area_of_diseased_muscle",
     "Rank correlation": "rank_correlation",
     "Heat outside muscle": "heat_outside_muscle",
+}
+
+
+def deletion_insertion(areas: pd.DataFrame, patients: pd.DataFrame, seed: int) -> Table:
+    """Areas under the curves of deletion and insertion, over all images and a row a disease.
+
+    Args:
+        areas: of `faithfulness.Faithfulness`.
+        patients: who gives the order of the diseases.
+    """
+    compared = areas.assign(
+        gain=(areas["deletion_at_random"] - areas["deletion"] + areas["insertion"] - areas["insertion_at_random"]) / 2
+    )
+    groups = [("all", compared)]
+    groups += [(disease, compared[compared["disease"] == disease]) for disease, _ in diseases(patients)]
+    rows = []
+    for name, group in groups:
+        if len(group):
+            means = {
+                title: (_mean_of(group[column].to_numpy()), np.ones(len(group), bool))
+                for title, column in _AREAS.items()
+            }
+            described = {"Disease": name, "Patients": group["patient_id"].nunique(), "Images": len(group)}
+            rows.append({**described, **_bootstrapped(group.reset_index(drop=True), means, seed)})
+    return Table(
+        "deletion_insertion",
+        "Does the answer hang on what the heatmap marks? Areas under the curves, means with 95 % intervals by patient "
+        "bootstrap",
+        pd.DataFrame(rows),
+        "Deletion is good when it is low, insertion when it is high. Gain: how much better than in a random order, the "
+        "mean of both differences; 0 says that the heatmap marks nothing that the model needs. "
+        f"(–): fewer than {LEAST_PATIENTS} patients of a class.",
+    )
+
+
+_AREAS = {
+    "Deletion": "deletion",
+    "Deletion, random": "deletion_at_random",
+    "Insertion": "insertion",
+    "Insertion, random": "insertion_at_random",
+    "Gain": "gain",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
@@ -11,8 +12,12 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkIOImage import vtkPNGWriter
 
 from ..model_package import ModelCard
-from ..report import WARNINGS, figures, finding, notices
+from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, figures, finding, notices
 from ..results import CaseResult, StudyResult
+
+if TYPE_CHECKING:
+    from ..readerstudy.protocol import StudyModel
+    from ..readerstudy.study import ModelAnswer
 
 BAR = (360, 24)
 """Width and height of the bar in pixels of the screen."""
@@ -76,6 +81,19 @@ def warnings_html(result: StudyResult) -> str:
         details = "" if warning.message == meaning else f" {escape(warning.message)}"
         items.append(f"<p><b>{escape(meaning)}</b>{details} <i>{escape(advice)}</i></p>")
     return "".join(items)
+
+
+def aided_html(answer: ModelAnswer, model: StudyModel) -> str:
+    """What the reader of a study sees of the model's answer in the aided arm."""
+    case = CaseResult(
+        probability=answer.probability, ci95=answer.ci95, label=answer.label, threshold=model.threshold, reason=""
+    )
+    warnings = "".join(f"<br>{escape(message)}" for message in answer.warnings)
+    notice = f"{DEMONSTRATION_MODEL} {RESEARCH_ONLY}" if model.demonstration else RESEARCH_ONLY
+    return (
+        f"<p><b>Model: {escape(answer.label)}</b><br>{escape(figures(case))}</p>{bar_html(case)}"
+        f"<p>{escape(notice)}{warnings}</p>"
+    )
 
 
 def difference(result: StudyResult, before: StudyResult) -> str:

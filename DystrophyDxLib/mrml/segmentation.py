@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,8 @@ def add_segmentation(
         labels: (z, y, x) uint8 on the grid of `volume`, with the values of `LABEL_OF_SIDE`.
     """
     node = volume.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.GetSegmentation().SetSourceRepresentationName(_BINARY_LABELMAP)
     set_labels(node, volume, labels)
 
@@ -66,6 +67,26 @@ def set_labels(
             if not segmentation.GetSegmentIdBySegment(segment):
                 segmentation.AddSegment(segment)
     labelmap.Modified()  # tells the views
+
+
+def move_regions(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Puts leg regions under the transform of `volume`, and moves them where its own grid was moved, as by a transform
+    that was hardened on the volume alone.
+
+    The segmentation keeps the grid of `volume` as it was, and Slicer moves that grid with the segments. Where a reader
+    has given it another grid, the segments stay where they are.
+    """
+    if node.GetTransformNodeID() != volume.GetTransformNodeID():
+        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    drawn_on = _reference_grid(node, volume)
+    if drawn_on is None or _is_near(_voxels_to_voxels(drawn_on, volume), np.eye(4), drawn_on.GetExtent()):
+        return
+    there, here = vtkMatrix4x4(), vtkMatrix4x4()
+    drawn_on.GetImageToWorldMatrix(there)
+    volume.GetIJKToRASMatrix(here)
+    there, here = map(slicer.util.arrayFromVTKMatrix, (there, here))
+    node.ApplyTransformMatrix(slicer.util.vtkMatrixFromArray(here @ np.linalg.inv(there)))
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
 
 
 def labels_from_segmentation(
@@ -205,13 +226,11 @@ def _drawn_on_grid(
     labelmap = segment.GetRepresentation(_BINARY_LABELMAP)
     if labelmap is None or labelmap.GetPointData().GetScalars() is None:
         return True
-    image_to_world, ijk_to_ras = vtkMatrix4x4(), vtkMatrix4x4()
-    labelmap.GetImageToWorldMatrix(image_to_world)
-    volume.GetIJKToRASMatrix(ijk_to_ras)
-    to_grid = np.linalg.solve(*map(slicer.util.arrayFromVTKMatrix, (ijk_to_ras, image_to_world)))
-    offset = np.round(to_grid[:3, 3])
+    to_grid = _voxels_to_voxels(labelmap, volume)
+    shift = np.eye(4)
+    shift[:3, 3] = offset = np.round(to_grid[:3, 3])
     extent = np.reshape(labelmap.GetExtent(), (3, 2))  # an edited labelmap is cropped to what is drawn
-    if np.abs(to_grid[:3] - np.c_[np.eye(3), offset]).max() * max(1, np.abs(extent).max()) > _GRID_TOLERANCE:
+    if not _is_near(to_grid, shift, extent):
         return False
     drawn = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
     start = (extent[:, 0] + offset.astype(int))[::-1]
@@ -220,6 +239,32 @@ def _drawn_on_grid(
     source = [slice(max(0, -first), max(0, -first) + size) for first, size in zip(start, inside.shape, strict=True)]
     inside[drawn[tuple(source)] == segment.GetLabelValue()] = value
     return True
+
+
+def _voxels_to_voxels(image: slicer.vtkOrientedImageData, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """(4, 4) affine from voxels of an image in a segmentation to those of `volume`, both under one transform."""
+    image_to_world, ijk_to_ras = vtkMatrix4x4(), vtkMatrix4x4()
+    image.GetImageToWorldMatrix(image_to_world)
+    volume.GetIJKToRASMatrix(ijk_to_ras)
+    return np.linalg.solve(*map(slicer.util.arrayFromVTKMatrix, (ijk_to_ras, image_to_world)))
+
+
+def _is_near(affine: np.ndarray, other: np.ndarray, extent: Sequence[int]) -> bool:
+    """Whether two affines to voxels put the voxels of an extent in the same place."""
+    return np.abs(affine - other).max() * max(1, np.abs(extent).max()) <= _GRID_TOLERANCE
+
+
+def _reference_grid(
+    node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode
+) -> slicer.vtkOrientedImageData | None:
+    """The grid of `volume` as the segmentation knows it; None where its reference grid is another one."""
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    grid, image = slicer.vtkOrientedImageData(), volume.GetImageData()
+    is_known = slicer.vtkSegmentationConverter.DeserializeImageGeometry(
+        node.GetSegmentation().GetConversionParameter(name), grid, False
+    )
+    is_own = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is volume
+    return grid if is_known and is_own and image and image.GetExtent() == grid.GetExtent() else None
 
 
 def _resampled(

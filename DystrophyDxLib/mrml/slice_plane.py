@@ -62,6 +62,11 @@ class SlicePlane:
         k = np.linalg.solve(ijk_to_world(self.volume), middle)[2]
         return int(np.clip(np.round(k), 0, self.volume.GetImageData().GetDimensions()[2] - 1))
 
+    def go_to_slice(self, k: int) -> None:
+        """Moves the plane to slice k of the volume, never sideways. Raises as `turn`."""
+        i, j, _ = ((start + stop - 1) / 2 for start, stop in whole(self.volume))
+        self.view.JumpSliceByOffsetting(*self.world((i, j, k)))
+
     def go_to(self, ijk: tuple[float, float, float]) -> None:
         """Moves the plane through a voxel; sideways only where the voxel would not be seen. Raises as `turn`."""
         place = self.world(ijk)

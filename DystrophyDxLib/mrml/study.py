@@ -19,8 +19,15 @@ from ..errors import Cancelled, InputError
 from ..results import ImageResult, StudyResult
 from ..roi import LABEL_OF_SIDE, LegRegions, Side, corrected_regions, find_legs
 from ..series import Acquisition, Series, with_channels
-from .segmentation import SEGMENT_COLORS, SEGMENT_NAMES, add_segmentation, labels_from_segmentation, set_labels
-from .volumes import add_map, ijk_to_world, series_from_volume, update_map
+from .segmentation import (
+    SEGMENT_COLORS,
+    SEGMENT_NAMES,
+    add_segmentation,
+    labels_from_segmentation,
+    move_regions,
+    set_labels,
+)
+from .volumes import add_map, ijk_to_world, move_map, series_from_volume, update_map
 
 if TYPE_CHECKING:
     from ..classify import Classification, Classifier
@@ -166,6 +173,13 @@ class Study:
         """Puts a finished classification of the volume into the scene; what was there before is replaced."""
         return self._put(classification, self._volume_state())
 
+    def put_heatmap(self, evidence: np.ndarray) -> None:
+        """Puts a heatmap (z, y, x) float32 on the volume; see `heatmap`. One that was there before is replaced."""
+        if self.heatmap is None:
+            self._refer(_HEATMAP, add_map(self.volume, evidence, self._name("heatmap")))
+        else:
+            update_map(self.heatmap, self.volume, evidence)
+
     def _put(self, classification: Classification, state: _VolumeState) -> StudyResult:
         self._check_still_there()
         self.follow_volume()
@@ -228,11 +242,8 @@ class Study:
         return run.classification.heat_of(label)
 
     def show_heat(self, heat: Heat) -> None:
-        """Puts heat of the volume into the heatmap, which is made where it is absent."""
-        if self.heatmap is None:
-            self._refer(_HEATMAP, add_map(self.volume, heat.voxels, self._name("heatmap")))
-        else:
-            update_map(self.heatmap, self.volume, heat.voxels)
+        """Puts heat of the volume into the heatmap; see `put_heatmap`."""
+        self.put_heatmap(heat.voxels)
         self.heatmap.SetAttribute(_CLASS, str(heat.label))
 
     def reset(self, slice: int | None = None, side: Side | None = None) -> None:
@@ -241,6 +252,7 @@ class Study:
         Raises:
             InputError: as `series_from_volume`, and where the region cannot be read and not all of it is reset.
         """
+        self.follow_volume()
         run = self._run()
         automatic = (run.automatic if run else find_legs(self._series())).labels
         if slice is None and side is None:
@@ -260,21 +272,30 @@ class Study:
         Raises:
             InputError: the region cannot be read.
         """
+        self.follow_volume()
         labels = self._labels()
         labels[slice] = 0
         self._set_labels(labels)
 
     def follow_volume(self) -> None:
-        """Puts heatmap and region under the transform of the volume."""
-        for node in (self.heatmap, self.segmentation):
-            if node is not None and node.GetTransformNodeID() != self.volume.GetTransformNodeID():
-                node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
+        """Puts heatmap and region where the volume is: under its transform, and moved with it where a transform was
+        hardened on the volume alone."""
+        if self.heatmap is not None:
+            move_map(self.heatmap, self.volume)
+        if self.segmentation is not None:
+            move_regions(self.segmentation, self.volume)
 
     def remove(self) -> None:
         """Takes everything but the volume out of the scene."""
         for role in _ROLES:
             self._remove(role)
         vars(self.volume).pop(_MEMORY, None)
+
+    def discard(self) -> None:
+        """Takes everything out of the scene, the volume too."""
+        self.remove()
+        for node in [*_belongings(self.volume), self.volume]:
+            self.volume.GetScene().RemoveNode(node)
 
     def _check_still_there(self) -> None:
         if self.volume.GetScene() is None:

@@ -15,6 +15,8 @@ from .study import Study
 
 _ON, _OFF = "on", "off"
 _OVERLAY = "DystrophyDx.overlay"
+Layers = dict[str, tuple[str | None, str | None]]
+"""IDs of the background and foreground volume by that of the composite node of the view."""
 
 
 class StudyView:
@@ -37,6 +39,7 @@ class StudyView:
 
         Call it again after a classification: the heatmap, where there is one now, appears.
         """
+        study.follow_volume()
         changes = self.study != study
         for name in ("Red", "Green", "Yellow"):  # what Slicer shows there when the reader changes the layout
             self._composite(name)
@@ -122,6 +125,23 @@ class StudyView:
         return HeatmapDisplay(study.heatmap) if study is not None and study.heatmap is not None else None
 
     @property
+    def layers(self) -> Layers:
+        """What the slice views show. Planes and zoom stay when it is set."""
+        return {
+            composite.GetID(): (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID())
+            for composite in self._composites()
+        }
+
+    @layers.setter
+    def layers(self, layers: Layers) -> None:
+        for name, (background, foreground) in layers.items():
+            composite = self.scene.GetNodeByID(name)
+            if composite is not None:
+                composite.SetBackgroundVolumeID(background)
+                composite.SetForegroundVolumeID(foreground)
+        self._update_legends()
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of `shown_class`; none before classification."""
         result = self.study.result if self.study else None
@@ -146,7 +166,8 @@ class StudyView:
 
     @property
     def slice(self) -> int | None:
-        """Slice k of the study that the main view shows; None without a study, and under a warping transform."""
+        """Slice k of the study that the main view shows; None without a study, and under a warping transform. The view
+        beside it goes along."""
         study = self.study
         if study is None or study.volume.GetImageData() is None:
             return None
@@ -154,6 +175,18 @@ class StudyView:
             return SlicePlane(self._slice_node(MAIN_VIEW), study.volume).slice
         except InputError:
             return None
+
+    @slice.setter
+    def slice(self, k: int) -> None:
+        study = self.study
+        if study is None or study.volume.GetImageData() is None:
+            return
+        try:
+            for node in (self._slice_node(MAIN_VIEW), self._slice_node(MRI_VIEW)):
+                if node is not None:
+                    SlicePlane(node, study.volume).go_to_slice(k)
+        except InputError:
+            return
 
     @property
     def image(self) -> ImageResult | None:
@@ -206,8 +239,12 @@ class StudyView:
         for composite in self._composites():
             over = shown if composite.GetLayoutName() != MRI_VIEW else None
             composite.SetForegroundVolumeID(over.GetID() if over is not None else None)
+        self._update_legends()
+
+    def _update_legends(self) -> None:
+        """A legend shows itself only where its heatmap is, but does not notice that this changed."""
         for legend in self._all("vtkMRMLColorLegendDisplayNode"):
-            legend.Modified()  # it shows itself only where its heatmap is, but does not notice that this changed
+            legend.Modified()
 
     def _align(self) -> None:
         """Makes the view without heatmap show what the main one shows."""

@@ -31,7 +31,6 @@ def add_series(scene: slicer.vtkMRMLScene, series: Series, name: str = "MRI") ->
     node.SetIJKToRASDirections(*(_LPS_TO_RAS @ geometry.direction).ravel())
 
     display = node.GetDisplayNode()
-    display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(*_grey_window(series.voxels))
     display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
     return node
@@ -62,6 +61,13 @@ def update_map(
     else:
         node.SetAndObserveImageData(_image(values))
     node.CopyOrientation(volume)
+
+
+def move_map(node: slicer.vtkMRMLScalarVolumeNode, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Puts a node that `add_map` made voxel on voxel again, where `volume` was moved since."""
+    node.CopyOrientation(volume)
+    if node.GetTransformNodeID() != volume.GetTransformNodeID():
+        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
 
 
 def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Series:
@@ -116,8 +122,9 @@ def write_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
 
 def _add_volume(scene: slicer.vtkMRMLScene, voxels: np.ndarray, name: str) -> slicer.vtkMRMLScalarVolumeNode:
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    node.SetAndObserveImageData(_image(voxels))
     node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().AutoWindowLevelOff()  # before the voxels come, through all of which it would look
+    node.SetAndObserveImageData(_image(voxels))
     node.AddDefaultStorageNode()
     # Else a reopened scene would count the slices of a left-handed volume from the other end.
     node.GetStorageNode().SetForceRightHandedIJKCoordinateSystem(False)

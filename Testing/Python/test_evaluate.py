@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from model_packages import CARD_OF_FOUR, FOUR_CLASSES, make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, RECIPE, make_package
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
@@ -23,6 +23,9 @@ from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.series import read_study
 
 CLASSES = ("other", "dystrophinopathy")
+BIAS = 0.035
+"""At which the untrained model calls some of the images of the cohort."""
+SMALL_RECIPE = RECIPE.replace("size = 224", "size = 112")
 DISEASES = ("DMD", "BMD", "DMD", "FSHMD", "healthy", "FSHMD")
 
 
@@ -179,7 +182,7 @@ def cohort(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
-    return make_package(tmp_path_factory.mktemp("model") / "package", seed=3)
+    return make_package(tmp_path_factory.mktemp("model") / "package", recipe=SMALL_RECIPE, seed=3, bias=BIAS)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +203,7 @@ def test_all_files_are_written_and_the_test_split_is_evaluated(evaluated):
     assert json.loads((out / "evaluation.json").read_text()) == summary
     assert summary["cohort"]["split"] == "test"
     assert summary["cohort"]["patients"] == 5
-    for name in ("roc", "probability_by_disease", "calibration", "heat_in_diseased_muscle"):
+    for name in ("roc", "probability_by_disease", "calibration", "heat_in_diseased_muscle", "deletion_insertion"):
         assert (out / "figures" / f"{name}.svg").stat().st_size > 2000
         assert (out / "figures" / f"{name}.png").stat().st_size > 2000
     assert {path.suffix for path in (out / "tables").iterdir()} == {".csv", ".md"}
@@ -216,6 +219,25 @@ def test_probabilities_are_those_that_classify_gives(evaluated, cohort, package)
     patients = pd.read_csv(evaluated[0] / "patients.csv").set_index("patient_id")
     assert patients.loc["P0004", "probability"] == pytest.approx(result.case.probability)
     assert patients.loc["P0004", "label"] == result.case.label
+
+
+def test_the_called_images_are_deleted_and_inserted(evaluated):
+    out, _ = evaluated
+    images = pd.read_csv(out / "predictions.csv")
+    called = images[images["counted"] & (images["probability"] >= 0.5)]
+    table = pd.read_csv(out / "tables" / "deletion_insertion.csv").set_index("Disease")
+    assert 0 < len(called) < len(images)
+    assert table.loc["all", "Images"] == len(called)
+    assert table["Images"].drop("all").to_dict() == called["disease"].value_counts().to_dict()
+    assert table[["Deletion", "Insertion", "Deletion, random", "Insertion, random"]].stack().between(0, 1).all()
+
+
+def test_a_model_that_calls_no_image_has_no_evidence_to_delete(cohort, tmp_path):
+    package = make_package(tmp_path / "package", recipe=SMALL_RECIPE, bias=-20.0)
+    run(package, cohort, tmp_path / "out", split="train")
+    assert "No image was called dystrophinopathy" in Page(tmp_path / "out" / "report.html").text
+    assert not (tmp_path / "out" / "figures" / "heat_in_diseased_muscle.svg").exists()
+    assert not (tmp_path / "out" / "tables" / "deletion_insertion.csv").exists()
 
 
 def test_a_series_that_cannot_be_read_is_listed_with_its_reason(evaluated):

@@ -5,24 +5,18 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.stats import spearmanr
-from torch import nn
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.localisation import (
     FIGURES,
     by_disease,
-    deletion_insertion,
-    faithfulness,
     localise,
     localise_series,
-    muscle_grey,
     outside_threshold,
 )
 from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.networks import CamNetwork
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.roi import regions_from_labels
@@ -178,79 +172,6 @@ def test_one_rightly_called_case_in_forty_lies_above_the_threshold():
         outside_threshold(pd.concat([missed, other]), 0.5)
 
 
-# Deletion and insertion
-
-
-class BrightnessAt(nn.Module):
-    """One map: how much brighter than 0.5 the 8 x 8 pixels at `place` are."""
-
-    def __init__(self, row: int, column: int) -> None:
-        super().__init__()
-        self.box = (..., slice(row, row + 8), slice(column, column + 8))
-
-    def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        return samples[self.box] - 0.5
-
-
-def network_that_looks_at(row: int, column: int) -> CamNetwork:
-    head = nn.Linear(1, 1)
-    nn.init.constant_(head.weight, 40)
-    nn.init.zeros_(head.bias)
-    return CamNetwork(BrightnessAt(row, column), head).eval()
-
-
-def legs(count: int = 2) -> torch.Tensor:
-    """Round fatty legs with muscle of 0.3 in their lower half."""
-    y, x = np.indices((64, 64))
-    leg = np.where(y < 32, 0.9, 0.3) * (np.hypot(y - 32, x - 32) < 28)
-    return torch.tensor(leg, dtype=torch.float32).expand(count, 1, 64, 64).clone()
-
-
-def heat_at(row: int, column: int) -> np.ndarray:
-    y, x = np.indices((64, 64))
-    return np.repeat(np.exp(-np.hypot(y - row - 3.5, x - column - 3.5) / 10)[None], 2, axis=0)
-
-
-def test_healthy_muscle_is_what_is_left_when_all_is_deleted():
-    pixels = legs()
-    torch.testing.assert_close(muscle_grey(pixels), torch.full((2,), 0.3))
-    found = deletion_insertion(network_that_looks_at(16, 28), pixels, heat_at(16, 28))
-    seen, healthy = 1 / (1 + np.exp(-40 * 0.4)), 1 / (1 + np.exp(40 * 0.2))
-    assert found.deletion[:, [0, -1]] == pytest.approx(np.array([[seen, healthy]] * 2), abs=1e-5)
-    assert found.insertion[:, [0, -1]] == pytest.approx(np.array([[healthy, seen]] * 2), abs=1e-5)
-
-
-def test_heat_where_the_network_looks_deletes_soon_and_inserts_soon():
-    network, pixels = network_that_looks_at(16, 28), legs()
-    deletion, insertion = deletion_insertion(network, pixels, heat_at(16, 28)).areas
-    wrong_deletion, wrong_insertion = deletion_insertion(network, pixels, heat_at(44, 28)).areas
-    assert (deletion < 0.15).all()
-    assert (insertion > 0.85).all()
-    assert (wrong_deletion > 0.4).all()
-    assert (wrong_insertion < 0.6).all()
-
-
-def test_each_step_shows_its_share_of_the_leg_and_nothing_outside():
-    shown = []
-
-    class Recorder(nn.Module):
-        def forward(self, samples: torch.Tensor) -> torch.Tensor:
-            shown.append(samples.clone())
-            return samples
-
-    pixels = legs()
-    deletion_insertion(CamNetwork(Recorder(), nn.Linear(1, 1)).eval(), pixels, heat_at(5, 28), steps=4)
-    bright, inside = (pixels > 0.5).sum(dim=(1, 2, 3)), pixels > 0
-    for samples in shown:
-        assert torch.equal(samples > 0, inside)
-    kept = [int((samples > 0.5).sum(dim=(1, 2, 3))[0]) for samples in shown[::2]]
-    assert kept[0] == int(bright[0])
-    # The heat starts at the top: after half of the steps the fatty half is gone.
-    assert kept[1] == pytest.approx(int(bright[0]) / 2, abs=90)
-    assert kept == sorted(kept, reverse=True)
-    assert kept[-1] == 0
-
-
 # The shipped model
 
 
@@ -268,15 +189,6 @@ def test_the_shipped_model_looks_at_muscle_in_the_dystrophinopathies_that_it_fin
     assert len(found) >= 10
     assert found["heat_outside_muscle"].mean() < found["area_outside_muscle"].mean()
     assert found["pointing"].mean() > found["pointing_by_chance"].mean()
-
-
-def test_deletion_and_insertion_are_held_against_the_map_turned_by_half(classifier):
-    phantom = make_phantom(300, "DMD", slices=1)
-    table = faithfulness(classifier, [phantom], steps=2)
-    figures = ["deletion", "deletion_turned", "insertion", "insertion_turned"]
-    assert ((table[figures] >= 0) & (table[figures] <= 1)).all(axis=None)
-    assert (table["deletion"] != table["deletion_turned"]).any()
-    pd.testing.assert_frame_equal(table, faithfulness(classifier, [phantom], steps=2))
 
 
 def test_no_phantom_is_refused(classifier):

@@ -12,6 +12,8 @@ from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_packag
 from trame_slicer.core import SlicerApp
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+from vtkmodules.vtkCommonTransforms import vtkTransform
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled, InputError
@@ -22,9 +24,9 @@ from DystrophyDxLib.mrml.scenes import copy_into, new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.study import COLUMNS, Study
 from DystrophyDxLib.mrml.study_view import StudyView
-from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.roi import Side, find_legs
+from DystrophyDxLib.roi import LABEL_OF_SIDE, Side, find_legs
 from DystrophyDxLib.series import Acquisition, with_channels
 
 LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
@@ -358,6 +360,115 @@ def test_a_study_under_a_linear_transform_keeps_its_parts_together(scene, series
         assert node.GetParentTransformNode() is transform
     assert [image.side for image in result.images] == [image.side for image in first.images]
     assert result.case.probability == pytest.approx(first.case.probability, abs=0.05)
+
+
+def turned(scene):
+    """A transform that turns by 15° about the body's axis and shifts."""
+    matrix = vtkTransform()
+    matrix.Translate(5, -20, 40)
+    matrix.RotateZ(15)
+    node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    node.SetMatrixTransformToParent(matrix.GetMatrix())
+    return node
+
+
+def lies_on_its_volume(study):
+    """Whether heatmap and legs are where the volume is in the world, and Slicer's editor would draw on its grid."""
+    here = ijk_to_world(study.volume)
+    grid, origin = slicer.vtkOrientedImageData(), vtkMatrix4x4()
+    name = slicer.vtkSegmentationConverter.GetReferenceImageGeometryParameterName()
+    geometry = study.segmentation.GetSegmentation().GetConversionParameter(name)
+    assert slicer.vtkSegmentationConverter.DeserializeImageGeometry(geometry, grid, False)
+    grid.GetImageToWorldMatrix(origin)
+    parent = vtkMatrix4x4()
+    if study.segmentation.GetParentTransformNode() is not None:
+        study.segmentation.GetParentTransformNode().GetMatrixTransformToWorld(parent)
+    editor = slicer.util.arrayFromVTKMatrix(parent) @ slicer.util.arrayFromVTKMatrix(origin)
+    left = np.mean(ras_of_segment(study, Side.LEFT), axis=0)
+    labels = labels_from_segmentation(study.segmentation, study.volume)
+    middle = np.mean(np.argwhere(labels == LABEL_OF_SIDE[Side.LEFT])[:, ::-1], axis=0)
+    return (
+        np.allclose(ijk_to_world(study.heatmap), here, atol=1e-6)
+        and np.allclose(editor, here, atol=1e-6)
+        and np.allclose(left, (here @ [*middle, 1])[:3], atol=1e-3)
+    )
+
+
+def ras_of_segment(study, side):
+    """(N, 3) world coordinates of the voxels of a leg, by its own labelmap and the segmentation's transform."""
+    segment = study.segmentation.GetSegmentation().GetSegment(segment_id(study, side))
+    labelmap, matrix, parent = segment.GetRepresentation(LABELMAP), vtkMatrix4x4(), vtkMatrix4x4()
+    labelmap.GetImageToWorldMatrix(matrix)
+    if study.segmentation.GetParentTransformNode() is not None:
+        study.segmentation.GetParentTransformNode().GetMatrixTransformToWorld(parent)
+    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(labelmap.GetDimensions()[::-1])
+    start = np.array(labelmap.GetExtent()[::2])
+    places = np.argwhere(voxels == segment.GetLabelValue())[:, ::-1] + start
+    affine = slicer.util.arrayFromVTKMatrix(parent) @ slicer.util.arrayFromVTKMatrix(matrix)
+    return places @ affine[:3, :3].T + affine[:3, 3]
+
+
+@pytest.mark.parametrize(
+    ("followed", "hardened"),
+    [
+        (False, ("volume",)),
+        (True, ("volume",)),
+        (True, ("volume", "heatmap", "segmentation")),
+        (True, ("segmentation", "volume")),
+    ],
+)
+def test_legs_and_heatmap_stay_on_a_volume_that_a_transform_is_hardened_on(
+    study, scene, classifier, followed, hardened
+):
+    half_erased(study)
+    first = study.reclassify(classifier)
+    labels = labels_from_segmentation(study.segmentation, study.volume)
+    transform = turned(scene)
+    study.volume.SetAndObserveTransformNodeID(transform.GetID())
+    if followed:
+        study.follow_volume()
+        assert lies_on_its_volume(study)
+    for name in hardened:
+        assert getattr(study, name).HardenTransform()
+    study.follow_volume()
+    assert lies_on_its_volume(study)
+    np.testing.assert_array_equal(labels_from_segmentation(study.segmentation, study.volume), labels)
+    assert not study.pending
+    again = study.reclassify(classifier)
+    assert [(image.slice, image.side, image.roi) for image in again.images] == [
+        (image.slice, image.side, image.roi) for image in first.images
+    ]
+
+
+def test_excluding_and_resetting_are_of_the_legs_on_a_volume_that_was_moved(study, scene):
+    study.volume.SetAndObserveTransformNodeID(turned(scene).GetID())
+    study.volume.HardenTransform()
+    study.exclude(3)
+    assert study.changed_slices == (3,)
+    study.reset(slice=3)
+    assert not study.pending
+    assert lies_on_its_volume(study)
+
+
+def test_legs_drawn_on_a_grid_that_the_reader_chose_are_left_where_they_lie(study, scene):
+    finer = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "finer")
+    finer.Copy(study.volume)
+    finer.SetSpacing(*(spacing / 2 for spacing in study.volume.GetSpacing()))
+    study.segmentation.SetReferenceImageGeometryParameterFromVolumeNode(finer)
+    before = ras_of_segment(study, Side.LEFT)
+    study.follow_volume()
+    np.testing.assert_array_equal(ras_of_segment(study, Side.LEFT), before)
+    assert not study.pending
+
+
+def test_a_volume_that_was_under_a_transform_from_the_start_is_drawn_on_its_own_grid(scene, series, classifier):
+    study = Study(add_series(scene, series))
+    study.volume.SetAndObserveTransformNodeID(turned(scene).GetID())
+    study.classify(classifier)
+    assert lies_on_its_volume(study)
+    study.volume.HardenTransform()
+    study.follow_volume()
+    assert lies_on_its_volume(study)
 
 
 @pytest.fixture

@@ -23,10 +23,11 @@ from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import workbench
+from DystrophyDxLib.mrml.layouts import SIDE_BY_SIDE_LAYOUT
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
 from DystrophyDxLib.mrml.study import Study
-from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.roi import LABEL_OF_SIDE, Side
 
@@ -106,6 +107,15 @@ def erase_half_of_the_left_leg(study, k):
     rows = (plane == LABEL_OF_SIDE[Side.LEFT]).nonzero()[0]
     plane[: (rows.min() + rows.max()) // 2][plane[: (rows.min() + rows.max()) // 2] == LABEL_OF_SIDE[Side.LEFT]] = 0
     set_labels(study.segmentation, study.volume, labels)
+
+
+def translated():
+    """A transform that shifts by some centimetres."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    matrix = np.eye(4)
+    matrix[:3, 3] = 12, -30, 45
+    node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    return node
 
 
 def save_and_reload(desktop, path):
@@ -372,6 +382,11 @@ def test_heatmap_controls(panel, study):
     assert study.heatmap.GetImageData().GetMTime() == voxels, "no voxel was touched"
 
 
+def test_the_own_layout_is_known_before_the_panel_is_opened(desktop):
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    assert layout.IsLayoutDescription(SIDE_BY_SIDE_LAYOUT)
+
+
 def test_layouts(panel, study):
     layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     panel.ui.layoutSelector.currentIndex = 2
@@ -444,6 +459,17 @@ def test_exclude_this_slice_can_be_undone_in_the_editor(panel, study):
     panel.ui.reclassifyButton.click()
     assert "3" not in {row[0] for row in rows(panel)}
     assert "2 images left out" in panel.ui.differenceLabel.text
+
+
+def test_heatmap_and_legs_go_with_a_volume_that_is_transformed_and_hardened(desktop, panel, study):
+    transform, before = translated(), ijk_to_world(study.volume)
+    study.volume.SetAndObserveTransformNodeID(transform.GetID())
+    assert {node.GetParentTransformNode() for node in (study.heatmap, study.segmentation)} == {transform}
+    assert study.volume.HardenTransform()
+    assert {node.GetParentTransformNode() for node in (study.heatmap, study.segmentation)} == {None}
+    np.testing.assert_allclose((ijk_to_world(study.heatmap) - before)[:3, 3], (12, -30, 45), atol=1e-6)
+    desktop.settle(600)
+    assert panel.ui.pendingLabel.text == "", "the legs are on the voxels that they were drawn on"
 
 
 def test_automatic_reclassification_follows_an_edit(desktop, panel, study):

@@ -1,0 +1,1 @@
+"""Reader studies: protocol, reading sessions, and the statistics of readers beside the model."""

@@ -1,0 +1,232 @@
+"""A new reader study from a cohort table: pseudonymised cases, the model's answers, and the truth apart from both."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from pydantic import ValidationError
+
+from ..classify import Classification, Classifier
+from ..errors import InputError
+from ..model_package import ModelPackage
+from ..output_folder import check_output_folder, output_folder
+from ..series import Geometry, Series, read_study
+from ..training.cohort import Case, Cohort, Problems
+from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
+from .protocol_page import write_protocol_page
+from .questions import Questions
+from .store import ReaderStore
+from .study import ANSWERS, CASES, HEATMAP, IMAGE, MODEL, MODEL_ANSWER, PAGE, PROTOCOL, TRUTH, ModelAnswer, Study
+
+GREY_WINDOW = (0.0, 1000.0)
+"""Every case is stored so that this window shows it from the 1st to the 99.5th percentile of its tissue."""
+_PERCENTILES = (1, 99.5)
+Advance = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """What a user decides of a study; see `Protocol`.
+
+    Attributes:
+        blocks: number of blocks of cases, more than one in the split-plot design.
+    """
+
+    title: str
+    readers: tuple[Reader, ...]
+    arms: tuple[Arm, ...]
+    design: Design
+    questions: Questions
+    duplicates: int
+    washout_days: int
+    blocks: int
+    seed: int
+
+
+def create_study(
+    cohort: Path, plan: StudyPlan, package: ModelPackage, device: str, out: Path, advance: Advance
+) -> Study:
+    """Creates the folder of a study, with all of its files or not at all.
+
+    Of a cohort with splits the test split is read, of another one every row.
+
+    Args:
+        cohort: the CSV; one row a patient.
+        package: the model to be set beside the readers.
+        device: see `devices.DEVICES`.
+        out: new or empty folder.
+
+    Raises:
+        InputError: plan, cohort or `out` cannot be used, or series cannot be read or classified, with their rows.
+    """
+    check_output_folder(out, overwrite=False)
+    codes = _codes(_cases(Cohort.read(cohort, package.recipe)), plan.seed)
+    protocol = _protocol(plan, codes, package)
+    classifier = Classifier(package, device)
+    with output_folder(out, overwrite=False) as folder:
+        for name in (CASES, MODEL, ANSWERS, TRUTH):
+            (folder / name).mkdir()
+        (folder / TRUTH).chmod(0o700)
+        problems = Problems()
+        for done, (code, case) in enumerate(codes.items()):
+            advance("Reading and classifying", done, len(codes))
+            try:
+                series = read_study(case.path)
+                _check_orientation(series)
+                _write_case(folder, code, series, classifier.classify(series), heatmap=protocol.aided)
+            except InputError as error:
+                problems.add(str(error).rstrip("."), f"row {case.row}")
+        problems.raise_any()
+        _write_truth(folder / TRUTH, codes)
+        protocol.write(folder / PROTOCOL)
+        write_protocol_page(protocol, folder / PAGE)
+        for reader in protocol.readers:
+            ReaderStore.create(folder / ANSWERS / f"{reader.code}.sqlite", protocol, reader)
+    return Study.open(out)
+
+
+def read_readers(path: Path) -> tuple[Reader, ...]:
+    """Reads a table of readers: a CSV with the columns `reader` (code), `role` and `years` (of experience).
+
+    Raises:
+        InputError: it is not such a table, with the row.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline()
+            file.seek(0)
+            table = csv.DictReader(file, delimiter=";" if first.count(";") > first.count(",") else ",")
+            rows = [
+                {(name or "").strip().lower(): (cell or "").strip() for name, cell in row.items() if name}
+                for row in table
+            ]
+    except OSError:
+        raise InputError("The table of readers cannot be opened; check its path and permissions.") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise InputError("The table of readers is not a CSV in UTF-8; save it as 'CSV UTF-8' again.") from None
+    readers = []
+    for number, row in enumerate(rows, 2):
+        if any(row.values()):
+            try:
+                years = row.get("years", "").replace(",", ".")
+                readers.append(Reader(code=row.get("reader", ""), role=row.get("role", ""), years=years))
+            except ValidationError as error:
+                raise InputError(
+                    f"The table of readers has the columns reader (a code), role and years; correct row {number}"
+                    f" ({first_problem(error)})."
+                ) from None
+    return tuple(readers)
+
+
+def _cases(cohort: Cohort) -> Sequence[Case]:
+    """The cases to be read."""
+    cases = cohort.of_split("test").cases if cohort.has_splits else cohort.cases
+    problems = Problems()
+    for patient, rows in Counter(case.patient_id for case in cases).items():
+        if rows > 1:
+            problems.add("patients with more than one series, of which a reader study takes one", patient)
+    problems.raise_any()
+    if not cases:
+        raise InputError("The cohort has no case in the test split; leave the column split out to read all cases.")
+    return cases
+
+
+def _codes(cases: Sequence[Case], seed: int) -> dict[str, Case]:
+    """Each case by a code that says nothing of its place in the cohort table."""
+    rows = shuffled(range(len(cases)), seed, "codes")
+    digits = max(3, len(str(len(cases))))
+    return {f"C{number:0{digits}d}": cases[row] for number, row in enumerate(rows, 1)}
+
+
+def _blocks(codes: Mapping[str, Case], count: int, seed: int) -> tuple[tuple[str, ...], ...]:
+    """The codes in `count` blocks, each with its share of every class."""
+    dealt = shuffled(sorted(codes), seed, "blocks")
+    dealt.sort(key=lambda code: codes[code].label)
+    return tuple(tuple(sorted(dealt[block::count])) for block in range(count))
+
+
+def _protocol(plan: StudyPlan, codes: Mapping[str, Case], package: ModelPackage) -> Protocol:
+    card = package.card
+    try:
+        return Protocol(
+            title=plan.title,
+            created=datetime.date.today().isoformat(),
+            readers=plan.readers,
+            blocks=_blocks(codes, plan.blocks, plan.seed),
+            arms=plan.arms,
+            design=plan.design,
+            questions=plan.questions,
+            duplicates=plan.duplicates,
+            washout_days=plan.washout_days,
+            grey_window=GREY_WINDOW,
+            model=StudyModel(
+                name=card.name,
+                version=card.version,
+                sha256=package.sha256,
+                trained_on=card.trained_on,
+                demonstration=card.demonstration,
+                threshold=card.threshold,
+            ),
+            seed=plan.seed,
+        )
+    except ValidationError as error:
+        raise InputError(f"The study cannot be made like this: {first_problem(error)}.") from None
+
+
+def _check_orientation(series: Series) -> None:
+    if not series.orientation_known:
+        raise InputError("the header does not say how the image lies in the patient, so that no side can be shown")
+
+
+def _write_case(folder: Path, code: str, series: Series, classification: Classification, *, heatmap: bool) -> None:
+    """Writes what is shown of a case: its grey values and geometry, and the model's answer."""
+    for name in (CASES, MODEL):
+        (folder / name / code).mkdir()
+    _write_image(_windowed(series.voxels), series.geometry, folder / CASES / code / IMAGE)
+    result = classification.result
+    answer = ModelAnswer(
+        probability=result.case.probability,
+        ci95=result.case.ci95,
+        label=result.case.label,
+        warnings=tuple(warning.message for warning in result.warnings),
+    )
+    (folder / MODEL / code / MODEL_ANSWER).write_text(answer.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if heatmap:
+        _write_image(classification.heatmap, series.geometry, folder / MODEL / code / HEATMAP)
+
+
+def _windowed(voxels: np.ndarray) -> np.ndarray:
+    """(z, y, x) int16, linear in `voxels`, on the scale of `GREY_WINDOW`; brighter than int16 can hold is its end."""
+    tissue = voxels[voxels != 0]
+    low, high = np.percentile(tissue, _PERCENTILES)
+    scaled = GREY_WINDOW[0] + (voxels - low) * ((GREY_WINDOW[1] - GREY_WINDOW[0]) / max(high - low, 1e-6))
+    limits = np.iinfo(np.int16)
+    return np.clip(np.rint(scaled), limits.min, limits.max).astype(np.int16)
+
+
+def _write_image(voxels: np.ndarray, geometry: Geometry, path: Path) -> None:
+    image = sitk.GetImageFromArray(voxels)
+    image.SetOrigin(geometry.origin)
+    image.SetSpacing(geometry.spacing)
+    image.SetDirection(geometry.direction.ravel())
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError:
+        raise OSError from None  # `output_folder` says it
+
+
+def _write_truth(folder: Path, codes: Mapping[str, Case]) -> None:
+    for name, header, rows in (
+        ("truth", ("case", "label", "diagnosis"), [(code, case.label, case.disease) for code, case in codes.items()]),
+        ("key", ("case", "patient_id", "row"), [(code, case.patient_id, case.row) for code, case in codes.items()]),
+    ):
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows((header, *rows))

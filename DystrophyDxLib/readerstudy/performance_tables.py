@@ -1,0 +1,177 @@
+"""Tables of what was read, how long it took and how good the answers are, by reader and arm and beside the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ..evaluation.bootstrap import bootstrap, ratio
+from ..evaluation.confusion import Confusion
+from ..evaluation.estimate import Estimate
+from ..evaluation.roc import auc
+from ..evaluation.tables import LEAST_PATIENTS, Table
+from .first_answers import FirstAnswers, first_answers
+from .mrmc import COVARIANCES, FIGURES_OF_MERIT, LEAST_CASES, RANDOM, mean_of_readers
+from .reads import Reads
+
+MEAN, MODEL = "mean", "model"
+
+
+def answers_table(reads: Reads, answers: FirstAnswers) -> Table:
+    """Which answers there are, and how many are missing."""
+    rows = []
+    described = reads.readers.set_index("reader")
+    table = reads.reads
+    for t, arm in enumerate(answers.arms):
+        for r, reader in enumerate(answers.readers):
+            own = table[(table["reader"] == reader) & (table["arm"] == arm)]
+            rows.append(
+                {
+                    "Reader": reader,
+                    "Role": described.at[reader, "role"],
+                    "Years": described.at[reader, "years"],
+                    "Arm": arm,
+                    "Cases": len(answers.cases),
+                    "Decisions": int(np.count_nonzero(~np.isnan(answers.decisions[t, r]))),
+                    "Confidences": int(np.count_nonzero(~np.isnan(answers.confidences[t, r]))),
+                    "Duplicates": int(((own["repeat"] == 1) & (own["amended"] == 0)).sum()),
+                    "Amendments": int(own["amended"].sum()),
+                    "Amended decisions": _amended_decisions(own),
+                }
+            )
+    return Table(
+        "answers",
+        "What was read",
+        pd.DataFrame(rows),
+        "Cases: those that any reader read. Decisions and confidences: first answers to them; what is missing is left "
+        "out of the figures that need it and of no other. Amendments stand beside the answers as submitted, which are "
+        "what is analysed; amended decisions would be other ones.",
+    )
+
+
+def _amended_decisions(own: pd.DataFrame) -> int:
+    keys = ["case", "session", "repeat"]
+    submitted, amended = (own[own["amended"] == n] for n in (0, 1))
+    both = submitted.merge(amended, on=keys, suffixes=("", "_amended"))
+    return int((both["decision"] != both["decision_amended"]).sum())
+
+
+def time_table(reads: Reads, answers: FirstAnswers) -> Table | None:
+    """How long reading took; None where no time was taken."""
+    first = first_answers(reads)
+    timed = first[first["seconds"].notna()]
+    rows = []
+    for (arm, reader), own in timed.groupby(["arm", "reader"], sort=False):
+        low, middle, high = own["seconds"].quantile([0.25, 0.5, 0.75])
+        rows.append(
+            {
+                "Arm": arm,
+                "Reader": reader,
+                "Answers": len(own),
+                "Median, s": float(middle),
+                "Lower quartile, s": float(low),
+                "Upper quartile, s": float(high),
+                "In all, min": float(own["seconds"].sum() / 60),
+                "Slices seen, median": float(own["slices_seen"].median()),
+            }
+        )
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (answers.arms.index(row["Arm"]), answers.readers.index(row["Reader"])))
+    return Table("times", "Reading time", pd.DataFrame(rows), "Of first answers whose time was taken.")
+
+
+def performance_table(answers: FirstAnswers, seed: int) -> Table:
+    """Figures of each reader and arm, of their mean, and of the model."""
+    rows = []
+    for t, arm in enumerate(answers.arms):
+        for r, reader in enumerate(answers.readers):
+            figures = _figures(answers.truth, answers.decisions[t, r], answers.confidences[t, r], seed)
+            rows.append({"Arm": arm, "Reader": reader, **figures})
+        if len(answers.readers) > 1:
+            rows.append({"Arm": arm, "Reader": MEAN, **_mean_figures(answers, t)})
+    if answers.model:
+        figures = _figures(answers.truth, answers.label, answers.probability, seed)
+        rows.append({"Arm": MODEL, "Reader": answers.model, **figures})
+    return Table(
+        "performance",
+        "Performance with 95 % intervals",
+        pd.DataFrame(rows),
+        "Positive and negative: cases with a decision. AUC: of confidences, or of the model's probability. Intervals "
+        "are Wilson's, for likelihood ratios by the log method, for the AUC DeLong's, for F1 by bootstrap of cases "
+        f"(none, –, with fewer than {LEAST_PATIENTS} cases of a class or decisions all alike). Means are over readers "
+        f"with at least {LEAST_CASES} cases of each class; their intervals hold for other readers and cases "
+        "(Obuchowski and Rockette, Hillis).",
+    )
+
+
+def _figures(truth: np.ndarray, decisions: np.ndarray, scores: np.ndarray, seed: int) -> dict[str, object]:
+    decided, scored = ~np.isnan(decisions), ~np.isnan(scores)
+    confusion = Confusion.from_decisions(truth[decided], decisions[decided])
+    return {
+        "Positive": confusion.positives,
+        "Negative": confusion.negatives,
+        "Accuracy": confusion.accuracy,
+        "Sensitivity": confusion.sensitivity,
+        "Specificity": confusion.specificity,
+        "F1": _f1(truth[decided], decisions[decided] == 1, seed),
+        "LR+": confusion.positive_likelihood_ratio,
+        "LR−": confusion.negative_likelihood_ratio,
+        "AUC": auc(truth[scored], scores[scored]),
+    }
+
+
+def _f1(truth: np.ndarray, called: np.ndarray, seed: int) -> Estimate:
+    if min(np.count_nonzero(truth == label) for label in (0, 1)) < LEAST_PATIENTS:
+        return Estimate(Confusion.from_decisions(truth, called).f1, np.nan, np.nan)
+    present = truth == 1
+    table = pd.DataFrame({"patient_id": np.arange(len(truth)), "truth": truth})
+
+    def statistic(_: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
+        return ratio(counts, 2 * (present & called), 1.0 * present + called)
+
+    found = bootstrap(table, statistic, seed=seed)
+    return found if found.low < found.high else Estimate(found.value, np.nan, np.nan)
+
+
+def _mean_figures(answers: FirstAnswers, arm: int) -> dict[str, Estimate | float]:
+    figures = {}
+    for figure in FIGURES_OF_MERIT:
+        name = answers.arms[arm]
+        studied = answers.performance(answers.ratings(figure)[[arm]], [name], figure, COVARIANCES[0])
+        title = figure if figure == "AUC" else figure.capitalize()
+        figures[title] = np.nan if studied is None else mean_of_readers(studied, 0, RANDOM[0])
+    return figures
+
+
+def confusion_table(answers: FirstAnswers) -> Table:
+    """Counts of decisions."""
+    rows = [
+        {
+            "Arm": arm,
+            "Reader": reader,
+            "True positive": found.tp,
+            "False negative": found.fn,
+            "False positive": found.fp,
+            "True negative": found.tn,
+            "No decision": len(answers.cases) - found.positives - found.negatives,
+        }
+        for arm, reader, found in confusions(answers)
+    ]
+    return Table("confusion", "Confusion matrices", pd.DataFrame(rows))
+
+
+def confusions(answers: FirstAnswers) -> Iterator[tuple[str, str, Confusion]]:
+    """Arm, reader and counts of each reader in each arm, and of the model."""
+    deciders = [
+        (arm, reader, answers.decisions[t, r])
+        for t, arm in enumerate(answers.arms)
+        for r, reader in enumerate(answers.readers)
+    ]
+    if answers.model:
+        deciders.append((MODEL, answers.model, answers.label))
+    for arm, reader, decisions in deciders:
+        decided = ~np.isnan(decisions)
+        yield arm, reader, Confusion.from_decisions(answers.truth[decided], decisions[decided])

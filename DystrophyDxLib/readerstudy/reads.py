@@ -1,0 +1,271 @@
+"""What readers answered, as tables: the one form in which a reader study is analysed, wherever it was read.
+
+`Reads.read` and `Reads.write` keep it as plain CSV in a folder:
+
+- `reads.csv`: `reader, case, arm, session, repeat, amended, decision, confidence, subtype, quality, comment, seconds,
+  slices_seen`; one row an answer.
+- `readers.csv`: `reader, role, years` (of experience).
+- `truth.csv`: `case, label, diagnosis`; the label is 1 for a dystrophinopathy, else 0.
+- `model.csv`, where a model answered too: `case, model, probability, label`; one model.
+- `mercuri.csv`, where muscles were graded: `reader, case, arm, session, repeat, muscle, side, grade`.
+
+Columns without a default in `COLUMNS` must be there and filled; others may be empty or absent, and columns that are not
+listed are left alone. Readers and cases go by codes, never by names. Files are UTF-8 with commas or semicolons, as
+spreadsheets write them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from ..training.cohort import listed
+
+UNAIDED, AIDED, RE_READ = ARMS = ("unaided", "aided", "re-read")
+"""Of an answer. Sequential reading gives an unaided and an aided answer in one session. A re-read repeats the unaided
+reading after a wash-out; each has a session of its own."""
+GRADES = ("0", "1", "2a", "2b", "3", "4")
+"""Of muscles, in order (Mercuri et al. 2002, Pediatr Radiol 32:604, with grade 2 divided)."""
+SIDES = ("left", "right")
+"""Of the patient."""
+_NEEDED = object()
+
+
+@dataclass(frozen=True)
+class Column:
+    """What the cells of a column may hold.
+
+    Attributes:
+        allowed: in words, for messages.
+        parse: values of the cells' texts, NaN where a text is not allowed.
+        default: value of an empty cell; none for a column that must be filled.
+    """
+
+    allowed: str
+    parse: Callable[[pd.Series], pd.Series]
+    default: object = _NEEDED
+
+    @property
+    def needed(self) -> bool:
+        return self.default is _NEEDED
+
+
+def _number(low: float, high: float, *, step: float = 0) -> Callable[[pd.Series], pd.Series]:
+    def parse(texts: pd.Series) -> pd.Series:
+        values = pd.to_numeric(texts.str.replace(",", "."), errors="coerce").astype(float)
+        valid = values.between(low, high) & np.isfinite(values)
+        return values.where(valid & (values % step == 0) if step else valid)
+
+    return parse
+
+
+def _text(texts: pd.Series) -> pd.Series:
+    return texts
+
+
+def _one_of(words: tuple[str, ...]) -> Callable[[pd.Series], pd.Series]:
+    return lambda texts: texts.str.lower().where(texts.str.lower().isin(words))
+
+
+_CODE = Column("a code", _text)
+_NOTE = Column("text", _text, "")
+_LABEL = Column("0 or 1", _number(0, 1, step=1))
+_WHICH = {
+    "reader": _CODE,
+    "case": _CODE,
+    "arm": Column(f"one of {', '.join(ARMS)}", _one_of(ARMS)),
+    "session": Column("1 or more", _number(1, np.inf, step=1), 1),
+    "repeat": Column("0, or 1 for a hidden duplicate", _number(0, 1, step=1), 0),
+}
+COLUMNS: Mapping[str, Mapping[str, Column]] = {
+    "reads": {
+        **_WHICH,
+        "amended": Column("0, or 1 for an amendment", _number(0, 1, step=1), 0),
+        "decision": Column("0 or 1, or empty for none", _number(0, 1, step=1), np.nan),
+        "confidence": Column("0 to 100, or empty for none", _number(0, 100), np.nan),
+        "subtype": _NOTE,
+        "quality": _NOTE,
+        "comment": _NOTE,
+        "seconds": Column("0 or more", _number(0, np.inf), np.nan),
+        "slices_seen": Column("0 or more", _number(0, np.inf, step=1), np.nan),
+    },
+    "readers": {"reader": _CODE, "role": _NOTE, "years": Column("0 to 80", _number(0, 80), np.nan)},
+    "truth": {"case": _CODE, "label": _LABEL, "diagnosis": _NOTE},
+    "model": {
+        "case": _CODE,
+        "model": Column("the model's name", _text),
+        "probability": Column("0 to 1", _number(0, 1)),
+        "label": _LABEL,
+    },
+    "mercuri": {
+        **_WHICH,
+        "muscle": Column("a muscle", _text),
+        "side": Column(f"one of {', '.join(SIDES)}, of the patient", _one_of(SIDES)),
+        "grade": Column(f"one of {', '.join(GRADES)}", _one_of(GRADES)),
+    },
+}
+"""The columns of each table by its name, which is that of its file without .csv."""
+_WHOLE = ("session", "repeat", "amended", "label")
+_KEYS = {
+    "reads": ["reader", "case", "arm", "session", "repeat", "amended"],
+    "readers": ["reader"],
+    "truth": ["case"],
+    "model": ["case"],
+    "mercuri": ["reader", "case", "arm", "session", "repeat", "muscle", "side"],
+}
+_OPTIONAL = ("model", "mercuri")
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Answers of readers, and of a model, with the truth. The tables are as `COLUMNS` says, with the columns in that
+    order and what is not known as NaN or empty text; give copies, for they are not to be changed.
+
+    Attributes:
+        reads: `repeat` is 0 for the first showing of the case to the reader in the arm (and session, for a re-read), 1
+            for a hidden duplicate. `decision` is 1 for a dystrophinopathy, `confidence` 0 to 100 that it is one; one
+            without the other, or neither, is a missing answer to what is left out. `amended` is 0 for the answer as
+            submitted, 1 for its amendment, which stands beside it.
+        readers: everyone who reads.
+        truth: of every case that is read; there may be more.
+        model: the model's probability, and its label at its own threshold; None without a model.
+        mercuri: grades of muscles; None where none were given.
+
+    Raises:
+        InputError: a table does not keep to this, with file, rows and what to do. Row 1 is the header.
+    """
+
+    reads: pd.DataFrame
+    readers: pd.DataFrame
+    truth: pd.DataFrame
+    model: pd.DataFrame | None = None
+    mercuri: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        for name in COLUMNS:
+            table = getattr(self, name)
+            if table is not None:
+                object.__setattr__(self, name, _checked(name, table))
+        for name in ("reads", "mercuri"):
+            if getattr(self, name) is not None:
+                self._check_known(name, "reader", self.readers["reader"])
+                self._check_known(name, "case", self.truth["case"])
+        self._check_once()
+        self._check_amendments()
+        if self.model is not None and self.model["model"].nunique() > 1:
+            raise InputError("model.csv holds more than one model; keep the rows of one.")
+
+    @classmethod
+    def read(cls, folder: str | Path) -> Reads:
+        """Reads the CSV files of a folder.
+
+        Raises:
+            InputError: a file is missing or is not as it must be.
+        """
+        folder = Path(folder)
+        tables = {name: _file(folder / f"{name}.csv", optional=name in _OPTIONAL) for name in COLUMNS}
+        return cls(**tables)
+
+    def write(self, folder: str | Path) -> None:
+        """Writes the CSV files into a folder, which is made where it is not there; `read` gives the same back.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in COLUMNS:
+                table = getattr(self, name)
+                if table is not None:
+                    table.convert_dtypes().to_csv(folder / f"{name}.csv", index=False, encoding="utf-8")
+        except OSError:
+            raise InputError(
+                "The tables cannot be written; check the folder, its permissions and free space."
+            ) from None
+
+    def _check_known(self, name: str, column: str, known: pd.Series) -> None:
+        table = getattr(self, name)
+        told = "readers.csv" if column == "reader" else "truth.csv"
+        _refuse(name, ~table[column].isin(known), f"a {column} that {told} does not hold", f"add it to {told}")
+
+    def _check_once(self) -> None:
+        """A case has one first answer of a reader in an arm, whatever the session, but for re-reads."""
+        table = self.reads[self.reads["arm"] != RE_READ]
+        again = table.duplicated([key for key in _KEYS["reads"] if key != "session"])
+        _refuse("reads", again, "a case that the reader answered in this arm already", f"call later readings {RE_READ}")
+
+    def _check_amendments(self) -> None:
+        keys = _KEYS["reads"][:-1]
+        submitted = pd.MultiIndex.from_frame(self.reads.loc[self.reads["amended"] == 0, keys])
+        alone = ~pd.MultiIndex.from_frame(self.reads[keys]).isin(submitted)
+        _refuse(
+            "reads",
+            pd.Series(alone, self.reads.index),
+            "an amendment without the answer that it amends",
+            "add the answer as submitted",
+        )
+
+
+def _file(path: Path, *, optional: bool) -> pd.DataFrame | None:
+    """All cells as text."""
+    if optional and not path.exists():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        first = text.partition("\n")[0]
+        delimiter = ";" if first.count(";") > first.count(",") else ","
+        header, *rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+    except OSError:
+        raise InputError(f"{path.name} cannot be opened; put it into the folder and check its permissions.") from None
+    except (ValueError, csv.Error):  # not UTF-8, or without a line
+        raise InputError(f"{path.name} is not a CSV in UTF-8; save it as 'CSV UTF-8' again.") from None
+    cells = pd.Series([len(row) for row in rows], dtype="int64")
+    _refuse(path.stem, ~cells.isin((0, len(header))), "more or fewer cells than the header", "correct it")
+    return pd.DataFrame([row or [""] * len(header) for row in rows], columns=header, dtype=object)
+
+
+def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its columns in order and their values parsed; empty rows are left out.
+
+    Raises:
+        InputError: a column is missing, or a row is not as it must be.
+    """
+    columns = COLUMNS[name]
+    table = table.rename(columns=lambda header: str(header).strip().lower()).reset_index(drop=True)
+    missing = [column for column, kind in columns.items() if kind.needed and column not in table]
+    if missing:
+        raise InputError(f"{name}.csv lacks the columns {', '.join(missing)}; add them.")
+    twice = sorted(set(table.columns[table.columns.duplicated()]) & set(columns))
+    if twice:
+        raise InputError(f"{name}.csv has the columns {', '.join(twice)} more than once; keep one of each.")
+    texts = table.reindex(columns=list(columns)).astype(object)
+    texts = texts.where(texts.notna(), "").astype(str).apply(lambda cells: cells.str.strip())
+    texts = texts[(texts != "").any(axis=1)]
+    if texts.empty and name not in _OPTIONAL:
+        raise InputError(f"{name}.csv has no rows; add at least one.")
+    values = {}
+    for column, kind in columns.items():
+        empty, parsed = texts[column] == "", kind.parse(texts[column])
+        wrong = empty | parsed.isna() if kind.needed else ~empty & parsed.isna()
+        _refuse(name, wrong, f"{column} not {kind.allowed}", "correct it")
+        values[column] = parsed if kind.needed else parsed.where(~empty, kind.default)
+        if column in _WHOLE:
+            values[column] = values[column].astype("int64")
+    checked = pd.DataFrame(values)
+    _refuse(name, checked.duplicated(_KEYS[name]), f"the same {', '.join(_KEYS[name])} as a row above", "keep one")
+    return checked
+
+
+def _refuse(name: str, wrong: pd.Series, what: str, remedy: str) -> None:
+    """Raises `InputError` where a row of the table is `wrong`."""
+    rows = [str(index + 2) for index in wrong.index[wrong]]
+    if rows:
+        raise InputError(f"{name}.csv, {'row' if len(rows) == 1 else 'rows'} {listed(rows)}: {what}; {remedy}.")

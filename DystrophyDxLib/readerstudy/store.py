@@ -1,0 +1,453 @@
+"""A reader's answers: one SQLite file a reader, made with the study and checked as a whole whenever it is opened.
+
+What was submitted is never changed: triggers refuse it, and each answer carries a digest of itself and of the one
+before it, so that an answer changed, removed or put in with another program is found. An amendment is a row beside the
+answer. The number of an answer or event, not its time, says what came first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from enum import Enum
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import InputError
+from .database import connect, plain_errors, transaction
+from .lease import Lease
+from .protocol import Presentation, Protocol, Reader, plan
+from .questions import Answer
+
+APPLICATION_ID = 0x44445852
+"""Of the file's header ("DDXR"), which tells it from other SQLite files."""
+MIGRATIONS = (
+    (
+        """CREATE TABLE study (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            protocol_sha256 TEXT NOT NULL,
+            reader TEXT NOT NULL)""",
+        """CREATE TABLE presentation (
+            number INTEGER PRIMARY KEY,
+            session INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            case_code TEXT NOT NULL,
+            arm TEXT NOT NULL CHECK (arm IN ('unaided', 'aided', 're-read')),
+            repeat INTEGER NOT NULL CHECK (repeat IN (0, 1)),
+            UNIQUE (session, case_code, arm, repeat))""",
+        """CREATE TABLE answer (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            presentation INTEGER NOT NULL REFERENCES presentation,
+            revision INTEGER NOT NULL CHECK (revision >= 0),
+            reason TEXT CHECK ((reason IS NULL) = (revision = 0)),
+            decision INTEGER NOT NULL CHECK (decision IN (0, 1)),
+            confidence INTEGER NOT NULL CHECK (confidence BETWEEN 0 AND 100),
+            subtype TEXT,
+            quality INTEGER CHECK (quality BETWEEN 1 AND 5),
+            comment TEXT NOT NULL,
+            seconds REAL CHECK ((seconds IS NULL) = (revision > 0)),
+            slices_seen INTEGER CHECK ((slices_seen IS NULL) = (revision > 0)),
+            at TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            UNIQUE (presentation, revision))""",
+        """CREATE TABLE grade (
+            answer INTEGER NOT NULL REFERENCES answer,
+            muscle TEXT NOT NULL,
+            side TEXT NOT NULL CHECK (side IN ('left', 'right')),
+            grade TEXT NOT NULL CHECK (grade IN ('0', '1', '2a', '2b', '3', '4')),
+            PRIMARY KEY (answer, muscle, side))""",
+        """CREATE TABLE event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            presentation INTEGER NOT NULL REFERENCES presentation,
+            kind TEXT NOT NULL CHECK (kind IN ('shown', 'slice', 'window', 'pause', 'resume')),
+            slice INTEGER CHECK ((slice IS NULL) = (kind <> 'slice')),
+            low REAL CHECK ((low IS NULL) = (kind <> 'window')),
+            high REAL CHECK ((high IS NULL) = (kind <> 'window')),
+            seconds REAL NOT NULL,
+            at TEXT NOT NULL)""",
+        "CREATE TABLE draft (presentation INTEGER PRIMARY KEY REFERENCES presentation, content TEXT NOT NULL)",
+        """CREATE TABLE lease (
+            one INTEGER PRIMARY KEY CHECK (one = 1),
+            token TEXT NOT NULL,
+            host TEXT NOT NULL,
+            process INTEGER NOT NULL,
+            beat INTEGER NOT NULL)""",
+        *(
+            f"""CREATE TRIGGER {table}_keeps_{change} BEFORE {change} ON {table}
+            BEGIN SELECT RAISE(ABORT, 'what was submitted is not changed'); END"""
+            for table in ("study", "presentation", "answer", "grade", "event")
+            for change in ("UPDATE", "DELETE")
+        ),
+    ),
+)
+"""Statements that lead from each version of the schema to the next. The version is the file's `user_version`."""
+_Written = TypeVar("_Written")
+_ANSWER = "presentation, revision, reason, decision, confidence, subtype, quality, comment, seconds, slices_seen, at"
+
+
+class EventKind(str, Enum):
+    SHOWN = "shown"
+    SLICE = "slice"
+    WINDOW = "window"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened while a case was shown.
+
+    Attributes:
+        presentation: number of the `Presentation`.
+        seconds: that the case had been seen until then, without pauses.
+        at: UTC, by the computer's clock.
+        slice: index k of the slice that was gone to; of `EventKind.SLICE` alone.
+        low: grey value that became black; of `EventKind.WINDOW` alone, like `high`, which became white.
+    """
+
+    presentation: int
+    kind: EventKind
+    seconds: float
+    at: datetime
+    slice: int | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class StoredAnswer:
+    """An answer as it was submitted, or an amendment of it.
+
+    Attributes:
+        presentation: number of the `Presentation`.
+        revision: 0 as submitted, then 1, 2, ... for amendments.
+        reason: of the amendment; None as submitted.
+        seconds: that the case was seen until the answer, without pauses; None for an amendment, like `slices_seen`.
+        at: UTC, by the computer's clock.
+    """
+
+    presentation: int
+    revision: int
+    reason: str | None
+    answer: Answer
+    seconds: float | None
+    slices_seen: int | None
+    at: datetime
+
+
+class ReaderStore:
+    """The file of a reader's answers, checked and open.
+
+    Attributes:
+        presentations: all that the reader is shown, in order.
+        answers: in the order in which they were submitted, each followed sooner or later by its amendments.
+    """
+
+    def __init__(self, database: sqlite3.Connection, protocol: Protocol, reader: Reader) -> None:
+        self.presentations = plan(protocol, reader)
+        self._database = database
+        self._seal = _seal(protocol, reader)
+        self._lease: Lease | None = None
+        self._load()
+
+    @staticmethod
+    def create(path: Path, protocol: Protocol, reader: Reader) -> None:
+        """Makes the file of a reader who has not read yet.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        database = connect(path)
+        try:
+            with transaction(database, write=True):
+                database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                _migrate(database, 0)
+                database.execute("INSERT INTO study VALUES (1, ?, ?)", (protocol.digest, reader.code))
+                database.executemany(
+                    "INSERT INTO presentation VALUES (?, ?, ?, ?, ?, ?)", map(_row, plan(protocol, reader))
+                )
+        finally:
+            database.close()
+
+    @classmethod
+    def open(cls, path: Path, protocol: Protocol, reader: Reader) -> ReaderStore:
+        """Opens the file to look at it; an older version is brought to this one.
+
+        Raises:
+            InputError: it is missing, damaged, tampered with, of another study or reader, or of a newer version.
+        """
+        if not path.is_file() or not path.stat().st_size:
+            raise InputError(
+                f"The file of reader {reader.code}'s answers is missing or empty; restore it from a backup."
+            )
+        database = connect(path)
+        try:
+            _bring_up_to_date(database)
+            with transaction(database, write=False):
+                _check(database, protocol, reader)
+            return cls(database, protocol, reader)
+        except BaseException:
+            database.close()
+            raise
+
+    @classmethod
+    def sign_in(cls, path: Path, protocol: Protocol, reader: Reader) -> ReaderStore:
+        """Opens the file to write into it, which one process at a time can.
+
+        Raises:
+            InputError: as in `open`, or the reader is signed in elsewhere.
+        """
+        store = cls.open(path, protocol, reader)
+        try:
+            store._lease = Lease.take(store._database, reader.code)
+            store._load()  # somebody else may have written until then
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Signs out and closes the file."""
+        try:
+            if self._lease:
+                self._lease.release()
+        finally:
+            self._database.close()
+
+    @property
+    def last_at(self) -> datetime | None:
+        """Time of the latest answer or event; None before the first."""
+        with plain_errors():
+            (latest,) = self._database.execute(
+                "SELECT MAX(at) FROM (SELECT at FROM answer UNION ALL SELECT at FROM event)"
+            ).fetchone()
+        return latest and datetime.fromisoformat(latest)
+
+    def events(self) -> list[Event]:
+        """All events in their order."""
+        with plain_errors():
+            rows = self._database.execute(
+                "SELECT presentation, kind, seconds, at, slice, low, high FROM event ORDER BY id"
+            ).fetchall()
+        return [
+            Event(number, EventKind(kind), seconds, datetime.fromisoformat(at), *values)
+            for number, kind, seconds, at, *values in rows
+        ]
+
+    def seconds_seen(self, presentation: int) -> float:
+        """How long a case was seen until the last event that is known of it."""
+        with plain_errors():
+            (seconds,) = self._database.execute(
+                "SELECT COALESCE(MAX(seconds), 0) FROM event WHERE presentation = ?", (presentation,)
+            ).fetchone()
+        return seconds
+
+    def draft(self, presentation: int) -> dict[str, object]:
+        """The draft of an answer as it was saved, empty where there is none."""
+        with plain_errors():
+            row = self._database.execute("SELECT content FROM draft WHERE presentation = ?", (presentation,)).fetchone()
+        return json.loads(row[0]) if row else {}
+
+    def log(self, events: Sequence[Event]) -> None:
+        """Keeps events.
+
+        Raises:
+            InputError: it cannot be written, or somebody else has signed in.
+        """
+        self._write(lambda: self._insert_events(events))
+
+    def save_draft(self, presentation: int, draft: Mapping[str, object]) -> None:
+        """Keeps the draft of an answer.
+
+        Raises:
+            InputError: as in `log`.
+        """
+        row = (presentation, json.dumps(draft))
+        self._write(lambda: self._database.execute("REPLACE INTO draft VALUES (?, ?)", row))
+
+    def submit(self, events: Sequence[Event], presentation: int, answer: Answer, seconds: float, at: datetime) -> None:
+        """Keeps the answer to a presentation, for good, and removes its draft.
+
+        Raises:
+            InputError: as in `log`.
+        """
+
+        def submit() -> StoredAnswer:
+            self._insert_events(events)
+            (slices,) = self._database.execute(
+                "SELECT COUNT(DISTINCT slice) FROM event WHERE presentation = ?", (presentation,)
+            ).fetchone()
+            self._database.execute("DELETE FROM draft WHERE presentation = ?", (presentation,))
+            return self._insert_answer(presentation, 0, None, answer, round(seconds, 3), slices, at)
+
+        self.answers += (self._write(submit),)
+
+    def amend(self, presentation: int, answer: Answer, reason: str, at: datetime) -> None:
+        """Keeps an amendment beside the answer to a presentation.
+
+        Raises:
+            InputError: as in `log`.
+        """
+        revision = max(stored.revision for stored in self.answers if stored.presentation == presentation) + 1
+        amended = self._write(lambda: self._insert_answer(presentation, revision, reason, answer, None, None, at))
+        self.answers += (amended,)
+
+    def _write(self, work: Callable[[], _Written]) -> _Written:
+        with transaction(self._database, write=True):
+            self._lease.renew()
+            return work()
+
+    def _insert_events(self, events: Iterable[Event]) -> None:
+        rows = (
+            (event.presentation, event.kind.value, event.seconds, _stamp(event.at), event.slice, event.low, event.high)
+            for event in events
+        )
+        self._database.executemany(
+            "INSERT INTO event (presentation, kind, seconds, at, slice, low, high) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+        )
+
+    def _insert_answer(
+        self,
+        presentation: int,
+        revision: int,
+        reason: str | None,
+        answer: Answer,
+        seconds: float | None,
+        slices: int | None,
+        at: datetime,
+    ) -> StoredAnswer:
+        last = self._database.execute("SELECT digest FROM answer ORDER BY id DESC LIMIT 1").fetchone()
+        row = (
+            presentation, revision, reason, int(answer.decision), answer.confidence, answer.subtype, answer.quality,
+            answer.comment, seconds, slices, _stamp(at),
+        )  # fmt: skip
+        grades = [[muscle, side, grade] for (muscle, side), grade in sorted(answer.grades.items())]
+        digest = _digest(last[0] if last else self._seal, row, grades)
+        number = self._database.execute(
+            f"INSERT INTO answer ({_ANSWER}, digest) VALUES ({', '.join('?' * (len(row) + 1))})", (*row, digest)
+        ).lastrowid
+        self._database.executemany("INSERT INTO grade VALUES (?, ?, ?, ?)", [(number, *grade) for grade in grades])
+        return StoredAnswer(presentation, revision, reason, answer, seconds, slices, at)
+
+    def _load(self) -> None:
+        with transaction(self._database, write=False):
+            grades = _grades(self._database)
+            rows = self._database.execute(f"SELECT id, {_ANSWER} FROM answer ORDER BY id").fetchall()
+        self.answers = tuple(_stored(row, grades[number]) for number, *row in rows)
+
+
+def _stored(row: list, grades: list[list[str]]) -> StoredAnswer:
+    number, revision, reason, decision, confidence, subtype, quality, comment, seconds, slices, at = row
+    given = {(muscle, side): grade for muscle, side, grade in grades}
+    answer = Answer(bool(decision), confidence, subtype, quality, comment, given)
+    return StoredAnswer(number, revision, reason, answer, seconds, slices, datetime.fromisoformat(at))
+
+
+def _bring_up_to_date(database: sqlite3.Connection) -> None:
+    """Applies the migrations that the file lacks."""
+    with transaction(database, write=False):
+        ((kind,), (version,)) = (
+            database.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
+        )
+    if kind != APPLICATION_ID:
+        raise InputError("The file of the reader's answers is of another program; restore it from a backup.")
+    if version > len(MIGRATIONS):
+        raise InputError("The reader's answers were written by a newer version of DystrophyDx; update this one.")
+    if version < len(MIGRATIONS):
+        with transaction(database, write=True):
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            _migrate(database, version)
+
+
+def _migrate(database: sqlite3.Connection, version: int) -> None:
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
+            database.execute(statement)
+    database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def _check(database: sqlite3.Connection, protocol: Protocol, reader: Reader) -> None:
+    """Refuses a file that this program did not write as it is, or wrote for another reader or protocol."""
+    if database.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+        raise InputError(f"The file of reader {reader.code}'s answers is damaged; restore it from a backup.")
+    if _schema(database) != _expected_schema() or database.execute("PRAGMA foreign_key_check").fetchone():
+        raise _tampered(reader)
+    study = database.execute("SELECT protocol_sha256, reader FROM study").fetchall()
+    if [name for _, name in study] != [reader.code]:
+        raise _tampered(reader)
+    if study[0][0] != protocol.digest:
+        raise InputError(
+            f"The protocol is another one than when reader {reader.code}'s file was made; restore protocol.json as it"
+            " was."
+        )
+    presentations = database.execute("SELECT * FROM presentation ORDER BY number").fetchall()
+    if presentations != [_row(presentation) for presentation in plan(protocol, reader)]:
+        raise _tampered(reader)
+    _check_answers(database, protocol, reader)
+
+
+def _check_answers(database: sqlite3.Connection, protocol: Protocol, reader: Reader) -> None:
+    """Refuses answers that were changed, removed or put in, or that are not in the order of the presentations."""
+    rows = database.execute(f"SELECT id, digest, {_ANSWER} FROM answer ORDER BY id").fetchall()
+    grades = _grades(database)
+    previous = _seal(protocol, reader)
+    for number, digest, *row in rows:
+        if digest != _digest(previous, row, grades[number]):
+            raise _tampered(reader)
+        previous = digest
+    counted = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'answer'").fetchone() or (0,)
+    submitted = [presentation for _, _, presentation, revision, *_ in rows if not revision]
+    if counted[0] != len(rows) or submitted != list(range(1, len(submitted) + 1)):
+        raise _tampered(reader)
+
+
+def _tampered(reader: Reader) -> InputError:
+    return InputError(
+        f"The file of reader {reader.code}'s answers was changed by another program; restore it from a backup."
+    )
+
+
+def _schema(database: sqlite3.Connection) -> list[tuple[str, str]]:
+    return database.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_stat%' ORDER BY name"
+    ).fetchall()
+
+
+def _expected_schema() -> list[tuple[str, str]]:
+    database = sqlite3.connect(":memory:")
+    try:
+        _migrate(database, 0)
+        return _schema(database)
+    finally:
+        database.close()
+
+
+def _grades(database: sqlite3.Connection) -> defaultdict[int, list[list[str]]]:
+    """Muscle, side and grade of each answer, in the order in which they were written."""
+    found = defaultdict(list)
+    for number, *grade in database.execute("SELECT answer, muscle, side, grade FROM grade ORDER BY muscle, side"):
+        found[number].append(grade)
+    return found
+
+
+def _seal(protocol: Protocol, reader: Reader) -> str:
+    """What stands before the first answer's digest."""
+    return hashlib.sha256(f"{protocol.digest} {reader.code}".encode()).hexdigest()
+
+
+def _digest(previous: str, row: Sequence[object], grades: Sequence[Sequence[str]]) -> str:
+    return hashlib.sha256(json.dumps([previous, *row, *grades]).encode()).hexdigest()
+
+
+def _row(shown: Presentation) -> tuple[object, ...]:
+    return (shown.number, shown.session, shown.position, shown.case, shown.arm.value, shown.repeat)
+
+
+def _stamp(at: datetime) -> str:
+    """UTC to the millisecond, which sorts as text."""
+    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds")

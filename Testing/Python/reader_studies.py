@@ -1,0 +1,106 @@
+"""Reader studies made for tests: folders with all files that a reading session needs, and a clock that tests set."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from DystrophyDxLib.readerstudy.protocol import Protocol
+from DystrophyDxLib.readerstudy.session import Clock
+from DystrophyDxLib.readerstudy.store import ReaderStore
+from DystrophyDxLib.readerstudy.study import (
+    ANSWERS,
+    CASES,
+    HEATMAP,
+    IMAGE,
+    MODEL,
+    MODEL_ANSWER,
+    PROTOCOL,
+    TRUTH,
+    ModelAnswer,
+    Study,
+)
+
+MODEL_FACTS = {
+    "name": "test",
+    "version": "1",
+    "sha256": "0" * 64,
+    "trained_on": "nothing",
+    "demonstration": True,
+    "threshold": 0.5,
+}
+
+
+def make_protocol(*, readers: int = 2, cases: int = 8, blocks: int = 1, **changes) -> Protocol:
+    """A crossover of unaided and aided reading, but for `changes`."""
+    codes = [f"C{n:03d}" for n in range(1, cases + 1)]
+    facts = {
+        "title": "Readers beside the model",
+        "created": "2026-01-31",
+        "readers": [{"code": f"R{n}", "role": "radiologist", "years": n} for n in range(1, readers + 1)],
+        "blocks": [codes[block::blocks] for block in range(blocks)],
+        "arms": ["unaided", "aided"],
+        "design": "crossover",
+        "questions": {},
+        "duplicates": 0,
+        "washout_days": 28,
+        "grey_window": (0, 1000),
+        "model": MODEL_FACTS,
+        "seed": 1,
+    }
+    return Protocol.model_validate(facts | changes)
+
+
+def make_study(folder: Path, protocol: Protocol) -> Study:
+    """The folder of a study; images are a few bytes, every second case has a dystrophinopathy."""
+    for name in (ANSWERS, TRUTH):
+        (folder / name).mkdir(parents=True)
+    for n, case in enumerate(protocol.cases):
+        for name, file in ((CASES, IMAGE), (MODEL, HEATMAP)):
+            (folder / name / case).mkdir(parents=True)
+            (folder / name / case / file).write_bytes(b"NRRD0004\n")
+        answer = ModelAnswer(probability=n / len(protocol.cases), ci95=(0, 1), label="indeterminate", warnings=())
+        (folder / MODEL / case / MODEL_ANSWER).write_text(answer.model_dump_json())
+    rows = [f"{case},{n % 2},{('healthy', 'DMD')[n % 2]}" for n, case in enumerate(protocol.cases)]
+    (folder / TRUTH / "truth.csv").write_text("\n".join(["case,label,diagnosis", *rows]) + "\n")
+    protocol.write(folder / PROTOCOL)
+    for reader in protocol.readers:
+        ReaderStore.create(folder / ANSWERS / f"{reader.code}.sqlite", protocol, reader)
+    return Study.open(folder)
+
+
+@contextlib.contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: durable commits to a busy disk take a while."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+class SetClock(Clock):
+    """A clock that stands until it is moved."""
+
+    def __init__(self, now: datetime = datetime(2026, 3, 1, 8, tzinfo=timezone.utc)) -> None:
+        self._now = now
+        self._ticks = 1000.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def ticks(self) -> float:
+        return self._ticks
+
+    def set(self, now: datetime) -> None:
+        """Sets the time of day; time that passes is another thing."""
+        self._now = now
+
+    def run(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._ticks += seconds

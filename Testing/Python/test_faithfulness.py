@@ -1,0 +1,225 @@
+"""Deletion and insertion: of networks that are known to look at one place, and over a cohort."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cohort_cases import legs_cohort
+from model_packages import RECIPE, make_package
+from scipy.stats import norm
+from torch import nn
+
+from DystrophyDxLib import classify
+from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.evaluation import tables
+from DystrophyDxLib.evaluation.faithfulness import (
+    STEPS,
+    DeletionInsertion,
+    Faithfulness,
+    choose_images,
+    deletion_insertion,
+    faithfulness,
+    mean_curve,
+    muscle_grey,
+)
+from DystrophyDxLib.evaluation.predictions import by_patient, predict
+from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.networks import CamNetwork
+
+
+def quiet(what, done, total):
+    """Progress that nobody looks at."""
+
+
+class BrightnessAt(nn.Module):
+    """One map: how much brighter than 0.5 the 8 x 8 pixels at `place` are."""
+
+    def __init__(self, row: int, column: int) -> None:
+        super().__init__()
+        self.box = (..., slice(row, row + 8), slice(column, column + 8))
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        return samples[self.box] - 0.5
+
+
+def network_that_looks_at(row: int, column: int) -> CamNetwork:
+    head = nn.Linear(1, 1)
+    nn.init.constant_(head.weight, 40)
+    nn.init.zeros_(head.bias)
+    return CamNetwork(BrightnessAt(row, column), head).eval()
+
+
+def legs(count: int = 2) -> torch.Tensor:
+    """Round fatty legs with muscle of 0.3 in their lower half."""
+    y, x = np.indices((64, 64))
+    leg = np.where(y < 32, 0.9, 0.3) * (np.hypot(y - 32, x - 32) < 28)
+    return torch.tensor(leg, dtype=torch.float32).expand(count, 1, 64, 64).clone()
+
+
+def heat_at(row: int, column: int) -> np.ndarray:
+    y, x = np.indices((64, 64))
+    return np.repeat(np.exp(-np.hypot(y - row - 3.5, x - column - 3.5) / 10)[None], 2, axis=0)
+
+
+def test_healthy_muscle_is_what_is_left_when_all_is_deleted():
+    pixels = legs()
+    torch.testing.assert_close(muscle_grey(pixels), torch.full((2,), 0.3))
+    found = deletion_insertion(network_that_looks_at(16, 28), pixels, heat_at(16, 28))
+    seen, healthy = 1 / (1 + np.exp(-40 * 0.4)), 1 / (1 + np.exp(40 * 0.2))
+    assert found.deletion[:, [0, -1]] == pytest.approx(np.array([[seen, healthy]] * 2), abs=1e-5)
+    assert found.insertion[:, [0, -1]] == pytest.approx(np.array([[healthy, seen]] * 2), abs=1e-5)
+
+
+def test_heat_where_the_network_looks_deletes_soon_and_inserts_soon():
+    network, pixels = network_that_looks_at(16, 28), legs()
+    deletion, insertion = deletion_insertion(network, pixels, heat_at(16, 28)).areas
+    wrong_deletion, wrong_insertion = deletion_insertion(network, pixels, heat_at(44, 28)).areas
+    assert (deletion < 0.15).all()
+    assert (insertion > 0.85).all()
+    assert (wrong_deletion > 0.4).all()
+    assert (wrong_insertion < 0.6).all()
+
+
+def test_each_step_shows_its_share_of_the_leg_and_nothing_outside():
+    shown = []
+
+    class Recorder(nn.Module):
+        def forward(self, samples: torch.Tensor) -> torch.Tensor:
+            shown.append(samples.clone())
+            return samples
+
+    pixels = legs()
+    deletion_insertion(CamNetwork(Recorder(), nn.Linear(1, 1)).eval(), pixels, heat_at(5, 28), steps=4)
+    bright, inside = (pixels > 0.5).sum(dim=(1, 2, 3)), pixels > 0
+    for samples in shown:
+        assert torch.equal(samples > 0, inside)
+    kept = [int((samples > 0.5).sum(dim=(1, 2, 3))[0]) for samples in shown[::2]]
+    assert kept[0] == int(bright[0])
+    # The heat starts at the top: after half of the steps the fatty half is gone.
+    assert kept[1] == pytest.approx(int(bright[0]) / 2, abs=90)
+    assert kept == sorted(kept, reverse=True)
+    assert kept[-1] == 0
+
+
+# Which images
+
+
+def image_table(**images: int) -> pd.DataFrame:
+    """So many called images of each patient; the disease is what stands before the underscore."""
+    names = [name for name, count in images.items() for _ in range(count)]
+    return pd.DataFrame(
+        {
+            "row": [list(images).index(name) + 2 for name in names],
+            "patient_id": names,
+            "disease": [name.split("_")[0] for name in names],
+            "truth": 1,
+            "probability": 0.9,
+            "counted": True,
+        }
+    )
+
+
+def test_images_are_taken_evenly_over_diseases_and_their_patients():
+    table = image_table(DMD_1=20, DMD_2=20, DMD_3=1, BMD_4=20, BMD_5=2, GNE_6=2)
+    chosen = choose_images(table, 0.5, seed=0, most=12)
+    assert chosen["disease"].value_counts().to_dict() == {"DMD": 5, "BMD": 5, "GNE": 2}
+    assert chosen["patient_id"].value_counts().to_dict() == {
+        "DMD_1": 2, "DMD_2": 2, "DMD_3": 1, "BMD_4": 3, "BMD_5": 2, "GNE_6": 2,
+    }  # fmt: skip
+    assert list(chosen.index) == sorted(chosen.index)
+    assert (table.loc[chosen.index, "row"] == chosen["row"]).all()
+
+
+def test_only_images_that_count_and_are_called_are_taken_and_keep_their_number_in_the_series():
+    table = image_table(DMD_1=4, BMD_2=3)
+    table.loc[[0, 5], "probability"] = 0.49
+    table.loc[2, "counted"] = False
+    chosen = choose_images(table, 0.5, seed=0)
+    assert list(zip(chosen["patient_id"], chosen["window"], strict=True)) == [
+        ("DMD_1", 1), ("DMD_1", 3), ("BMD_2", 0), ("BMD_2", 2),
+    ]  # fmt: skip
+    assert choose_images(table, 0.95, seed=0).empty
+
+
+def test_equal_seeds_take_equal_images():
+    table = image_table(DMD_1=50)
+    first, again, other = (choose_images(table, 0.5, seed=seed, most=10).index for seed in (1, 1, 2))
+    assert list(first) == list(again) != list(other)
+
+
+# A cohort
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A classifier of small samples in full precision, that calls everything and whose probabilities are tempered."""
+    recipe = RECIPE.replace("size = 224", "size = 112")
+    folder = tmp_path_factory.mktemp("model") / "package"
+    package = ModelPackage.read(make_package(folder, recipe=recipe, seed=5, bias=1.0, temperature=3.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classify, "has_bfloat16", lambda device: False)
+        return Classifier(package, "cpu")
+
+
+@pytest.fixture(scope="module")
+def measured(model, tmp_path_factory):
+    cohort = legs_cohort(tmp_path_factory.mktemp("cohort"), ["DMD", "FSHMD", "BMD"])
+    images = predict(model, cohort, quiet).images
+    chosen = choose_images(images, 0.5, seed=4, most=4)
+    return cohort, images, chosen, faithfulness(model, cohort, chosen, seed=4, advance=quiet)
+
+
+def test_the_curves_begin_and_end_at_the_probability_that_the_report_gives(measured):
+    """So they are of the images that were chosen, and in the probabilities that a user sees."""
+    _, _, chosen, found = measured
+    assert len(chosen) == 4
+    assert chosen["probability"].std() > 1e-4
+    for curves in (found.by_heat, found.at_random):
+        assert curves.deletion.shape == curves.insertion.shape == (4, STEPS + 1)
+        np.testing.assert_allclose(curves.deletion[:, 0], chosen["probability"], atol=1e-4)
+        np.testing.assert_allclose(curves.insertion[:, -1], chosen["probability"], atol=1e-4)
+        np.testing.assert_allclose(curves.deletion[:, -1], curves.insertion[:, 0], atol=1e-6)
+    assert not np.allclose(found.by_heat.deletion[:, 1:-1], found.at_random.deletion[:, 1:-1], atol=1e-6)
+
+
+def test_equal_seeds_give_equal_curves(model, measured):
+    cohort, _, chosen, found = measured
+    again = faithfulness(model, cohort, chosen, seed=4, advance=quiet)
+    other = faithfulness(model, cohort, chosen, seed=5, advance=quiet)
+    pd.testing.assert_frame_equal(again.areas, found.areas)
+    pd.testing.assert_series_equal(other.areas["deletion"], found.areas["deletion"])
+    assert not np.allclose(other.areas["deletion_at_random"], found.areas["deletion_at_random"])
+
+
+def test_the_band_of_the_mean_is_that_of_independent_patients():
+    """Ten alike images of each of 60 patients: the standard error is that of 60 images (normal approximation)."""
+    each = np.random.default_rng(2).uniform(0, 1, (60, 1))
+    images = pd.DataFrame({"patient_id": np.repeat(np.arange(60), 10), "truth": 1})
+    mean, low, high = mean_curve(images, np.repeat(each, 10, axis=0), seed=0)
+    error = each.std() / np.sqrt(60)
+    assert mean == pytest.approx(each.mean())
+    assert low == pytest.approx(each.mean() - norm.ppf(0.975) * error, abs=0.1 * error)
+    assert high == pytest.approx(each.mean() + norm.ppf(0.975) * error, abs=0.1 * error)
+
+
+def test_the_table_tells_how_much_better_than_random_the_heat_is():
+    images = image_table(**{f"DMD_{n}": 1 for n in range(12)}, BMD_12=2)
+    images["label"], images["counted"] = "dystrophinopathy", True
+    for name in ("sex", "age", "centre", "field_strength_t", "severity"):
+        images[name] = None
+    size, steps = len(images), 4
+    falling = np.repeat(np.linspace(0.8, 0, steps + 1)[None], size, axis=0)
+    at_once = np.where(np.arange(steps + 1) == 0, 0.8, 0.0)[None].repeat(size, axis=0)
+    areas = Faithfulness(
+        images, DeletionInsertion(at_once, at_once[:, ::-1]), DeletionInsertion(falling, falling[:, ::-1])
+    ).areas
+    table = tables.deletion_insertion(areas, by_patient(images), seed=0).frame.set_index("Disease")
+    assert list(table.index) == ["all", "DMD", "BMD"]
+    row = table.loc["DMD"]
+    # Trapezoids: 0.8 falling within a quarter of the leg, and evenly over all of it.
+    assert row["Deletion"].value == pytest.approx(0.1)
+    assert row["Deletion, random"].value == pytest.approx(0.4)
+    # Insertion is worse than random here by as much as deletion is better.
+    assert row["Insertion"].value == pytest.approx(0.1)
+    assert row["Gain"].value == pytest.approx(0)
+    assert np.isnan(table.loc["BMD", "Deletion"].low)

@@ -1,0 +1,262 @@
+"""A reader study analysed: the report's figures against scikit-learn and by hand, and that what is missing is told."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_reads import simulated_reads
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.readerstudy.analysis import FILES, analyse
+from DystrophyDxLib.readerstudy.first_answers import FirstAnswers, repeated_answers
+from DystrophyDxLib.readerstudy.reads import AIDED, RE_READ, UNAIDED, Reads
+
+
+def study_of(answers, truth, **columns) -> Reads:
+    """A study of (reader, arm, decisions) on cases C0, C1, …; None is a missing decision."""
+    rows = [
+        {"reader": reader, "case": f"C{n}", "arm": arm, "decision": decision, **columns}
+        for reader, arm, decisions in answers
+        for n, decision in enumerate(decisions)
+    ]
+    readers = pd.DataFrame({"reader": list(dict.fromkeys(reader for reader, _, _ in answers))})
+    return Reads(
+        pd.DataFrame(rows), readers, pd.DataFrame({"case": [f"C{n}" for n in range(len(truth))], "label": truth})
+    )
+
+
+def analysed(reads: Reads, out) -> tuple[dict, dict[str, pd.DataFrame], str]:
+    """Summary, tables by name, and the page."""
+    summary = analyse(reads, out, seed=1, overwrite=False)
+    tables = {path.stem: pd.read_csv(path) for path in (out / "tables").glob("*.csv")}
+    return summary, tables, (out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def reads() -> Reads:
+    return simulated_reads(1, readers=4, cases=60)
+
+
+@pytest.fixture(scope="module")
+def found(reads, tmp_path_factory):
+    """Summary, tables and page of a study of 4 readers, 60 cases and 2 arms, with the folder."""
+    out = tmp_path_factory.mktemp("study") / "analysis"
+    return (*analysed(reads, out), out)
+
+
+def own_answers(reads: Reads, reader: str, arm: str) -> pd.DataFrame:
+    """First answers of a reader with the truth and the model's, straight from the tables."""
+    table = reads.reads[(reads.reads["reader"] == reader) & (reads.reads["arm"] == arm) & (reads.reads["repeat"] == 0)]
+    told = reads.model.rename(columns={"label": "model_label"})
+    return table.merge(reads.truth, on="case").merge(told, on="case").dropna(subset=["decision", "confidence"])
+
+
+# The whole report
+
+
+def test_a_study_gives_one_page_that_stands_alone_with_tables_and_figures(found):
+    summary, tables, page, out = found
+    assert {path.name for path in out.iterdir()} == set(FILES)
+    assert json.loads((out / "analysis.json").read_text()) == summary
+    assert page.count('<img src="data:image/svg+xml;base64,') == 4
+    assert "://" not in page
+    assert "Research only, not for diagnosis." in page
+    assert set(tables) == {
+        "answers", "times", "performance", "confusion", "agreement", "agreement_pairs", "agreement_intra",
+        "agreement_grades", "mrmc_arms", "arms_by_reader", "mrmc_model", "model_by_reader", "sample_size",
+        "mrmc_components",
+    }  # fmt: skip
+    for name in ("bars", "roc", "roc_readers", "confusion"):
+        assert (out / "figures" / f"{name}.png").exists()
+
+
+def test_performance_is_that_of_scikit_learn(reads, found):
+    _, tables, _, _ = found
+    table = tables["performance"].set_index(["Arm", "Reader"])
+    for reader in ("R1", "R3"):
+        own = own_answers(reads, reader, AIDED)
+        row = table.loc[AIDED, reader]
+        assert row["Accuracy"] == pytest.approx(accuracy_score(own["label"], own["decision"]))
+        assert row["F1"] == pytest.approx(f1_score(own["label"], own["decision"]))
+        assert row["AUC"] == pytest.approx(roc_auc_score(own["label"], own["confidence"]))
+        assert row["F1 low"] < row["F1"] < row["F1 high"]
+    assert table.loc[(UNAIDED, "mean"), "Sensitivity"] == pytest.approx(
+        table.loc[UNAIDED].drop("mean")["Sensitivity"].mean()
+    )
+    assert table.loc[("model", "ResNet50"), "Accuracy"] == pytest.approx(
+        accuracy_score(reads.truth["label"], reads.model["label"])
+    )
+
+
+def test_agreement_is_that_of_scikit_learn(reads, found):
+    _, tables, _, _ = found
+    row = tables["agreement_pairs"].set_index(["Arm", "First", "Second"]).loc[(UNAIDED, "R1", "ResNet50")]
+    own = own_answers(reads, "R1", UNAIDED)
+    assert row["Cases"] == len(own)
+    assert row["Kappa, Cohen"] == pytest.approx(cohen_kappa_score(own["decision"], own["model_label"]))
+    intra = tables["agreement_intra"].set_index(["Reader", "Again"])
+    both = own_answers(reads, "R2", UNAIDED).merge(
+        own_answers(reads, "R2", RE_READ), on="case", suffixes=("", "_again")
+    )
+    assert intra.loc[("R2", "re-read 3"), "Kappa, Cohen"] == pytest.approx(
+        cohen_kappa_score(both["decision"], both["decision_again"])
+    )
+    assert set(intra.index.get_level_values("Again")) == {"re-read 3", "duplicate, unaided", "duplicate, aided"}
+    assert set(tables["agreement_grades"]["Muscles"]) == {60 * 4 * 2}
+
+
+def test_comparisons_of_the_tables_agree_with_each_other(found):
+    _, tables, page, _ = found
+    arms = tables["mrmc_arms"]
+    assert len(arms) == 4 * 2 * 3
+    assert arms["Value, difference"].to_numpy() == pytest.approx(
+        (arms["Value, aided"] - arms["Value, unaided"]).to_numpy()
+    )
+    by_reader = tables["arms_by_reader"]
+    auc = arms[arms["Figure"] == "AUC"].iloc[0]
+    assert auc["Value, unaided"] == pytest.approx(
+        tables["performance"].query("Arm == 'unaided'").iloc[:4]["AUC"].mean()
+    )
+    assert auc["Value, difference low"] < by_reader["AUC, difference"].mean() < auc["Value, difference high"]
+    model = tables["mrmc_model"].query("Arm == 'aided' and Figure == 'AUC'").iloc[0]
+    readers = tables["model_by_reader"].query("Arm == 'aided'")
+    assert model["Value, difference"] == pytest.approx(readers["AUC, difference"].mean())
+    assert "Obuchowski and Rockette" in page
+
+
+def test_equal_seeds_give_equal_reports(reads, found, tmp_path):
+    analyse(reads, tmp_path / "again", seed=1, overwrite=False)
+    for name in ("report.html", "analysis.json", "tables/performance.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (found[-1] / name).read_bytes()
+
+
+def test_what_was_written_and_read_again_gives_the_same(reads, found, tmp_path):
+    reads.write(tmp_path / "csv")
+    assert analyse(Reads.read(tmp_path / "csv"), tmp_path / "out", seed=1, overwrite=False) == found[0]
+
+
+# What is used
+
+
+def test_decisions_are_counted_by_hand(tmp_path):
+    truth = [1, 1, 1, 0, 0, 0]
+    reads = study_of([("A", UNAIDED, [1, 1, 0, 0, 0, None]), ("B", UNAIDED, [1, 0, 0, 0, 1, 0])], truth)
+    summary, tables, page = analysed(reads, tmp_path / "out")
+    counts = tables["confusion"].set_index("Reader")
+    assert counts.loc["A"].drop("Arm").tolist() == [2, 1, 0, 2, 1]
+    assert counts.loc["B"].drop("Arm").tolist() == [1, 2, 1, 2, 0]
+    assert summary["answers"] == {"rows": 12, "first_decisions": 11, "missing_decisions": 1}
+    assert "12 first decisions were to be made, 1 of them are missing." in page
+    assert tables["agreement"].loc[0, "Cases"] == 5
+    assert "No model answered." in page
+    assert "Only unaided readings are there" in page
+
+
+def test_a_missing_answer_leaves_the_others_of_the_case(tmp_path):
+    truth = [1, 0] * 6
+    whole = [1, 0] * 5 + [0, 1]
+    one_less = [None, *whole[1:]]
+    both = study_of(
+        [("A", UNAIDED, whole), ("B", UNAIDED, whole[::-1]), ("A", AIDED, one_less), ("B", AIDED, whole)],
+        truth,
+        session=1,
+    )
+    answers = FirstAnswers.of(both)
+    assert np.isnan(answers.decisions).sum() == 1
+    _, tables, page = analysed(both, tmp_path / "out")
+    assert tables["arms_by_reader"]["Cases"].tolist() == [11, 12]
+    assert set(tables["mrmc_arms"]["Readers"]) == {2}
+    assert "Sequential reading" in page
+
+
+def test_a_reader_of_one_arm_is_not_in_the_comparison_of_arms_and_that_is_counted(tmp_path):
+    reads = simulated_reads(2, readers=4, cases=40, re_read=False, grades=False)
+    table = reads.reads
+    left = dataclasses.replace(reads, reads=table[(table["reader"] != "R2") | (table["arm"] == UNAIDED)])
+    _, tables, _ = analysed(left, tmp_path / "out")
+    assert set(tables["mrmc_arms"]["Readers"]) == {3}
+    decisions = tables["answers"].set_index(["Reader", "Arm"])["Decisions"]
+    assert decisions["R2", AIDED] == 0
+    assert decisions["R2", UNAIDED] > 30
+    assert tables["performance"].query("Reader == 'R2' and Arm == 'aided'")["Accuracy"].isna().all()
+
+
+def test_readers_of_different_cases_are_compared_with_the_model_on_their_own(tmp_path):
+    reads = simulated_reads(3, readers=4, cases=80, arms=(UNAIDED,), re_read=False, duplicates=0, grades=False)
+    number = reads.reads["case"].str[1:].astype(int)
+    own = (number <= 40) == reads.reads["reader"].isin(["R1", "R2"])
+    split = dataclasses.replace(reads, reads=reads.reads[own])
+    _, tables, _ = analysed(split, tmp_path / "out")
+    assert (tables["model_by_reader"]["Cases"] <= 40).all()
+    assert set(tables["agreement_pairs"].query("Second != 'ResNet50'")["First"]) == {"R1", "R3"}
+    assert set(tables["mrmc_model"]["Readers"]) == {4}
+
+
+def test_amendments_are_counted_and_the_submitted_answers_analysed(tmp_path):
+    truth = [1, 0, 1, 0]
+    reads = study_of([("A", UNAIDED, [1, 0, 0, 0]), ("B", UNAIDED, [1, 0, 1, 1])], truth)
+    changed = pd.DataFrame([{"reader": "A", "case": "C2", "arm": UNAIDED, "decision": 1, "amended": 1}])
+    amended = dataclasses.replace(reads, reads=pd.concat([reads.reads, changed]))
+    _, tables, _ = analysed(amended, tmp_path / "out")
+    row = tables["answers"].set_index("Reader").loc["A"]
+    assert (row["Amendments"], row["Amended decisions"]) == (1, 1)
+    assert tables["confusion"].set_index("Reader").loc["A", "False negative"] == 1
+
+
+def test_cases_that_no_one_read_and_the_model_did_not_answer_are_told(tmp_path):
+    reads = simulated_reads(4, readers=3, cases=40, arms=(UNAIDED,), re_read=False, grades=False)
+    fewer = dataclasses.replace(
+        reads, reads=reads.reads[reads.reads["case"] != "C0003"], model=reads.model[reads.model["case"] != "C0004"]
+    )
+    summary, tables, page = analysed(fewer, tmp_path / "out")
+    assert summary["cases"]["not_read"] == 1
+    assert "1 cases of the table of truth were read by no one" in page
+    assert "The model has no answer to 1 of the cases" in page
+    assert tables["confusion"].set_index("Reader").loc["ResNet50", "No decision"] == 1
+
+
+def test_a_re_read_is_compared_with_the_unaided_reading_and_a_duplicate_with_its_own_arm():
+    rows = [
+        {"reader": "A", "case": "C0", "arm": arm, "session": session, "repeat": repeat, "confidence": confidence}
+        for arm, session, repeat, confidence in (
+            (UNAIDED, 1, 0, 10), (AIDED, 2, 0, 20), (AIDED, 2, 1, 30), (RE_READ, 3, 0, 40),
+        )
+    ]  # fmt: skip
+    twice = repeated_answers(pd.DataFrame(rows)).set_index("repeats")
+    pairs = twice[["confidence_first", "confidence_again"]]
+    assert pairs.loc["duplicate, aided"].tolist() == [20, 30]
+    assert pairs.loc["re-read 3"].tolist() == [10, 40]
+    assert len(pairs) == 2
+
+
+# Small and odd studies
+
+
+def test_one_reader_alone_is_analysed(tmp_path):
+    _, tables, page = analysed(study_of([("A", UNAIDED, [1, 0, 1, 0])], [1, 0, 0, 1]), tmp_path / "out")
+    assert tables["performance"]["Reader"].tolist() == ["A"]
+    assert "No two answers to one case can be compared." in page
+
+
+def test_cases_of_one_class_and_readers_who_never_differ_give_no_tests(tmp_path):
+    same = [1, 1, 1, 1]
+    reads = study_of([(reader, arm, same) for reader in "AB" for arm in (UNAIDED, AIDED)], same)
+    _, tables, page = analysed(reads, tmp_path / "out")
+    assert tables["performance"]["Specificity"].isna().all()
+    assert tables["arms_by_reader"]["p, McNemar"].tolist() == [1, 1]
+    assert "Fewer than two readers answered enough cases of both classes" in page
+    assert tables["agreement"]["Kappa, Fleiss"].isna().all()
+
+
+def test_nothing_read_and_a_folder_of_other_files_are_told(tmp_path):
+    only_re_reads = study_of([("A", RE_READ, [1, 0])], [1, 0])
+    with pytest.raises(InputError, match="no unaided or aided answer"):
+        analyse(only_re_reads, tmp_path / "out", seed=1, overwrite=False)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").touch()
+    with pytest.raises(InputError, match="other files"):
+        analyse(study_of([("A", UNAIDED, [1, 0])], [1, 0]), tmp_path / "mine", seed=1, overwrite=True)

@@ -1,0 +1,165 @@
+"""`dystrophydx readers` from the cohort to the report, and one line for what cannot be."""
+
+import json
+import sys
+
+import pytest
+from cohort_cases import rows_of, table_of, two_legs, write_series, write_table
+from model_packages import make_package
+from reader_studies import SetClock, make_protocol, make_study, quick_folder
+
+from DystrophyDxLib.cli import main
+from DystrophyDxLib.readerstudy.protocol import Arm, Design
+from DystrophyDxLib.readerstudy.questions import MUSCLES, Answer
+from DystrophyDxLib.readerstudy.session import ReadingSession
+from DystrophyDxLib.readerstudy.study import Study
+
+READERS = "reader,role,years\nR1,radiologist,12\nR2,resident,2\n"
+
+
+@pytest.fixture
+def dystrophydx(monkeypatch, capsys):
+    """Runs the command line; gives status, stdout and stderr."""
+
+    def run(*arguments) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["dystrophydx", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return ended.value.code, told.out, told.err
+
+    return run
+
+
+@pytest.fixture
+def refusal(dystrophydx):
+    """The one line that a refused call writes."""
+
+    def run(*arguments) -> str:
+        status, out, err = dystrophydx(*arguments)
+        assert (status, out) == (2, "")
+        assert err.startswith("dystrophydx: ")
+        assert err.count("\n") == 1
+        return err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return make_package(tmp_path_factory.mktemp("models") / "package")
+
+
+@pytest.fixture
+def readers(tmp_path):
+    path = tmp_path / "readers.csv"
+    path.write_text(READERS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def read_study():
+    """A study of two readers who have read everything, rightly but for one case each."""
+    with quick_folder() as folder:
+        study = make_study(folder / "study", make_protocol(cases=24))
+        clock = SetClock()
+        for number, reader in enumerate(study.protocol.readers):
+            with ReadingSession(study, reader.code, clock) as session:
+                while not session.progress.finished:
+                    item = session.show()
+                    if item is None:
+                        clock.set(session.progress.opens)
+                        continue
+                    clock.run(20)
+                    case = int(item.image.parent.name[1:])
+                    has = case % 2 == 0
+                    wrong = case == 3 + number and item.arm is Arm.UNAIDED
+                    session.submit(Answer(True, 60 + case) if has != wrong else Answer(False, 10 + case))
+        yield study.folder
+
+
+def test_create_makes_the_study_that_was_asked_for(dystrophydx, tmp_path, readers, package):
+    rows = rows_of(["DMD", "healthy"])
+    for n, row in enumerate(rows):
+        write_series(two_legs(n), tmp_path / str(row["path"]))
+    table = write_table(tmp_path, rows)
+    status, out, err = dystrophydx(
+        "readers", "create", table, "--readers", readers, "--out", tmp_path / "study", "--arms", "sequential,re-read",
+        "--design", "fully-crossed", "--washout-days", 14, "--ask", "subtype,mercuri", "--title", "Thighs", "--seed", 5,
+        "--model", package, "--device", "cpu",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    assert "2 cases, 2 readers, arms sequential,re-read" in out
+    protocol = Study.open(tmp_path / "study").protocol
+    assert (protocol.title, protocol.seed, protocol.washout_days) == ("Thighs", 5, 14)
+    assert (protocol.arms, protocol.design) == ((Arm.SEQUENTIAL, Arm.RE_READ), Design.FULLY_CROSSED)
+    assert (protocol.questions.subtype, protocol.questions.quality) == (True, False)
+    assert protocol.questions.mercuri == MUSCLES
+    status, out, _ = dystrophydx("readers", "status", tmp_path / "study")
+    assert (status, out) == (
+        0,
+        "R1: 0 of 6 answers. Session 1 of 2, case 1 of 2.\nR2: 0 of 6 answers. Session 1 of 2, case 1 of 2.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--arms", "unaided,blind"], "no arm 'blind'; choose from unaided, aided, sequential, re-read"),
+        (["--ask", "age"], "no question 'age'; choose from subtype, quality, mercuri, comment"),
+        (["--design", "latin"], "'latin' is not one of"),
+        (["--washout-days", "0"], "a wash-out of at least one day"),
+        (["--duplicates", "1"], "at most a quarter of the cases"),
+        (["--arms", "unaided"], "a crossover has the arms unaided and aided"),
+        (["--blocks", "2"], "belong to the split-plot design"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_told(refusal, tmp_path, readers, package, options, told):
+    table = table_of(tmp_path, rows_of(["DMD", "healthy"]))
+    assert told in refusal(
+        "readers", "create", table, "--readers", readers, "--out", tmp_path / "study", "--model", package, *options
+    )
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_diagnosis_that_the_model_does_not_know_is_told(refusal, tmp_path, readers, package):
+    table = table_of(tmp_path, rows_of(["DMD", "Duchenne"]))
+    told = refusal("readers", "create", table, "--readers", readers, "--out", tmp_path / "study", "--model", package)
+    assert "diagnosis that the recipe does not know" in told
+    assert "(row 3)" in told
+
+
+def test_status_tells_who_is_done(dystrophydx, read_study):
+    status, out, _ = dystrophydx("readers", "status", read_study)
+    assert status == 0
+    assert out.count("48 of 48 answers") == 2
+    assert out.count("All cases are read") == 2
+
+
+def test_analyse_gives_the_same_of_a_study_and_of_its_exported_tables(dystrophydx, read_study, tmp_path):
+    status, out, _ = dystrophydx("readers", "export", read_study, "--out", tmp_path / "tables")
+    assert (status, out) == (0, f"96 rows of answers by 2 readers: {tmp_path / 'tables'}\n")
+    for source, name in ((read_study, "one"), (tmp_path / "tables", "two")):
+        status, out, err = dystrophydx("readers", "analyse", source, "--out", tmp_path / name)
+        assert (status, err) == (0, "")
+        assert out == f"Report: {tmp_path / name / 'report.html'}\n"
+    one, two = (json.loads((tmp_path / name / "analysis.json").read_text()) for name in ("one", "two"))
+    assert one == two
+    status, out, _ = dystrophydx(
+        "readers", "analyse", tmp_path / "tables", "--out", tmp_path / "one", "--json", "--overwrite"
+    )
+    assert (status, json.loads(out)) == (0, one)
+
+
+def test_a_folder_that_is_no_study_is_told(refusal, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "holds no reader study" in refusal("readers", "status", tmp_path / "empty")
+    assert "holds no reader study" in refusal("readers", "export", tmp_path / "empty", "--out", tmp_path / "out")
+    assert "reads.csv cannot be opened" in refusal("readers", "analyse", tmp_path / "empty", "--out", tmp_path / "out")
+
+
+def test_a_study_that_nobody_has_read_is_told(refusal, tmp_path):
+    study = make_study(tmp_path / "study", make_protocol())
+    assert "No reader has answered" in refusal("readers", "analyse", study.folder, "--out", tmp_path / "out")
+    assert "No reader has answered" in refusal("readers", "export", study.folder, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
