@@ -120,6 +120,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._plot = None
         self._report = None
         self._installation = None
+        self._channels = {}
         self._entered = False
         # Many changes of scene or region in a row are answered once.
         self._sceneTimer = self._timer(0, self.onSceneChanged)
@@ -264,6 +265,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             _say(self.ui.messageLabel, "")
 
     def onModelChanged(self, index):
+        self._listChannels()
         if self.ui.cardButton.checked:
             self._showCard()
 
@@ -279,6 +281,43 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             from DystrophyDxLib.mrml.answer import card_html
 
             self.ui.cardBrowser.setHtml(card_html(ModelPackage.read(self._model()).card))
+
+    def _listChannels(self):
+        """Makes a selector for each further volume that the chosen model needs, and for nothing else."""
+        form = self.ui.channelsFrame.layout()
+        for selector in self._channels.values():
+            form.removeRow(selector)
+        self._channels = {name: self._channelSelector(name) for name in self._furtherInputs()}
+        for name, selector in self._channels.items():
+            form.addRow(f"{name}:", selector)
+        self.ui.channelsFrame.visible = bool(self._channels)
+        self._showChannels()
+
+    def _furtherInputs(self):
+        """Names of the chosen model's further inputs; that a package cannot be read is said when it is used."""
+        if not self._loadLibrary():
+            return ()
+        from DystrophyDxLib.model_package import ModelPackage
+
+        try:
+            return ModelPackage.read(self._model()).recipe.sample.further
+        except InputError:
+            return ()
+
+    def _channelSelector(self, name):
+        selector = slicer.qMRMLNodeComboBox()
+        selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        selector.showChildNodeTypes = False
+        selector.noneEnabled = True
+        selector.addEnabled = False
+        selector.removeEnabled = False
+        selector.setMRMLScene(slicer.mrmlScene)
+        selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: self.onChannelChanged(name, node))
+        return selector
+
+    def onChannelChanged(self, name, volume):
+        if self._study is not None:
+            self._study.set_channel(name, volume)
 
     def _listModels(self):
         selector = self.ui.modelSelector
@@ -631,6 +670,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showState(self):
         study = self._study
         result = study.result if study is not None else None
+        self._showChannels()
         self._showAnswer(study, result)
         self._showImages(result)
         self._showChart(study)
@@ -638,6 +678,14 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._hideMaps()
         self._observeRegion(study.segmentation if study is not None else None)
         self._showPending()
+
+    def _showChannels(self):
+        """The volumes that were chosen as further inputs of the study."""
+        study = self._study
+        for name, selector in self._channels.items():
+            with self._quiet(selector):
+                selector.setCurrentNode(study.channel(name) if study is not None else None)
+            selector.enabled = study is not None and not self._busy
 
     def _showAnswer(self, study, result):
         ui = self.ui

@@ -280,7 +280,7 @@ def test_the_report_opens_offline_and_says_what_it_is_worth(evaluated):
 
 
 def test_a_model_of_many_classes_is_evaluated_by_rank(cohort, tmp_path):
-    package = make_package(tmp_path / "package", recipe=FOUR_CLASSES.replace('"CMD"]', '"CMD", "BMD"]'), **CARD_OF_FOUR)
+    package = make_package(tmp_path / "package", recipe=FOUR_CLASSES.replace('= ["CMD"]', '= ["CMD", "BMD"]'), **CARD_OF_FOUR)
     summary = run(package, cohort, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
     patients = pd.read_csv(tmp_path / "out" / "patients.csv")

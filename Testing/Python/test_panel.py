@@ -16,7 +16,7 @@ import numpy as np
 import slicer
 import slicer_desktop
 import slicer_facts
-from model_packages import make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from PySide6 import QtCore
 from slicer_desktop import Desktop, unwrap
 from vtkmodules.vtkCommonCore import vtkObject
@@ -579,6 +579,44 @@ def test_model_packages_are_added_once_and_remembered(desktop, panel, volume, pa
     assert Study(volume).result.model.version == "3"
     again = desktop.reload()
     assert again.ui.modelSelector.count == 2
+
+
+def test_the_panel_asks_for_the_further_volumes_that_the_model_needs_and_for_nothing_else(
+    desktop, panel, volume, tmp_path
+):
+    assert not panel.ui.channelsFrame.visible
+    panel.addModel(make_package(tmp_path / "stir", recipe=TWO_CHANNELS))
+    assert panel.ui.channelsFrame.visible
+    (name,) = panel._channels
+    assert name == "STIR"
+    panel.ui.classifyButton.click()
+    assert "needs STIR beside T1" in panel.ui.messageLabel.text
+    phantom = make_phantom(1, "DMD", slices=SLICES, matrix=192, contrasts=("T1", "STIR"))
+    stir = add_series(slicer.mrmlScene, phantom.images["STIR"], "STIR of the thighs")
+    panel._channels[name].setCurrentNode(stir)
+    assert Study(volume).channel("STIR") is stir
+    panel.ui.classifyButton.click()
+    assert panel.ui.messageLabel.text == ""
+    assert Study(volume).result is not None
+    panel.ui.modelSelector.currentIndex = 0
+    assert not panel.ui.channelsFrame.visible
+    assert not panel._channels
+
+
+def test_a_model_of_many_classes_shows_its_differential_and_the_heatmap_of_each_class(panel, volume, tmp_path):
+    panel.addModel(make_package(tmp_path / "four", recipe=FOUR_CLASSES, **CARD_OF_FOUR))
+    panel.ui.classifyButton.click()
+    result = Study(volume).result
+    text = panel.ui.answerLabel.text
+    places = [text.index(f"<td>{ranked.name}&nbsp;</td>") for ranked in result.case.differential]
+    assert places == sorted(places)
+    selector = panel.ui.classSelector
+    assert [selector.itemText(n) for n in range(selector.count)] == list(result.model.classes)
+    told = result.model.classes.index(result.told_class)
+    assert selector.currentIndex == told
+    before = slicer.util.arrayFromVolume(Study(volume).heatmap).copy()
+    selector.currentIndex = (told + 1) % 4
+    assert not np.array_equal(slicer.util.arrayFromVolume(Study(volume).heatmap), before)
 
 
 def test_a_model_package_that_is_none_is_refused_in_one_sentence(panel, tmp_path):
