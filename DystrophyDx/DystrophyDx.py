@@ -10,7 +10,7 @@ from pathlib import Path
 import ctk
 import qt
 import slicer
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -78,10 +78,12 @@ class DystrophyDxParameterNode:
     """What the panel shows of a scene; all else lies in the nodes of the study.
 
     inputVolume: the thigh MRI whose study is shown.
+    muscles: segments of muscles, for the share of each under the heat.
     autoReclassify: whether an edit of the region is classified by itself.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    muscles: vtkMRMLSegmentationNode
     autoReclassify: bool = False
 
 
@@ -210,6 +212,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onParametersChanged(self, caller=None, event=None):
         volume = self._parameters.inputVolume if self._parameters else None
         if volume is self._volume:
+            self._showMuscles()
             return
         self._observeVolume(volume)
         self._stop()
@@ -518,6 +521,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             with self._reporting():
                 self._view.shown_class = index
             self._showHeatmap()
+            self._showMuscles()
 
     def onLayoutChanged(self, index):
         if index > 0 and self._loadLibrary():
@@ -675,7 +679,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showImages(result)
         self._showChart(study)
         self._showHeatmap()
-        self._hideMaps()
+        self._hideOwnNodes()
+        self._showMuscles()
         self._observeRegion(study.segmentation if study is not None else None)
         self._showPending()
 
@@ -758,14 +763,31 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         return [None, Layout.OVERLAY, Layout.SIDE_BY_SIDE]
 
-    def _hideMaps(self):
-        """Heatmaps are not offered as input."""
+    def _hideOwnNodes(self):
+        """Heatmaps are not offered as input, nor legs as muscles; without other segmentations none is asked for."""
         if self._view is None:
             return
         from DystrophyDxLib.mrml.study import Study
 
-        maps = [study.heatmap for study in Study.of(slicer.mrmlScene)]
-        self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in maps if node is not None]
+        studies = Study.of(slicer.mrmlScene)
+        maps, legs = ([getattr(study, what) for study in studies] for what in ("heatmap", "segmentation"))
+        for selector, nodes in ((self.ui.inputSelector, maps), (self.ui.musclesSelector, legs)):
+            selector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in nodes if node is not None]
+        others = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") - sum(map(bool, legs))
+        self.ui.musclesFrame.visible = others > 0
+
+    def _showMuscles(self):
+        """The share of each muscle under the heat that is seen."""
+        study, muscles = self._study, self._parameters.muscles if self._parameters else None
+        self.ui.musclesLabel.text = ""
+        if muscles is None or study is None or study.result is None or study.segmentation is None:
+            return
+        from DystrophyDxLib.mrml.answer import muscles_html
+
+        try:
+            self.ui.musclesLabel.text = muscles_html(study.texture_scores(muscles))
+        except InputError as error:
+            self.ui.musclesLabel.text = str(error)
 
     def _showPending(self):
         study = self._study

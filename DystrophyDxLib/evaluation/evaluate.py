@@ -122,8 +122,7 @@ def evaluate(
     chosen, split = evaluated_cases(Cohort.read(cohort, read.recipe), split)
     classifier = Classifier(read, device)
     heat: list[pd.DataFrame] = []
-    localise = (lambda found: heat.extend(_localised(found))) if read.recipe.outputs == 1 else (lambda _: None)
-    predictions = predict(classifier, chosen, advance, localise)
+    predictions = predict(classifier, chosen, advance, lambda found: heat.extend(_localised(found)))
     evaluation = Evaluation(read, chosen, split, predictions, pd.concat(heat) if heat else pd.DataFrame(), seed)
     summary = summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest())
     with results_folder(out, FILES, overwrite=overwrite) as folder:
@@ -441,16 +440,23 @@ def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
             )
         )
     paragraphs = ["The cohort is of phantoms, whose muscles and fat are known, so heat can be held against the truth."]
-    try:
-        limit = localisation.outside_threshold(evaluation.heat, evaluation.package.card.threshold)
-        paragraphs.append(
-            f"{100 * localisation.QUANTILE:g} % of the rightly called {evaluation.package.card.classes[1]} cases have "
-            f"at most {100 * limit:.0f} % of their heat in subcutaneous fat; the program warns "
-            f"(HEATMAP_OUTSIDE_MUSCLE) from {100 * HEAT_OUTSIDE:.0f} %."
-        )
-    except InputError:
-        paragraphs.append("No case was called rightly, so nothing can be said of heat outside the muscles.")
+    if not evaluation.ranks:
+        paragraphs.append(_outside_limit(evaluation))
     yield Section("Does the heatmap look where the disease is?", tuple(paragraphs), tuple(shown), (table,))
+
+
+def _outside_limit(evaluation: Evaluation) -> str:
+    """What the heat outside the muscles of rightly called cases says of the warning's limit."""
+    card = evaluation.package.card
+    try:
+        limit = localisation.outside_threshold(evaluation.heat, card.threshold)
+    except InputError:
+        return "No case was called rightly, so nothing can be said of heat outside the muscles."
+    return (
+        f"{100 * localisation.QUANTILE:g} % of the rightly called {card.classes[1]} cases have at most "
+        f"{100 * limit:.0f} % of their heat in subcutaneous fat; the program warns (HEATMAP_OUTSIDE_MUSCLE) from "
+        f"{100 * HEAT_OUTSIDE:.0f} %."
+    )
 
 
 def _deletion_insertion(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from vtkmodules.vtkIOImage import vtkPNGWriter
 
 from ..model_package import ModelCard
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, figures, finding, notices
-from ..results import CaseResult, StudyResult
+from ..results import CaseResult, MuscleTexture, StudyResult
 
 if TYPE_CHECKING:
     from ..readerstudy.protocol import StudyModel
@@ -71,6 +72,16 @@ def bar(case: CaseResult) -> np.ndarray:
         picture[:, max(0, threshold - 2 * _FINE) : threshold + 2 * _FINE] = _HALO
         picture[:, max(0, threshold - _FINE) : threshold + _FINE] = _THRESHOLD
     return picture
+
+
+def muscles_html(scores: Sequence[MuscleTexture]) -> str:
+    """Texture score of each muscle."""
+    rows = "".join(
+        f"<tr><td>{escape(score.muscle)}&nbsp;</td><td>{score.score:.2f}&nbsp;</td>"
+        f"<td>({score.under_heat} of {score.voxels} voxels)</td></tr>"
+        for score in scores
+    )
+    return f"<table>{rows}</table>"
 
 
 def warnings_html(result: StudyResult) -> str:

@@ -16,7 +16,8 @@ from vtkmodules.vtkCommonCore import VTK_DOUBLE, VTK_INT, VTK_STRING, vtkDoubleA
 from vtkmodules.vtkCommonDataModel import vtkTable
 
 from ..errors import Cancelled, InputError
-from ..results import ImageResult, StudyResult
+from ..explain.texture_score import texture_scores
+from ..results import ImageResult, MuscleTexture, StudyResult
 from ..roi import LABEL_OF_SIDE, LegRegions, Side, corrected_regions, find_legs
 from ..series import Acquisition, Series, with_channels
 from .segmentation import (
@@ -25,6 +26,7 @@ from .segmentation import (
     add_segmentation,
     labels_from_segmentation,
     move_regions,
+    muscles_from_segmentation,
     set_labels,
 )
 from .volumes import add_map, ijk_to_world, move_map, series_from_volume, update_map
@@ -240,6 +242,19 @@ class Study:
         if run is None:
             raise InputError("A saved scene keeps the heatmap of one class; classify again to see that of another.")
         return run.classification.heat_of(label)
+
+    def texture_scores(self, muscles: slicer.vtkMRMLSegmentationNode) -> tuple[MuscleTexture, ...]:
+        """Share of each muscle of a segmentation under the heat that is shown; see `explain.texture_score`.
+
+        Raises:
+            InputError: the segmentation has no segments or none of them lies within the legs, the region cannot be
+                read, or the heatmap was deleted.
+        """
+        if self.heatmap is None:
+            raise InputError("The heatmap was deleted; classify the volume again.")
+        drawn, names = muscles_from_segmentation(muscles, self.volume)
+        heat = slicer.util.arrayFromVolume(self.heatmap)
+        return texture_scores(np.maximum(heat, 0), drawn, names, self._labels() > 0)
 
     def show_heat(self, heat: Heat) -> None:
         """Puts heat of the volume into the heatmap; see `put_heatmap`."""

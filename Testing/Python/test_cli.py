@@ -85,6 +85,23 @@ def test_a_further_input_is_given_by_name_and_missed_before_anything_is_read(tmp
     assert len(StudyResult.model_validate_json(run.stdout).images) > 0
 
 
+def test_the_share_of_each_muscle_under_the_heat_is_told(classified, study, model, tmp_path):
+    """Legs stand for muscles: any segments do."""
+    earlier, _ = classified
+    drawn = earlier / "roi.seg.nrrd"
+    run = dystrophydx(
+        "classify", study, "--out", tmp_path / "out", "--model", model, "--muscles", drawn, "--json"
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    found = {score.muscle: score for score in StudyResult.model_validate_json(run.stdout).muscles}
+    assert set(found) == {"Left leg", "Right leg"}
+    heat = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "heatmap.nrrd")))
+    assert sum(score.under_heat for score in found.values()) == np.count_nonzero(heat >= 0.5) > 0
+    assert "Texture score of the muscles" in (tmp_path / "out" / "report.html").read_text()
+    assert '"muscles"' not in (earlier / "result.json").read_text()
+    assert "do not exist" in refusal("classify", study, "--out", tmp_path / "b", "--muscles", tmp_path / "none")
+
+
 def test_all_files_of_the_contract_are_written(classified):
     out, run = classified
     assert sorted(path.name for path in out.iterdir()) == sorted(FILES)

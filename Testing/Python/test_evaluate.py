@@ -280,7 +280,9 @@ def test_the_report_opens_offline_and_says_what_it_is_worth(evaluated):
 
 
 def test_a_model_of_many_classes_is_evaluated_by_rank(cohort, tmp_path):
-    package = make_package(tmp_path / "package", recipe=FOUR_CLASSES.replace('= ["CMD"]', '= ["CMD", "BMD"]'), **CARD_OF_FOUR)
+    package = make_package(
+        tmp_path / "package", recipe=FOUR_CLASSES.replace('= ["CMD"]', '= ["CMD", "BMD"]'), **CARD_OF_FOUR
+    )
     summary = run(package, cohort, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
     patients = pd.read_csv(tmp_path / "out" / "patients.csv")
@@ -293,6 +295,7 @@ def test_a_model_of_many_classes_is_evaluated_by_rank(cohort, tmp_path):
     page = Page(tmp_path / "out" / "report.html")
     assert "Confusion matrix of patients" in page.text
     assert "top-3 accuracy" in page.text
+    assert "Does the heatmap look where the disease is?" in page.text
     matrix = pd.read_csv(tmp_path / "out" / "tables" / "confusion.csv").set_index("Truth")
     assert matrix.to_numpy().sum() == len(patients) == 5
 

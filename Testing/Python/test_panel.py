@@ -25,7 +25,7 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import workbench
 from DystrophyDxLib.mrml.layouts import SIDE_BY_SIDE_LAYOUT
 from DystrophyDxLib.mrml.scenes import new_scene
-from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
+from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segmentation, set_labels
 from DystrophyDxLib.mrml.study import Study
 from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
 from DystrophyDxLib.phantom import make_phantom
@@ -617,6 +617,25 @@ def test_a_model_of_many_classes_shows_its_differential_and_the_heatmap_of_each_
     before = slicer.util.arrayFromVolume(Study(volume).heatmap).copy()
     selector.currentIndex = (told + 1) % 4
     assert not np.array_equal(slicer.util.arrayFromVolume(Study(volume).heatmap), before)
+
+
+def test_muscles_are_asked_for_where_the_scene_holds_some_and_told_with_their_share_under_the_heat(
+    desktop, panel, study
+):
+    assert not panel.ui.musclesFrame.visible, "legs are no muscles"
+    drawn = labels_from_segmentation(study.segmentation, study.volume)
+    muscles = add_segmentation(study.volume, drawn, "Muscles")
+    desktop.settle(20)
+    assert panel.ui.musclesFrame.visible
+    panel.ui.musclesSelector.setCurrentNode(muscles)
+    heat = np.maximum(slicer.util.arrayFromVolume(study.heatmap), 0)
+    for name, value in (("Left leg", 1), ("Right leg", 2)):
+        share = np.mean(heat[drawn == value] >= 0.5)
+        assert f"<td>{name}&nbsp;</td><td>{share:.2f}&nbsp;</td>" in panel.ui.musclesLabel.text
+    slicer.mrmlScene.RemoveNode(muscles)
+    desktop.settle(20)
+    assert not panel.ui.musclesFrame.visible
+    assert panel.ui.musclesLabel.text == ""
 
 
 def test_a_model_package_that_is_none_is_refused_in_one_sentence(panel, tmp_path):
