@@ -931,7 +931,7 @@ class Desktop:
         slicer.app, slicer.mrmlScene = self.app, scene
         self._files = _file_managers(scene, folder)
         slicer.modules = types.SimpleNamespace(_paths={self._path.stem: str(self._path)})
-        for name in ("qMRMLSegmentEditorWidget", "qMRMLPlotView", "qMRMLWidget"):
+        for name in ("qMRMLSegmentEditorWidget", "qMRMLPlotView", "qMRMLNodeComboBox", "qMRMLWidget"):
             setattr(slicer, name, _Class(WIDGETS[name]))
         slicer.ScriptedLoadableModule = _base_classes()
         slicer.parameterNodeWrapper = _parameter_node_wrapper()
