@@ -215,27 +215,6 @@ def test_icam_is_the_sum_of_the_finer_map_and_the_coarser_one_upsampled(finer, e
     assert CellGrid.of(network).step == pytest.approx(224 / edge, abs=1e-3)
 
 
-def test_icam_keeps_the_heat_nearer_to_what_it_is_about_than_cam():
-    """A small bright spot, through networks that only average: the heat's spread about it."""
-    spot = torch.zeros(1, 1, 224, 224)
-    spot[..., 100:106, 140:146] = 1
-    along, centre = np.arange(224), np.array([102.5, 142.5])
-    spread = {}
-    for text in (RECIPE, ICAM.format(4), ICAM.format(3)):
-        network = build_network(Recipe.parse(text)).eval()
-        for module in network.trunk.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.constant_(module.weight, 1 / module.weight[0].numel())
-        nn.init.constant_(network.head.weight, 1.0)
-        with torch.inference_mode():
-            heat = CellGrid.of(network).at(network(spot).maps[0, 0].numpy(), along, along)
-        heat /= heat.sum()
-        assert np.abs([along @ heat.sum(axis=1), along @ heat.sum(axis=0)] - centre).max() < 4
-        squares = (along[:, None] - centre[0]) ** 2 + (along - centre[1]) ** 2
-        spread[network.pooled[0].cells.step if network.pooled else 32] = np.sqrt((squares * heat).sum())
-    assert spread[8] < spread[16] < spread[32]
-
-
 def test_a_network_that_is_cut_ends_with_the_stage_that_is_pooled():
     text = RECIPE.replace('weights = "none"', 'weights = "none"\npooled = ["stage3"]')
     network = build_network(Recipe.parse(text)).eval()
