@@ -157,6 +157,13 @@ def phantom(
         ),
     ] = None,
     patients: Annotated[int | None, typer.Option(min=1, help="Number of patients.", show_default="20")] = None,
+    diagnoses: Annotated[
+        str | None,
+        typer.Option(
+            help="Diseases, separated by commas, each of as many patients.",
+            show_default="drawn, half dystrophinopathies",
+        ),
+    ] = None,
     file_format: Annotated[
         str, typer.Option("--format", click_type=click.Choice(["nifti", "dicom"]), help="Of the series.")
     ] = "nifti",
@@ -171,9 +178,10 @@ def phantom(
     """Make a cohort of synthetic thighs (phantoms), with truth and the table for train and evaluate."""
     from .phantom.cohort import drawn_patients, like_yang2021, write_cohort
 
-    if like and patients:
-        raise InputError("A published cohort has its own number of patients; leave out --patients or --like.")
-    drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed)
+    if like and (patients or diagnoses):
+        raise InputError("A published cohort has its own patients; leave out --like, or --patients and --diagnoses.")
+    wanted = [name.strip() for name in (diagnoses or "").split(",") if name.strip()]
+    drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed, wanted)
     with progress(False) as advance:
         table = write_cohort(
             drawn,

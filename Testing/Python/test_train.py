@@ -365,7 +365,7 @@ def test_the_recipe_of_cai_trains_on_dixon_phantoms_and_classifies_with_maps_of_
 def test_three_classes_that_lie_apart_are_told_apart(tmp_path):
     generator = torch.Generator().manual_seed(0)
     labels = (torch.arange(90) % 3).float()
-    features = torch.randn(3, 90, 4, generator=generator) + 2 * torch.eye(4)[labels.long()]
+    features = torch.randn(3, 90, 4, generator=generator) + 3 * torch.eye(4)[labels.long()]
     rows = np.arange(90)
     examples = tuple(FeatureExamples(features.numpy(), part, labels[part]) for part in (rows[:45], rows[45:]))
     torch.manual_seed(0)
