@@ -362,7 +362,7 @@ _TOLD = ("AUC", "Sensitivity", "Specificity", "Top-1 accuracy", "Top-3 accuracy"
 
 def _figure(name: str, figure: dict, interval: str) -> str:
     """A figure of evaluation.json or comparison.json in words."""
-    value, (low, high) = figure["value"], figure[interval] or (None, None)
+    value, (low, high) = figure["value"], figure[interval] or figure["ci95_bootstrap"] or (None, None)
     told = "cannot be told" if value is None else f"{value:.3f}"
     return f"{name} {told}" + ("" if None in (value, low, high) else f" ({low:.3f} to {high:.3f})")
 

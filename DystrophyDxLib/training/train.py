@@ -368,7 +368,7 @@ def _card(
         version=__version__,
         classes=recipe.classes,
         demonstration=images.synthetic,
-        trained_on=trained_on or _trained_on(images),
+        trained_on=trained_on or _trained_on(recipe, images),
         intended_use="Research only, not for diagnosis."
         if not images.synthetic
         else "Demonstration and testing of the software only, not for diagnosis.",
@@ -393,10 +393,12 @@ def _card(
     return card, spread
 
 
-def _trained_on(images: _Images) -> str:
+def _trained_on(recipe: Recipe, images: _Images) -> str:
     count = images.patients("train")
     if images.synthetic:
-        return f"synthetic T1-weighted thigh images of {count} phantoms only, no patients"
+        channels = [channel.name for channel in recipe.sample.channels]
+        shown = "T1-weighted thigh" if channels == ["T1"] else " and ".join(channels)
+        return f"synthetic {shown} images of {count} phantoms only, no patients"
     cohort = images.store.cohort.of_split("train")
     classes = Counter(cohort.recipe.classes[case.label] for case in cohort.patients)
     told = ", ".join(f"{classes[name]} {name}" for name in cohort.recipe.classes)
