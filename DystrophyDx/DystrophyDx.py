@@ -9,7 +9,7 @@ from pathlib import Path
 import ctk
 import qt
 import slicer
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -80,10 +80,12 @@ class DystrophyDxParameterNode:
     """What the panel shows of a scene; all else lies in the nodes of the study.
 
     inputVolume: the thigh MRI whose study is shown.
+    muscles: segments of muscles, for the share of each under the heat.
     autoReclassify: whether an edit of the region is classified by itself.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
+    muscles: vtkMRMLSegmentationNode
     autoReclassify: bool = False
 
 
@@ -124,6 +126,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._plot = None
         self._report = None
         self._installation = None
+        self._channels = {}
         self._entered = False
         # Many changes of scene or region in a row are answered once.
         self._sceneTimer = makeTimer(0, self.onSceneChanged)
@@ -237,6 +240,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onParametersChanged(self, caller=None, event=None):
         volume = self._parameters.inputVolume if self._parameters else None
         if volume is self._volume:
+            self._showMuscles()
             return
         self._observeVolume(volume)
         self._stop()
@@ -292,6 +296,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             say(self.ui.messageLabel, "")
 
     def onModelChanged(self, index):
+        self._listChannels()
         if self.ui.cardButton.checked:
             self._showCard()
 
@@ -307,6 +312,43 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             from DystrophyDxLib.mrml.answer import card_html
 
             self.ui.cardBrowser.setHtml(card_html(ModelPackage.read(self._model()).card))
+
+    def _listChannels(self):
+        """Makes a selector for each further volume that the chosen model needs, and for nothing else."""
+        form = self.ui.channelsFrame.layout()
+        for selector in self._channels.values():
+            form.removeRow(selector)
+        self._channels = {name: self._channelSelector(name) for name in self._furtherInputs()}
+        for name, selector in self._channels.items():
+            form.addRow(f"{name}:", selector)
+        self.ui.channelsFrame.visible = bool(self._channels)
+        self._showChannels()
+
+    def _furtherInputs(self):
+        """Names of the chosen model's further inputs; that a package cannot be read is said when it is used."""
+        if not self._loadLibrary():
+            return ()
+        from DystrophyDxLib.model_package import ModelPackage
+
+        try:
+            return ModelPackage.read(self._model()).recipe.sample.further
+        except InputError:
+            return ()
+
+    def _channelSelector(self, name):
+        selector = slicer.qMRMLNodeComboBox()
+        selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        selector.showChildNodeTypes = False
+        selector.noneEnabled = True
+        selector.addEnabled = False
+        selector.removeEnabled = False
+        selector.setMRMLScene(slicer.mrmlScene)
+        selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: self.onChannelChanged(name, node))
+        return selector
+
+    def onChannelChanged(self, name, volume):
+        if self._study is not None:
+            self._study.set_channel(name, volume)
 
     def _listModels(self):
         selector = self.ui.modelSelector
@@ -494,8 +536,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onClassChanged(self, index):
         if self._heatmap is not None and index >= 0:
-            self._heatmap.shown_class = index
+            with self._reporting():
+                self._view.shown_class = index
             self._showHeatmap()
+            self._showMuscles()
 
     def onLayoutChanged(self, index):
         if index > 0 and self._loadLibrary():
@@ -648,13 +692,23 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showState(self):
         study = self._study
         result = study.result if study is not None else None
+        self._showChannels()
         self._showAnswer(study, result)
         self._showImages(result)
         self._showChart(study)
         self._showHeatmap()
-        self._hideMaps()
+        self._hideOwnNodes()
+        self._showMuscles()
         self._observeRegion(study.segmentation if study is not None else None)
         self._showPending()
+
+    def _showChannels(self):
+        """The volumes that were chosen as further inputs of the study."""
+        study = self._study
+        for name, selector in self._channels.items():
+            with self._quiet(selector):
+                selector.setCurrentNode(study.channel(name) if study is not None else None)
+            selector.enabled = study is not None and not self._busy
 
     def _showAnswer(self, study, result):
         ui = self.ui
@@ -718,7 +772,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 ui.legendCheckBox.checked = heatmap.legend
                 ui.classSelector.clear()
                 ui.classSelector.addItems(list(view.classes))
-                ui.classSelector.currentIndex = heatmap.shown_class
+                ui.classSelector.currentIndex = view.shown_class
                 ui.layoutSelector.currentIndex = self._layouts().index(view.layout)
         self._enable()
 
@@ -727,14 +781,31 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         return [None, Layout.OVERLAY, Layout.SIDE_BY_SIDE]
 
-    def _hideMaps(self):
-        """Heatmaps are not offered as input."""
+    def _hideOwnNodes(self):
+        """Heatmaps are not offered as input, nor legs as muscles; without other segmentations none is asked for."""
         if self._view is None:
             return
         from DystrophyDxLib.mrml.study import Study
 
-        maps = [study.heatmap for study in Study.of(slicer.mrmlScene)]
-        self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in maps if node is not None]
+        studies = Study.of(slicer.mrmlScene)
+        maps, legs = ([getattr(study, what) for study in studies] for what in ("heatmap", "segmentation"))
+        for selector, nodes in ((self.ui.inputSelector, maps), (self.ui.musclesSelector, legs)):
+            selector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in nodes if node is not None]
+        others = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") - sum(map(bool, legs))
+        self.ui.musclesFrame.visible = others > 0
+
+    def _showMuscles(self):
+        """The share of each muscle under the heat that is seen."""
+        study, muscles = self._study, self._parameters.muscles if self._parameters else None
+        self.ui.musclesLabel.text = ""
+        if muscles is None or study is None or study.result is None or study.segmentation is None:
+            return
+        from DystrophyDxLib.mrml.answer import muscles_html
+
+        try:
+            self.ui.musclesLabel.text = muscles_html(study.texture_scores(muscles))
+        except InputError as error:
+            self.ui.musclesLabel.text = str(error)
 
     def _showPending(self):
         study = self._study

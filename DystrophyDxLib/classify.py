@@ -6,21 +6,25 @@ import copy
 import dataclasses
 import datetime
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 
 from . import __version__
 from .devices import compute_device, has_bfloat16
 from .errors import InputError
+from .explain.heat import Heat, HeatDrawing
 from .explain.heatmap import CellGrid
+from .explain.texture_score import texture_scores
 from .model_package import ModelPackage
 from .networks import CamNetwork, NetworkOutput, build_network
+from .probabilities import class_probabilities, class_said
 from .quality import ImageQuality, input_warnings, judge_images, share_outside_muscle, thigh_images
 from .results import (
     INDETERMINATE,
@@ -30,13 +34,14 @@ from .results import (
     InputFacts,
     ModelFacts,
     Provenance,
+    RankedClass,
     ResultWarning,
     SkippedImage,
     StudyResult,
     WarningCode,
 )
-from .roi import LegRegions, PlaneOrientation, Window, find_legs
-from .samples import GRID, SampleBatch, make_samples, place
+from .roi import LegRegions, Window, find_legs
+from .samples import GRID, SampleBatch, make_samples
 from .series import Series
 
 BATCH = 8
@@ -47,42 +52,27 @@ SEED = 20210113
 LARGEST_SHIFT = 0.01
 """Probability by which lower precision may move an image before full precision is used instead."""
 HEAT_OUTSIDE = 0.5
-"""Share of heat outside the muscles from which a positive case is warned of."""
+"""Share of heat outside the muscles from which a case is warned of: of two classes, one of the second."""
 HEAT_JUDGED = 6
-"""Slices, evenly along the series, in which the heat of positive windows is held against the muscles."""
+"""Slices, evenly along the series, in which the heat of windows is held against the muscles."""
 
 
 class ImageScore(NamedTuple):
     """What the network and the gates say of one window, whatever the other windows are.
 
     Attributes:
-        logit: evidence for the second class.
-        cells: (h, w) float32, its map.
+        logits: (outputs,) float32, evidence for the second class of two, or for each of more.
+        cells: (outputs, h, w) float32, the maps of the same.
         distance: of the features from those of the training images.
         quality: what the window shows.
-        outside: share of heat outside the muscles; None where that was not judged.
+        outside: share of heat outside the muscles, for the class that the window says; None where that was not judged.
     """
 
-    logit: float
+    logits: np.ndarray
     cells: np.ndarray
     distance: float
     quality: ImageQuality
     outside: float | None
-
-
-class Heat(NamedTuple):
-    """Evidence on the voxels.
-
-    Attributes:
-        voxels: (z, y, x) float32 on the grid of the series: evidence for the second class, up to 1 over the case, and
-            where negative for the first, down to -1 on the same scale; 0 outside the legs.
-        strongest: evidence at 1.
-        peaks: strongest evidence for the second class in each window.
-    """
-
-    voxels: np.ndarray
-    strongest: float
-    peaks: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -91,17 +81,27 @@ class Classification:
 
     Attributes:
         scores: of each window, in the order of `regions.windows`.
+        heat: of the class that `result.told_class` names.
+        drawing: by which the maps of `scores` become heat.
     """
 
     result: StudyResult
     regions: LegRegions
     scores: tuple[ImageScore, ...]
     heat: Heat
+    drawing: HeatDrawing
 
     @property
     def heatmap(self) -> np.ndarray:
-        """(z, y, x) float32, a copy: evidence for the second class alone, 0 to 1 over the case, 0 outside the legs."""
+        """(z, y, x) float32, a copy: evidence for the told class alone, 0 to 1 over the case, 0 outside the legs."""
         return np.maximum(self.heat.voxels, 0)
+
+    def heat_of(self, label: int) -> Heat:
+        """Heat of another of more than two classes, from the same forward pass."""
+        if label == self.heat.label:
+            return self.heat
+        maps = [score.cells[label] for score in self.scores]
+        return self.drawing.draw(self.regions, maps, [image.counted for image in self.result.images], label)
 
 
 class Classifier:
@@ -118,8 +118,6 @@ class Classifier:
     def __init__(self, package: ModelPackage, device: str = "auto") -> None:
         self.package = package
         self.device = compute_device(device)
-        if package.recipe.outputs != 1:
-            raise InputError("The model tells more than two classes apart; choose one for two classes.")
         tensors = package.tensors()
         self._mean, self._precision = (tensors.pop(f"features.{name}", None) for name in ("mean", "precision"))
         network = build_network(package.recipe).eval()
@@ -161,8 +159,9 @@ class Classifier:
                 in place, so only what is returned may be used afterwards.
 
         Raises:
-            InputError: when no leg is found in any slice.
+            InputError: when no leg is found in any slice, or the model needs channels that the series has not.
         """
+        self.package.recipe.sample.check_further(series.further)
         timing_s = dict(timing_s or {})
         start = time.perf_counter()
         if regions is None:
@@ -178,12 +177,17 @@ class Classifier:
         kept = _kept_windows(regions.windows, previous.regions.windows if previous else ())
         scores = self._scores(series, regions, kept, previous, progress)
         qualities = [score.quality for score in scores]
+        expects = self.package.recipe.sample.expects
         thigh = thigh_images(regions.windows, qualities)
-        counted = np.array(thigh) if any(thigh) else np.ones(len(thigh), bool)
-        heat = self._heat(series, regions, scores, counted, kept, previous)
+        counted = np.array(thigh) if any(thigh) and expects == "t1_thigh" else np.ones(len(thigh), bool)
+        probabilities = self._probabilities(np.stack([score.logits for score in scores]))
+        told = self._told_class(probabilities[counted])
+        drawing = HeatDrawing(
+            self._cells, self.package.recipe.sample.size, self.package.card.heat_reference, series.geometry
+        )
+        heat = self._heat(drawing, regions, scores, counted, kept, previous, told)
         timing_s["network"] = time.perf_counter() - start
-        probabilities = self._probability(np.array([score.logit for score in scores]))
-        warnings = input_warnings(series, regions, qualities, thigh)
+        warnings = input_warnings(series, regions, qualities, thigh, expects)
         warnings += self._model_warnings(scores, probabilities, counted)
         case = self._case(regions, probabilities, counted, warnings)
         result = StudyResult(
@@ -195,12 +199,13 @@ class Classifier:
                     slice=window.slice,
                     side=window.side.value,
                     window_ijk=(window.i, window.j),
-                    probability=probability,
+                    probability=of_classes[told],
                     roi=window.source,
                     anatomy="thigh" if is_thigh else "other",
                     counted=bool(counts),
+                    probabilities=of_classes if self._ranks else (),
                 )
-                for window, probability, is_thigh, counts in zip(
+                for window, of_classes, is_thigh, counts in zip(
                     regions.windows, probabilities.tolist(), thigh, counted, strict=True
                 )
             ),
@@ -217,7 +222,12 @@ class Classifier:
             ),
             timing_s=timing_s,
         )
-        return Classification(result, regions, scores, heat)
+        return Classification(result, regions, scores, heat, drawing)
+
+    @property
+    def _ranks(self) -> bool:
+        """Whether the model tells more than two classes apart, and so ranks them."""
+        return self.package.recipe.outputs > 1
 
     @property
     def _precision_name(self) -> str:
@@ -245,7 +255,9 @@ class Classifier:
         fresh = [n for n in range(len(regions.windows)) if n not in kept]
         for first in range(0, len(fresh), BATCH):
             numbers = fresh[first : first + BATCH]
-            batch = make_samples(series, [regions.windows[n] for n in numbers], self.package.recipe.sample.size)
+            sample = self.package.recipe.sample
+            windows = [regions.windows[n] for n in numbers]
+            batch = make_samples(series, windows, sample.size, sample.channels[1:], sample.slices)
             scores |= zip(numbers, self._batch_scores(series, batch), strict=True)
             if progress:
                 progress(first + len(numbers), len(fresh))
@@ -254,20 +266,11 @@ class Classifier:
     def _batch_scores(self, series: Series, batch: SampleBatch) -> list[ImageScore]:
         output = self._forward(self._network, batch.pixels)
         logits, maps, features = (part.cpu() for part in output)
+        logits, maps = logits.numpy(), maps.numpy()
         offset = features - self._mean
         distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
-        maps = maps[:, 0].numpy()
-        outside = self._heat_outside(logits[:, 0].numpy(), maps, batch, len(series.voxels))
-        return list(
-            map(
-                ImageScore,
-                logits[:, 0].tolist(),
-                maps,
-                distances.tolist(),
-                judge_images(series, batch),
-                outside,
-            )
-        )
+        outside = self._heat_outside(logits, maps, batch, len(series.voxels))
+        return list(map(ImageScore, logits, maps, distances.tolist(), judge_images(series, batch), outside))
 
     def _forward(self, network: CamNetwork, pixels: torch.Tensor) -> NetworkOutput:
         dtype = next(network.trunk.parameters()).dtype
@@ -277,87 +280,74 @@ class Classifier:
     def _shift(self, network: CamNetwork) -> float:
         """Largest change of probability that `network` makes against full precision, on made-up textured legs."""
         size = self.package.recipe.sample.size
-        texture = torch.rand(4, 1, size // 8, size // 8, generator=torch.Generator().manual_seed(SEED))
+        planes = self.package.recipe.sample.planes
+        texture = torch.rand(4, planes, size // 8, size // 8, generator=torch.Generator().manual_seed(SEED))
         legs = functional.interpolate(texture, size, mode="bilinear")
         position = torch.linspace(-1, 1, size)
         legs = legs * (torch.hypot(position[:, None], position) < 0.95)
         changed, exact = (
-            self._probability(self._forward(candidate, legs).logits.cpu().numpy())
+            self._probabilities(self._forward(candidate, legs).logits.cpu().numpy())
             for candidate in (network, self._exact)
         )
         return float(np.abs(changed - exact).max())
 
-    def _probability(self, logits: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(-logits.astype(np.float64) / self.package.card.temperature))
+    def _probabilities(self, logits: np.ndarray) -> np.ndarray:
+        return class_probabilities(logits, self.package.card.temperature)
+
+    def _told_class(self, counted: np.ndarray) -> int:
+        """Index of the class whose probability the result tells; see `StudyResult.told_class`."""
+        return int(counted.mean(axis=0).argmax()) if self._ranks else 1
+
+    def _said(self, probabilities: np.ndarray) -> np.ndarray:
+        """(N,) class that each window says."""
+        return class_said(probabilities, self.package.card.threshold)
 
     def _heat_outside(
         self, logits: np.ndarray, maps: np.ndarray, batch: SampleBatch, slices: int
     ) -> list[float | None]:
-        """Share of heat outside the muscles of each window; None where it is not judged."""
+        """Share of heat outside the muscles of each window; None where it is not judged, nor where the window says the
+        first class of two, which has no map."""
         centres = (np.arange(GRID) + 0.5) * (batch.pixels.shape[-1] / GRID) - 0.5
-        positive = self._probability(logits) >= self.package.card.threshold
+        said = self._said(self._probabilities(logits))
         judged = [window.slice % max(1, slices // HEAT_JUDGED) == 0 for window in batch.windows]
         return [
             share_outside_muscle(
-                self._cells.at(np.maximum(maps[n], 0), centres, centres),
+                self._cells.at(np.maximum(maps[n, said[n] if self._ranks else 0], 0), centres, centres),
                 batch.grid[n].numpy(),
                 batch.inside[n].numpy(),
             )
             if judge
             else None
-            for n, judge in enumerate(positive & judged)
+            for n, judge in enumerate((said > 0 if not self._ranks else True) & np.array(judged))
         ]
 
     def _heat(
         self,
-        series: Series,
+        drawing: HeatDrawing,
         regions: LegRegions,
         scores: Sequence[ImageScore],
         counted: np.ndarray,
         kept: dict[int, int],
         previous: Classification | None,
+        label: int,
     ) -> Heat:
-        """Evidence on the voxels of the legs, 1 where that for the second class is highest in the case."""
-        plane = PlaneOrientation.of(series.geometry)
-        spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
-        size = self.package.recipe.sample.size
-        if previous is None:
-            voxels = np.zeros(series.voxels.shape, np.float32)
-        else:
-            voxels = previous.heat.voxels
-            for n in set(range(len(previous.regions.windows))) - set(kept.values()):
-                window = previous.regions.windows[n]
-                _of_window(voxels, window)[window.mask] = 0
-
-        def drawn(n: int) -> float:
-            """Draws one window and returns its strongest evidence."""
-            mask = plane.canonical(regions.windows[n].mask)
-            heat = self._cells.to_window(scores[n].cells, place(mask.shape, spacing, size))
-            np.copyto(plane.canonical(_of_window(voxels, regions.windows[n])), heat, where=mask)
-            return float(heat[mask].max())
-
-        everything = range(len(regions.windows))
-        peaks = [previous.heat.peaks[kept[n]] if n in kept else drawn(n) for n in everything]
-        reference = self.package.card.heat_reference
-        strongest = max([reference, *(peak for peak, counts in zip(peaks, counted, strict=True) if counts)])
-        changed = [n for n in everything if n not in kept]
-        if kept and strongest != previous.heat.strongest:
-            for n in kept:
-                drawn(n)
-            changed = everything
-        for n in changed:
-            window = regions.windows[n]
-            target = _of_window(voxels, window)
-            np.divide(target, strongest, out=target, where=window.mask)
-            np.clip(target, -1, 1, out=target, where=window.mask)
-        return Heat(voxels, strongest, tuple(peaks))
+        """Heat of a class; drawn anew where the heat before was of another."""
+        maps = [score.cells[label if self._ranks else 0] for score in scores]
+        if previous is None or previous.heat.label != label:
+            return drawing.draw(regions, maps, counted, label)
+        return drawing.redraw(previous.heat, previous.regions, kept, regions, maps, counted)
 
     def _model_warnings(
         self, scores: Sequence[ImageScore], probabilities: np.ndarray, counted: np.ndarray
     ) -> Iterator[ResultWarning]:
         """Warnings that need the network's output or the model's card."""
         card = self.package.card
-        outside = [score.outside for score in scores if score.outside is not None]
+        told = self._told_class(probabilities[counted])
+        said = self._said(probabilities)
+        outside = [
+            score.outside for score, own in zip(scores, said, strict=True) if score.outside is not None and own == told
+        ]
+        says_so = self._ranks or np.mean(probabilities[counted, 1]) >= card.threshold
         if np.median([score.distance for score, counts in zip(scores, counted, strict=True) if counts]) > (
             card.largest_distance
         ):
@@ -365,7 +355,7 @@ class Classifier:
                 code=WarningCode.OUT_OF_DISTRIBUTION,
                 message="The images are unlike those the model was trained on; do not rely on the figures.",
             )
-        if np.mean(probabilities[counted]) >= card.threshold and np.median(outside or [0]) > HEAT_OUTSIDE:
+        if says_so and np.median(outside or [0]) > HEAT_OUTSIDE:
             yield ResultWarning(
                 code=WarningCode.HEATMAP_OUTSIDE_MUSCLE,
                 message=f"{np.median(outside):.0%} of the evidence lies outside the muscles; look at the heatmap "
@@ -381,16 +371,25 @@ class Classifier:
     def _case(
         self, regions: LegRegions, probabilities: np.ndarray, counted: np.ndarray, warnings: list[ResultWarning]
     ) -> CaseResult:
-        card = self.package.card
-        slices = np.array([window.slice for window in regions.windows])
-        interval = case_interval(probabilities[counted], slices[counted])
-        probability = float(np.mean(probabilities[counted]))
+        slices = np.array([window.slice for window in regions.windows])[counted]
         unsuitable = [warning.code.value for warning in warnings if warning.code in UNSUITABLE]
-        other, positive = card.classes
+        why_not = None
         if unsuitable:
-            label, reason = INDETERMINATE, f"The model was not made for this input: {', '.join(unsuitable)}."
-        elif len(np.unique(slices[counted])) < 2:
-            label, reason = INDETERMINATE, "One slice alone gives no interval."
+            why_not = f"The model was not made for this input: {', '.join(unsuitable)}."
+        elif len(np.unique(slices)) < 2:
+            why_not = "One slice alone gives no interval."
+        if self._ranks:
+            return _ranked_case(self.package.card.classes, probabilities[counted], slices, why_not)
+        return self._case_of_two(probabilities[counted, 1], slices, why_not)
+
+    def _case_of_two(self, probabilities: np.ndarray, slices: np.ndarray, why_not: str | None) -> CaseResult:
+        """The case from the probabilities of the second class; `why_not` says why there is no label, if so."""
+        card = self.package.card
+        interval = case_interval(probabilities, slices)
+        probability = float(np.mean(probabilities))
+        other, positive = card.classes
+        if why_not:
+            label, reason = INDETERMINATE, why_not
         elif interval[0] < card.threshold <= interval[1]:
             label, reason = INDETERMINATE, "The 95 % interval crosses the threshold."
         else:
@@ -409,6 +408,18 @@ class Classifier:
         )
 
 
+def with_texture_scores(
+    classification: Classification, muscles: np.ndarray, names: Mapping[int, str]
+) -> Classification:
+    """The same with the score of each muscle in its result; see `explain.texture_score.texture_scores`.
+
+    Raises:
+        InputError: the muscles lie on another grid, or none of them within the legs.
+    """
+    scores = texture_scores(classification.heatmap, muscles, names, classification.regions.labels > 0)
+    return dataclasses.replace(classification, result=classification.result.model_copy(update={"muscles": scores}))
+
+
 def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float, float]:
     """95 % percentile interval of the mean probability by bootstrap over slices, both legs of a slice together.
 
@@ -418,14 +429,52 @@ def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float,
         probabilities: (N,) of the images.
         slices: (N,) slice of each.
     """
-    _, group = np.unique(slices, return_inverse=True)
-    sums, counts = np.bincount(group, probabilities), np.bincount(group)
-    if len(sums) < 2:
+    means = _drawn_means(probabilities, slices)
+    if means is None:
         return 0.0, 1.0
-    drawn = np.random.default_rng(SEED).integers(len(sums), size=(RESAMPLES, len(sums)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.percentile(means, [2.5, 97.5]).clip(0, 1)
     return float(low), float(high)
+
+
+def _drawn_means(values: np.ndarray, slices: np.ndarray) -> np.ndarray | None:
+    """(RESAMPLES,) means of the values of slices drawn with replacement; None for a single slice."""
+    _, group = np.unique(slices, return_inverse=True)
+    sums, counts = np.bincount(group, values), np.bincount(group)
+    if len(sums) < 2:
+        return None
+    drawn = np.random.default_rng(SEED).integers(len(sums), size=(RESAMPLES, len(sums)))
+    return sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+
+
+def _ranked_case(
+    classes: Sequence[str], probabilities: np.ndarray, slices: np.ndarray, why_not: str | None
+) -> CaseResult:
+    """The case as a ranked differential of more than two classes.
+
+    The first class is the label where its lead over the next is above 0 in 97.5 % of the draws of slices.
+
+    Args:
+        probabilities: (N, K) of the images.
+        why_not: why there is no label, if so.
+    """
+    mean = probabilities.mean(axis=0)
+    order = np.argsort(-mean, kind="stable")
+    differential = tuple(
+        RankedClass(name=classes[k], probability=float(mean[k]), ci95=case_interval(probabilities[:, k], slices))
+        for k in order
+    )
+    first, second = differential[:2]
+    leads = _drawn_means(probabilities[:, order[0]] - probabilities[:, order[1]], slices)
+    if why_not:
+        label, reason = INDETERMINATE, why_not
+    elif np.percentile(leads, 2.5) <= 0:
+        label = INDETERMINATE
+        reason = f"The 95 % interval of the lead of {first.name} over {second.name} holds 0."
+    else:
+        label, reason = first.name, f"The 95 % interval of its lead over {second.name} lies above 0."
+    return CaseResult(
+        probability=first.probability, ci95=first.ci95, label=label, reason=reason, differential=differential
+    )
 
 
 def _kept_windows(windows: Sequence[Window], before: Sequence[Window]) -> dict[int, int]:
@@ -439,19 +488,22 @@ def _kept_windows(windows: Sequence[Window], before: Sequence[Window]) -> dict[i
     return kept
 
 
-def _of_window(voxels: np.ndarray, window: Window) -> np.ndarray:
-    """View of (z, y, x) voxels: the rectangle of a window."""
-    return voxels[window.slice, slice(*window.j), slice(*window.i)]
-
-
 def _folded(network: CamNetwork) -> CamNetwork:
     """The network with batch normalisation folded into the convolutions before it."""
-    return CamNetwork(fuse(network.trunk), network.head).eval()
+    return _with_parts(network, [fuse(part) for part in network.parts()])
 
 
 def _lower_precision(network: CamNetwork) -> CamNetwork:
     """The network with its trunk in bfloat16; the head stays in full precision."""
-    return CamNetwork(copy.deepcopy(network.trunk).bfloat16(), network.head).eval()
+    return _with_parts(network, [copy.deepcopy(part).bfloat16() for part in network.parts()])
+
+
+def _with_parts(network: CamNetwork, parts: list[nn.Module]) -> CamNetwork:
+    """The network with other layers between those that are pooled."""
+    if not network.pooled:
+        return CamNetwork(parts[0], network.head).eval()
+    pooled = (dataclasses.replace(layer, number=number) for number, layer in enumerate(network.pooled))
+    return CamNetwork(nn.Sequential(*parts), network.head, tuple(pooled)).eval()
 
 
 def _input_facts(series: Series) -> InputFacts:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
@@ -18,6 +18,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from .errors import InputError
 from .readerstudy.cli import app as readers
+
+if TYPE_CHECKING:
+    from .recipe import SampleRecipe
 
 app = typer.Typer(
     help="Dystrophinopathy pattern in thigh MRI. For research only, not for diagnosis.",
@@ -48,6 +51,14 @@ def classify(
         Path | None,
         typer.Option(help="Segmentation with segments 'Left leg' and 'Right leg', instead of the automatic region."),
     ] = None,
+    muscles: Annotated[
+        Path | None,
+        typer.Option(help="Segmentation with a segment a muscle, for the share of each that lies under the heat."),
+    ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="Further input of a model that needs one, as NAME=PATH; once for each.", show_default="none"),
+    ] = None,
     series: Annotated[str | None, typer.Option(help="Series Instance UID to take, of several in the folder.")] = None,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")] = False,
@@ -59,32 +70,37 @@ def classify(
     from .output_folder import check_output_folder, output_folder
     from .resources import embedded_model
     from .roi import regions_from_labels
-    from .series import read_study
+    from .series import read_channels
 
     check_output_folder(out, overwrite=overwrite)
     if roi is not None and not roi.exists():
         raise InputError("The region given with --roi does not exist; check the path.")
+    if muscles is not None and not muscles.exists():
+        raise InputError("The muscles given with --muscles do not exist; check the path.")
     timing = {}
     with progress(json) as advance:
-        with _timed(timing, "read"):
-            advance("Reading the study")
-            read = read_study(study, series)
         with _timed(timing, "load"):
             advance("Loading the model")
             package = ModelPackage.read(model or embedded_model())
-            from .classify import Classifier
+        further = _channels(channel or [], package.recipe.sample)
+        with _timed(timing, "read"):
+            advance("Reading the study")
+            read = read_channels(study, further, series)
+        with _timed(timing, "load"):
+            from .classify import Classifier, with_texture_scores
 
             classifier = Classifier(package, device)
             _require_slicer()
             from .mrml.report_folder import write_report_folder
             from .mrml.scenes import new_scene, vtk_messages_to_log
-            from .mrml.segmentation import read_labels
+            from .mrml.segmentation import read_labels, read_muscles
             from .mrml.study import Study as StudyInScene
             from .mrml.volumes import add_series
 
             vtk_messages_to_log()
             scene = new_scene()
             volume = add_series(scene, read)
+        drawn = read_muscles(muscles, volume) if muscles is not None else None
         regions = None
         if roi is not None:
             with _timed(timing, "roi"):
@@ -92,6 +108,8 @@ def classify(
         classification = classifier.classify(
             read, regions, timing, lambda done, total: advance("Classifying", done, total)
         )
+        if drawn is not None:
+            classification = with_texture_scores(classification, *drawn)
         advance("Writing the results")
         in_scene = StudyInScene(volume)
         in_scene.put(classification)
@@ -139,6 +157,13 @@ def phantom(
         ),
     ] = None,
     patients: Annotated[int | None, typer.Option(min=1, help="Number of patients.", show_default="20")] = None,
+    diagnoses: Annotated[
+        str | None,
+        typer.Option(
+            help="Diseases, separated by commas, each of as many patients.",
+            show_default="drawn, half dystrophinopathies",
+        ),
+    ] = None,
     file_format: Annotated[
         str, typer.Option("--format", click_type=click.Choice(["nifti", "dicom"]), help="Of the series.")
     ] = "nifti",
@@ -153,9 +178,10 @@ def phantom(
     """Make a cohort of synthetic thighs (phantoms), with truth and the table for train and evaluate."""
     from .phantom.cohort import drawn_patients, like_yang2021, write_cohort
 
-    if like and patients:
-        raise InputError("A published cohort has its own number of patients; leave out --patients or --like.")
-    drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed)
+    if like and (patients or diagnoses):
+        raise InputError("A published cohort has its own patients; leave out --like, or --patients and --diagnoses.")
+    wanted = [name.strip() for name in (diagnoses or "").split(",") if name.strip()]
+    drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed, wanted)
     with progress(False) as advance:
         table = write_cohort(
             drawn,
@@ -173,9 +199,7 @@ def phantom(
 
 @app.command()
 def train(
-    recipe: Annotated[
-        str, typer.Argument(help="Recipe: yang2021, embedded, or the path of a .toml file.", show_default=False)
-    ],
+    recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of a .toml file.", show_default=False)],
     cohort: Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)],
     out: Annotated[Path, typer.Option(help="Place for the model package; it is made.", show_default=False)],
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal models.")] = 2021,
@@ -263,7 +287,7 @@ def evaluate(
         print(notice)
     for unit, interval in (("images", "ci95_bootstrap"), ("patients", "ci95")):
         figures = summary["figures"][unit]
-        told = (_figure(name, figures[name], interval) for name in ("AUC", "Sensitivity", "Specificity"))
+        told = (_figure(name, figures[name], interval) for name in _TOLD if name in figures)
         print(f"{summary['cohort'][unit]} {unit}: {', '.join(told)}")
     if failed := summary["cohort"]["series_failed"]:
         print(f"{failed} series could not be evaluated; the report lists them.")
@@ -332,18 +356,42 @@ def compare(
     print(f"Results: {out / RESULTS / 'report.html'}")
 
 
+_TOLD = ("AUC", "Sensitivity", "Specificity", "Top-1 accuracy", "Top-3 accuracy")
+"""Figures of evaluation.json that are printed, where it has them."""
+
+
 def _figure(name: str, figure: dict, interval: str) -> str:
     """A figure of evaluation.json or comparison.json in words."""
-    value, (low, high) = figure["value"], figure[interval] or (None, None)
+    value, (low, high) = figure["value"], figure[interval] or figure["ci95_bootstrap"] or (None, None)
     told = "cannot be told" if value is None else f"{value:.3f}"
     return f"{name} {told}" + ("" if None in (value, low, high) else f" ({low:.3f} to {high:.3f})")
+
+
+def _channels(given: list[str], sample: SampleRecipe) -> dict[str, Path]:
+    """Paths of a model's further channels by name, from NAME=PATH.
+
+    Raises:
+        InputError: a channel that the model does not have, or lacks.
+    """
+    names = {name.casefold(): name for name in sample.further}
+    paths = {}
+    for text in given:
+        name, _, path = text.partition("=")
+        if name.casefold() not in names or not path:
+            known = (
+                f"NAME=PATH with NAME one of {', '.join(sample.further)}" if names else "none: this model has one input"
+            )
+            raise InputError(f"--channel cannot be {text!r}; give {known}.")
+        paths[names[name.casefold()]] = Path(path)
+    sample.check_further(paths)
+    return paths
 
 
 @contextlib.contextmanager
 def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    timing[stage] = time.perf_counter() - start
+    timing[stage] = timing.get(stage, 0.0) + time.perf_counter() - start
 
 
 @contextlib.contextmanager

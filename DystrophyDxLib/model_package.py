@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import InputError
 from .recipe import Recipe
@@ -46,7 +46,8 @@ class ModelCard(_Part):
 
     Attributes:
         demonstration: True for a model that has seen no patients; every result then says so.
-        threshold: case and image probability from which the second class is said.
+        threshold: case and image probability from which the second of two classes is said; of more than two, the most
+            likely one is, without a threshold.
         temperature: logits are divided by it (Guo et al., ICML 2017).
         heat_reference: class activation that is shown as 1 in a case with none higher, so that a case without
             evidence is not shown in full colour.
@@ -63,10 +64,16 @@ class ModelCard(_Part):
     licence: str
     training_cohort: dict[str, Any]
     metrics: dict[str, Metric]
-    threshold: Probability
+    threshold: Probability | None = None
     temperature: Annotated[float, Field(gt=0)]
     heat_reference: Annotated[float, Field(gt=0)]
     largest_distance: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _threshold_of_two(self) -> ModelCard:
+        if (self.threshold is None) != (len(self.classes) > 2):
+            raise ValueError("two classes have a threshold, more have none")
+        return self
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
@@ -61,7 +62,7 @@ class ImageQuality:
 
 def judge_images(series: Series, batch: SampleBatch) -> list[ImageQuality]:
     """Looks for the femur and the contrast in every window of `batch`."""
-    images = halved(batch.pixels[:, 0]).numpy()
+    images = halved(batch.pixels[:, batch.own]).numpy()
     inside = batch.inside.numpy().repeat(images.shape[1] // batch.inside.shape[1], axis=1)
     inside = inside.repeat(images.shape[2] // batch.inside.shape[2], axis=2)
     spacing = min(series.geometry.spacing[:2])
@@ -178,9 +179,17 @@ def thigh_images(windows: Sequence[Window], qualities: Sequence[ImageQuality]) -
 
 
 def input_warnings(
-    series: Series, regions: LegRegions, qualities: Sequence[ImageQuality], thigh: Sequence[bool]
+    series: Series,
+    regions: LegRegions,
+    qualities: Sequence[ImageQuality],
+    thigh: Sequence[bool],
+    expects: Literal["t1_thigh", "leg"],
 ) -> list[ResultWarning]:
-    """Warnings on the series and its windows."""
+    """Warnings on the series and its windows.
+
+    Args:
+        expects: what the model was made for, see `recipe.SampleRecipe`.
+    """
     warnings = []
 
     def warn(code: WarningCode, message: str) -> None:
@@ -188,10 +197,11 @@ def input_warnings(
 
     if not is_axial(series.geometry):
         warn(WarningCode.NOT_AXIAL, "The slices are not axial; choose the axial series of the thighs.")
-    not_t1 = _why_not_t1(series.acquisition, qualities, thigh)
+    made_for_thighs = expects == "t1_thigh"
+    not_t1 = _why_not_t1(series.acquisition, qualities, thigh) if made_for_thighs else None
     if not_t1:
         warn(WarningCode.NOT_T1_WEIGHTED, f"{not_t1}; choose a T1-weighted series without fat suppression.")
-    if sum(thigh) < len(thigh) / 2 or not thigh:
+    if made_for_thighs and (sum(thigh) < len(thigh) / 2 or not thigh):
         warn(
             WarningCode.NOT_THIGH,
             f"The shaft of the femur, as the one bone of a thigh, is seen in only {sum(thigh)} of {len(thigh)} images; "

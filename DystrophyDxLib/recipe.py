@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,10 +30,63 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ChannelRecipe(_Table):
+    """One of the registered volumes that a sample is made of.
+
+    Attributes:
+        name: by which a column of the cohort table and the command line call it.
+        scale: what its signal is divided by. "fat": what fat would give at each place in the first channel; "median":
+            the same, and then so that the leg's median is `samples.MEDIAN`; "fraction": nothing, 0 to 1 are seen as
+            they are.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+    scale: Literal["fat", "median", "fraction"]
+
+
 class SampleRecipe(_Table):
-    """`size`: edge in pixels of the square network input."""
+    """What the network sees of a leg in a slice.
+
+    Attributes:
+        size: edge in pixels of the square network input.
+        channels: the volumes it is cut from. The first gives windows, geometry and the facts of the acquisition.
+        slices: consecutive slices of each channel that are stacked, the window's in the middle; beyond the ends of the
+            series, the last slice once more.
+        expects: "t1_thigh" for T1-weighted images with a femoral shaft, or "leg" for any axial images of a leg.
+    """
 
     size: Size
+    slices: Literal[1, 3, 5] = 1
+    expects: Literal["t1_thigh", "leg"] = "t1_thigh"
+    channels: Annotated[tuple[ChannelRecipe, ...], Field(min_length=1)] = (ChannelRecipe(name="T1", scale="fat"),)
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> SampleRecipe:
+        names = [channel.name.casefold() for channel in self.channels]
+        if len(set(names)) < len(names):
+            raise ValueError("each channel has its own name")
+        if self.channels[0].scale != "fat":
+            raise ValueError("the first channel has the scale fat")
+        return self
+
+    @property
+    def planes(self) -> int:
+        """Number of planes of a sample: the slices of the first channel, then those of the next."""
+        return len(self.channels) * self.slices
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Names of the channels beside the first."""
+        return tuple(channel.name for channel in self.channels[1:])
+
+    def check_further(self, given: Iterable[str]) -> None:
+        """Raises an `InputError` when one of the channels beside the first is not among those given."""
+        missing = [name for name in self.further if name not in given]
+        if missing:
+            raise InputError(
+                f"The model needs {' and '.join(missing)} beside {self.channels[0].name}; give each as a channel, "
+                "registered and on the same grid."
+            )
 
 
 class NetworkRecipe(_Table):
@@ -41,10 +95,33 @@ class NetworkRecipe(_Table):
     Attributes:
         backbone: a name in `networks.BACKBONES`.
         weights: "imagenet" for torchvision's published ones, "none" for random ones.
+        pooled: of `STAGES` in their order, those whose last maps are pooled for the classification layer; the trunk
+            ends with the last of them. Several make the ICAM network of Cai et al. (Pattern Recognit 2019;86:368).
     """
 
     backbone: str
     weights: Literal["imagenet", "none"]
+    pooled: Annotated[tuple[str, ...], Field(min_length=1)] = ("stage5",)
+
+    @model_validator(mode="after")
+    def _stages_in_order(self) -> NetworkRecipe:
+        if [stage for stage in STAGES if stage in self.pooled] != list(self.pooled):
+            raise ValueError(f"pooled names some of {', '.join(STAGES)}, each once and in this order")
+        return self
+
+
+class AugmentationRecipe(_Table):
+    """Changes of a sample that a publication names, each drawn evenly within its bounds.
+
+    Attributes:
+        zoom: enlargement, lowest and highest.
+        rotation_degrees: largest turn to either side.
+        intensity: factor of all greys, lowest and highest.
+    """
+
+    zoom: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)]
+    intensity: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
 
 
 class StageRecipe(_Table):
@@ -52,16 +129,28 @@ class StageRecipe(_Table):
 
     Attributes:
         size: edge of the samples in this stage, at most that of the recipe's samples.
-        epochs: times every image is seen, at most.
+        epochs: times every image is seen, at most; or instead
+        iterations: steps, rounded up to whole epochs.
         learning_rate: constant, or the highest of a one-cycle schedule (Smith & Topin 2017, arXiv:1708.07120).
         patience: epochs without a better validation loss after which the stage ends; None trains all epochs.
     """
 
     size: Size
-    epochs: Annotated[int, Field(ge=1)]
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    iterations: Annotated[int, Field(ge=1)] | None = None
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     schedule: Literal["constant", "one_cycle"]
     patience: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _epochs_or_iterations(self) -> StageRecipe:
+        if (self.epochs is None) == (self.iterations is None):
+            raise ValueError("a stage has either epochs or iterations")
+        return self
+
+    def epochs_of(self, batches: int) -> int:
+        """Epochs of so many steps."""
+        return self.epochs or math.ceil(self.iterations / batches)
 
 
 class TrainingRecipe(_Table):
@@ -75,6 +164,8 @@ class TrainingRecipe(_Table):
         class_weights: "balanced" weighs each class by the inverse of its number of images.
         copies: augmented copies of an image whose features are kept beside its own, when the trunk is frozen; 0
             otherwise, since augmentation is then drawn anew in each epoch.
+        augmentation: how samples are varied in training; None draws them as another patient, position and scanner would
+            give them (`training.augment`).
     """
 
     trainable: Literal["head", "all"] | Annotated[tuple[str, ...], Field(min_length=1)]
@@ -84,6 +175,7 @@ class TrainingRecipe(_Table):
     batch: Annotated[int, Field(ge=1)]
     class_weights: Literal["none", "balanced"] = "none"
     copies: Annotated[int, Field(ge=0)] = 0
+    augmentation: AugmentationRecipe | None = None
     stages: Annotated[tuple[StageRecipe, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -94,6 +186,8 @@ class TrainingRecipe(_Table):
             raise ValueError("momentum belongs to sgd")
         if self.trainable != "head" and self.copies:
             raise ValueError("copies are kept only with trainable = head")
+        if self.trainable == "head" and self.augmentation:
+            raise ValueError("augmentation belongs to trunks that are trained")
         return self
 
 
@@ -123,6 +217,9 @@ class Recipe(_Table):
             raise ValueError("a disease belongs to one class")
         if any(stage.size > self.sample.size for stage in self.training.stages):
             raise ValueError("no training stage is larger than the sample")
+        unknown = set(self.training.trainable) - set(STAGES[: STAGES.index(self.network.pooled[-1]) + 1])
+        if isinstance(self.training.trainable, tuple) and unknown:
+            raise ValueError("trainable names stages after the last that is pooled")
         return self
 
     @property

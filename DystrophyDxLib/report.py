@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .results import INDETERMINATE, ImageResult, StudyResult, WarningCode
+from .results import INDETERMINATE, CaseResult, ImageResult, StudyResult, WarningCode
 
 RESEARCH_ONLY = "Research only, not for diagnosis."
 DEMONSTRATION_MODEL = "Demonstration model: trained on synthetic images only."
@@ -53,15 +53,29 @@ _ACQUISITION = {
     "body_part": ("Body part", ""),
     "laterality": ("Laterality", ""),
 }
+FIRST_FEW = 3
+"""Classes of a ranked differential that are told in one line."""
 _CARD = ("trained_on", "intended_use", "licence")
 
 
 def finding(result: StudyResult) -> str:
-    """The case in words: whether the pattern suggests the model's second class, or that it cannot be said."""
+    """The case in words: whether the pattern suggests the model's second class, of more than two which class it is most
+    like, or that it cannot be said."""
     if result.case.label == INDETERMINATE:
         return "Indeterminate"
+    if result.case.differential:
+        return f"Pattern most like {result.case.label}"
     disease = result.model.classes[1]
     return f"Pattern {'suggests' if result.case.label == disease else 'does not suggest'} {disease}"
+
+
+def figures(case: CaseResult) -> str:
+    """Probability, interval and threshold of a case in one line; of more than two classes, the first few as ranked."""
+    if case.differential:
+        told = (f"{ranked.name} {ranked.probability:.2f}" for ranked in case.differential[:FIRST_FEW])
+        return f"Ranked: {', '.join(told)}; 95 % interval of the first {case.ci95[0]:.2f} to {case.ci95[1]:.2f}"
+    low, high = case.ci95
+    return f"Probability {case.probability:.2f}, 95 % interval {low:.2f} to {high:.2f}, threshold {case.threshold:.2f}"
 
 
 def notices(result: StudyResult) -> list[str]:
@@ -72,11 +86,9 @@ def notices(result: StudyResult) -> list[str]:
 
 def summary(result: StudyResult) -> str:
     """The case in a few lines of plain text: finding, figures, why, warnings with what to do."""
-    case = result.case
     lines = [
         finding(result),
-        f"Probability {case.probability:.2f}, 95 % interval {case.ci95[0]:.2f} to {case.ci95[1]:.2f}, "
-        f"threshold {case.threshold:.2f}. {case.reason}",
+        f"{figures(result.case)}. {result.case.reason}",
         *(f"{warning.code.value}: {warning.message}" for warning in result.warnings),
         " ".join(notices(result)),
     ]

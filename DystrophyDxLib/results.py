@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 SCHEMA = "dystrophydx.result/1"
 INDETERMINATE = "indeterminate"
@@ -58,26 +58,62 @@ class ModelFacts(_Part):
     classes: tuple[str, ...]
 
 
-class CaseResult(_Part):
-    """The case: probability with its 95 % interval, and the label it gives at the package's threshold.
+class _Sparse(_Part):
+    """What has the entries `ONLY_WHERE_KNOWN` in some results only; JSON leaves them out of the others."""
 
-    `label` is a class name, or "indeterminate" when the interval crosses the threshold or a warning in `UNSUITABLE`
-    says that the model was never meant for this image. `reason` says why in one sentence.
+    ONLY_WHERE_KNOWN: ClassVar[tuple[str, ...]]
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        entries = handler(self)
+        absent = {name for name in self.ONLY_WHERE_KNOWN if entries[name] in (None, (), [])}
+        return {name: value for name, value in entries.items() if name not in absent}
+
+
+class RankedClass(_Part):
+    """A class of the differential: its probability in the case, with the 95 % interval."""
+
+    name: str
+    probability: Probability
+    ci95: tuple[Probability, Probability]
+
+
+class CaseResult(_Sparse):
+    """The case: probability with its 95 % interval, and the label that follows.
+
+    Of two classes, `probability` is that of the second, and `threshold` the package's. Of more, `differential` ranks
+    them from the most likely on, `probability` and `ci95` are those of the first, and there is no threshold.
+
+    `label` is a class name, or "indeterminate" when the interval crosses the threshold (of more than two: that of the
+    first class' lead over the next holds 0) or a warning in `UNSUITABLE` says that the model was never meant for this
+    image. `reason` says why in one sentence.
     """
+
+    ONLY_WHERE_KNOWN = ("threshold", "differential")
 
     probability: Probability
     ci95: tuple[Probability, Probability]
     label: str
-    threshold: Probability
+    threshold: Probability | None = None
     reason: str
+    differential: tuple[RankedClass, ...] = ()
+
+    @model_validator(mode="after")
+    def _threshold_or_differential(self) -> CaseResult:
+        if (self.threshold is None) != (len(self.differential) > 2):
+            raise ValueError("a case of two classes has a threshold, one of more a differential")
+        return self
 
 
-class ImageResult(_Part):
+class ImageResult(_Sparse):
     """One window of one slice.
 
     `window_ijk` holds half-open index ranges [[i0, i1], [j0, j1]]; `slice` is k. `anatomy` is "thigh" where
-    the shaft of the femur is seen; only images that are `counted` enter the case.
+    the shaft of the femur is seen; only images that are `counted` enter the case. `probability` is that of the class
+    that the case's is; `probabilities` holds all in the order of `ModelFacts.classes`, where there are more than two.
     """
+
+    ONLY_WHERE_KNOWN = ("probabilities",)
 
     slice: int
     side: Literal["left", "right", "unknown"]
@@ -86,6 +122,7 @@ class ImageResult(_Part):
     roi: Literal["auto", "edited"]
     anatomy: Literal["thigh", "other"]
     counted: bool
+    probabilities: tuple[Probability, ...] = ()
 
 
 class SkippedImage(_Part):
@@ -103,8 +140,19 @@ class Provenance(_Part):
     precision: str
 
 
-class StudyResult(_Part):
-    """Everything a classification found; `model_dump_json` is result.json."""
+class MuscleTexture(_Part):
+    """Texture score of a muscle: `under_heat` of its `voxels`; see `explain.texture_score`."""
+
+    muscle: str
+    voxels: int
+    under_heat: int
+    score: Probability
+
+
+class StudyResult(_Sparse):
+    """Everything a classification found; `model_dump_json` is result.json. `muscles` where they were given."""
+
+    ONLY_WHERE_KNOWN = ("muscles",)
 
     schema_: Literal["dystrophydx.result/1"] = Field(SCHEMA, alias="schema")
     input: InputFacts
@@ -115,8 +163,14 @@ class StudyResult(_Part):
     warnings: tuple[ResultWarning, ...]
     provenance: Provenance
     timing_s: dict[str, float]
+    muscles: tuple[MuscleTexture, ...] = ()
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @property
+    def told_class(self) -> str:
+        """The class whose probability is told: the second of two, the most likely of more."""
+        return self.case.differential[0].name if self.case.differential else self.model.classes[1]
 
     def to_json(self) -> str:
         """The text of result.json."""

@@ -15,11 +15,15 @@ import torch
 from scipy import sparse
 from torch.nn import functional
 
+from .errors import InputError
+from .recipe import ChannelRecipe
 from .roi import PlaneOrientation, Window
 from .series import Series
 
 GRID = 56
 """Edge of the grid on which shading is estimated and tissue is judged."""
+MEDIAN = 0.3
+"""Normalised median of a channel beside the first: as muscle in the first, so that five times as bright is seen."""
 BRIGHTEST = 1.5
 """Ceiling of normalised intensity, so that inflowing blood does not dominate a sample."""
 
@@ -52,40 +56,66 @@ class SampleBatch:
     Attributes:
         windows: the N windows, in order.
         placements: where each lies in its sample.
-        pixels: (N, 1, size, size) float32, 0 outside the leg, fat about 1.
-        grid: (N, GRID, GRID) float32, the same pixels averaged.
+        pixels: (N, planes, size, size) float32, 0 outside the leg; see `make_samples` for the greys.
+        own: number of the plane that is the first channel in the window's own slice.
+        grid: (N, GRID, GRID) float32, the pixels of that plane averaged.
         inside: (N, GRID, GRID) bool, grid pixels wholly inside the leg.
     """
 
     windows: tuple[Window, ...]
     placements: tuple[Placement, ...]
     pixels: torch.Tensor
+    own: int
     grid: torch.Tensor
     inside: torch.Tensor
 
 
-def make_samples(series: Series, windows: Sequence[Window], size: int) -> SampleBatch:
+def make_samples(
+    series: Series,
+    windows: Sequence[Window],
+    size: int,
+    further: Sequence[ChannelRecipe] = (),
+    slices: int = 1,
+) -> SampleBatch:
     """Samples of `windows`, all at once.
+
+    The first channel has fat near 1 at every place. A further one is divided by the same, and then as its scale says.
 
     Args:
         size: edge of the samples in pixels, `GRID` times a power of two.
+        further: channels beside the first, which `series.further` holds.
+        slices: consecutive ones that are stacked, see `recipe.SampleRecipe`. All are cut by the window's mask.
+
+    Raises:
+        InputError: a channel that is to be a fraction is none.
     """
     plane = PlaneOrientation.of(series.geometry)
     spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
-    legs = np.zeros((2, len(windows), size, size), np.float32)
+    for channel in further:
+        if channel.scale == "fraction" and series.further[channel.name].max() > BRIGHTEST:
+            raise InputError(
+                f"The channel {channel.name} is no fraction from 0 to 1; divide it by 100 if it is in percent."
+            )
+    volumes = [series.voxels, *(series.further[channel.name] for channel in further)]
+    legs = np.zeros((len(volumes) * slices + 1, len(windows), size, size), np.float32)
+    beside = range(-(slices // 2), slices // 2 + 1)
     placements = []
     for n, window in enumerate(windows):
-        image = plane.canonical(series.voxels[window.slice, slice(*window.j), slice(*window.i)])
         mask = plane.canonical(window.mask)
-        placement = place(image.shape, spacing, size)
+        stack = [min(max(window.slice + step, 0), len(series.voxels) - 1) for step in beside]
+        images = [plane.canonical(voxels[k, slice(*window.j), slice(*window.i)]) for voxels in volumes for k in stack]
+        placement = place(mask.shape, spacing, size)
         by_row, by_column = map(resampling_weights, placement.scale, placement.shape)
         (top, left), (rows, columns) = placement.origin, (by_row.shape[0], by_column.shape[0])
-        for target, values in zip(legs, (image * mask, mask.astype(np.float32)), strict=True):
+        shown = (mask.astype(np.float32), *(image * mask for image in images))
+        for target, values in zip(legs, shown, strict=True):
             target[n, top : top + rows, left : left + columns] = (by_column @ (by_row @ values).T).T
         placements.append(placement)
-    signal, share = torch.from_numpy(legs[:, :, None])
-    pixels, grid, inside = _normalised(signal, share)
-    return SampleBatch(tuple(windows), tuple(placements), pixels, grid, inside)
+    share, *signals = torch.from_numpy(legs[:, :, None])
+    scales = [scale for scale in ("fat", *(channel.scale for channel in further)) for _ in beside]
+    own = slices // 2
+    pixels, grid, inside = _normalised(signals, share, scales, own)
+    return SampleBatch(tuple(windows), tuple(placements), pixels, own, grid, inside)
 
 
 def place(shape: tuple[int, int], spacing: tuple[float, float], size: int) -> Placement:
@@ -119,19 +149,33 @@ def resampling_weights(scale: float, length: int) -> sparse.csr_array:
     return sparse.csr_array((weights.ravel().astype(np.float32), columns, starts), (len(centres), length))
 
 
-def _normalised(signal: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Divides each leg by the signal that fat would have at each place.
+def _normalised(
+    signals: Sequence[torch.Tensor], share: torch.Tensor, scales: Sequence[str], own: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Divides each leg by the signal that fat would have at each place in the first channel's window.
 
     Args:
-        signal: (N, 1, size, size), zero outside the leg.
+        signals: of each plane (N, 1, size, size), zero outside the leg.
         share: the same shape, share of each pixel that is leg.
+        scales: of each plane.
+        own: see `SampleBatch`.
     """
-    grid, covered = (_on_grid(planes[:, 0]) for planes in (signal, share))
-    inside = covered > 0.999
+    grid, covered = (_on_grid(planes[:, 0]) for planes in (signals[own], share))
+    inside = covered > _WHOLE
     fat = _fat_signal(grid, inside)
-    field = functional.interpolate(fat[:, None], signal.shape[-2:], mode="bilinear")
-    pixels = (signal / field).clamp_(0, BRIGHTEST)
-    return pixels, (grid / fat).clamp_(0, BRIGHTEST), inside
+    field = functional.interpolate(fat[:, None], share.shape[-2:], mode="bilinear")
+    pixels = []
+    for signal, scale in zip(signals, scales, strict=True):
+        even = signal if scale == "fraction" else signal / field
+        pixels.append(even / _medians(even, share > _WHOLE) if scale == "median" else even)
+    return torch.cat([channel.clamp_(0, BRIGHTEST) for channel in pixels], 1), (grid / fat).clamp_(0, BRIGHTEST), inside
+
+
+def _medians(planes: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """(N, 1, 1, 1) what each plane is divided by so that the median over its pixels inside is `MEDIAN`."""
+    pairs = zip(planes, inside, strict=True)
+    levels = [plane[mask].median() if mask.any() else plane.new_ones(()) for plane, mask in pairs]
+    return (torch.stack(levels).clamp_min(1e-6) / MEDIAN)[:, None, None, None]
 
 
 def halved(planes: torch.Tensor) -> torch.Tensor:
@@ -182,5 +226,7 @@ def _quadratic_basis(edge: int) -> torch.Tensor:
     return torch.stack([torch.ones_like(x), x, y, x * x, x * y, y * y], dim=-1).reshape(-1, 6)
 
 
+_WHOLE = 0.999
+"""Share from which a pixel counts as wholly inside the leg."""
 _FIT_STEPS = 8
 _BELOW = 0.03

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import math
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ MIN_PIXELS = 16
 _NO_ANATOMY = {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY"}
 _WATER_OR_FAT = {"W", "WATER", "F", "FAT", "FF", "FAT_FRACTION"}
 _OPPOSED_PHASE = {"OP", "OPP", "OPP_PHASE", "OPPOSED_PHASE", "OUT_PHASE", "OUT_OF_PHASE"}
+_SAME_PLACE_MM = 0.5
+"""Distance of two channels' voxels up to which they are taken to be at one place: half a fine pixel."""
 _FAT_WATER_SHIFT_HZ_PER_T = 145.0  # 3.4 ppm of 42.577 MHz/T
 
 
@@ -133,6 +136,7 @@ class Series:
         missing_slices: indices k of slices that the input lacks.
         orientation_known: False when the header does not say how the image lies in the patient: `geometry` is then a
             guess and no side of the patient can be told from it.
+        further: voxels of further channels on the same grid, by name; see `with_channels`.
     """
 
     voxels: np.ndarray
@@ -144,6 +148,7 @@ class Series:
     notes: tuple[str, ...] = ()
     missing_slices: tuple[int, ...] = ()
     orientation_known: bool = True
+    further: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3:
@@ -180,6 +185,50 @@ def read_study(path: str | Path, series_uid: str | None = None) -> Series:
         raise InputError("The image does not fit into memory; crop it to the thighs or resample it.") from None
     _check_voxels(series.voxels)
     return series
+
+
+def with_channels(series: Series, further: Mapping[str, Series]) -> Series:
+    """The series with registered series of the same legs as further channels.
+
+    Args:
+        further: by the channels' names.
+
+    Raises:
+        InputError: a further series lies on another grid, or is the first one once more.
+    """
+    for name, other in further.items():
+        ours, theirs = series.voxels.shape, other.voxels.shape
+        if ours != theirs:
+            raise InputError(
+                f"The channel {name} has {theirs[2]} × {theirs[1]} × {theirs[0]} voxels and the first channel "
+                f"{ours[2]} × {ours[1]} × {ours[0]}; register it to the first and resample it on its grid."
+            )
+        corners = np.array([[i, j, k, 1] for i in (0, ours[2]) for j in (0, ours[1]) for k in (0, ours[0])]).T
+        apart = (series.geometry.ijk_to_lps - other.geometry.ijk_to_lps)[:3] @ corners
+        if np.linalg.norm(apart, axis=0).max() > _SAME_PLACE_MM:
+            raise InputError(
+                f"The channel {name} lies up to {np.linalg.norm(apart, axis=0).max():.0f} mm away from the first "
+                "channel; register it to the first and resample it on its grid."
+            )
+        if np.array_equal(series.voxels, other.voxels):
+            raise InputError(f"The channel {name} is the first channel's series once more; give the other one.")
+    return dataclasses.replace(series, further={name: other.voxels for name, other in further.items()})
+
+
+def read_channels(path: str | Path, further: Mapping[str, str | Path], series_uid: str | None = None) -> Series:
+    """Reads a study with further channels: `read_study` of each, then `with_channels`.
+
+    Raises:
+        InputError: as both, with the name of the channel.
+    """
+    first = read_study(path, series_uid)
+    others = {}
+    for name, other in further.items():
+        try:
+            others[name] = read_study(other)
+        except InputError as error:
+            raise InputError(f"Channel {name}: {error}") from None
+    return with_channels(first, others)
 
 
 def check_size(shape: tuple[int, ...]) -> None:

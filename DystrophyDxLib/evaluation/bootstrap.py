@@ -1,7 +1,7 @@
 """Percentile bootstrap by patient: images of one patient are not independent, so patients are drawn with all of theirs.
 
-A table has one row an image (or decision) and the columns `patient_id` and `truth` (0 or 1). A draw is how often each
-row counts, so a statistic is computed on all draws at once, as a function of these counts.
+A table has one row an image (or decision) and the columns `patient_id` and `truth` (index of the class). A draw is how
+often each row counts, so a statistic is computed on all draws at once, as a function of these counts.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def bootstrap(table: pd.DataFrame, statistic: Statistic, *, seed: int, resamples
 def draws(table: pd.DataFrame, *, seed: int, resamples: int = RESAMPLES) -> Iterator[np.ndarray]:
     """Draws of patients, stratified by class: (r, N) float64 counts of the rows, in parts of bounded size.
 
-    A patient with images of both classes counts as positive.
+    A patient with images of several classes counts as of the last of them.
 
     Raises:
         InputError: no row.
@@ -58,16 +58,16 @@ def draws(table: pd.DataFrame, *, seed: int, resamples: int = RESAMPLES) -> Iter
     if table.empty:
         raise InputError("The table has no row to draw from; evaluate at least one image.")
     patients, patient = np.unique(table["patient_id"].to_numpy(), return_inverse=True)
-    positive = np.zeros(len(patients), bool)
-    np.logical_or.at(positive, patient, table["truth"].to_numpy() == 1)
+    label = np.zeros(len(patients), np.int64)
+    np.maximum.at(label, patient, table["truth"].to_numpy(np.int64))
+    classes = [np.flatnonzero(label == one) for one in np.unique(label)[::-1]]
     rng = np.random.default_rng(seed)
     part = max(1, _LARGEST // len(table))
     for first in range(0, resamples, part):
         drawn = np.zeros((min(part, resamples - first), len(patients)))
         for row in drawn:
-            for members in (np.flatnonzero(positive), np.flatnonzero(~positive)):
-                if len(members):
-                    row[members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)))
+            for members in classes:
+                row[members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)))
         yield drawn[:, patient]
 
 

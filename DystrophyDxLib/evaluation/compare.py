@@ -25,8 +25,9 @@ from ..recipe import Recipe
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
 from ..training.cohort import Cohort
 from ..training.train import recipe_as_asked, split_as_asked, train
-from . import tables
+from . import ranked, tables
 from .confusion import proportion
+from .estimate import Estimate
 from .evaluate import (
     SYNTHETIC_COHORT,
     both_intervals,
@@ -48,6 +49,7 @@ FILES = ("report.html", "comparison.json", "tables", "figures", "predictions")
 PUBLISHED_BACKBONES = "vgg19,resnet50,densenet201,densenet121,inception_v3"
 """Of the paper's Table 1, separated by commas."""
 _IMAGE = ["row", "slice", "side"]
+_COMPARED = ("Accuracy", "Specificity", "Sensitivity", "Top-1 accuracy", "Top-3 accuracy", "AUC")
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,33 @@ class Model:
     predictions: Predictions
 
     @property
-    def threshold(self) -> float:
+    def threshold(self) -> float | None:
         return self.package.card.threshold
+
+    def right(self, rows: pd.DataFrame) -> np.ndarray:
+        """(N,) bool, which of the model's images or patients it calls rightly."""
+        if self.threshold is None:
+            return ranked.accuracies(rows, self.package.card.classes)["Top-1 accuracy"]
+        return (rows["probability"] >= self.threshold).to_numpy() == (rows["truth"] == 1).to_numpy()
+
+    def figures(self, rows: pd.DataFrame, seed: int) -> dict[str, dict[str, Estimate | float]]:
+        """What is compared, by kind of interval."""
+        if self.threshold is None:
+            classes = self.package.card.classes
+            return {
+                tables.PUBLISHED: ranked.published_figures(rows, classes),
+                tables.BOOTSTRAP: ranked.bootstrap_figures(rows, classes, seed),
+            }
+        return {
+            tables.PUBLISHED: tables.published_figures(rows, self.threshold),
+            tables.BOOTSTRAP: tables.bootstrap_figures(rows, self.threshold, seed),
+        }
+
+    def area(self, rows: pd.DataFrame, seed: int) -> float:
+        """AUC; of more than two classes the mean of each against the rest."""
+        if self.threshold is None:
+            return ranked.mean_auc(rows, self.package.card.classes, seed).value
+        return auc(rows["truth"], rows["probability"]).value
 
 
 @dataclass(frozen=True)
@@ -101,10 +128,14 @@ class Comparison:
     @cached_property
     def best(self) -> Model:
         def areas(model: Model) -> tuple[float, ...]:
-            tables_of_units = (self.patients[model.name], self.images[model.name])
-            return tuple(auc(rows["truth"], rows["probability"]).value for rows in tables_of_units)
+            return tuple(model.area(members[model.name], self.seed) for members in (self.patients, self.images))
 
         return max(self.models, key=areas)
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the models tell more than two classes apart, and so rank them."""
+        return self.models[0].threshold is None
 
 
 def compare(
@@ -280,14 +311,22 @@ def performance_table(comparison: Comparison) -> Table:
     for unit, members_of in (("images", comparison.images), ("patients", comparison.patients)):
         for model in comparison.models:
             members = members_of[model.name]
-            described = {"Model": model.name, "Per": unit, **tables.sizes(members)}
-            figures = {tables.PUBLISHED: tables.published_figures(members, model.threshold)}
-            if unit == "images":  # patients are independent of each other: the bootstrap has nothing to add
-                figures[tables.BOOTSTRAP] = tables.bootstrap_figures(members, model.threshold, comparison.seed)
-            for interval, found in figures.items():
-                shown = {name: found[name] for name in ("Accuracy", "Specificity", "Sensitivity", "AUC")}
-                rows.append({**described, "Interval": interval, **shown})
+            sizes = {"n": len(members)} if comparison.ranks else tables.sizes(members)
+            described = {"Model": model.name, "Per": unit, **sizes}
+            for interval, found in model.figures(members, comparison.seed).items():
+                # Patients are independent of each other: the bootstrap has nothing to add but the mean AUC.
+                if unit == "images" or interval == tables.PUBLISHED or comparison.ranks:
+                    shown = {name: found[name] for name in _COMPARED if name in found}
+                    rows.append({**described, "Interval": interval, **shown})
     rows.sort(key=lambda row: (row["Per"], row["Interval"]))
+    if comparison.ranks:
+        return Table(
+            "table1",
+            "Performance of each model's ranked differential, with 95 % intervals",
+            pd.DataFrame(rows),
+            "All models answer for the same images. AUC: mean of each class against the rest. Wilson's intervals take "
+            "images as independent; the patient bootstrap does not.",
+        )
     _, positive = comparison.models[0].package.card.classes
     return Table(
         "table1",
@@ -306,7 +345,8 @@ def difference_table(comparison: Comparison) -> Table:
         if model is best:
             continue
         row: dict[str, object] = {"Model": model.name}
-        for unit, members in (("images", comparison.images), ("patients", comparison.patients)):
+        units = () if comparison.ranks else (("images", comparison.images), ("patients", comparison.patients))
+        for unit, members in units:
             own, other = members[model.name], members[best.name]
             test = compare_auc(
                 own["truth"].to_numpy(),
@@ -316,17 +356,19 @@ def difference_table(comparison: Comparison) -> Table:
             )
             row |= {f"AUC, difference, {unit}": test.difference, f"p, {unit}": test.p}
         own, other = comparison.patients[model.name], comparison.patients[best.name]
-        decided = compare_decisions(
-            own["truth"], other["probability"] >= best.threshold, own["probability"] >= model.threshold
-        )
+        decided = compare_decisions(np.ones(len(own)), best.right(other), model.right(own))
         row |= {f"Only {best.name} right": decided.only_first, "Only this right": decided.only_second}
         rows.append(row | {"p, McNemar": decided.p})
     return Table(
         "differences",
         f"Differences from the model with the highest AUC per patient, {best.name}",
         pd.DataFrame(rows),
-        "AUC: DeLong's test, for images with the covariance of images of one patient (Obuchowski). McNemar: paired "
-        "decisions on patients. The p values are not corrected for the number of comparisons.",
+        (
+            ""
+            if comparison.ranks
+            else "AUC: DeLong's test, for images with the covariance of images of one patient (Obuchowski). "
+        )
+        + "McNemar: paired decisions on patients. The p values are not corrected for the number of comparisons.",
     )
 
 
@@ -334,11 +376,12 @@ def disease_table(comparison: Comparison) -> Table:
     """Table 3 side by side: share of images of each disease that each model calls rightly."""
     rows = []
     for disease, truth in tables.diseases(next(iter(comparison.patients.values()))):
-        row: dict[str, object] = {"Disease": disease, "Figure": "sensitivity" if truth else "specificity"}
+        figure = "sensitivity" if truth or comparison.ranks else "specificity"
+        row: dict[str, object] = {"Disease": disease, "Figure": figure}
         for model in comparison.models:
             own = comparison.images[model.name]
             own = own[own["disease"] == disease]
-            right = (own["probability"] >= model.threshold) == bool(truth)
+            right = model.right(own)
             row |= {"Images": len(own), model.name: proportion(int(right.sum()), len(own))}
         rows.append(row)
     return Table(
@@ -353,8 +396,8 @@ def _summarised(comparison: Comparison, cohort_sha256: str) -> dict[str, object]
         model.name: {
             "sha256": model.package.sha256,
             "threshold": model.threshold,
-            "images": both_intervals(comparison.images[model.name], model.threshold, comparison.seed),
-            "patients": both_intervals(comparison.patients[model.name], model.threshold, comparison.seed),
+            "images": both_intervals(comparison.images[model.name], model.package, comparison.seed),
+            "patients": both_intervals(comparison.patients[model.name], model.package, comparison.seed),
         }
         for model in comparison.models
     }
@@ -405,7 +448,7 @@ def _sections(comparison: Comparison, summary: dict[str, object], figures: Path)
     )
     pictures = []
     for unit, members in (("images", comparison.images), ("patients", comparison.patients)):
-        if all(rows["truth"].nunique() == 2 for rows in members.values()):
+        if not comparison.ranks and all(rows["truth"].nunique() == 2 for rows in members.values()):
             lines = [
                 roc_line(members[model.name], model.name, model.threshold, comparison.seed, band=False)
                 for model in comparison.models
@@ -421,7 +464,7 @@ def _sections(comparison: Comparison, summary: dict[str, object], figures: Path)
             "Model": model.name,
             "Backbone": model.package.recipe.network.backbone,
             "Recipe": model.package.recipe.name,
-            "Threshold": model.threshold,
+            "Threshold": "none" if model.threshold is None else model.threshold,
             "Trained on": model.package.card.trained_on,
             "Series not evaluated": len(model.predictions.failures),
         }

@@ -23,7 +23,7 @@ from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
 from ..results import INDETERMINATE
 from ..training.cohort import SPLITS, Cohort
 from ..training.train import SYNTHETIC
-from . import localisation, tables
+from . import localisation, ranked, tables
 from .calibration_error import reliability
 from .estimate import Estimate
 from .evaluation_report import Page, Picture, Section
@@ -39,8 +39,9 @@ from .figures import (
     roc_figure,
     save_figure,
 )
-from .gallery import Chosen, choose, gallery_figure, save_gallery
+from .gallery import Chosen, choose, choose_ranked, gallery_figure, save_gallery
 from .predictions import Advance, ClassifiedSeries, Predictions, by_patient, classify_case, counted, predict
+from .ranked_report import sections as ranked_sections
 from .roc import auc, roc_band
 from .tables import Table
 from .truth_files import has_truth, muscle_fat, read_truth
@@ -76,6 +77,11 @@ class Evaluation:
     @cached_property
     def patients(self) -> pd.DataFrame:
         return by_patient(self.images)
+
+    @property
+    def ranks(self) -> bool:
+        """Whether the package tells more than two classes apart, and so ranks them."""
+        return len(self.package.card.classes) > 2
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -181,25 +187,32 @@ def summarised(evaluation: Evaluation, cohort_sha256: str) -> dict[str, object]:
         },
         "seed": evaluation.seed,
         "figures": {
-            unit: both_intervals(rows, card.threshold, evaluation.seed)
+            unit: both_intervals(rows, evaluation.package, evaluation.seed)
             for unit, rows in (("images", counted(images)), ("patients", patients))
         },
         "labels": {label: int(count) for label, count in sorted(Counter(patients["label"]).items())},
     }
 
 
-def both_intervals(rows: pd.DataFrame, threshold: float, seed: int) -> dict[str, dict[str, object]]:
+def both_intervals(rows: pd.DataFrame, package: ModelPackage, seed: int) -> dict[str, dict[str, object]]:
     """Figures with both kinds of interval for JSON, with None for what is not a finite number."""
-    published, drawn = tables.published_figures(rows, threshold), tables.bootstrap_figures(rows, threshold, seed)
+    card = package.card
+    if card.threshold is None:
+        published, drawn = (
+            ranked.published_figures(rows, card.classes), ranked.bootstrap_figures(rows, card.classes, seed)
+        )  # fmt: skip
+    else:
+        published = tables.published_figures(rows, card.threshold)
+        drawn = tables.bootstrap_figures(rows, card.threshold, seed)
     return _finite(
         {
-            name: {"value": figure.value, "ci95": _bounds(published[name]), "ci95_bootstrap": _bounds(figure)}
+            name: {"value": figure.value, "ci95": _bounds(published.get(name)), "ci95_bootstrap": _bounds(figure)}
             for name, figure in drawn.items()
         }
     )
 
 
-def _bounds(figure: Estimate | float) -> list[float] | None:
+def _bounds(figure: Estimate | float | None) -> list[float] | None:
     return [figure.low, figure.high] if isinstance(figure, Estimate) else None
 
 
@@ -224,13 +237,10 @@ def write_evaluation(
         evaluation.notices,
         (
             _brief(evaluation),
-            _performance(evaluation, folder / "figures"),
-            _diseases(evaluation, folder / "figures"),
-            _groups(evaluation),
-            _calibration(evaluation, folder / "figures"),
+            *_figures(evaluation, folder / "figures"),
             _gallery(evaluation, classifier, folder / "gallery", advance),
             *_heat(evaluation, folder / "figures"),
-            _deletion_insertion(evaluation, classifier, folder / "figures", advance),
+            *_deletion_insertion(evaluation, classifier, folder / "figures", advance),
             *_rivals(evaluation),
             _unevaluated(evaluation),
             _provenance(summary),
@@ -242,6 +252,19 @@ def write_evaluation(
     evaluation.patients.to_csv(folder / "patients.csv", index=False)
     evaluation.predictions.failures.to_csv(folder / "failures.csv", index=False)
     (folder / "evaluation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+
+
+def _figures(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
+    """Performance, diseases, groups and calibration."""
+    if evaluation.ranks:
+        yield from ranked_sections(
+            evaluation.images, evaluation.patients, evaluation.package.card.classes, evaluation.seed, figures
+        )
+        return
+    yield _performance(evaluation, figures)
+    yield _diseases(evaluation, figures)
+    yield _groups(evaluation)
+    yield _calibration(evaluation, figures)
 
 
 def roc_line(rows: pd.DataFrame, name: str, threshold: float, seed: int, *, band: bool) -> RocLine:
@@ -269,15 +292,21 @@ def picture(folder: Path, name: str, alt: str, caption: str) -> Picture:
 
 def _brief(evaluation: Evaluation) -> Section:
     card, patients = evaluation.package.card, evaluation.patients
-    published = tables.published_figures(patients, card.threshold)
+    if evaluation.ranks:
+        published = ranked.published_figures(patients, card.classes)
+        how = f"of {len(card.classes)} ranked classes"
+    else:
+        published = tables.published_figures(patients, card.threshold)
+        published = {name: published[name] for name in ("AUC", "Sensitivity", "Specificity")}
+        how = f"at the package's threshold {card.threshold:.2f} for {card.classes[1]}"
     told = ", ".join(
-        f"{name.lower() if name != 'AUC' else name} {tables.cell_text(name, published[name])}"
-        for name in ("AUC", "Sensitivity", "Specificity")
+        f"{name.lower() if name != 'AUC' else name} {tables.cell_text(name, figure)}"
+        for name, figure in published.items()
     )
     failures, labels = len(evaluation.predictions.failures), Counter(patients["label"])
     series = evaluation.images["row"].nunique()
     paragraphs = [
-        f"Per patient: {told} (95 % intervals), at the package's threshold {card.threshold:.2f} for {card.classes[1]}.",
+        f"Per patient: {told} (95 % intervals), {how}.",
         f"{len(patients)} patients ({_counts(patients, card.classes)}) with {int(evaluation.images['counted'].sum())} "
         f"images of the thigh from {series} series; "
         + (f"split {evaluation.split} of the cohort." if evaluation.split else "the whole cohort."),
@@ -292,8 +321,8 @@ def _brief(evaluation: Evaluation) -> Section:
 
 
 def _counts(rows: pd.DataFrame, classes: tuple[str, ...]) -> str:
-    positive = int(rows["truth"].sum())
-    return f"{positive} {classes[1]}, {len(rows) - positive} {classes[0]}"
+    counts = Counter(rows["truth"])
+    return ", ".join(f"{counts[label]} {classes[label]}" for label in reversed(range(len(classes))))
 
 
 def _performance(evaluation: Evaluation, figures: Path) -> Section:
@@ -358,7 +387,11 @@ def _calibration(evaluation: Evaluation, figures: Path) -> Section:
 def _gallery(evaluation: Evaluation, classifier: Classifier, folder: Path, advance: Advance) -> Section:
     """Reads and classifies the few series of the gallery once more, so that no heatmap of the others is kept."""
     cases = {case.row: case for case in evaluation.cohort.cases}
-    chosen = choose(evaluation.images, evaluation.patients, evaluation.package.card.threshold)
+    chosen = (
+        choose_ranked(evaluation.images, evaluation.patients)
+        if evaluation.ranks
+        else choose(evaluation.images, evaluation.patients, evaluation.package.card.threshold)
+    )
     pictures = []
     for number, item in enumerate(chosen):
         advance("Drawing cases", number, len(chosen))
@@ -368,8 +401,8 @@ def _gallery(evaluation: Evaluation, classifier: Classifier, folder: Path, advan
     return Section(
         "Correct and wrong cases",
         (
-            "The correct cases are the most typical ones (nearest to the median of their kind), the wrong ones those "
-            "furthest from the threshold. Left the slice, right with the heatmap and each leg's probability (in "
+            "The correct cases are the most typical ones (nearest to the median of their kind), the wrong ones the "
+            "surest. Left the slice, right with the heatmap and each leg's probability (in "
             "brackets where it does not enter the case). The patient's right (R) is on the left. The heatmap shows "
             "where the model's evidence lies, not where disease is: blue is little, red the strongest.",
         ),
@@ -407,23 +440,36 @@ def _heat(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
             )
         )
     paragraphs = ["The cohort is of phantoms, whose muscles and fat are known, so heat can be held against the truth."]
-    try:
-        limit = localisation.outside_threshold(evaluation.heat, evaluation.package.card.threshold)
-        paragraphs.append(
-            f"{100 * localisation.QUANTILE:g} % of the rightly called {evaluation.package.card.classes[1]} cases have "
-            f"at most {100 * limit:.0f} % of their heat in subcutaneous fat; the program warns "
-            f"(HEATMAP_OUTSIDE_MUSCLE) from {100 * HEAT_OUTSIDE:.0f} %."
-        )
-    except InputError:
-        paragraphs.append("No case was called rightly, so nothing can be said of heat outside the muscles.")
+    if not evaluation.ranks:
+        paragraphs.append(_outside_limit(evaluation))
     yield Section("Does the heatmap look where the disease is?", tuple(paragraphs), tuple(shown), (table,))
 
 
-def _deletion_insertion(evaluation: Evaluation, classifier: Classifier, figures: Path, advance: Advance) -> Section:
+def _outside_limit(evaluation: Evaluation) -> str:
+    """What the heat outside the muscles of rightly called cases says of the warning's limit."""
+    card = evaluation.package.card
+    try:
+        limit = localisation.outside_threshold(evaluation.heat, card.threshold)
+    except InputError:
+        return "No case was called rightly, so nothing can be said of heat outside the muscles."
+    return (
+        f"{100 * localisation.QUANTILE:g} % of the rightly called {card.classes[1]} cases have at most "
+        f"{100 * limit:.0f} % of their heat in subcutaneous fat; the program warns (HEATMAP_OUTSIDE_MUSCLE) from "
+        f"{100 * HEAT_OUTSIDE:.0f} %."
+    )
+
+
+def _deletion_insertion(
+    evaluation: Evaluation, classifier: Classifier, figures: Path, advance: Advance
+) -> Iterator[Section]:
+    """Of T1-weighted images alone and two classes: what is deleted becomes the grey that healthy muscle has there."""
+    if evaluation.ranks or evaluation.package.recipe.sample.planes > 1:
+        return
     title, card = "Does the answer hang on what the heatmap marks?", evaluation.package.card
     chosen = choose_images(evaluation.images, card.threshold, seed=evaluation.seed)
     if chosen.empty:
-        return Section(title, (f"No image was called {card.classes[1]}, so there is no evidence to delete.",))
+        yield Section(title, (f"No image was called {card.classes[1]}, so there is no evidence to delete.",))
+        return
     found = faithfulness(classifier, evaluation.cohort, chosen, seed=evaluation.seed, advance=advance)
     orders = (("by the heatmap", found.by_heat), ("in random order", found.at_random))
     deletion = [MeanCurve(label, *mean_curve(chosen, order.deletion, seed=evaluation.seed)) for label, order in orders]
@@ -445,7 +491,7 @@ def _deletion_insertion(evaluation: Evaluation, classifier: Classifier, figures:
         "falls, and rises, the more the answer hangs on what the heatmap marks. Only images that were called "
         f"{card.classes[1]} have a probability to lose; up to {MOST_IMAGES} are taken, evenly over the diseases."
     )
-    return Section(
+    yield Section(
         title, (paragraph,), (shown,), (tables.deletion_insertion(found.areas, evaluation.patients, evaluation.seed),)
     )
 
@@ -453,7 +499,7 @@ def _deletion_insertion(evaluation: Evaluation, classifier: Classifier, figures:
 def _rivals(evaluation: Evaluation) -> Iterator[Section]:
     cases = {case.patient_id: case for case in evaluation.cohort.cases if has_truth(case)}
     patients = evaluation.patients
-    if set(patients["patient_id"]) <= set(cases) and patients["severity"].notna().all():
+    if not evaluation.ranks and set(patients["patient_id"]) <= set(cases) and patients["severity"].notna().all():
         trefoil = {name: trefoil_sign(muscle_fat(cases[name])) for name in patients["patient_id"]}
         table = tables.rivals(patients, trefoil, evaluation.package.card.threshold)
         yield Section("Beside rivals that know the truth", (), (), (table,))

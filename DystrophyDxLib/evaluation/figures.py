@@ -166,6 +166,22 @@ def probability_figure(groups: Sequence[tuple[str, bool, np.ndarray]], threshold
     return figure
 
 
+def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """A (K, K) matrix of counts, rows the truth and columns what was said, shaded by the share of the row."""
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    with matplotlib.rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(_WIDTH, 1.3 + 0.32 * len(classes)), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for row, column in zip(*np.nonzero(matrix), strict=True):
+            colour = "white" if shares[row, column] > 0.5 else BLACK
+            axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour)
+        axes.set_xticks(range(len(classes)), classes, rotation=90)
+        axes.set_yticks(range(len(classes)), classes)
+        axes.set(xlabel="Most likely class", ylabel="Truth")
+    return figure
+
+
 def heat_figure(rows: Sequence[tuple[str, Estimate, float]], xlabel: str) -> Figure:
     """A figure of the heat disease by disease, from top: label (with n), estimate, and what chance would give."""
     with matplotlib.rc_context(STYLE):

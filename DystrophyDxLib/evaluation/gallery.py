@@ -29,7 +29,8 @@ class Chosen:
     """A case of the gallery.
 
     Attributes:
-        kind: "true positive", "true negative", "false positive" or "false negative".
+        kind: "true positive", "true negative", "false positive" or "false negative"; of more than two classes "right"
+            or "wrong".
         row: of the series in the cohort table.
         slice: index k of the slice that is shown.
         probability: of the patient.
@@ -66,6 +67,25 @@ def choose(images: pd.DataFrame, patients: pd.DataFrame, threshold: float) -> li
             group = group.assign(rank=-(group["probability"] - threshold).abs()).sort_values(["rank", "patient_id"])
         chosen += [_shown(kind, patient, images) for patient in group.head(A_KIND).itertuples()]
     return chosen
+
+
+def choose_ranked(images: pd.DataFrame, patients: pd.DataFrame) -> list[Chosen]:
+    """Up to twice `A_KIND` patients whose most likely class is theirs (nearest to the median, each of another disease
+    as far as there are that many) and as many of those for whom it is another (the surest); see `choose`.
+    """
+    columns = [name for name in patients.columns if name.startswith("probability ")]
+    said = patients[columns].to_numpy()
+    patients = patients.assign(probability=said.max(axis=1), right=said.argmax(axis=1) == patients["truth"].to_numpy())
+    right, wrong = patients[patients["right"]], patients[~patients["right"]]
+    right = right.assign(rank=(right["probability"] - right["probability"].median()).abs())
+    right = right.sort_values(["rank", "patient_id"])
+    right = pd.concat([right.drop_duplicates("disease"), right[right.duplicated("disease")]])
+    wrong = wrong.sort_values(["probability", "patient_id"], ascending=[False, True])
+    return [
+        _shown(kind, patient, images)
+        for kind, group in (("right", right), ("wrong", wrong))
+        for patient in group.head(2 * A_KIND).itertuples()
+    ]
 
 
 def _shown(kind: str, patient: tuple, images: pd.DataFrame) -> Chosen:

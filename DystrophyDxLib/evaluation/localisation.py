@@ -14,6 +14,7 @@ from ..classify import Classification, Classifier
 from ..errors import InputError
 from ..phantom import Phantom
 from ..quality import share_outside_muscle
+from ..results import ImageResult
 from ..roi import PlaneOrientation, Window
 from ..samples import GRID, make_samples, place, resampling_weights
 from ..series import Series
@@ -71,7 +72,8 @@ def localise_series(series: Series, found: Classification, truth: ThighTruth) ->
     Returns:
         One row a counted image:
 
-        - `slice`, `side`, `probability`, `called` (probability at or above the threshold)
+        - `slice`, `side`, `probability`, `called` (probability at or above the threshold; of more than two classes, the
+          highest of all)
         - `pointing`: the pointing game (Zhang et al. 2018, IJCV 126:1084), 1 where the heat is highest in diseased
           muscle or at most `TOLERANCE_MM` beside it; the mean over equal maxima. `pointing_by_chance`: the same for a
           place drawn at random
@@ -101,12 +103,17 @@ def localise_series(series: Series, found: Classification, truth: ThighTruth) ->
                 "slice": image.slice,
                 "side": image.side,
                 "probability": image.probability,
-                "called": image.probability >= found.result.case.threshold,
+                "called": _is_called(image, found.result.case.threshold),
                 **figures,
                 "heat_in_subcutaneous_fat": outside,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _is_called(image: ImageResult, threshold: float | None) -> bool:
+    """Whether an image says the class whose probability is told."""
+    return image.probability >= threshold if threshold is not None else image.probability == max(image.probabilities)
 
 
 def by_disease(table: pd.DataFrame, *, seed: int) -> pd.DataFrame:

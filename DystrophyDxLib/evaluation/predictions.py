@@ -3,9 +3,10 @@
 Columns of an image table:
 
 - `row`: of the series in the cohort table; `patient_id`, `disease`, `sex`, `age` (years), `centre`: as there
-- `truth`: 1 for the package's second class, 0 for the first
+- `truth`: index of the class among the package's
 - `slice`: index k; `side`: left, right or unknown
-- `probability`: of the image; `counted`: whether it enters the case (False where it shows no thigh)
+- `probability`: of the image, as `classify` gives it; of more than two classes, `ranked.probability_columns` hold all
+- `counted`: whether it enters the case (False where it shows no thigh)
 - `field_strength_t`: tesla, of the header, or of a column of the cohort that is so called
 - `severity`: where the cohort has a column that is so called, such as a phantom's mean fat fraction of the muscles
 - `label`: of the series' case, as `classify` gives it, "indeterminate" included
@@ -22,8 +23,9 @@ import pandas as pd
 
 from ..errors import InputError
 from ..results import INDETERMINATE
-from ..series import Series, read_study
+from ..series import Series, read_channels
 from ..training.cohort import Case, Cohort
+from .ranked import probability_columns
 
 if TYPE_CHECKING:  # what only has tables to make does without the network
     from ..classify import Classification, Classifier
@@ -94,7 +96,7 @@ def classify_case(classifier: Classifier, case: Case) -> ClassifiedSeries:
     Raises:
         InputError: when it cannot be read or shows no leg.
     """
-    series = read_study(case.path)
+    series = read_channels(case.path, case.further)
     return ClassifiedSeries(case, series, classifier.classify(series))
 
 
@@ -109,12 +111,13 @@ def by_patient(images: pd.DataFrame) -> pd.DataFrame:
     A patient with one series has the probability that `classify` gives the case. The label is that of the patient's
     series where they agree, else "indeterminate".
     """
+    probabilities = [name for name in images.columns if name.startswith("probability")]
     return (
         counted(images)
         .groupby("patient_id", sort=False)
         .agg(
             **{name: (name, "first") for name in _OF_PATIENT},
-            probability=("probability", "mean"),
+            **{name: (name, "mean") for name in probabilities},
             images=("probability", "size"),
             label=("label", lambda labels: labels.iloc[0] if labels.nunique() == 1 else INDETERMINATE),
         )
@@ -124,6 +127,7 @@ def by_patient(images: pd.DataFrame) -> pd.DataFrame:
 
 def _image_rows(classified: ClassifiedSeries) -> list[dict[str, object]]:
     case, result = classified.case, classified.classification.result
+    columns = probability_columns(result.model.classes)
     return [
         {
             "row": case.row,
@@ -133,6 +137,7 @@ def _image_rows(classified: ClassifiedSeries) -> list[dict[str, object]]:
             "slice": image.slice,
             "side": image.side,
             "probability": image.probability,
+            **(dict(zip(columns, image.probabilities, strict=True)) if image.probabilities else {}),
             "counted": image.counted,
             "sex": case.sex,
             "age": case.age,

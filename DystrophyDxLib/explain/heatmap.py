@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from ..networks import CamNetwork
 from ..samples import Placement
+
+if TYPE_CHECKING:
+    from ..networks import CamNetwork
 
 
 class CellGrid:
@@ -24,12 +29,17 @@ class CellGrid:
 
     @classmethod
     def of(cls, network: CamNetwork) -> CellGrid:
-        """Measures the grid: a trunk that only averages turns a ramp into each cell's centre."""
+        """The grid of a network's maps: of the finest layer that is pooled."""
+        return cls.of_layers(network.parts()[0])
+
+    @classmethod
+    def of_layers(cls, trunk: nn.Module) -> CellGrid:
+        """Measures the grid: layers that only average turn a ramp into each cell's centre."""
         images = torch.zeros(3, 1, 1536, 96)
         images[0] = torch.arange(1536)[:, None]
         images[1] = 1
         with torch.inference_mode(), Averaging():
-            ramp, ones, offset = network.trunk(images).double().sum(dim=(1, 3))
+            ramp, ones, offset = trunk(images).double().sum(dim=(1, 3))
         centres = ((ramp - offset) / (ones - offset)).numpy()
         # The middle cells see no border.
         middle = slice(len(centres) * 2 // 5, len(centres) * 3 // 5 + 1)
@@ -42,15 +52,16 @@ class CellGrid:
 
     def at(self, cells: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Map of cells (..., h, w) at sample coordinates, bilinearly, flat beyond the outermost cells."""
-        by_row = _hat_weights((rows - self.start) / self.step, cells.shape[-2])
-        by_column = _hat_weights((columns - self.start) / self.step, cells.shape[-1])
-        return by_row @ cells @ by_column.T
+        return self.weights(rows, cells.shape[-2]) @ cells @ self.weights(columns, cells.shape[-1]).T
 
+    def centres(self, count: int) -> np.ndarray:
+        """Sample coordinates of the first `count` cells along rows or columns."""
+        return self.start + np.arange(count) * self.step
 
-def _hat_weights(positions: np.ndarray, count: int) -> np.ndarray:
-    """(len(positions), count) weights of linear interpolation between cells 0 .. count - 1."""
-    positions = np.clip(positions, 0, count - 1)
-    return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(count))).astype(np.float32)
+    def weights(self, coordinates: np.ndarray, count: int) -> np.ndarray:
+        """(len(coordinates), count) float32 weights of linear interpolation between the first `count` cells."""
+        positions = np.clip((coordinates - self.start) / self.step, 0, count - 1)
+        return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(count))).astype(np.float32)
 
 
 class Averaging(TorchFunctionMode):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkIOImage import vtkPNGWriter
 
 from ..model_package import ModelCard
-from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, finding, notices
-from ..results import CaseResult, StudyResult
+from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, figures, finding, notices
+from ..results import CaseResult, MuscleTexture, StudyResult
 
 if TYPE_CHECKING:
     from ..readerstudy.protocol import StudyModel
@@ -29,21 +30,27 @@ _FINE = 2  # pixels of the picture for one of the screen
 
 
 def answer_html(result: StudyResult) -> str:
-    """The case in words, why, and what must stand beside every figure."""
+    """The case in words, why, what must stand beside every figure, and the differential where classes are ranked."""
     return (
         f"<p><b>{escape(finding(result))}</b><br>{escape(result.case.reason)}</p>"
-        f"<p><b>{escape(' '.join(notices(result)))}</b></p>"
+        f"<p><b>{escape(' '.join(notices(result)))}</b></p>" + _differential_html(result.case)
     )
 
 
-def figures(case: CaseResult) -> str:
-    """Probability, interval and threshold of a case in one line."""
-    low, high = case.ci95
-    return f"Probability {case.probability:.2f}, 95 % interval {low:.2f} to {high:.2f}, threshold {case.threshold:.2f}"
+def _differential_html(case: CaseResult) -> str:
+    """All classes as ranked, with intervals; nothing for two classes."""
+    if not case.differential:
+        return ""
+    rows = "".join(
+        f"<tr><td>{rank}.&nbsp;</td><td>{escape(ranked.name)}&nbsp;</td><td>{ranked.probability:.2f}&nbsp;</td>"
+        f"<td>({ranked.ci95[0]:.2f} to {ranked.ci95[1]:.2f})</td></tr>"
+        for rank, ranked in enumerate(case.differential, 1)
+    )
+    return f"<table>{rows}</table>"
 
 
 def bar_html(case: CaseResult) -> str:
-    """The probability from 0 to 1 as a bar, with the 95 % interval as a bracket and the threshold as a line."""
+    """The probability from 0 to 1 as a bar, the 95 % interval as a bracket and the threshold, if any, as a line."""
     width, height = BAR
     picture = base64.b64encode(_png(bar(case))).decode()
     return f'<img src="data:image/png;base64,{picture}" width="{width}" height="{height}">'
@@ -60,10 +67,21 @@ def bar(case: CaseResult) -> np.ndarray:
     picture[middle - _FINE : middle + _FINE, low : high + 1] = _INTERVAL
     for end in (low, high):
         picture[rows // 3 : -rows // 3, max(0, end - _FINE) : end + _FINE] = _INTERVAL
-    threshold = _column(case.threshold, columns)
-    picture[:, max(0, threshold - 2 * _FINE) : threshold + 2 * _FINE] = _HALO
-    picture[:, max(0, threshold - _FINE) : threshold + _FINE] = _THRESHOLD
+    if case.threshold is not None:
+        threshold = _column(case.threshold, columns)
+        picture[:, max(0, threshold - 2 * _FINE) : threshold + 2 * _FINE] = _HALO
+        picture[:, max(0, threshold - _FINE) : threshold + _FINE] = _THRESHOLD
     return picture
+
+
+def muscles_html(scores: Sequence[MuscleTexture]) -> str:
+    """Texture score of each muscle."""
+    rows = "".join(
+        f"<tr><td>{escape(score.muscle)}&nbsp;</td><td>{score.score:.2f}&nbsp;</td>"
+        f"<td>({score.under_heat} of {score.voxels} voxels)</td></tr>"
+        for score in scores
+    )
+    return f"<table>{rows}</table>"
 
 
 def warnings_html(result: StudyResult) -> str:
@@ -101,7 +119,7 @@ def difference(result: StudyResult, before: StudyResult) -> str:
         {(image.slice, image.side): image.probability for image in answer.images} for answer in (before, result)
     )
     changed = {place: now[place] - then[place] for place in then.keys() & now.keys() if now[place] != then[place]}
-    if changed:
+    if changed and result.told_class == before.told_class:
         place = max(sorted(changed), key=lambda place: abs(changed[place]))
         lines.append(
             f"{len(changed)} {'image' if len(changed) == 1 else 'images'} changed, most slice {place[0]} {place[1]}: "
@@ -131,8 +149,9 @@ def card_html(card: ModelCard) -> str:
         ("Trained on", card.trained_on),
         ("Intended use", card.intended_use),
         ("Licence", card.licence),
-        ("Threshold", f"{card.threshold:.2f}"),
     ]
+    if card.threshold is not None:
+        rows.append(("Threshold", f"{card.threshold:.2f}"))
     rows += [
         (
             name[:1].upper() + name[1:].replace("_", " "),

@@ -20,7 +20,8 @@ class HeatmapDisplay:
     reopened scene agree with this one.
 
     Args:
-        heatmap: evidence for the second class where positive, up to 1; for the first where negative, down to -1.
+        heatmap: evidence for a class where positive, up to 1; against it, and so of two classes for the first, where
+            negative, down to -1.
     """
 
     def __init__(self, heatmap: slicer.vtkMRMLScalarVolumeNode) -> None:
@@ -56,7 +57,7 @@ class HeatmapDisplay:
 
     @property
     def shown_class(self) -> int:
-        """Index of the class whose evidence is seen, 0 or 1."""
+        """1 where evidence for the heatmap's class is seen, 0 where that against it is: of two classes, the index."""
         return int(self._display.GetUpperThreshold() > 0)
 
     @shown_class.setter

@@ -10,7 +10,7 @@ import slicer
 from PIL import Image, ImageDraw, ImageFont
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
-from ..report import finding, notices
+from ..report import figures, finding, notices
 from ..results import ImageResult, StudyResult
 from ..roi import LABEL_OF_SIDE
 from .display import HeatmapDisplay
@@ -136,10 +136,8 @@ def _framed(volume: slicer.vtkMRMLScalarVolumeNode, result: StudyResult) -> tupl
 
 def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult) -> None:
     draw = ImageDraw.Draw(sheet)
-    case = result.case
     draw.text((_GAP, 14), finding(result), _TEXT, _font(34))
-    figures = f"probability {case.probability:.2f}, 95 % interval {case.ci95[0]:.2f} to {case.ci95[1]:.2f}"
-    draw.text((_GAP, 58), f"{figures}, threshold {case.threshold:.2f}", _TEXT, _font(20))
+    draw.text((_GAP, 58), figures(result.case), _TEXT, _font(20))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
     _draw_legend(draw, heatmap)
 

@@ -25,7 +25,7 @@ def write_report_folder(
     """Writes the files of the result contract (`output_folder.FILES`) into an existing folder.
 
     Of the scene that holds the study nothing else is written, and nothing in it changes. The heatmap is that of the
-    second class, at the threshold at which it is seen.
+    class whose probability is told, at the threshold at which it is seen.
 
     Args:
         study: classified.
@@ -36,7 +36,8 @@ def write_report_folder(
         The result as written.
 
     Raises:
-        InputError: nothing to report, or a region that was edited since; a file cannot be written.
+        InputError: nothing to report, or a region that was edited since; the heatmap of a reopened scene is of another
+            class; a file cannot be written.
     """
     start = time.perf_counter()
     if study.result is None or study.heatmap is None or study.segmentation is None:
@@ -46,6 +47,9 @@ def write_report_folder(
     scene = new_scene()
     alone = copy_into(scene, study)
     result = alone.result
+    told = result.model.classes.index(result.told_class)
+    if alone.shown_class != told:
+        alone.show_heat(study.heat_of(told))
     display = HeatmapDisplay(alone.heatmap)
     display.shown_class, display.legend = 1, True
     write_volume(alone.heatmap, folder / "heatmap.nrrd")

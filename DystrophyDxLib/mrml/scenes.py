@@ -7,7 +7,7 @@ import logging
 import slicer
 from vtkmodules.vtkCommonCore import VTK_STRING, vtkLogger, vtkOutputWindow
 
-from .study import Study
+from .study import CHANNEL, Study
 
 _logger = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ def copy_into(scene: slicer.vtkMRMLScene, study: Study) -> Study:
     volume = _copied(study.volume, scene, copies)
     for copy in copies.values():
         copy.SetName(copy.GetName().replace(study.volume.GetName(), "MRI"))
+    for role in map(volume.GetNthNodeReferenceRole, range(volume.GetNumberOfNodeReferenceRoles())):
+        if role.startswith(CHANNEL) and volume.GetNodeReference(role) is not None:
+            volume.GetNodeReference(role).SetName(role.removeprefix(CHANNEL))
     return Study(volume)
 
 

@@ -107,6 +107,34 @@ def labels_from_segmentation(
     values = {i: LABEL_OF_SIDE[_side(segmentation.GetSegment(i))] for i in segmentation.GetSegmentIDs()}
     if not values:
         raise InputError(f"The segmentation is empty; add a segment named {_NAMES_IN_WORDS}.")
+    return _labels(node, volume, values)
+
+
+def muscles_from_segmentation(
+    node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Segments of any names, such as muscles, on the grid of `volume`.
+
+    Returns:
+        (z, y, x) uint8 labels, from 1, and the name of each.
+
+    Raises:
+        InputError: there is no segment, or there are more than 255.
+    """
+    segmentation = node.GetSegmentation()
+    ids = segmentation.GetSegmentIDs()
+    if not 0 < len(ids) < 256:
+        raise InputError("The muscle segmentation has no segments, or more than 255; give one segment a muscle.")
+    values = {segment_id: value for value, segment_id in enumerate(ids, 1)}
+    names = {value: segmentation.GetSegment(segment_id).GetName() for segment_id, value in values.items()}
+    return _labels(node, volume, values), names
+
+
+def _labels(
+    node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode, values: dict[str, int]
+) -> np.ndarray:
+    """(z, y, x) uint8 on the grid of `volume`, with the value of each segment."""
+    segmentation = node.GetSegmentation()
     if not segmentation.CreateRepresentation(_BINARY_LABELMAP):
         raise InputError("The segmentation cannot be turned into voxels; draw it in the Segment Editor.")
     labels = np.zeros(volume.GetImageData().GetDimensions()[::-1], np.uint8)
@@ -124,16 +152,30 @@ def read_labels(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarra
     Raises:
         InputError: Slicer cannot read the file as a segmentation, or its segments are not legs.
     """
-    unreadable = InputError("The region file cannot be read; give a segmentation saved by Slicer (.seg.nrrd).")
+    return labels_from_segmentation(_read(path), volume)
+
+
+def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[np.ndarray, dict[int, str]]:
+    """Muscles of a segmentation file (`.seg.nrrd`); see `muscles_from_segmentation`.
+
+    Raises:
+        InputError: Slicer cannot read the file as a segmentation, or it has no segments.
+    """
+    return muscles_from_segmentation(_read(path), volume)
+
+
+def _read(path: Path) -> slicer.vtkMRMLSegmentationNode:
+    """A segmentation file's node, in a scene of its own, so that nothing is left behind in the volume's."""
+    unreadable = InputError("The segmentation file cannot be read; give a segmentation saved by Slicer (.seg.nrrd).")
     try:
         sitk.ReadImage(str(path))  # Slicer's reader ends the whole program at a damaged file.
     except RuntimeError:
         raise unreadable from None
-    scene = slicer.vtkMRMLScene()  # a scene of its own, so that nothing is left behind in the volume's
+    scene = slicer.vtkMRMLScene()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     if not _storage(path).ReadData(node):
         raise unreadable
-    return labels_from_segmentation(node, volume)
+    return node
 
 
 def write_segmentation(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None:

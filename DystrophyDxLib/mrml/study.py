@@ -16,21 +16,24 @@ from vtkmodules.vtkCommonCore import VTK_DOUBLE, VTK_INT, VTK_STRING, vtkDoubleA
 from vtkmodules.vtkCommonDataModel import vtkTable
 
 from ..errors import Cancelled, InputError
-from ..results import ImageResult, StudyResult
+from ..explain.texture_score import texture_scores
+from ..results import ImageResult, MuscleTexture, StudyResult
 from ..roi import LABEL_OF_SIDE, LegRegions, Side, corrected_regions, find_legs
-from ..series import Acquisition, Series
+from ..series import Acquisition, Series, with_channels
 from .segmentation import (
     SEGMENT_COLORS,
     SEGMENT_NAMES,
     add_segmentation,
     labels_from_segmentation,
     move_regions,
+    muscles_from_segmentation,
     set_labels,
 )
 from .volumes import add_map, ijk_to_world, move_map, series_from_volume, update_map
 
 if TYPE_CHECKING:
     from ..classify import Classification, Classifier
+    from ..explain.heat import Heat
 
 Progress = Callable[[int, int], None]
 
@@ -45,10 +48,13 @@ _HEATMAP, _SEGMENTATION, _IMAGES, _CHART, _RESULT, _BEFORE = _ROLES = tuple(
     f"DystrophyDx.{role}" for role in ("heatmap", "segmentation", "images", "chart", "result", "resultBefore")
 )
 _REGIONS = "DystrophyDx.regions"
+_CLASS = "DystrophyDx.class"
+CHANNEL = "DystrophyDx.channel."
+"""Beginning of the role of a further channel's volume; its name follows."""
 
 
-_VolumeState = tuple[int, bytes]
-"""Modified time of the voxels, and where they lie in the world."""
+_VolumeState = tuple[tuple[int, ...], tuple[bytes, ...]]
+"""Modified time of the voxels of all channels, and where they lie in the world."""
 
 
 class _Run(NamedTuple):
@@ -81,8 +87,16 @@ class Study:
 
     @property
     def heatmap(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """Evidence on the grid of the volume: for the second class up to 1, for the first down to -1."""
+        """Evidence on the grid of the volume: for `shown_class` up to 1, against it, and so of two classes for the
+        first, down to -1."""
         return self._node(_HEATMAP)
+
+    @property
+    def shown_class(self) -> int:
+        """Index of the class whose evidence `heatmap` holds: the second of two; of more the most likely, until
+        `show_class`."""
+        heatmap = self.heatmap
+        return int((heatmap.GetAttribute(_CLASS) if heatmap is not None else None) or 1)
 
     @property
     def segmentation(self) -> slicer.vtkMRMLSegmentationNode | None:
@@ -135,6 +149,14 @@ class Study:
         images = [image for image in self.result.images if image.side == side] if self.result else []
         return images[point] if 0 <= point < len(images) else None
 
+    def channel(self, name: str) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The volume that is a further channel of the model's input; None where none was chosen."""
+        return self.volume.GetNodeReference(CHANNEL + name)
+
+    def set_channel(self, name: str, volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+        """Chooses the volume of a further channel, registered to the first and on its grid."""
+        self.volume.SetNodeReferenceID(CHANNEL + name, volume.GetID() if volume is not None else None)
+
     def classify(self, classifier: Classifier, progress: Progress | None = None) -> StudyResult:
         """Finds the legs and classifies them; what was there before is replaced.
 
@@ -143,10 +165,11 @@ class Study:
 
         Raises:
             Cancelled: the volume was deleted meanwhile.
-            InputError: as `Classifier.classify` and `series_from_volume`.
+            InputError: as `Classifier.classify`, `series_from_volume` and `with_channels`.
         """
         state = self._volume_state()
-        return self._put(classifier.classify(self._series(), progress=progress), state)
+        series = self._with_channels(self._series(), classifier)
+        return self._put(classifier.classify(series, progress=progress), state)
 
     def put(self, classification: Classification) -> StudyResult:
         """Puts a finished classification of the volume into the scene; what was there before is replaced."""
@@ -189,6 +212,7 @@ class Study:
         series = self._series()
         automatic = run.automatic if run else find_legs(series)
         regions = corrected_regions(automatic, labels_from_segmentation(self.segmentation, self.volume))
+        series = self._with_channels(series, classifier)
         classification = classifier.classify(
             series, regions, progress=progress, previous=run.classification if run else None
         )
@@ -198,6 +222,44 @@ class Study:
             self._write_text(_BEFORE, "result before", before.GetText())
         self._show(classification, automatic, state)
         return classification.result
+
+    def show_class(self, label: int) -> None:
+        """Puts the evidence for another of more than two classes into the heatmap.
+
+        Raises:
+            InputError: as `heat_of`.
+        """
+        if label != self.shown_class:
+            self.show_heat(self.heat_of(label))
+
+    def heat_of(self, label: int) -> Heat:
+        """Evidence for one of more than two classes.
+
+        Raises:
+            InputError: the last answer is not in memory (the scene was reopened).
+        """
+        run = self._run()
+        if run is None:
+            raise InputError("A saved scene keeps the heatmap of one class; classify again to see that of another.")
+        return run.classification.heat_of(label)
+
+    def texture_scores(self, muscles: slicer.vtkMRMLSegmentationNode) -> tuple[MuscleTexture, ...]:
+        """Share of each muscle of a segmentation under the heat that is shown; see `explain.texture_score`.
+
+        Raises:
+            InputError: the segmentation has no segments or none of them lies within the legs, the region cannot be
+                read, or the heatmap was deleted.
+        """
+        if self.heatmap is None:
+            raise InputError("The heatmap was deleted; classify the volume again.")
+        drawn, names = muscles_from_segmentation(muscles, self.volume)
+        heat = slicer.util.arrayFromVolume(self.heatmap)
+        return texture_scores(np.maximum(heat, 0), drawn, names, self._labels() > 0)
+
+    def show_heat(self, heat: Heat) -> None:
+        """Puts heat of the volume into the heatmap; see `put_heatmap`."""
+        self.put_heatmap(heat.voxels)
+        self.heatmap.SetAttribute(_CLASS, str(heat.label))
 
     def reset(self, slice: int | None = None, side: Side | None = None) -> None:
         """Puts the automatic region back: of one slice, one side, both at once, or all of it.
@@ -256,7 +318,7 @@ class Study:
 
     def _show(self, classification: Classification, automatic: LegRegions, state: _VolumeState) -> None:
         """Heatmap, result, table and chart of a classification whose region is already shown."""
-        self.put_heatmap(classification.heat.voxels)
+        self.show_heat(classification.heat)
         self._write_text(_RESULT, "result", classification.result.to_json())
         self._node(_RESULT).SetAttribute(_REGIONS, " ".join(_digests(classification.regions.labels)))
         self._tabulate(classification.result.images)
@@ -337,6 +399,13 @@ class Study:
             notes=facts.notes,
         )
 
+    def _with_channels(self, series: Series, classifier: Classifier) -> Series:
+        """The series with the channels that a model needs, of those that were chosen."""
+        nodes = {name: self.channel(name) for name in classifier.package.recipe.sample.further}
+        return with_channels(
+            series, {name: series_from_volume(node) for name, node in nodes.items() if node is not None}
+        )
+
     def _labels(self) -> np.ndarray:
         if self.segmentation is None:
             raise InputError("The region was deleted; classify the volume from the start.")
@@ -353,8 +422,14 @@ class Study:
         return run if run is not None and run.volume_state == self._volume_state() else None
 
     def _volume_state(self) -> _VolumeState:
-        image = self.volume.GetImageData()
-        return image.GetMTime() if image is not None else 0, ijk_to_world(self.volume).tobytes()
+        roles = [self.volume.GetNthNodeReferenceRole(n) for n in range(self.volume.GetNumberOfNodeReferenceRoles())]
+        channels = [self.volume.GetNodeReference(role) for role in roles if role.startswith(CHANNEL)]
+        volumes = [self.volume, *(node for node in channels if node is not None)]
+        images = [volume.GetImageData() for volume in volumes]
+        return (
+            tuple(image.GetMTime() if image is not None else 0 for image in images),
+            tuple(ijk_to_world(volume).tobytes() for volume in volumes),
+        )
 
     def _name(self, what: str) -> str:
         return f"{self.volume.GetName()} {what}"

@@ -120,7 +120,7 @@ class StudyView:
 
     @property
     def heatmap(self) -> HeatmapDisplay | None:
-        """Threshold, class and legend of the heatmap; None while there is none."""
+        """Threshold, sign and legend of the heatmap; None while there is none."""
         study = self.study
         return HeatmapDisplay(study.heatmap) if study is not None and study.heatmap is not None else None
 
@@ -143,9 +143,26 @@ class StudyView:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of `HeatmapDisplay.shown_class`; none before classification."""
+        """Names of the classes, in the order of `shown_class`; none before classification."""
         result = self.study.result if self.study else None
         return result.model.classes if result else ()
+
+    @property
+    def shown_class(self) -> int:
+        """Index of the class whose evidence is seen. Of two classes the heatmap holds both, as its signs; of more, it
+        is filled anew.
+
+        Raises (when set):
+            InputError: as `Study.heat_of`.
+        """
+        return self.heatmap.shown_class if len(self.classes) == 2 else self.study.shown_class
+
+    @shown_class.setter
+    def shown_class(self, index: int) -> None:
+        if len(self.classes) == 2:
+            self.heatmap.shown_class = index
+        else:
+            self.study.show_class(index)
 
     @property
     def slice(self) -> int | None:

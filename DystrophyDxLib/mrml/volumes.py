@@ -106,7 +106,7 @@ def ijk_to_world(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
 
 
 def write_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
-    """Writes a heatmap as compressed NRRD, in LPS: the evidence for the second class, 0 to 1.
+    """Writes a heatmap as compressed NRRD, in LPS: the evidence for its class, 0 to 1.
 
     Raises:
         InputError: the file cannot be written.

@@ -1,9 +1,9 @@
-"""torchvision's backbones as trunks: their layers up to the last feature maps, for grey samples."""
+"""torchvision's backbones as trunks: their layers up to the last feature maps, for samples of any number of planes."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -11,6 +11,8 @@ from typing import Literal
 import torch
 from torch import nn
 from torchvision import models
+
+from ..recipe import STAGES
 
 RGB = tuple[float, float, float]
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -25,7 +27,6 @@ class Backbone:
     Attributes:
         model: makes it, with its own head and random weights.
         layers: its layers in order, from RGB images (N, 3, H, W) to the last feature maps (N, C, h, w).
-        channels: C.
         stages: number of the layer with which each of `recipe.STAGES` begins.
         published: torchvision's ImageNet weights.
         normalisation: mean and standard deviation of red, green and blue for which these weights were made, of
@@ -35,7 +36,6 @@ class Backbone:
 
     model: Callable[[], nn.Module]
     layers: Callable[[nn.Module], list[nn.Module]]
-    channels: int
     stages: tuple[int, int, int, int, int]
     published: models.WeightsEnum
     normalisation: tuple[RGB, RGB] = _IMAGENET
@@ -59,13 +59,14 @@ def _inception_layers(model: models.Inception3) -> list[nn.Module]:
 
 
 BACKBONES = {
-    "vgg19": Backbone(models.vgg19, _vgg_layers, 512, (0, 5, 10, 19, 28), models.VGG19_Weights.IMAGENET1K_V1),
-    "resnet18": Backbone(models.resnet18, _resnet_layers, 512, (0, 3, 5, 6, 7), models.ResNet18_Weights.IMAGENET1K_V1),
-    "resnet50": Backbone(models.resnet50, _resnet_layers, 2048, (0, 3, 5, 6, 7), models.ResNet50_Weights.IMAGENET1K_V1),
+    "vgg16": Backbone(models.vgg16, _vgg_layers, (0, 5, 10, 17, 24), models.VGG16_Weights.IMAGENET1K_V1),
+    "vgg19": Backbone(models.vgg19, _vgg_layers, (0, 5, 10, 19, 28), models.VGG19_Weights.IMAGENET1K_V1),
+    "resnet18": Backbone(models.resnet18, _resnet_layers, (0, 3, 5, 6, 7), models.ResNet18_Weights.IMAGENET1K_V1),
+    "resnet34": Backbone(models.resnet34, _resnet_layers, (0, 3, 5, 6, 7), models.ResNet34_Weights.IMAGENET1K_V1),
+    "resnet50": Backbone(models.resnet50, _resnet_layers, (0, 3, 5, 6, 7), models.ResNet50_Weights.IMAGENET1K_V1),
     "densenet121": Backbone(
         models.densenet121,
         _densenet_layers,
-        1024,
         (0, 3, 5, 7, 9),
         models.DenseNet121_Weights.IMAGENET1K_V1,
         fan="fan_in",
@@ -73,7 +74,6 @@ BACKBONES = {
     "densenet201": Backbone(
         models.densenet201,
         _densenet_layers,
-        1920,
         (0, 3, 5, 7, 9),
         models.DenseNet201_Weights.IMAGENET1K_V1,
         fan="fan_in",
@@ -81,39 +81,51 @@ BACKBONES = {
     "inception_v3": Backbone(
         partial(models.inception_v3, aux_logits=False, init_weights=False),
         _inception_layers,
-        2048,
         (0, 3, 6, 10, 15),
         models.Inception_V3_Weights.IMAGENET1K_V1,
         _MINUS_ONE_TO_ONE,
     ),
 }
-"""The networks that Yang et al. 2021 compare, and ResNet18."""
+"""The networks that Yang et al. 2021 and Cai et al. 2019 compare."""
 
 
 class WithOnes(nn.Module):
-    """Adds a channel of ones to samples (N, 1, H, W).
+    """Adds a channel of ones to samples (N, planes, H, W).
 
     The first convolution can so subtract a mean as it would from RGB images that are padded with zeros after it.
     """
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        return torch.cat([samples, torch.ones_like(samples)], dim=1)
+        return torch.cat([samples, torch.ones_like(samples[:, :1])], dim=1)
 
 
-def make_trunk(backbone: Backbone, *, normalised: bool) -> nn.Sequential:
-    """Trunk (N, 1, H, W) to (N, C, h, w) with random weights; its layers are named by their numbers.
+def make_trunk(
+    backbone: Backbone, planes: int, pooled: Sequence[str], *, normalised: bool
+) -> tuple[nn.Sequential, dict[int, int]]:
+    """Trunk for samples (N, planes, H, W) with random weights; its layers are named by their numbers.
 
     Args:
+        pooled: stages of `recipe.STAGES` after which maps are pooled; the trunk ends with the last.
         normalised: let the first convolution take `WithOnes`, as published weights need it.
+
+    Returns:
+        The trunk, and for each layer that is pooled its number in the trunk and the number of its maps.
     """
     # The head, most of VGG-19, never takes memory.
     with torch.device("meta"):
         model = backbone.model()
-    layers = OrderedDict((str(number), layer) for number, layer in enumerate(backbone.layers(model)))
+    layers = backbone.layers(model)
+    ends = [(*backbone.stages[1:], len(layers))[STAGES.index(stage)] for stage in pooled]
+    layers = OrderedDict((str(number), layer) for number, layer in enumerate(layers[: ends[-1]]))
     trunk = nn.Sequential(OrderedDict(ones=WithOnes()) | layers if normalised else layers)
     convolution = first_convolution(trunk)
-    convolution.in_channels = 2 if normalised else 1
-    convolution.weight = nn.Parameter(convolution.weight[:, : convolution.in_channels])
+    convolution.in_channels = planes + normalised
+    outputs, _, *kernel = convolution.weight.shape
+    convolution.weight = nn.Parameter(convolution.weight.new_empty(outputs, convolution.in_channels, *kernel))
+    channels, maps = [], torch.empty(2, planes, 128, 128, device="meta")
+    for layer in trunk:
+        maps = layer(maps)
+        channels.append(maps.shape[1])
     trunk.to_empty(device="cpu")
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -122,7 +134,8 @@ def make_trunk(backbone: Backbone, *, normalised: bool) -> nn.Sequential:
             nn.init.kaiming_normal_(module.weight, mode=backbone.fan, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    return trunk
+    numbers = [end - 1 + normalised for end in ends]
+    return trunk, {number: channels[number] for number in numbers}
 
 
 def first_convolution(trunk: nn.Module) -> nn.Conv2d:

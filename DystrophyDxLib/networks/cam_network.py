@@ -3,16 +3,24 @@
 Zhou et al., "Learning deep features for discriminative localization", CVPR 2016, section 2: with global average pooling
 and one linear layer, the class activation map is the last feature maps weighted by that layer. Pooling and the linear
 layer commute, so the maps are made first and the score is their mean: both come out of one forward pass.
+
+Cai et al., "Texture analysis for muscular dystrophy classification in MRI with improved class activation mapping",
+Pattern Recognition 2019;86:368, equations (1) and (2): ICAM, the same with the pooled maps of two layers in one
+classification layer. The map of a class is the weighted sum of the finer maps and of the coarser ones, upsampled
+bilinearly.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from ..errors import InputError
+from ..explain.heatmap import CellGrid
 from ..recipe import STAGES, Recipe
 from .backbones import BACKBONES, Backbone, WithOnes, make_trunk
 
@@ -22,8 +30,9 @@ class NetworkOutput(NamedTuple):
 
     Attributes:
         logits: (N, K).
-        maps: (N, K, h, w) class activation maps; their mean over h and w is the logit less the bias.
-        features: (N, C) pooled features.
+        maps: (N, K, h, w) class activation maps on the cells of the finest layer that is pooled. Where it is the only
+            one, their mean over h and w is the logit less the bias.
+        features: (N, C) pooled features of all layers, the finest first.
     """
 
     logits: torch.Tensor
@@ -31,24 +40,64 @@ class NetworkOutput(NamedTuple):
     features: torch.Tensor
 
 
+@dataclass(frozen=True)
+class PooledLayer:
+    """A layer whose maps are pooled.
+
+    Attributes:
+        number: among the children of the trunk.
+        cells: where its cells look.
+    """
+
+    number: int
+    cells: CellGrid
+
+
 class CamNetwork(nn.Module):
     """Backbone without its own head, global average pooling and one linear layer.
 
     Args:
-        trunk: maps (N, 1, H, W) to (N, C, h, w).
-        head: from C features to K classes, in float32 whatever the precision of the trunk.
+        trunk: maps (N, planes, H, W) to (N, C, h, w).
+        head: from the pooled features to K classes, in float32 whatever the precision of the trunk.
+        pooled: layers of a trunk of several, the finest first and the trunk's last at the end; the last alone when not
+            given.
     """
 
-    def __init__(self, trunk: nn.Module, head: nn.Linear) -> None:
+    def __init__(self, trunk: nn.Module, head: nn.Linear, pooled: tuple[PooledLayer, ...] = ()) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head
+        self.pooled = pooled
 
     def forward(self, samples: torch.Tensor) -> NetworkOutput:
-        activations = self.trunk(samples).float()
-        features = activations.mean(dim=(2, 3))
-        maps = nn.functional.conv2d(activations, self.head.weight[:, :, None, None])
-        return NetworkOutput(self.head(features), maps, features)
+        activations = [part.float() for part in self._pooled_activations(samples)]
+        features = torch.cat([part.mean(dim=(2, 3)) for part in activations], dim=1)
+        weights = self.head.weight[:, :, None, None].split([part.shape[1] for part in activations], dim=1)
+        maps = [nn.functional.conv2d(*pair) for pair in zip(activations, weights, strict=True)]
+        return NetworkOutput(self.head(features), self._on_finest(maps), features)
+
+    def parts(self) -> list[nn.Module]:
+        """The trunk, cut behind each layer that is pooled."""
+        if not self.pooled:
+            return [self.trunk]
+        ends = [layer.number + 1 for layer in self.pooled]
+        return [self.trunk[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+    def _pooled_activations(self, samples: torch.Tensor) -> Iterator[torch.Tensor]:
+        for part in self.parts():
+            samples = part(samples)
+            yield samples
+
+    def _on_finest(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """Sum of all maps on the cells of the first."""
+        total, *coarser = maps
+        for layer, values in zip(self.pooled[1:], coarser, strict=True):
+            by_row, by_column = (
+                torch.from_numpy(layer.cells.weights(self.pooled[0].cells.centres(fine), coarse)).to(values)
+                for fine, coarse in zip(total.shape[2:], values.shape[2:], strict=True)
+            )
+            total = total + by_row @ values @ by_column.T
+        return total
 
     def train(self, mode: bool = True) -> CamNetwork:
         """As of every module, but layers of the trunk that take no gradient keep their batch statistics."""
@@ -60,14 +109,22 @@ class CamNetwork(nn.Module):
 
 
 def build_network(recipe: Recipe) -> CamNetwork:
-    """The network of `recipe` with random weights, for grey samples (N, 1, size, size).
+    """The network of `recipe` with random weights, for samples (N, planes, size, size).
 
     Raises:
         InputError: when the backbone is not in `BACKBONES`.
     """
-    backbone = backbone_of(recipe)
-    trunk = make_trunk(backbone, normalised=recipe.network.weights == "imagenet")
-    return CamNetwork(trunk, nn.Linear(backbone.channels, recipe.outputs))
+    trunk, pooled = make_trunk(
+        backbone_of(recipe),
+        recipe.sample.planes,
+        recipe.network.pooled,
+        normalised=recipe.network.weights == "imagenet",
+    )
+    head = nn.Linear(sum(pooled.values()), recipe.outputs)
+    if len(pooled) == 1:
+        return CamNetwork(trunk, head)
+    layers = (PooledLayer(number, CellGrid.of_layers(trunk[: number + 1])) for number in pooled)
+    return CamNetwork(trunk, head, tuple(layers))
 
 
 def backbone_of(recipe: Recipe) -> Backbone:

@@ -13,7 +13,7 @@ from torch import nn
 from ..errors import InputError
 from ..model_package import ModelPackage
 from ..recipe import Recipe
-from .backbones import Backbone, first_convolution
+from .backbones import Backbone, WithOnes, first_convolution
 from .cam_network import CamNetwork, backbone_of
 
 _HEADS = ("fc.", "classifier.", "AuxLogits.")
@@ -65,21 +65,27 @@ def _load_torchvision(trunk: nn.Module, recipe: Recipe, file: Path) -> None:
         raise InputError(
             f"{file.name} does not hold the weights of {recipe.network.backbone}; {_what_to_pass(backbone)}."
         ) from None
-    layers = nn.Sequential(*backbone.layers(model))
+    layers = nn.Sequential(*backbone.layers(model))[: sum(not isinstance(layer, WithOnes) for layer in trunk)]
     convolution = first_convolution(layers)
-    convolution.weight = nn.Parameter(_normalising(convolution.weight.detach(), backbone))
+    kernels = _normalising(convolution.weight.detach(), backbone, recipe.sample.planes)
+    convolution.weight = nn.Parameter(kernels)
     trunk.load_state_dict(layers.state_dict())
 
 
-def _normalising(kernels: torch.Tensor, backbone: Backbone) -> torch.Tensor:
-    """(K, 3, h, w) kernels for normalised RGB images to (K, 2, h, w) for the same images, grey, with a plane of ones.
+def _normalising(kernels: torch.Tensor, backbone: Backbone, planes: int) -> torch.Tensor:
+    """(K, 3, h, w) kernels for normalised RGB images to (K, planes + 1, h, w) for planes of greys and a plane of ones.
 
     With w the kernel of a colour, m its mean and s its standard deviation, sum w (x - m) / s is one kernel for x, sum
-    w / s, and one for ones, - sum w m / s. Padding with zeros afterwards is so the same for both.
+    w / s, and one for ones, - sum w m / s. Padding with zeros afterwards is so the same for both. Three planes take the
+    place of the three colours; of another number each is seen as grey, and counts for its share of the whole.
     """
     mean, deviation = (torch.tensor(colours)[:, None, None] for colours in backbone.normalisation)
     kernels = kernels / deviation
-    return torch.stack([kernels.sum(dim=1), -(kernels * mean).sum(dim=1)], dim=1)
+    ones = -(kernels * mean).sum(dim=1, keepdim=True)
+    if planes == 3:
+        return torch.cat([kernels, ones], dim=1)
+    grey = kernels.sum(dim=1, keepdim=True) / planes
+    return torch.cat([grey.expand(-1, planes, -1, -1), ones], dim=1)
 
 
 def _load_package(trunk: nn.Module, recipe: Recipe, path: Path) -> None:
@@ -88,6 +94,10 @@ def _load_package(trunk: nn.Module, recipe: Recipe, path: Path) -> None:
     have, want = package.recipe.network, recipe.network
     if have.backbone != want.backbone:
         raise InputError(f"The model package's backbone is {have.backbone}, not {want.backbone}; choose one like it.")
+    if have.pooled[-1] != want.pooled[-1]:
+        raise InputError(
+            f"The model package's backbone ends with {have.pooled[-1]}, not {want.pooled[-1]}; choose one like it."
+        )
     if (have.weights, want.weights) == ("imagenet", "none"):
         raise InputError(
             "The model package's backbone normalises its samples; set network.weights to imagenet in the recipe."

@@ -24,7 +24,7 @@ from ..series import Geometry
 from .anatomy import MUSCLES
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
-from .disease import DYSTROPHINOPATHY, drawn_diagnosis
+from .disease import DIAGNOSES, DYSTROPHINOPATHY, drawn_diagnosis
 from .physics import Site
 from .published_cohort import PATIENTS, SPLITS, Split, cells, shared
 from .thigh import Phantom, make_phantom
@@ -91,19 +91,31 @@ def like_yang2021(seed: int) -> list[Patient]:
     ]
 
 
-def drawn_patients(count: int, seed: int) -> list[Patient]:
+def drawn_patients(count: int, seed: int, diagnoses: Sequence[str] = ()) -> list[Patient]:
     """`count` patients, a dystrophinopathy in about half of them, split like the published cohort within each half.
 
+    Args:
+        diagnoses: instead, as many patients of each of these, split like the published cohort within each.
+
     Raises:
-        InputError: no patient.
+        InputError: no patient, or a diagnosis that phantoms cannot have.
     """
     if count < 1:
         raise InputError("A cohort needs at least one patient; raise --patients.")
+    unknown = [name for name in diagnoses if name not in DIAGNOSES]
+    if unknown:
+        raise InputError(f"There is no phantom of {unknown[0]!r}; choose from {', '.join(DIAGNOSES)}.")
     rng = np.random.default_rng([seed, 0])
-    diagnoses = [drawn_diagnosis(rng) for _ in range(count)]
+    groups: list[list[int]] = []
+    if diagnoses:
+        groups = [list(range(first, count, len(diagnoses))) for first in range(len(diagnoses))]
+        diagnoses = [diagnoses[n % len(diagnoses)] for n in range(count)]
+    else:
+        diagnoses = [drawn_diagnosis(rng) for _ in range(count)]
+        for wanted in (True, False):
+            groups.append([n for n, name in enumerate(diagnoses) if (name in DYSTROPHINOPATHY) == wanted])
     split = [""] * count
-    for wanted in (True, False):
-        group = [n for n, name in enumerate(diagnoses) if (name in DYSTROPHINOPATHY) == wanted]
+    for group in groups:
         parts = shared(len(group), list(PATIENTS.values()))
         for n, name in zip(rng.permutation(group), np.repeat(SPLITS, parts), strict=True):
             split[int(n)] = str(name)
@@ -128,8 +140,8 @@ def write_cohort(
 
     A patient's folder holds each contrast (`T1.nii.gz`, or the folder `T1` of DICOM files) and with `truth` the muscle
     labels, legs, fat fraction and oedema in `truth/`; `truth.csv` tells what no image does. The rows of `cohort.csv`
-    are the T1-weighted series. The same `patients`, `seed` and options give the same files with any number of
-    `processes`.
+    are the T1-weighted series, with a column for each other contrast. The same `patients`, `seed` and options give the
+    same files with any number of `processes`.
 
     Raises:
         InputError: `out` holds files already or cannot be written, an unknown contrast, or a matrix too small. After
@@ -151,7 +163,8 @@ def write_cohort(
                 advance("Making phantoms", len(rows), len(patients))
             if truth:
                 _write_table(out / "truth.csv", TRUTH_COLUMNS, rows)
-            return _write_table(out / "cohort.csv", COHORT_COLUMNS, rows)
+            others = (contrast for contrast in contrasts if contrast != "T1")
+            return _write_table(out / "cohort.csv", (*COHORT_COLUMNS, *others), rows)
         except BaseException:
             _emptied(out)
             raise
@@ -213,9 +226,12 @@ def _write_patient(
                 _write_nifti(stored_pixels(series.voxels, contrast), series.geometry, folder / f"{contrast}.nii.gz")
         if truth:
             _write_truth(phantom, folder / "truth")
+    ending = "" if file_format == "dicom" else ".nii.gz"
+    paths = {contrast: f"{patient.patient_id}/{contrast}{ending}" for contrast in contrasts}
     return {
         "patient_id": patient.patient_id,
-        "path": f"{patient.patient_id}/T1" + ("" if file_format == "dicom" else ".nii.gz"),
+        "path": paths["T1"],
+        **paths,
         "diagnosis": phantom.diagnosis,
         "subtype": "",
         "sex": phantom.sex,

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ..recipe import AugmentationRecipe
 from ..samples import BRIGHTEST, GRID, halved
 
 UPRIGHT = 0.75
@@ -36,22 +37,41 @@ def augmented(samples: torch.Tensor, size: int, seeds: Sequence[int]) -> torch.T
     """Samples as drawn anew, at `size`. A mirrored leg is a leg of the other side. Outside the leg stays 0.
 
     Args:
-        samples: (N, 1, S, S) float32, see `samples.SampleBatch.pixels`; S is a multiple of `size`.
+        samples: (N, C, S, S) float32, see `samples.SampleBatch.pixels`; S is a multiple of `size`.
         seeds: one a sample, so that what is drawn for a sample does not depend on those beside it.
     """
     draw = _Draw(seeds)
     samples = _at_size(samples, size)
     samples = _moved(samples, draw)
-    leg = samples > 0.02
+    leg = (samples > 0.02).any(dim=1, keepdim=True)
     samples = _with_other_contrast(samples, draw)
     samples = _with_other_sharpness(samples, draw)
-    samples = samples + _noise(size, draw)
+    samples = samples + _noise(size, samples.shape[1], draw)
     leg &= ~_beyond_border(size, draw)
     return samples.clamp(0, BRIGHTEST) * leg
 
 
+def slightly_changed(samples: torch.Tensor, size: int, how: AugmentationRecipe, seeds: Sequence[int]) -> torch.Tensor:
+    """Samples enlarged, turned and brightened within the bounds of a recipe, at `size`.
+
+    Args:
+        samples, seeds: as in `augmented`.
+    """
+    draw = _Draw(seeds)
+    samples = _at_size(samples, size)
+    zoom, factor = (low + draw.share() * (high - low) for low, high in (how.zoom, how.intensity))
+    angle, zoom = draw.within(np.deg2rad(how.rotation_degrees)).flatten(), zoom.flatten()
+    nothing = torch.zeros_like(angle)
+    rows = [
+        torch.stack([angle.cos() / zoom, -angle.sin() / zoom, nothing], dim=1),
+        torch.stack([angle.sin() / zoom, angle.cos() / zoom, nothing], dim=1),
+    ]
+    grid = functional.affine_grid(torch.stack(rows, dim=1), list(samples.shape), align_corners=False)
+    return (factor * functional.grid_sample(samples, grid, align_corners=False)).clamp(0, BRIGHTEST)
+
+
 class _Draw:
-    """Random numbers, each sample's own, shaped to multiply (N, 1, size, size)."""
+    """Random numbers, each sample's own, shaped to multiply (N, C, size, size)."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -75,9 +95,9 @@ class _Draw:
 
 
 def _at_size(samples: torch.Tensor, size: int) -> torch.Tensor:
-    """(N, 1, size, size) samples averaged over the pixels of each new pixel."""
+    """(N, C, size, size) samples averaged over the pixels of each new pixel."""
     while samples.shape[-1] > size:
-        samples = halved(samples[:, 0])[:, None]
+        samples = halved(samples.flatten(0, 1)).unflatten(0, samples.shape[:2])
     return samples
 
 
@@ -110,10 +130,10 @@ def _with_other_sharpness(samples: torch.Tensor, draw: _Draw) -> torch.Tensor:
     return torch.lerp(samples, blurred, draw.share() * (1 + SHARPEST) - SHARPEST)
 
 
-def _noise(size: int, draw: _Draw) -> torch.Tensor:
+def _noise(size: int, channels: int, draw: _Draw) -> torch.Tensor:
     """White noise in some samples, noise of interpolated images in others."""
-    white = draw.normal(size)
-    coarse = functional.interpolate(draw.normal(size // 2), size, mode="bilinear") * 1.5
+    white = draw.normal(size, channels)
+    coarse = functional.interpolate(draw.normal(size // 2, channels), size, mode="bilinear") * 1.5
     share = draw.share()
     return torch.where(share < 0.5, white, coarse) * (LARGEST_NOISE * draw.share() ** 2)
 

@@ -3,21 +3,25 @@ figures of how good it is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.optimize import minimize_scalar
-from scipy.special import expit
+from scipy.special import logsumexp
 from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_curve
 from torch import nn
 
 from ..evaluation.confusion import Confusion
 from ..evaluation.estimate import Estimate
+from ..evaluation.ranked import mean_auc, probability_columns, published_figures
 from ..evaluation.roc import auc
 from ..model_package import Metric
 from ..networks import CamNetwork
+from ..probabilities import class_probabilities
 from .distributed import Processes
 from .fit import Examples, predicted
 
@@ -32,11 +36,11 @@ class Scores:
     """What a network says of N images, and the truth.
 
     Attributes:
-        truth: (N,) 1 for the second class.
+        truth: (N,) index of the class.
         patient: (N,) identifier of the patient of each image.
         series: (N,) number of the series of each image.
-        logits: (N,) evidence for the second class.
-        peaks: (N,) highest class activation.
+        logits: (N, 1), evidence for the second of two classes, or (N, K), for each of more.
+        peaks: as `logits`, highest class activation.
         features: (N, C) pooled features.
     """
 
@@ -60,16 +64,21 @@ class Scores:
         """Runs the network over all examples as they are."""
         columns = predicted(_ScoreColumns(network), examples, device, processes).numpy().astype(np.float64)
         truth = examples.labels.numpy().astype(np.int64)
-        return cls(truth, patient, series, columns[:, 0], columns[:, 1], columns[:, 2:])
+        outputs = network.head.out_features
+        return cls(
+            truth, patient, series, columns[:, :outputs], columns[:, outputs : 2 * outputs], columns[:, 2 * outputs :]
+        )
 
     def by_patient(self, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-        """Truth and probability, the mean over the images, of each patient."""
+        """Truth (P,) and probabilities (P, K), the means over the images, of each patient."""
         _, first, patient = np.unique(self.patient, return_index=True, return_inverse=True)
-        return self.truth[first], np.bincount(patient, expit(self.logits / temperature)) / np.bincount(patient)
+        images = class_probabilities(self.logits, temperature)
+        sums = np.stack([np.bincount(patient, of_class) for of_class in images.T], axis=1)
+        return self.truth[first], sums / np.bincount(patient)[:, None]
 
 
 class _ScoreColumns(nn.Module):
-    """Logit, highest class activation and pooled features side by side, (N, 2 + C)."""
+    """Logits, highest class activations and pooled features side by side, (N, 2 * outputs + C)."""
 
     def __init__(self, network: CamNetwork) -> None:
         super().__init__()
@@ -125,12 +134,20 @@ class FeatureSpread:
 
 
 def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
-    """What logits (N,) are divided by for the least cross-entropy (Guo et al., ICML 2017, section 4.2); within a factor
-    of 10, since a validation set that is told apart without error would ask for 0."""
+    """What logits are divided by for the least cross-entropy (Guo et al., ICML 2017, section 4.2); within a factor of
+    10, since a validation set that is told apart without error would ask for 0.
+
+    Args:
+        logits: (N, 1) or (N, K), as `Scores.logits`.
+        truth: (N,) index of the class.
+    """
+    # Of two classes the first has the logit 0.
+    full = logits if logits.shape[1] > 1 else np.concatenate([np.zeros_like(logits), logits], axis=1)
+    own = np.take_along_axis(full, truth[:, None], axis=1)[:, 0]
 
     def cross_entropy(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        return float(np.mean(np.logaddexp(0, scaled) - truth * scaled))
+        scale = np.exp(log_temperature)
+        return float(np.mean(logsumexp(full / scale, axis=1) - own / scale))
 
     limit = np.log(10)
     return float(np.exp(minimize_scalar(cross_entropy, bounds=(-limit, limit), method="bounded").x))
@@ -150,21 +167,35 @@ def youden_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
 
 
 def typical_heat(scores: Scores) -> float:
-    """Highest class activation of a typical image of the second class."""
-    return max(float(np.median(scores.peaks[scores.truth == 1])), 1e-6)
+    """Highest class activation of a typical image, for its own class; of two classes, of one of the second."""
+    if scores.peaks.shape[1] == 1:
+        own = scores.peaks[scores.truth == 1]
+    else:
+        own = np.take_along_axis(scores.peaks, scores.truth[:, None], axis=1)
+    return max(float(np.median(own)), 1e-6)
 
 
-def figures(scores: Scores, temperature: float, threshold: float) -> dict[str, Estimate]:
+def figures_of_two(scores: Scores, temperature: float, threshold: float) -> dict[str, Estimate]:
     """AUC by image and patient, sensitivity and specificity by patient, whose intervals know which images belong to one
     patient (`evaluation.roc.auc`; Wilson's for the proportions of patients)."""
-    truth, probability = scores.by_patient(temperature)
+    truth, probabilities = scores.by_patient(temperature)
+    probability = probabilities[:, 1]
     decisions = Confusion.from_decisions(truth == 1, probability >= threshold)
     return {
         "AUC, case": auc(truth, probability),
-        "AUC, image": auc(scores.truth, scores.logits, scores.patient),
+        "AUC, image": auc(scores.truth, scores.logits[:, 0], scores.patient),
         "sensitivity, case": decisions.sensitivity,
         "specificity, case": decisions.specificity,
     }
+
+
+def figures_of_more(scores: Scores, temperature: float, classes: Sequence[str], seed: int) -> dict[str, Estimate]:
+    """Top-1 and top-3 accuracy and the mean AUC of each class against the rest, by patient (`evaluation.ranked`)."""
+    truth, probabilities = scores.by_patient(temperature)
+    rows = pd.DataFrame(probabilities, columns=probability_columns(classes))
+    rows = rows.assign(truth=truth, patient_id=np.arange(len(truth)))
+    found = {f"{name}, case": figure for name, figure in published_figures(rows, classes).items()}
+    return {**found, "AUC, case": mean_auc(rows, classes, seed)}
 
 
 def as_metrics(figures: dict[str, Estimate], measured_on: str) -> dict[str, Metric]:

@@ -1,8 +1,10 @@
 """The cohort table: which series of which patient shows which disease, checked as a whole before it is used.
 
 A cohort is a CSV with the columns `patient_id`, `path` and `diagnosis`, and where known `subtype`, `sex`, `age`,
-`centre` and `split`; one row a series. `Cohort.read` accepts what spreadsheets write: UTF-8 with or without byte order
-mark, commas or semicolons, a header in any case, spaces around cells, empty rows.
+`centre` and `split`; one row a series. Where the recipe has further channels, a column of each one's name has the
+path of that series, and one of the first's name, where it is there, is read instead of `path`. `Cohort.read` accepts
+what spreadsheets write: UTF-8 with or without byte order mark, commas or semicolons, a header in any case, spaces
+around cells, empty rows.
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ class Case:
         row: number of the row in the table, 1 for the header.
         age: years.
         extra: cells of the columns that have no meaning here, by the column's name in lower case.
+        further: what `series.read_study` reads as each channel of the recipe beside the first, by the channel's name.
     """
 
     patient_id: str
@@ -63,6 +66,7 @@ class Case:
     centre: str | None = None
     split: Split | None = None
     extra: Mapping[str, str] = field(default_factory=dict, hash=False)
+    further: Mapping[str, Path] = field(default_factory=dict, hash=False)
 
     @property
     def disease(self) -> str:
@@ -113,7 +117,7 @@ class Cohort:
             InputError: it is not a cohort table, with the rows and what is wrong in them.
         """
         path = Path(path)
-        header, rows = _table(path)
+        header, rows = _table(path, recipe)
         problems = Problems()
         cases = []
         for number, cells in rows:
@@ -174,7 +178,7 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _table(path: Path, recipe: Recipe) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Column names in lower case, and the number and trimmed cells of each row that is not empty."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -189,6 +193,12 @@ def _table(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     missing = [name for name in _REQUIRED if name not in header]
     if missing:
         raise InputError(f"The cohort table lacks the columns {', '.join(missing)}; add them to its first row.")
+    channels = [name for name in recipe.sample.further if name.lower() not in header]
+    if channels:
+        raise InputError(
+            f"The recipe needs {' and '.join(channels)} beside {recipe.sample.channels[0].name}; add a column of that "
+            "name with the path of each row's series."
+        )
     twice = sorted(name for name, count in Counter(header).items() if name in _KNOWN and count > 1)
     if twice:
         raise InputError(f"The cohort table has the columns {', '.join(twice)} more than once; keep one of each.")
@@ -200,12 +210,14 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
     """The case of a row, or None where the row is told to `problems`."""
     known = {name: cells.get(name, "") for name in _OPTIONAL}
     known = {name: None if cell.lower() in _UNKNOWN else cell for name, cell in known.items()}
-    series = folder / cells["path"]
+    path = cells.get(recipe.sample.channels[0].name.lower()) or cells["path"]
+    series = folder / path
     label, diagnosis = _class_and_name(cells["diagnosis"], recipe)
     class_of_subtype, subtype = _class_and_name(known["subtype"], recipe)
     split = _SPLIT_WORDS.get((known["split"] or "").lower())
     sex = _SEX_WORDS.get((known["sex"] or "").lower())
     age = _years(known["age"])
+    further = {name: cells[name.lower()] for name in recipe.sample.further}
     checks = (
         *((not cells[name], f"an empty {name}") for name in _REQUIRED),
         (
@@ -219,17 +231,33 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
         (known["split"] and split is None, f"a split that is none of {', '.join(SPLITS)}"),
         (known["sex"] and sex is None, "a sex that is neither F nor M, nor empty for not known"),
         (known["age"] and age is None, f"an age not in years from 0 to {OLDEST:.0f}, nor empty for not known"),
-        (cells["path"] and not _exists(series), "a path that does not exist, seen from the table's folder"),
+        (path and not _exists(series), "a path that does not exist, seen from the table's folder"),
+        *((not cell, f"an empty {name}") for name, cell in further.items()),
+        *(
+            (cell and not _exists(folder / cell), f"a path of {name} that does not exist, seen from the table's folder")
+            for name, cell in further.items()
+        ),
     )
     wrong = [what for is_wrong, what in checks if is_wrong]
     for what in wrong:
         problems.add(f"rows with {what}", f"row {number}")
     if wrong:
         return None
-    extra = {name: cell for name, cell in cells.items() if name and name not in _KNOWN}
+    meant = (*_KNOWN, *(channel.name.lower() for channel in recipe.sample.channels))
     return Case(
-        cells["patient_id"], series, diagnosis, label, number, subtype, sex, age, known["centre"], split, extra
-    )  # fmt: skip
+        cells["patient_id"],
+        series,
+        diagnosis,
+        label,
+        number,
+        subtype,
+        sex,
+        age,
+        known["centre"],
+        split,
+        extra={name: cell for name, cell in cells.items() if name and name not in meant},
+        further={name: folder / cell for name, cell in further.items()},
+    )
 
 
 def _class_and_name(diagnosis: str | None, recipe: Recipe) -> tuple[int | None, str | None]:

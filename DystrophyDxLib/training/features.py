@@ -51,7 +51,7 @@ class FeatureStore:
 
     Args:
         network: in evaluation mode, on `device`; its trunk is used.
-        pixels: (M, 1, S, S) uint8 samples, see `fit.SampleExamples`.
+        pixels: (M, C, S, S) uint8 samples, see `fit.SampleExamples`.
         digests: of the samples, in their order.
         size: edge at which the trunk sees them.
         copies: augmented copies of an image.

@@ -28,8 +28,8 @@ from torch.nn import functional
 from ..devices import has_bfloat16
 from ..errors import InputError
 from ..networks import CamNetwork
-from ..recipe import StageRecipe, TrainingRecipe
-from .augment import augmented
+from ..recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
+from .augment import augmented, slightly_changed
 from .distributed import Processes
 from .sample_store import restored
 from .training_log import Epoch, TrainingLog
@@ -47,7 +47,7 @@ class Examples(Protocol):
     """Labelled images in the form in which a model takes them.
 
     Attributes:
-        labels: (N,) float32, 1 for the second class.
+        labels: (N,) float32, index of the class.
     """
 
     labels: torch.Tensor
@@ -64,23 +64,28 @@ class SampleExamples:
     """Samples at one size, for a network.
 
     Attributes:
-        pixels: (M, 1, S, S) uint8 as `stored` makes them, an array or what is indexed like one.
+        pixels: (M, C, S, S) uint8 as `stored` makes them, an array or what is indexed like one.
         images: (N,) rows of `pixels`.
         labels: (N,) float32.
         size: edge at which the network sees them, a divisor of S.
+        augmentation: of the recipe; None for that of `augmented`.
     """
 
     pixels: Any
     images: np.ndarray
     labels: torch.Tensor
     size: int
+    augmentation: AugmentationRecipe | None = None
 
     def plain(self, chosen: torch.Tensor) -> torch.Tensor:
         samples = self._samples(chosen)
         return functional.avg_pool2d(samples, samples.shape[-1] // self.size)
 
     def varied(self, chosen: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
-        return augmented(self._samples(chosen), self.size, seeds.tolist())
+        samples = self._samples(chosen)
+        if self.augmentation is None:
+            return augmented(samples, self.size, seeds.tolist())
+        return slightly_changed(samples, self.size, self.augmentation, seeds.tolist())
 
     def _samples(self, chosen: torch.Tensor) -> torch.Tensor:
         return restored(torch.as_tensor(self.pixels[self.images[chosen.numpy()]]))
@@ -115,13 +120,13 @@ def fit(
     processes: Processes,
     advance: Callable[[str, int, int], None],
 ) -> list[Epoch]:
-    """Fits the parameters of `model` that require a gradient, in place, by weighted binary cross-entropy.
+    """Fits the parameters of `model` that require a gradient, in place, by weighted cross-entropy.
 
     The random numbers of an epoch follow from the seed and its number: the same examples give the same model, also
     after an interruption and, but for rounding, in several processes.
 
     Args:
-        model: gives (N, 1) logits, on `device`.
+        model: on `device`, gives logits: (N, 1) of two classes, (N, K) of more.
         folder: for the log and, until the model is safe elsewhere, the checkpoint.
         identity: of model, images and settings; a checkpoint of another identity is refused.
         resume: go on from the checkpoint in `folder`, if there is one.
@@ -138,12 +143,16 @@ def fit(
         return training.run(examples, resume)
 
 
-def class_weights(labels: torch.Tensor, recipe: TrainingRecipe) -> tuple[float, float]:
-    """What an image of either class counts; over all images the mean is 1."""
+def class_weights(labels: torch.Tensor, recipe: TrainingRecipe) -> tuple[float, ...]:
+    """What an image of each class counts; over all images the mean is 1.
+
+    Args:
+        labels: (N,) index of the class, every class at least once.
+    """
+    counts = torch.bincount(labels.long()).double()
     if recipe.class_weights == "none":
-        return 1.0, 1.0
-    positive = float(labels.mean())
-    return 0.5 / (1 - positive), 0.5 / positive
+        return (1.0,) * len(counts)
+    return tuple((len(labels) / (len(counts) * counts)).tolist())
 
 
 def predicted(model: nn.Module, examples: Examples, device: torch.device, processes: Processes) -> torch.Tensor:
@@ -200,13 +209,17 @@ class _Stage:
         self.class_weights = class_weights(self.training.labels, recipe)
         self.images = len(self.training.labels)
         self.batches = math.ceil(self.images / recipe.batch)
+        self.epochs = self.recipe.epochs_of(self.batches)
         self.optimiser = _optimiser(model, recipe, self.recipe.learning_rate)
         self.schedule = _schedule(self.optimiser, self.recipe, self.batches)
 
     def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """(N,) weighted binary cross-entropy of logits (N, 1) and labels (N,)."""
+        """(N,) weighted cross-entropy of logits (N, 1) or (N, K) and labels (N,)."""
         labels = labels.to(logits.device)
-        losses = functional.binary_cross_entropy_with_logits(logits[:, 0].float(), labels, reduction="none")
+        if logits.shape[1] == 1:
+            losses = functional.binary_cross_entropy_with_logits(logits[:, 0].float(), labels, reduction="none")
+        else:
+            losses = functional.cross_entropy(logits.float(), labels.long(), reduction="none")
         return losses * torch.tensor(self.class_weights, device=logits.device)[labels.long()]
 
 
@@ -255,7 +268,7 @@ class _Training:
 
     def _fit_stage(self, stage: _Stage) -> None:
         state = self.state
-        while state.epoch < stage.recipe.epochs and not self._converged(stage):
+        while state.epoch < stage.epochs and not self._converged(stage):
             self._fit_epoch(stage)
             self._end_epoch(stage)
         self.model.load_state_dict(state.best)
@@ -324,11 +337,12 @@ class _Training:
         self._tell(stage)
 
     def _validated(self, stage: _Stage) -> tuple[float, float]:
-        """Mean loss and AUC over the validation images."""
+        """Mean loss and AUC over the validation images; of more than two classes the mean of one against the rest."""
         labels = stage.validation.labels
         logits = predicted(self.model, stage.validation, self.device, self.processes)
         loss = self._finite(stage.losses(logits, labels).mean().item())
-        return loss, float(roc_auc_score(labels.numpy(), logits[:, 0].cpu().numpy()))
+        scores = logits[:, 0] if logits.shape[1] == 1 else logits.double().softmax(dim=1)
+        return loss, float(roc_auc_score(labels.numpy(), scores.cpu().numpy(), multi_class="ovr"))
 
     def _converged(self, stage: _Stage) -> bool:
         epochs, patience = self._epochs_of(stage), stage.recipe.patience
@@ -360,11 +374,11 @@ class _Training:
             return
         self.told = time.monotonic()
         done = self.state.epoch * stage.batches + self.state.step
-        total = stage.recipe.epochs * stage.batches
+        total = stage.epochs * stage.batches
         epochs = self._epochs_of(stage)
         seconds = sum(epoch.seconds for epoch in epochs) + self.state.seconds
         left = datetime.timedelta(seconds=round(seconds / done * (total - done)))
-        epoch, epochs_in_all = min(self.state.epoch + 1, stage.recipe.epochs), stage.recipe.epochs
+        epoch, epochs_in_all = min(self.state.epoch + 1, stage.epochs), stage.epochs
         where = f"stage {stage.number + 1} of {len(self.recipe.stages)}, epoch {epoch} of {epochs_in_all}"
         figures = ""
         if epochs:
@@ -467,6 +481,7 @@ def _schedule(
     if stage.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
     # The first, with zero momentum, has nothing to cycle.
+    steps = stage.epochs_of(batches) * batches
     return torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, stage.learning_rate, total_steps=stage.epochs * batches, pct_start=0.15, cycle_momentum=False
+        optimiser, stage.learning_rate, total_steps=steps, pct_start=0.15, cycle_momentum=False
     )

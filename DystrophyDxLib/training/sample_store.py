@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -29,10 +29,11 @@ import torch
 from .. import dicom_study, quality, roi, samples, series
 from ..errors import InputError
 from ..quality import input_warnings, judge_images, thigh_images
+from ..recipe import SampleRecipe
 from ..results import WarningCode
 from ..roi import find_legs
 from ..samples import BRIGHTEST, make_samples
-from ..series import read_study
+from ..series import read_channels, read_study
 from .cohort import Case, Cohort, Problems
 
 Advance = Callable[[str, int, int], None]
@@ -41,6 +42,8 @@ Advance = Callable[[str, int, int], None]
 _UNSUITABLE = (WarningCode.NOT_AXIAL, WarningCode.NOT_T1_WEIGHTED)
 _DETACHED_HEADERS = (".mhd", ".nhdr")
 _CHUNK = 1 << 20
+_Paths = tuple[Path, Mapping[str, Path]]
+"""Of a series, and of its further channels by name."""
 
 
 def stored(pixels: torch.Tensor) -> torch.Tensor:
@@ -56,20 +59,20 @@ def restored(pixels: torch.Tensor) -> torch.Tensor:
 class StoredImages:
     """Images in many files, read when they are asked for.
 
-    `images[index]`, with an array of n indices, a mask or a slice, is an array (n, 1, size, size).
+    `images[index]`, with an array of n indices, a mask or a slice, is an array (n, planes, size, size).
 
     Attributes:
-        shape: (N, 1, size, size) of all images.
+        shape: (N, planes, size, size) of all images.
         dtype: uint8, see `stored`.
     """
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, files: list[Path], counts: list[int], size: int) -> None:
+    def __init__(self, files: list[Path], counts: list[int], sample: SampleRecipe) -> None:
         self._files = files
         self._ends = np.cumsum(counts)
         self._starts = self._ends - counts
-        self.shape = (int(sum(counts)), 1, size, size)
+        self.shape = (int(sum(counts)), sample.planes, sample.size, sample.size)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -98,7 +101,7 @@ class SampleStore:
 
     Attributes:
         cohort: the cases that gave an image.
-        pixels: (N, 1, size, size) uint8, on disk.
+        pixels: (N, planes, size, size) uint8, on disk.
         case: (N,) index of each image's case in `cohort.cases`.
         slice: (N,) index of each image's slice in its series.
         side: (N,) str, the patient's side: left, right or unknown.
@@ -117,13 +120,14 @@ class SampleStore:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, cohort: Cohort, size: int, folder: str | Path, processes: int, advance: Advance) -> SampleStore:
+    def of(
+        cls, cohort: Cohort, sample: SampleRecipe, folder: str | Path, processes: int, advance: Advance
+    ) -> SampleStore:
         """Makes the samples of the series whose samples are not in the folder yet, and opens all of them.
 
         A series whose images are not axial or not T1-weighted gives no sample, nor does an image without a thigh.
 
         Args:
-            size: edge of the samples in pixels.
             folder: of the store, made where it is absent; cohorts may share it.
 
         Raises:
@@ -137,7 +141,7 @@ class SampleStore:
         except OSError:
             raise InputError("The folder for samples cannot be made; check its place and permissions.") from None
         entries = []
-        for done, made in enumerate(_made_of_all(cohort, folder, size, processes), 1):
+        for done, made in enumerate(_made_of_all(cohort, sample, folder, processes), 1):
             entries.append(made)
             advance("Making samples", done, len(cohort.cases))
         _check(cohort, entries)
@@ -145,7 +149,7 @@ class SampleStore:
         counts = [len(entry.slices) for _, entry in given]
         return cls(
             cohort=Cohort(tuple(case for case, _ in given), cohort.recipe),
-            pixels=StoredImages([entry.images(folder) for _, entry in given], counts, size),
+            pixels=StoredImages([entry.images(folder) for _, entry in given], counts, sample),
             case=np.repeat(np.arange(len(given)), counts),
             slice=np.array([k for _, entry in given for k in entry.slices], np.int64),
             side=np.array([side for _, entry in given for side in entry.sides], np.str_),
@@ -180,17 +184,17 @@ class _Entry:
         return folder / f"{self.key}.u8"
 
 
-def _made_of_all(cohort: Cohort, folder: Path, size: int, processes: int) -> Iterator[_Entry | str]:
+def _made_of_all(cohort: Cohort, sample: SampleRecipe, folder: Path, processes: int) -> Iterator[_Entry | str]:
     """The entry of each case, in order, or why its series cannot be read."""
-    paths = [case.path for case in cohort.cases]
+    paths = [(case.path, dict(case.further)) for case in cohort.cases]
     if processes == 1:
         with _one_thread():
-            yield from map(_made, paths, repeat(folder), repeat(size))
+            yield from map(_made, paths, repeat(folder), repeat(sample))
         return
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(min(processes, len(paths)), context, _prepare_process) as pool:
-            yield from pool.map(_made, paths, repeat(folder), repeat(size))
+            yield from pool.map(_made, paths, repeat(folder), repeat(sample))
     except BrokenProcessPool:
         raise InputError("A process that made samples was ended, perhaps for want of memory; use fewer.") from None
 
@@ -211,14 +215,15 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _made(path: Path, folder: Path, size: int) -> _Entry | str:
+def _made(paths: _Paths, folder: Path, sample: SampleRecipe) -> _Entry | str:
     """The entry of a series, taken from the folder or made; or why the series cannot be read."""
     try:
-        key = hashlib.sha256(f"{_preprocessing()} {size} {_content(path)}".encode()).hexdigest()[:32]
+        content = " ".join(map(_content, (paths[0], *paths[1].values())))
+        key = hashlib.sha256(f"{_preprocessing()} {sample} {content}".encode()).hexdigest()[:32]
         entry = _read(folder, key)
         if entry is not None:
             return entry
-        images, facts = _samples(path, size)
+        images, facts = _samples(paths, sample)
     except InputError as error:
         return str(error).rstrip(".")
     except OSError:
@@ -229,17 +234,18 @@ def _made(path: Path, folder: Path, size: int) -> _Entry | str:
         raise InputError("Samples cannot be written; check the free space and permissions of their folder.") from None
 
 
-def _samples(path: Path, size: int) -> tuple[np.ndarray, dict]:
-    """Images (n, 1, size, size) uint8 of a series and the other attributes of its `_Entry`."""
-    study = read_study(path)
+def _samples(paths: _Paths, sample: SampleRecipe) -> tuple[np.ndarray, dict]:
+    """Images (n, planes, size, size) uint8 of a series and the other attributes of its `_Entry`."""
+    study = read_channels(*paths)
     windows, reason = (), "No leg was found in any slice"
     regions = find_legs(study)
-    images = np.empty((0, 1, size, size), np.uint8)
+    images = np.empty((0, sample.planes, sample.size, sample.size), np.uint8)
     if regions.windows:
-        batch = make_samples(study, regions.windows, size)
+        batch = make_samples(study, regions.windows, sample.size, sample.channels[1:], sample.slices)
         qualities = judge_images(study, batch)
-        shown = thigh_images(regions.windows, qualities)
-        warnings = {warning.code: warning.message for warning in input_warnings(study, regions, qualities, shown)}
+        shown = thigh_images(regions.windows, qualities) if sample.expects == "t1_thigh" else [True] * len(qualities)
+        found = input_warnings(study, regions, qualities, shown, sample.expects)
+        warnings = {warning.code: warning.message for warning in found}
         unsuitable = [warnings[code] for code in _UNSUITABLE if code in warnings]
         if unsuitable or not any(shown):
             reason = (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].partition(";")[0]

@@ -20,10 +20,20 @@ from torch import nn
 from .. import __version__
 from ..devices import compute_device
 from ..errors import InputError
+from ..evaluation.estimate import Estimate
 from ..model_package import ModelCard, write_package
 from ..networks import CamNetwork, build_network, load_backbone, trainable_parameters
-from ..recipe import Recipe, StageRecipe
-from .calibration import FeatureSpread, Scores, as_metrics, figures, temperature, typical_heat, youden_threshold
+from ..recipe import AugmentationRecipe, Recipe, StageRecipe
+from .calibration import (
+    FeatureSpread,
+    Scores,
+    as_metrics,
+    figures_of_more,
+    figures_of_two,
+    temperature,
+    typical_heat,
+    youden_threshold,
+)
 from .cohort import Cohort, Split
 from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
@@ -74,8 +84,6 @@ def train(
     """
     cohort = own(cohort)
     folder = checked_place(out, resume=resume)
-    if recipe.outputs != 1:
-        raise InputError("The recipe has more than two classes; training is for two.")
     compute = compute_device(device)
     with processes_of_torchrun(compute) as together, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -198,7 +206,7 @@ class _Images:
 
     Attributes:
         rows: of each split, rows of `store.pixels`; only splits with images.
-        labels: (N,) float32 of all images.
+        labels: (N,) float32 index of the class of all images.
     """
 
     store: SampleStore
@@ -224,8 +232,8 @@ class _Images:
     def labels_of(self, split: Split) -> torch.Tensor:
         return self.labels[torch.from_numpy(self.rows[split])]
 
-    def samples(self, split: Split, size: int) -> SampleExamples:
-        return SampleExamples(self.store.pixels, self.rows[split], self.labels_of(split), size)
+    def samples(self, split: Split, size: int, augmentation: AugmentationRecipe | None = None) -> SampleExamples:
+        return SampleExamples(self.store.pixels, self.rows[split], self.labels_of(split), size, augmentation)
 
     def patients(self, split: Split) -> int:
         return len(self.store.cohort.of_split(split).patients)
@@ -243,10 +251,10 @@ def _samples(
 ) -> SampleStore:
     """The cohort's samples, made by the first process."""
     if together.writes:
-        store = SampleStore.of(cohort, recipe.sample.size, folder, processes, advance)
+        store = SampleStore.of(cohort, recipe.sample, folder, processes, advance)
     together.wait()
     if not together.writes:
-        store = SampleStore.of(cohort, recipe.sample.size, folder, 1, advance)
+        store = SampleStore.of(cohort, recipe.sample, folder, 1, advance)
     return store
 
 
@@ -263,7 +271,8 @@ def _model_and_examples(
     """What is fitted and to what: the whole network to samples, or the head alone to features kept in `folder`."""
 
     def samples(stage: StageRecipe) -> tuple[Examples, Examples]:
-        return images.samples("train", stage.size), images.samples("validation", stage.size)
+        training = images.samples("train", stage.size, recipe.training.augmentation)
+        return training, images.samples("validation", stage.size)
 
     def features(stage: StageRecipe) -> tuple[Examples, Examples]:
         store = FeatureStore(
@@ -330,7 +339,17 @@ def _card(
     """The card, with constants from the validation images, and the features' spread."""
     validation = scores["validation"]
     scale = temperature(validation.logits, validation.truth)
-    threshold = round(youden_threshold(*validation.by_patient(scale)), 3)
+    threshold = None
+    if recipe.outputs == 1:
+        truth, probabilities = validation.by_patient(scale)
+        threshold = round(youden_threshold(truth, probabilities[:, 1]), 3)
+
+    def figures(of_split: Scores) -> dict[str, Estimate]:
+        if threshold is None:
+            return figures_of_more(of_split, scale, recipe.classes, seed)
+        return figures_of_two(of_split, scale, threshold)
+
+    chosen = "weights and temperature" if threshold is None else "weights, temperature and threshold"
     spread = FeatureSpread.of(scores["train"], validation)
     people = "synthetic phantoms" if images.synthetic else "patients"
 
@@ -338,21 +357,18 @@ def _card(
         return f"{images.patients(split)} {people} ({len(images.rows[split])} images)"
 
     metrics = as_metrics(
-        {f"{name}, validation": value for name, value in figures(validation, scale, threshold).items()},
-        f"{described('validation')} by whom weights, temperature and threshold were chosen, so flattering",
+        {f"{name}, validation": value for name, value in figures(validation).items()},
+        f"{described('validation')} by whom {chosen} were chosen, so flattering",
     )
     if "test" in scores:
-        metrics = (
-            as_metrics(figures(scores["test"], scale, threshold), f"{described('test')} that training did not see")
-            | metrics
-        )
+        metrics = as_metrics(figures(scores["test"]), f"{described('test')} that training did not see") | metrics
     weights = class_weights(images.labels_of("train"), recipe.training)
     card = ModelCard(
         name=f"{recipe.name}, {recipe.network.backbone}" + (" (demonstration)" if images.synthetic else ""),
         version=__version__,
         classes=recipe.classes,
         demonstration=images.synthetic,
-        trained_on=trained_on or _trained_on(images),
+        trained_on=trained_on or _trained_on(recipe, images),
         intended_use="Research only, not for diagnosis."
         if not images.synthetic
         else "Demonstration and testing of the software only, not for diagnosis.",
@@ -377,10 +393,12 @@ def _card(
     return card, spread
 
 
-def _trained_on(images: _Images) -> str:
+def _trained_on(recipe: Recipe, images: _Images) -> str:
     count = images.patients("train")
     if images.synthetic:
-        return f"synthetic T1-weighted thigh images of {count} phantoms only, no patients"
+        channels = [channel.name for channel in recipe.sample.channels]
+        shown = "T1-weighted thigh" if channels == ["T1"] else " and ".join(channels)
+        return f"synthetic {shown} images of {count} phantoms only, no patients"
     cohort = images.store.cohort.of_split("train")
     classes = Counter(cohort.recipe.classes[case.label] for case in cohort.patients)
     told = ", ".join(f"{classes[name]} {name}" for name in cohort.recipe.classes)

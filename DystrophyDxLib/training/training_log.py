@@ -22,9 +22,10 @@ class Epoch:
         size: edge of the samples in pixels.
         epoch: number in its stage, from 1.
         learning_rate: at the end of the epoch.
-        training_loss: weighted binary cross-entropy, mean over the epoch's augmented samples.
+        training_loss: weighted cross-entropy, mean over the epoch's augmented samples.
         validation_loss: the same over the validation images as they are.
-        validation_auc: area under the ROC curve over the validation images.
+        validation_auc: area under the ROC curve over the validation images; of more than two classes, the mean of each
+            against the rest.
         best: whether no epoch of its stage before had a lower validation loss.
         seconds: that the epoch took.
     """
@@ -86,7 +87,7 @@ def draw_log(epochs: Sequence[Epoch], folder: Path) -> None:
             if n and epoch.epoch == 1:
                 panel.axvline(n + 0.5, color="0.6", linewidth=0.8, linestyle="--")
         panel.spines[["top", "right"]].set_visible(False)
-    above.set_ylabel("binary cross-entropy")
+    above.set_ylabel("cross-entropy")
     above.legend(frameon=False)
     below.set_ylabel("validation AUC")
     below.set_xlabel("epoch")

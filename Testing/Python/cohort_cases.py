@@ -69,9 +69,9 @@ def write_series(series: Series, path: Path) -> None:
     sitk.WriteImage(image, str(path))
 
 
-def legs_cohort(folder: Path, diagnoses: Sequence[str], **columns: Sequence[object]) -> Cohort:
+def legs_cohort(folder: Path, diagnoses: Sequence[str], recipe: Recipe = RECIPE, **columns: Sequence[object]) -> Cohort:
     """The cohort of `rows_of`, with series of two slices that show `two_legs`, other ones in each."""
     rows = rows_of(diagnoses, **columns)
     for n, row in enumerate(rows):
         write_series(two_legs(n), folder / str(row["path"]))
-    return Cohort.read(write_table(folder, rows), RECIPE)
+    return Cohort.read(write_table(folder, rows), recipe)

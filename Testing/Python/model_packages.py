@@ -34,6 +34,22 @@ schedule = "constant"
 """
 
 
+FOUR_CLASSES = RECIPE.replace(
+    'classes = ["other", "dystrophinopathy"]', 'classes = ["healthy", "DMD", "FSHMD", "CMD"]'
+).replace(
+    'dystrophinopathy = ["DMD", "BMD"]\nother = ["FSHMD", "healthy"]',
+    'healthy = ["healthy"]\nDMD = ["DMD"]\nFSHMD = ["FSHMD"]\nCMD = ["CMD"]',
+)
+"""The recipe with a class a disease, and the changes of the card that go with it."""
+CARD_OF_FOUR = {"classes": ("healthy", "DMD", "FSHMD", "CMD"), "threshold": None}
+
+
+TWO_CHANNELS = RECIPE.replace(
+    "size = 224", 'size = 224\nchannels = [{name = "T1", scale = "fat"}, {name = "STIR", scale = "median"}]'
+)
+"""The recipe with a STIR series beside the T1-weighted one."""
+
+
 def make_card(**changes) -> ModelCard:
     facts = {
         "name": "untrained",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from DystrophyDxLib.classify import Classification, Heat
+from DystrophyDxLib.classify import Classification
+from DystrophyDxLib.explain.heat import Heat, HeatDrawing
+from DystrophyDxLib.explain.heatmap import CellGrid
 from DystrophyDxLib.mrml.study import Study
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.results import (
@@ -82,5 +84,6 @@ def planted(scene, series: Series, heat=None, labels=None, images=(), name: str 
     heat = np.zeros(shape, np.float32) if heat is None else heat
     labels = np.zeros(shape, np.uint8) if labels is None else labels
     found = Study(add_series(scene, series, name))
-    found.put(Classification(result(images), LegRegions(labels, ()), (), Heat(heat, 1.0, ())))
+    drawing = HeatDrawing(CellGrid(0, 32), 224, 1.0, series.geometry)
+    found.put(Classification(result(images), LegRegions(labels, ()), (), Heat(heat, 1.0, (), 1), drawing))
     return found

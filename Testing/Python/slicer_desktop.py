@@ -955,7 +955,7 @@ class Desktop:
         self._layouts = slicer.vtkMRMLLayoutLogic()
         self._layouts.SetMRMLScene(scene)
         slicer.modules = types.SimpleNamespace(_paths={self._path.stem: str(self._path)})
-        for name in ("qMRMLSegmentEditorWidget", "qMRMLPlotView", "qMRMLWidget"):
+        for name in ("qMRMLSegmentEditorWidget", "qMRMLPlotView", "qMRMLNodeComboBox", "qMRMLWidget"):
             setattr(slicer, name, _Class(WIDGETS[name]))
         slicer.ScriptedLoadableModule = _base_classes()
         slicer.parameterNodeWrapper = _parameter_node_wrapper()

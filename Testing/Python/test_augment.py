@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from DystrophyDxLib.recipe import AugmentationRecipe
 from DystrophyDxLib.samples import BRIGHTEST
-from DystrophyDxLib.training.augment import augmented
+from DystrophyDxLib.training.augment import augmented, slightly_changed
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,34 @@ def test_some_legs_lie_any_way_round_and_some_end_at_a_border(legs):
     assert 0.03 < anterior.float().mean() < 0.35
     area = (samples > 0).float().mean(dim=(1, 2, 3))
     assert 0.02 < (area < 0.85 * area.median()).float().mean() < 0.4
+
+
+PUBLISHED = AugmentationRecipe(zoom=(1.0, 1.2), rotation_degrees=5, intensity=(0.8, 1.2))
+
+
+def test_published_changes_stay_within_their_bounds_and_reach_them():
+    """A bar of brightness 1: its length gives the zoom, its axis the turn."""
+    bar = torch.zeros(1, 1, 112, 112)
+    bar[:, :, 50:62, 16:96] = 1
+    drawn = slightly_changed(bar.expand(200, -1, -1, -1), 112, PUBLISHED, range(200))[:, 0].numpy()
+    brightness = np.array([np.median(one[one > 0.5]) for one in drawn])
+    rows, columns = np.mgrid[:112, :112] - 55.5
+    turns, lengths = [], []
+    for one in drawn:
+        mass = one / one.sum()
+        xx, yy, xy = ((mass * moment).sum() for moment in (columns**2, rows**2, rows * columns))
+        turns.append(np.rad2deg(np.arctan2(2 * xy, xx - yy) / 2))
+        lengths.append(np.sqrt(xx + yy))
+    zoom = np.array(lengths) / np.sqrt((80**2 + 12**2) / 12)
+    for values, low, high in ((brightness, 0.8, 1.2), (np.array(turns), -5, 5), (zoom, 1, 1.2)):
+        slack = 0.05 * (high - low)
+        assert low - slack < values.min() < low + 2 * slack
+        assert high - 2 * slack < values.max() < high + slack
+
+
+def test_published_changes_treat_the_planes_of_a_sample_alike_and_other_samples_apart(legs):
+    planes = legs[:1].expand(2, 3, -1, -1)
+    drawn = slightly_changed(planes, 112, PUBLISHED, [1, 2])
+    torch.testing.assert_close(drawn[:, 0], drawn[:, 2])
+    assert not torch.equal(drawn[0], drawn[1])
+    torch.testing.assert_close(slightly_changed(planes[:1], 112, PUBLISHED, [1]), drawn[:1])

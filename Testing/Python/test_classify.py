@@ -1,22 +1,24 @@
 """From a series to the case: probability, interval, label, warnings, reproducibility."""
 
 import dataclasses
+import itertools
+import json
 
 import numpy as np
 import pytest
 import torch
 from leg_pairs import make_leg_pair
-from model_packages import make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from scipy import stats
 
-from DystrophyDxLib.classify import LARGEST_SHIFT, Classifier, case_interval
+from DystrophyDxLib.classify import LARGEST_SHIFT, Classifier, _ranked_case, case_interval
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.results import StudyResult, WarningCode
 from DystrophyDxLib.samples import make_samples
-from DystrophyDxLib.series import Acquisition, Geometry, Series
+from DystrophyDxLib.series import Acquisition, Geometry, Series, with_channels
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def test_lower_precision_moves_no_probability_by_a_hundredth(phantom):
     classifier = Classifier(ModelPackage.read(embedded_model()), "cpu")
     batch = make_samples(phantom.series, classifier.classify(phantom.series).regions.windows, 224)
     fast, exact = (
-        classifier._probability(classifier._forward(network, batch.pixels).logits.numpy())
+        classifier._probabilities(classifier._forward(network, batch.pixels).logits.numpy())
         for network in (classifier._network, classifier._exact)
     )
     assert np.abs(fast - exact).max() < LARGEST_SHIFT
@@ -192,6 +194,98 @@ def test_an_image_without_a_leg_is_refused(classifier):
     noise = np.abs(np.random.default_rng(0).normal(0, 5, (3, 64, 64))).astype(np.float32)
     with pytest.raises(InputError, match="No leg was found"):
         classifier.classify(Series(noise, Geometry((0, 0, 0), (2, 2, 5), np.eye(3))))
+
+
+@pytest.fixture(scope="module")
+def ranking(tmp_path_factory):
+    """A classifier of four classes."""
+    folder = tmp_path_factory.mktemp("models") / "package"
+    return Classifier(ModelPackage.read(make_package(folder, recipe=FOUR_CLASSES, **CARD_OF_FOUR)), "cpu")
+
+
+def test_the_case_of_many_classes_is_the_mean_of_the_images_as_ranked(ranking, phantom):
+    result = ranking.classify(phantom.series).result
+    mean = np.mean([image.probabilities for image in result.images if image.counted], axis=0)
+    ranked = {of_class.name: of_class.probability for of_class in result.case.differential}
+    assert ranked == pytest.approx(dict(zip(result.model.classes, mean, strict=True)))
+    assert list(ranked.values()) == sorted(ranked.values(), reverse=True)
+    assert sum(ranked.values()) == pytest.approx(1)
+    assert result.told_class == result.case.differential[0].name
+    assert (result.case.probability, result.case.ci95) == (max(ranked.values()), result.case.differential[0].ci95)
+    assert all(low <= of_class.probability <= high for of_class in result.case.differential for low, high in
+               [of_class.ci95])  # fmt: skip
+    label = result.model.classes.index(result.told_class)
+    assert [image.probability for image in result.images] == [image.probabilities[label] for image in result.images]
+
+
+def test_the_probabilities_of_many_classes_are_the_softmax_of_the_logits_over_temperature(
+    ranking, phantom, monkeypatch
+):
+    found = with_card(ranking, monkeypatch, temperature=2.5).classify(phantom.series)
+    logits = torch.tensor(np.stack([score.logits for score in found.scores])).double()
+    expected = torch.softmax(logits / 2.5, dim=1).numpy()
+    np.testing.assert_allclose([image.probabilities for image in found.result.images], expected, atol=1e-12)
+
+
+def test_a_class_is_said_only_where_its_lead_is_sure():
+    rng = np.random.default_rng(0)
+    slices = np.arange(40)
+    around_0 = rng.normal(0, 0.2, 40)
+    around_0 -= around_0.mean()
+    low = stats.bootstrap((around_0,), np.mean, method="percentile", rng=rng).confidence_interval.low
+    for mean, label in ((-low + 0.02, "a"), (-low - 0.02, "indeterminate")):
+        lead = around_0 + mean
+        case = _ranked_case("abc", np.stack([(1 + lead) / 2, (1 - lead) / 2, 0 * lead], axis=1), slices, None)
+        assert case.label == label
+    probabilities = np.tile([0.7, 0.2, 0.1], (40, 1))
+    assert _ranked_case("abc", probabilities, slices, None).label == "a"
+    assert _ranked_case("abc", probabilities, slices, "Not a thigh.").label == "indeterminate"
+
+
+def test_the_json_of_many_classes_reads_back_and_that_of_two_says_nothing_of_ranks(ranking, classifier, phantom):
+    result = ranking.classify(phantom.series).result
+    assert StudyResult.model_validate_json(result.to_json()) == result
+    assert "threshold" not in json.loads(result.to_json())["case"]
+    of_two = json.loads(classifier.classify(phantom.series).result.to_json())
+    assert list(of_two["case"]) == ["probability", "ci95", "label", "threshold", "reason"]
+    assert "probabilities" not in of_two["images"][0]
+
+
+def test_each_class_has_its_heatmap_from_the_one_forward_pass(ranking, phantom, monkeypatch):
+    found = ranking.classify(phantom.series)
+    monkeypatch.setattr(ranking, "_network", None)  # nothing is run again
+    heats = [found.heat_of(label) for label in range(4)]
+    assert heats[found.heat.label] is found.heat
+    assert found.result.model.classes[found.heat.label] == found.result.told_class
+    assert not any(np.array_equal(a.voxels, b.voxels) for a, b in itertools.combinations(heats, 2))
+    for heat in heats:
+        assert (heat.voxels[found.regions.labels == 0] == 0).all()
+        for score, peak in zip(found.scores, heat.peaks, strict=True):
+            assert score.cells[heat.label].min() <= peak <= score.cells[heat.label].max() + 1e-6
+        if max(heat.peaks) > 0:
+            assert heat.voxels.max() == pytest.approx(1)
+        else:
+            assert heat.voxels.max() == 0, "nothing in the legs speaks for this class"
+    assert any(heat.voxels.max() > 0 for heat in heats)
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.9, True), (0.1, False)])
+def test_evidence_for_the_first_of_many_classes_outside_the_muscles_is_named(
+    ranking, phantom, monkeypatch, share, warned
+):
+    monkeypatch.setattr("DystrophyDxLib.classify.share_outside_muscle", lambda *_: share)
+    assert (WarningCode.HEATMAP_OUTSIDE_MUSCLE in codes(ranking.classify(phantom.series).result)) is warned
+
+
+def test_a_second_channel_counts_and_its_absence_is_named_before_anything_runs(tmp_path):
+    classifier = Classifier(ModelPackage.read(make_package(tmp_path / "package", recipe=TWO_CHANNELS)), "cpu")
+    phantom = make_phantom(1, "DMD", slices=2, contrasts=("T1", "STIR"))
+    both = with_channels(phantom.series, {"STIR": phantom.images["STIR"]})
+    result = classifier.classify(both).result
+    darker = dataclasses.replace(both, further={"STIR": np.sqrt(both.further["STIR"])})
+    assert classifier.classify(darker).result.case.probability != result.case.probability
+    with pytest.raises(InputError, match="needs STIR beside T1"):
+        classifier.classify(phantom.series)
 
 
 def test_progress_counts_to_the_end(classifier, phantom):

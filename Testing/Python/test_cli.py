@@ -13,7 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from model_packages import make_package
+from model_packages import TWO_CHANNELS, make_package
 from shared_data import shared
 
 from DystrophyDxLib.output_folder import FILES
@@ -68,6 +68,38 @@ def refusal(*arguments) -> str:
     assert len(lines) == 1, run.stderr
     assert lines[0].startswith("dystrophydx: ")
     return lines[0]
+
+
+def test_a_further_input_is_given_by_name_and_missed_before_anything_is_read(tmp_path):
+    phantom = make_phantom(97, "DMD", slices=2, contrasts=("T1", "STIR"))
+    for contrast in phantom.images:
+        write_dicom(phantom, tmp_path / contrast, contrast)
+    model = make_package(tmp_path / "model", recipe=TWO_CHANNELS)
+    told = ("classify", tmp_path / "T1", "--out", tmp_path / "out", "--model", model)
+    assert "needs STIR beside T1" in refusal(*told)
+    assert "--channel cannot be 'T2=x'; give NAME=PATH with NAME one of STIR" in refusal(*told, "--channel", "T2=x")
+    assert "first channel's series once more" in refusal(*told, "--channel", f"STIR={tmp_path / 'T1'}")
+    assert not (tmp_path / "out").exists()
+    run = dystrophydx(*told, "--channel", f"stir={tmp_path / 'STIR'}", "--json")
+    assert run.returncode == 0, run.stderr
+    assert len(StudyResult.model_validate_json(run.stdout).images) > 0
+
+
+def test_the_share_of_each_muscle_under_the_heat_is_told(classified, study, model, tmp_path):
+    """Legs stand for muscles: any segments do."""
+    earlier, _ = classified
+    drawn = earlier / "roi.seg.nrrd"
+    run = dystrophydx(
+        "classify", study, "--out", tmp_path / "out", "--model", model, "--muscles", drawn, "--json"
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    found = {score.muscle: score for score in StudyResult.model_validate_json(run.stdout).muscles}
+    assert set(found) == {"Left leg", "Right leg"}
+    heat = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "heatmap.nrrd")))
+    assert sum(score.under_heat for score in found.values()) == np.count_nonzero(heat >= 0.5) > 0
+    assert "Texture score of the muscles" in (tmp_path / "out" / "report.html").read_text()
+    assert '"muscles"' not in (earlier / "result.json").read_text()
+    assert "do not exist" in refusal("classify", study, "--out", tmp_path / "b", "--muscles", tmp_path / "none")
 
 
 def test_all_files_of_the_contract_are_written(classified):

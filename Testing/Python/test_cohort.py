@@ -4,6 +4,7 @@ import pytest
 from cohort_cases import RECIPE, cohort_of, rows_of, table_of, write_table
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.training.cohort import Cohort
 
 
@@ -156,3 +157,22 @@ def test_what_is_no_cohort_table_is_refused(tmp_path, content, told):
 def test_a_table_that_is_not_there_is_told(tmp_path):
     with pytest.raises(InputError, match="cannot be opened"):
         Cohort.read(tmp_path / "none.csv", RECIPE)
+
+
+def test_each_row_has_the_series_of_every_channel_of_the_recipe(tmp_path):
+    stir = Recipe.named("yang2021_stir")
+    (tmp_path / "stir0.nii.gz").touch()
+    table = table_of(tmp_path, rows_of(["DMD"], Stir=["stir0.nii.gz"], severity=["0.3"]))
+    case = Cohort.read(table, stir).cases[0]
+    assert case.further == {"STIR": tmp_path / "stir0.nii.gz"}
+    assert case.extra == {"severity": "0.3"}
+    assert Cohort.read(table, RECIPE).cases[0].extra == {"stir": "stir0.nii.gz", "severity": "0.3"}
+
+
+def test_a_channel_that_is_missing_is_told_with_its_column_or_row(tmp_path):
+    stir = Recipe.named("yang2021_stir")
+    with pytest.raises(InputError, match="needs STIR beside T1; add a column"):
+        Cohort.read(table_of(tmp_path, rows_of(["DMD"])), stir)
+    table = table_of(tmp_path, rows_of(["DMD", "healthy"], STIR=["", "absent.nii.gz"]))
+    with pytest.raises(InputError, match=r"empty STIR \(row 2\).*path of STIR that does not exist.*\(row 3\)"):
+        Cohort.read(table, stir)

@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from model_packages import make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, make_package
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation import compare as module
@@ -95,6 +95,21 @@ def test_a_backbone_that_fails_is_told_and_the_others_go_on(cohort, tmp_path, tr
     assert list(summary["models"]) == ["resnet18", "resnet50"]
     assert [failure["model"] for failure in summary["failures"]] == ["vgg19"]
     assert "not a number" in (tmp_path / "out" / "comparison" / "report.html").read_text(encoding="utf-8")
+
+
+def test_models_of_many_classes_are_compared_by_rank(cohort, tmp_path):
+    text = FOUR_CLASSES.replace('= ["CMD"]', '= ["CMD", "BMD"]')
+    packages = [make_package(tmp_path / f"model{n}", recipe=text, seed=n, **CARD_OF_FOUR) for n in range(2)]
+    (tmp_path / "four.toml").write_text(text)
+    summary = run(cohort, tmp_path / "out", recipe=str(tmp_path / "four.toml"), packages=packages)
+    results = tmp_path / "out" / "comparison"
+    assert {path.name for path in results.iterdir()} == set(FILES)
+    table = pd.read_csv(results / "tables" / "table1.csv")
+    assert {"Top-1 accuracy", "Top-3 accuracy", "AUC"} < set(table.columns)
+    areas = {name: model["patients"]["AUC"]["value"] for name, model in summary["models"].items()}
+    assert areas[summary["best"]] == max(areas.values())
+    row = pd.read_csv(results / "tables" / "differences.csv").iloc[0]
+    assert 0 <= row["p, McNemar"] <= 1
 
 
 def test_finished_backbones_are_kept_when_run_again(cohort, tmp_path, trained):

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from model_packages import RECIPE, make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, RECIPE, make_package
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
@@ -17,6 +17,7 @@ from DystrophyDxLib.evaluation.estimate import Estimate
 from DystrophyDxLib.evaluation.evaluate import FILES, evaluate
 from DystrophyDxLib.evaluation.gallery import choose
 from DystrophyDxLib.evaluation.predictions import by_patient
+from DystrophyDxLib.evaluation.ranked import probability_columns
 from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.series import read_study
@@ -276,6 +277,27 @@ def test_the_report_opens_offline_and_says_what_it_is_worth(evaluated):
     assert "The model was trained on nothing." in page.text
     assert "Does the heatmap look where the disease is?" in page.text
     assert "Trefoil" in page.text or "trefoil" in page.text
+
+
+def test_a_model_of_many_classes_is_evaluated_by_rank(cohort, tmp_path):
+    package = make_package(
+        tmp_path / "package", recipe=FOUR_CLASSES.replace('= ["CMD"]', '= ["CMD", "BMD"]'), **CARD_OF_FOUR
+    )
+    summary = run(package, cohort, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
+    patients = pd.read_csv(tmp_path / "out" / "patients.csv")
+    columns = probability_columns(CARD_OF_FOUR["classes"])
+    said = patients[columns].to_numpy().argmax(axis=1)
+    assert summary["figures"]["patients"]["Top-1 accuracy"]["value"] == pytest.approx(
+        (said == patients["truth"]).mean()
+    )
+    np.testing.assert_allclose(patients[columns].sum(axis=1), 1)
+    page = Page(tmp_path / "out" / "report.html")
+    assert "Confusion matrix of patients" in page.text
+    assert "top-3 accuracy" in page.text
+    assert "Does the heatmap look where the disease is?" in page.text
+    matrix = pd.read_csv(tmp_path / "out" / "tables" / "confusion.csv").set_index("Truth")
+    assert matrix.to_numpy().sum() == len(patients) == 5
 
 
 def test_nothing_tells_where_the_cohort_lay(evaluated, cohort):

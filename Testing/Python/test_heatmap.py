@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from model_packages import RECIPE, make_package
+from scipy import ndimage
 from torch import nn
 
 from DystrophyDxLib import classify
@@ -164,8 +165,10 @@ def test_cells_are_where_a_bright_spot_acts_most(network):
 
 
 GRIDS = {
+    "vgg16": 15.5,
     "vgg19": 15.5,
     "resnet18": 0,
+    "resnet34": 0,
     "resnet50": 0,
     "densenet121": 14,
     "densenet201": 14,
@@ -179,6 +182,61 @@ def test_cells_are_where_arithmetic_puts_them(network, request):
     cells = CellGrid.of(network)
     assert cells.step == pytest.approx(32, abs=1e-3)
     assert cells.start == pytest.approx(GRIDS[request.node.callspec.params["network"]], abs=1e-2)
+
+
+ICAM = RECIPE.replace('weights = "none"', 'weights = "none"\npooled = ["stage{}", "stage5"]')
+
+
+@pytest.mark.parametrize(("finer", "edge"), [(3, 28), (4, 14)])
+def test_icam_is_the_sum_of_the_finer_map_and_the_coarser_one_upsampled(finer, edge):
+    """Equations (1) and (2) of Cai et al. 2019, against torchvision's layers and scipy's interpolation."""
+    torch.manual_seed(3)
+    network = build_network(Recipe.parse(ICAM.format(finer))).eval()
+    samples = torch.rand(2, 1, 224, 224)
+    with torch.inference_mode():
+        output = network(samples)
+        fine = network.trunk[: finer + 3](samples)
+        coarse = network.trunk(samples)
+    pooled = torch.cat([fine.mean(dim=(2, 3)), coarse.mean(dim=(2, 3))], dim=1)
+    torch.testing.assert_close(output.logits, network.head(pooled))
+    torch.testing.assert_close(output.features, pooled)
+    of_fine, of_coarse = (
+        torch.einsum("nchw,c->nhw", maps, weight).detach().numpy()
+        for maps, weight in zip((fine, coarse), network.head.weight[0].split([fine.shape[1], 512]), strict=True)
+    )
+    # Cells of ResNet are centred at multiples of their step: every second or fourth fine cell is at a coarse one.
+    places = np.arange(edge) * 7 / edge
+    upsampled = [
+        ndimage.map_coordinates(one, np.meshgrid(places, places, indexing="ij"), order=1, mode="nearest")
+        for one in of_coarse
+    ]
+    assert output.maps.shape == (2, 1, edge, edge)
+    np.testing.assert_allclose(output.maps[:, 0], of_fine + np.array(upsampled), atol=1e-4, rtol=1e-4)
+    assert CellGrid.of(network).step == pytest.approx(224 / edge, abs=1e-3)
+
+
+def test_a_network_that_is_cut_ends_with_the_stage_that_is_pooled():
+    text = RECIPE.replace('weights = "none"', 'weights = "none"\npooled = ["stage3"]')
+    network = build_network(Recipe.parse(text)).eval()
+    with torch.inference_mode():
+        output = network(torch.rand(1, 1, 224, 224))
+    assert output.maps.shape == (1, 1, 28, 28)
+    assert output.features.shape == (1, 128)
+    assert CellGrid.of(network).step == pytest.approx(8, abs=1e-3)
+
+
+def test_folding_and_lower_precision_keep_the_layers_that_are_pooled(tmp_path):
+    classifier = Classifier(ModelPackage.read(make_package(tmp_path / "package", recipe=ICAM.format(4))), "cpu")
+    torch.manual_seed(0)
+    network = build_network(classifier.package.recipe).eval()
+    samples = torch.rand(1, 1, 224, 224)
+    with torch.inference_mode():
+        plain, folded = network(samples), classify._folded(network)(samples)
+        low = classify._lower_precision(network)
+        assert next(low.trunk.parameters()).dtype == torch.bfloat16
+        assert low(samples.bfloat16()).maps.shape == plain.maps.shape
+    torch.testing.assert_close(folded.maps, plain.maps, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(folded.logits, plain.logits, atol=1e-4, rtol=1e-3)
 
 
 def test_samples_remember_their_window():

@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import slicer
-from model_packages import make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from trame_slicer.core import SlicerApp
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
@@ -17,12 +18,16 @@ from vtkmodules.vtkCommonTransforms import vtkTransform
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled, InputError
 from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.mrml.answer import answer_html
+from DystrophyDxLib.mrml.report_folder import write_report_folder
+from DystrophyDxLib.mrml.scenes import copy_into, new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.study import COLUMNS, Study
+from DystrophyDxLib.mrml.study_view import StudyView
 from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.roi import LABEL_OF_SIDE, Side, find_legs
-from DystrophyDxLib.series import Acquisition
+from DystrophyDxLib.series import Acquisition, with_channels
 
 LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
@@ -111,6 +116,53 @@ def test_the_table_has_a_row_an_image(study):
     assert column(table, "Side") == [image.side for image in images]
     assert column(table, "Probability") == pytest.approx([image.probability for image in images], abs=5e-4)
     assert set(column(table, "Source")) == {"automatic"}
+
+
+def test_each_of_many_classes_is_seen_on_demand_and_told_of_in_words(series, tmp_path):
+    scene = new_scene()
+    package = ModelPackage.read(make_package(tmp_path / "package", recipe=FOUR_CLASSES, **CARD_OF_FOUR))
+    study = Study(add_series(scene, series, "Ranked"))
+    result = study.classify(Classifier(package, "cpu"))
+    view = StudyView(scene)
+    view.show(study)
+    told = result.model.classes.index(result.told_class)
+    assert view.shown_class == told
+    first = slicer.util.arrayFromVolume(study.heatmap).copy()
+    other = (told + 1) % 4
+    view.shown_class = other
+    assert (view.shown_class, view.heatmap.shown_class) == (other, 1)
+    seen = slicer.util.arrayFromVolume(study.heatmap)
+    np.testing.assert_array_equal(seen, study.heat_of(other).voxels)
+    assert not np.array_equal(seen, first)
+    (tmp_path / "report").mkdir()
+    write_report_folder(study, {}, tmp_path / "report")
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "report" / "heatmap.nrrd")))
+    np.testing.assert_array_equal(written, np.maximum(first, 0), err_msg="the file is of the class that is told")
+    assert view.shown_class == other, "the reader's choice stays"
+    html = answer_html(result)
+    places = [html.index(f"<td>{ranked.name}&nbsp;</td>") for ranked in result.case.differential]
+    assert places == sorted(places)
+    vars(study.volume).clear()  # as in a scene that was reopened
+    with pytest.raises(InputError, match="classify again"):
+        view.shown_class = told
+
+
+def test_a_second_volume_is_a_channel_of_the_input(scene, tmp_path):
+    classifier = Classifier(ModelPackage.read(make_package(tmp_path / "package", recipe=TWO_CHANNELS)), "cpu")
+    phantom = make_phantom(1, "DMD", slices=2, matrix=192, contrasts=("T1", "STIR"))
+    study = Study(add_series(scene, phantom.series, "Doe Jane T1"))
+    stir = add_series(scene, phantom.images["STIR"], "Doe Jane STIR")
+    with pytest.raises(InputError, match="needs STIR beside T1"):
+        study.classify(classifier)
+    study.set_channel("STIR", stir)
+    assert Study(study.volume).channel("STIR") is stir
+    direct = classifier.classify(with_channels(phantom.series, {"STIR": phantom.images["STIR"]}))
+    assert study.classify(classifier).images == direct.result.images
+    slicer.util.arrayFromVolume(stir)[:] **= 0.5
+    stir.GetImageData().Modified()
+    assert study.reclassify(classifier).case.probability != direct.result.case.probability
+    other_scene = new_scene()
+    assert copy_into(other_scene, study).channel("STIR").GetName() == "STIR"
 
 
 def test_a_point_of_the_chart_stands_for_its_image(study):

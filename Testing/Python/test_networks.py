@@ -302,3 +302,23 @@ def test_a_package_with_another_backbone_is_refused(tmp_path):
 def test_a_normalising_package_needs_a_normalising_recipe(tmp_path):
     package = make_package(tmp_path / "package", recipe=RECIPE.replace('"none"', '"imagenet"', 1))
     assert "set network.weights to imagenet" in refusal(package, weights="none")
+
+
+@pytest.mark.parametrize("planes", [2, 3])
+def test_imagenet_weights_see_several_planes_as_colours_or_as_greys(planes, tmp_path):
+    """Three planes are red, green and blue; two equal ones are what one grey plane is."""
+    model = published_model("resnet18")
+    file = tmp_path / "resnet18.safetensors"
+    save_file(model.state_dict(), file)
+    channels = ", ".join(f'{{name = "C{n}", scale = "{"median" if n else "fat"}"}}' for n in range(planes))
+    text = RECIPE.replace('"none"', '"imagenet"', 1).replace("size = 224", f"size = 224\nchannels = [{channels}]")
+    recipe = Recipe.parse(text)
+    network = build_network(recipe).eval()
+    load_backbone(network, recipe, file)
+    samples = torch.rand(2, planes, 96, 96, generator=torch.Generator().manual_seed(4))
+    samples = samples if planes == 3 else samples[:, :1].expand(-1, 2, -1, -1)
+    colours = samples if planes == 3 else samples[:, :1].expand(-1, 3, -1, -1)
+    mean, deviation = (torch.tensor(IMAGENET[name])[:, None, None] for name in ("mean", "std"))
+    with torch.inference_mode():
+        expected = pooled_features(model, (colours - mean) / deviation)
+        torch.testing.assert_close(network(samples).features, expected, atol=1e-3, rtol=1e-3)

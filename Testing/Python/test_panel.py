@@ -16,7 +16,7 @@ import numpy as np
 import slicer
 import slicer_desktop
 import slicer_facts
-from model_packages import make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from PySide6 import QtCore
 from slicer_desktop import Desktop, unwrap
 from vtkmodules.vtkCommonCore import vtkObject
@@ -26,7 +26,7 @@ from DystrophyDxLib.mrml import workbench
 from DystrophyDxLib.mrml.answer import difference
 from DystrophyDxLib.mrml.layouts import SIDE_BY_SIDE_LAYOUT
 from DystrophyDxLib.mrml.scenes import new_scene
-from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
+from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segmentation, set_labels
 from DystrophyDxLib.mrml.study import Study
 from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
 from DystrophyDxLib.phantom import make_phantom
@@ -588,6 +588,63 @@ def test_model_packages_are_added_once_and_remembered(desktop, panel, volume, pa
     assert Study(volume).result.model.version == "3"
     again = desktop.reload()
     assert again.ui.modelSelector.count == 2
+
+
+def test_the_panel_asks_for_the_further_volumes_that_the_model_needs_and_for_nothing_else(
+    desktop, panel, volume, tmp_path
+):
+    assert not panel.ui.channelsFrame.visible
+    panel.addModel(make_package(tmp_path / "stir", recipe=TWO_CHANNELS))
+    assert panel.ui.channelsFrame.visible
+    (name,) = panel._channels
+    assert name == "STIR"
+    panel.ui.classifyButton.click()
+    assert "needs STIR beside T1" in panel.ui.messageLabel.text
+    phantom = make_phantom(1, "DMD", slices=SLICES, matrix=192, contrasts=("T1", "STIR"))
+    stir = add_series(slicer.mrmlScene, phantom.images["STIR"], "STIR of the thighs")
+    panel._channels[name].setCurrentNode(stir)
+    assert Study(volume).channel("STIR") is stir
+    panel.ui.classifyButton.click()
+    assert panel.ui.messageLabel.text == ""
+    assert Study(volume).result is not None
+    panel.ui.modelSelector.currentIndex = 0
+    assert not panel.ui.channelsFrame.visible
+    assert not panel._channels
+
+
+def test_a_model_of_many_classes_shows_its_differential_and_the_heatmap_of_each_class(panel, volume, tmp_path):
+    panel.addModel(make_package(tmp_path / "four", recipe=FOUR_CLASSES, **CARD_OF_FOUR))
+    panel.ui.classifyButton.click()
+    result = Study(volume).result
+    text = panel.ui.answerLabel.text
+    places = [text.index(f"<td>{ranked.name}&nbsp;</td>") for ranked in result.case.differential]
+    assert places == sorted(places)
+    selector = panel.ui.classSelector
+    assert [selector.itemText(n) for n in range(selector.count)] == list(result.model.classes)
+    told = result.model.classes.index(result.told_class)
+    assert selector.currentIndex == told
+    before = slicer.util.arrayFromVolume(Study(volume).heatmap).copy()
+    selector.currentIndex = (told + 1) % 4
+    assert not np.array_equal(slicer.util.arrayFromVolume(Study(volume).heatmap), before)
+
+
+def test_muscles_are_asked_for_where_the_scene_holds_some_and_told_with_their_share_under_the_heat(
+    desktop, panel, study
+):
+    assert not panel.ui.musclesFrame.visible, "legs are no muscles"
+    drawn = labels_from_segmentation(study.segmentation, study.volume)
+    muscles = add_segmentation(study.volume, drawn, "Muscles")
+    desktop.settle(20)
+    assert panel.ui.musclesFrame.visible
+    panel.ui.musclesSelector.setCurrentNode(muscles)
+    heat = np.maximum(slicer.util.arrayFromVolume(study.heatmap), 0)
+    for name, value in (("Left leg", 1), ("Right leg", 2)):
+        share = np.mean(heat[drawn == value] >= 0.5)
+        assert f"<td>{name}&nbsp;</td><td>{share:.2f}&nbsp;</td>" in panel.ui.musclesLabel.text
+    slicer.mrmlScene.RemoveNode(muscles)
+    desktop.settle(20)
+    assert not panel.ui.musclesFrame.visible
+    assert panel.ui.musclesLabel.text == ""
 
 
 def test_a_model_package_that_is_none_is_refused_in_one_sentence(panel, tmp_path):

@@ -191,3 +191,23 @@ def test_command_line_refuses_what_cannot_be(tmp_path, options):
     result = CliRunner().invoke(app, ["phantom", "--out", str(tmp_path / "cohort"), *options])
     assert isinstance(result.exception, InputError)
     assert not (tmp_path / "cohort").exists()
+
+
+def test_diseases_that_are_asked_for_have_as_many_patients_and_are_in_every_split():
+    patients = cohort.drawn_patients(36, 5, ["healthy", "CMD", "DMD"])
+    counts = Counter(patient.diagnosis for patient in patients)
+    assert counts == {"healthy": 12, "CMD": 12, "DMD": 12}
+    for name in counts:
+        shares = Counter(patient.split for patient in patients if patient.diagnosis == name)
+        assert shares["train"] > shares["validation"] >= 2
+        assert shares["test"] >= 2
+    with pytest.raises(InputError, match="no phantom of 'Pompe'; choose from"):
+        cohort.drawn_patients(3, 5, ["DMD", "Pompe"])
+
+
+def test_every_contrast_has_a_column_in_the_table(tmp_path):
+    patients = cohort.drawn_patients(1, 5, ["CMD"])
+    table = cohort.write_cohort(patients, tmp_path / "cohort", seed=1, matrix=64, contrasts=("T1", "STIR"), truth=False)
+    (row,) = rows_of(table)
+    assert (row["path"], row["STIR"]) == ("P0001/T1.nii.gz", "P0001/STIR.nii.gz")
+    assert (table.parent / row["STIR"]).exists()

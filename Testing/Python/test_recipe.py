@@ -47,6 +47,14 @@ def test_every_disease_of_table_2_has_its_class(name):
     assert recipe.outputs == 1
 
 
+def test_thigh15_tells_the_fifteen_diseases_of_table_2_and_health_apart():
+    recipe, of_two = Recipe.named("thigh15"), Recipe.named("yang2021")
+    diseases = [disease for label in of_two.classes for disease in of_two.diagnoses[label]]
+    assert sorted(recipe.classes) == sorted(diseases)
+    assert all(recipe.classes[recipe.class_of(disease)] == disease for disease in diseases)
+    assert recipe.outputs == 16
+
+
 def test_a_diagnosis_is_known_in_any_case_and_by_its_class():
     recipe = Recipe.parse(RECIPE)
     assert recipe.class_of("dmd") == recipe.class_of(" Dystrophinopathy ") == 1
@@ -58,7 +66,7 @@ def test_an_unknown_diagnosis_is_refused_with_the_known_ones():
         Recipe.parse(RECIPE).class_of("Pompe")
 
 
-@pytest.mark.parametrize("name", ["yang2021", "embedded"])
+@pytest.mark.parametrize("name", ["yang2021", "yang2021_stir", "embedded", "thigh15", "cai2019"])
 def test_a_written_recipe_reads_back(name):
     recipe = Recipe.named(name)
     assert Recipe.parse(recipe.toml()) == recipe
@@ -83,10 +91,26 @@ def test_class_names_with_blanks_quotes_and_brackets_read_back():
         ('"all"', "[]", "training.trainable"),
         ('"adamw"', '"adamw"\nmomentum = 0.9', "momentum belongs to sgd"),
         ('"all"', '"all"\ncopies = 2', "copies are kept only with trainable = head"),
+        ("size = 224", "size = 224\nchannels = []", "sample.channels"),
+        (
+            "size = 224",
+            'size = 224\nchannels = [{name = "T1", scale = "median"}]',
+            "first channel has the scale fat",
+        ),
+        (
+            "size = 224",
+            'size = 224\nchannels = [{name = "T1", scale = "fat"}, {name = "t1", scale = "median"}]',
+            "each channel has its own name",
+        ),
         ("size = 112", "size = 448", "no training stage is larger than the sample"),
         ("size = 112", "size = 100", "training.stages.0.size"),
         ("learning_rate = 1e-3", "learning_rate = 0", "training.stages.0.learning_rate"),
         ("batch = 8", "batch = 0", "training.batch"),
+        ("epochs = 1", "epochs = 1\niterations = 5", "either epochs or iterations"),
+        ("epochs = 1\n", "", "either epochs or iterations"),
+        ('weights = "none"', 'weights = "none"\npooled = ["stage5", "stage4"]', "pooled names some of stage1"),
+        ('weights = "none"', 'weights = "none"\npooled = []', "network.pooled"),
+        ('"all"', '"head"\naugmentation = {zoom = [1, 1], rotation_degrees = 0, intensity = [1, 1]}', "augmentation"),
         ("batch = 8", "batchsize = 8", "training.batch"),
         ('"none"', '"coco"', "network.weights"),
         ("[sample]", "[sample", "not a valid recipe"),
@@ -97,8 +121,37 @@ def test_a_recipe_that_contradicts_itself_is_refused(old, new, said):
 
 
 def test_a_recipe_that_does_not_ship_is_refused_with_those_that_do():
-    with pytest.raises(InputError, match="choose one of embedded, yang2021"):
+    with pytest.raises(InputError, match="choose one of cai2019, embedded, thigh15, yang2021, yang2021_stir"):
         Recipe.named("yang2020")
+
+
+def test_cai2019_is_as_published():
+    """Three maps of three slices, ICAM-28² on ResNet18, SGD in batches of 8: 4000 steps at 1e-4, 1000 at 1e-5."""
+    recipe = Recipe.named("cai2019")
+    assert recipe.classes == ("normal", "CMD", "DMD")
+    assert recipe.sample.planes == 9
+    assert (recipe.network.backbone, recipe.network.pooled) == ("resnet18", ("stage3", "stage5"))
+    training = recipe.training
+    assert (training.trainable, training.optimiser, training.batch) == ("all", "sgd", 8)
+    assert [(stage.iterations, stage.learning_rate) for stage in training.stages] == [(4000, 1e-4), (1000, 1e-5)]
+    assert (training.augmentation.zoom, training.augmentation.intensity) == ((1.0, 1.2), (0.8, 1.2))
+    assert training.augmentation.rotation_degrees == 5
+
+
+def test_steps_are_rounded_up_to_whole_epochs():
+    stage = Recipe.named("cai2019").training.stages[0]
+    assert [stage.epochs_of(batches) for batches in (1, 400, 401, 5000)] == [4000, 10, 10, 1]
+
+
+def test_yang2021_stir_is_yang2021_with_a_second_channel():
+    recipe, published = Recipe.named("yang2021_stir"), Recipe.named("yang2021")
+    assert [channel.name for channel in recipe.sample.channels] == ["T1", "STIR"]
+    assert published.sample.planes == 1
+    assert (recipe.network, recipe.training, recipe.diagnoses) == (
+        published.network,
+        published.training,
+        published.diagnoses,
+    )
 
 
 def test_reading_a_recipe_needs_no_torch():

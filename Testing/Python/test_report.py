@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from mrml_cases import image, result
 from PIL import Image
+from pydantic import ValidationError
 
-from DystrophyDxLib.report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, finding, notices, write_report
-from DystrophyDxLib.results import CaseResult, ResultWarning, SkippedImage, WarningCode
+from DystrophyDxLib.report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, finding, notices, summary, write_report
+from DystrophyDxLib.results import CaseResult, RankedClass, ResultWarning, SkippedImage, WarningCode
 
 CARD = {
     "name": "demo",
@@ -75,6 +76,27 @@ def test_the_case_is_said_in_words_with_its_figures_and_reason(page, label, word
     assert words in text
     assert "Why it is so." in text
     assert "Probability of dystrophinopathy: 0.62 , 95 % interval 0.41 to 0.83; threshold 0.50." in text
+
+
+def test_a_case_of_many_classes_is_told_as_ranked(page):
+    ranked = tuple(
+        RankedClass(name=name, probability=probability, ci95=(probability / 2, probability))
+        for name, probability in (("FSHMD", 0.6), ("DMD", 0.3), ("CMD", 0.1))
+    )
+    facts = {"probability": 0.6, "ci95": (0.3, 0.6), "label": "FSHMD", "reason": "It leads.", "differential": ranked}
+    model = result().model.model_copy(update={"classes": ("CMD", "DMD", "FSHMD")})
+    study = result([image(2, "left", 0.7)], case=CaseResult(**facts), model=model)
+    text = page(study).text
+    assert "Pattern most like FSHMD" in text
+    assert "Probability of FSHMD: 0.60 , 95 % interval 0.30 to 0.60." in text
+    assert "1 FSHMD 0.60 0.30 to 0.60 2 DMD 0.30 0.15 to 0.30 3 CMD 0.10 0.05 to 0.10" in text
+    assert "threshold 0" not in text
+    assert "Dashed" not in text
+    assert "Ranked: FSHMD 0.60, DMD 0.30, CMD 0.10; 95 % interval of the first 0.30 to 0.60. It leads." in summary(
+        study
+    )
+    with pytest.raises(ValidationError, match="a differential"):
+        CaseResult(**facts | {"differential": ()})
 
 
 def test_research_only_is_always_said_and_a_demonstration_model_where_it_is_one(page):

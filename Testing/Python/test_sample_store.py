@@ -10,10 +10,12 @@ import torch
 from cohort_cases import RECIPE, legs_cohort, rows_of, two_legs, write_series, write_table
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.quality import judge_images, thigh_images
+from DystrophyDxLib.recipe import Recipe, SampleRecipe
 from DystrophyDxLib.roi import find_legs
 from DystrophyDxLib.samples import BRIGHTEST, make_samples
-from DystrophyDxLib.series import read_study
+from DystrophyDxLib.series import read_study, with_channels
 from DystrophyDxLib.training import sample_store
 from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.sample_store import SampleStore, restored, stored
@@ -26,7 +28,7 @@ def quiet(what, done, total):
 
 
 def store_of(cohort, folder, processes=1):
-    return SampleStore.of(cohort, SIZE, folder, processes, quiet)
+    return SampleStore.of(cohort, SampleRecipe(size=SIZE), folder, processes, quiet)
 
 
 def refusal(cohort, folder) -> str:
@@ -61,13 +63,40 @@ def count_made(monkeypatch):
     paths, samples = [], sample_store._samples
 
     def counted(path, size):
-        paths.append(path)
+        paths.append(path[0])
         return samples(path, size)
 
     preprocessing = sample_store._preprocessing()
     monkeypatch.setattr(sample_store, "_samples", counted)
     monkeypatch.setattr(sample_store, "_preprocessing", lambda: preprocessing)
     return paths
+
+
+def two_channels(folder):
+    """The table of three patients with T1 and STIR, and the recipe that needs both."""
+    patients = [Patient(n, "DMD", "train", "A", 2, "both") for n in (1, 2, 3)]
+    table = write_cohort(patients, folder, seed=4, contrasts=("T1", "STIR"))
+    return table, Recipe.named("yang2021_stir")
+
+
+def test_samples_of_two_channels_are_those_of_classification(tmp_path):
+    table, recipe = two_channels(tmp_path / "cohort")
+    cohort = Cohort.read(table, recipe)
+    sample = recipe.sample.model_copy(update={"size": SIZE})
+    store = SampleStore.of(cohort, sample, tmp_path / "store", 1, quiet)
+    assert store.pixels.shape[1:] == (2, SIZE, SIZE)
+    case = cohort.cases[0]
+    series = with_channels(read_study(case.path), {"STIR": read_study(case.further["STIR"])})
+    batch = make_samples(series, find_legs(series).windows, SIZE, sample.channels[1:])
+    np.testing.assert_array_equal(store.pixels[store.case == 0], stored(batch.pixels).numpy())
+
+
+def test_channels_on_grids_that_differ_are_told_with_their_row(tmp_path):
+    table, recipe = two_channels(tmp_path / "cohort")
+    short = read_study(tmp_path / "cohort" / "P0002" / "STIR.nii.gz")
+    write_series(dataclasses.replace(short, voxels=short.voxels[:1]), tmp_path / "cohort" / "P0002" / "STIR.nii.gz")
+    with pytest.raises(InputError, match=r"STIR has \d+ × \d+ × 1 voxels .*\(row 3 of patient P0002\)"):
+        SampleStore.of(Cohort.read(table, recipe), recipe.sample, tmp_path / "store", 1, quiet)
 
 
 def test_stored_samples_are_those_of_classification(cohort, made):
@@ -107,7 +136,7 @@ def test_samples_are_made_once(cohort, folder, count_made):
 
 
 def test_another_size_is_made_anew(cohort, folder, count_made):
-    SampleStore.of(cohort, 224, folder, 1, quiet)
+    SampleStore.of(cohort, SampleRecipe(size=224), folder, 1, quiet)
     assert len(count_made) == 4
 
 
@@ -199,7 +228,7 @@ def test_several_processes_give_the_same_as_one(cohort, made, tmp_path):
 
 def test_progress_counts_the_series(cohort, made):
     told = []
-    SampleStore.of(cohort, SIZE, made, 1, lambda *news: told.append(news))
+    SampleStore.of(cohort, SampleRecipe(size=SIZE), made, 1, lambda *news: told.append(news))
     assert told == [("Making samples", n, 4) for n in (1, 2, 3, 4)]
 
 

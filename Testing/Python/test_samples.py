@@ -1,13 +1,18 @@
 """Windows become samples true to scale, with fat near 1."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
+from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.recipe import ChannelRecipe
 from DystrophyDxLib.roi import find_legs
-from DystrophyDxLib.samples import make_samples, place, resampling_weights
+from DystrophyDxLib.samples import MEDIAN, make_samples, place, resampling_weights
+from DystrophyDxLib.series import with_channels
 
 
 @pytest.mark.parametrize("shape", [(90, 130), (300, 250), (224, 224), (510, 333)])
@@ -32,6 +37,62 @@ def test_fat_is_near_one_in_every_phantom():
             levels.append(np.percentile(grid[inside], 92))
     assert 0.85 < np.median(levels) < 1.15
     assert np.std(levels) < 0.12
+
+
+def test_a_further_channel_has_muscle_at_its_level_whatever_the_scanners_scale():
+    """STIR of phantoms: the leg's median, which is muscle, lies at `MEDIAN`, and oedema is seen above it."""
+    phantom = make_phantom(5, "DMD", slices=1, contrasts=("T1", "STIR"))
+    series = with_channels(phantom.series, {"STIR": phantom.images["STIR"]})
+    windows = find_legs(series).windows
+    stir = ChannelRecipe(name="STIR", scale="median")
+    plain = make_samples(series, windows, 224, [stir])
+    assert plain.pixels.shape == (len(windows), 2, 224, 224)
+    torch.testing.assert_close(plain.pixels[:, :1], make_samples(series, windows, 224).pixels)
+    scaled = replace(series, further={"STIR": 7.5 * series.further["STIR"]})
+    torch.testing.assert_close(make_samples(scaled, windows, 224, [stir]).pixels, plain.pixels, rtol=1e-4, atol=1e-5)
+    for sample in plain.pixels[:, 1]:
+        assert sample[sample > 0].median() == pytest.approx(MEDIAN, rel=0.1)
+
+
+def test_consecutive_slices_are_stacked_and_cut_by_the_windows_mask():
+    series = make_phantom(5, "DMD", slices=3).series
+    windows = find_legs(series).windows
+    stacked = make_samples(series, windows, 224, slices=3)
+    assert stacked.pixels.shape == (len(windows), 3, 224, 224)
+    alone = make_samples(series, windows, 224)
+    torch.testing.assert_close(stacked.pixels[:, stacked.own], alone.pixels[:, 0])
+    for n, window in enumerate(windows):
+        if window.slice == 0:
+            torch.testing.assert_close(stacked.pixels[n, 0], stacked.pixels[n, 1])
+        else:
+            assert not torch.equal(stacked.pixels[n, 0], stacked.pixels[n, 1])
+        assert (stacked.pixels[n][:, alone.pixels[n, 0] == 0] == 0).all()
+
+
+def test_a_fat_fraction_is_seen_as_it_is_and_percent_are_refused():
+    phantom = make_phantom(5, "DMD", slices=1, contrasts=("T1", "DIXON_FAT", "DIXON_FF"))
+    fraction = np.full_like(phantom.series.voxels, 0.37)
+    fat = with_channels(phantom.images["DIXON_FAT"], {"FF": replace(phantom.series, voxels=fraction)})
+    windows, channel = find_legs(fat).windows, ChannelRecipe(name="FF", scale="fraction")
+    sample = make_samples(fat, windows, 224, [channel])
+    for plane in sample.pixels[:, 1]:
+        assert plane[plane > 0].median() == pytest.approx(0.37, rel=1e-3)
+    percent = replace(fat, further={"FF": 100 * fraction})
+    with pytest.raises(InputError, match="FF is no fraction"):
+        make_samples(percent, windows, 224, [channel])
+
+
+def test_channels_that_lie_apart_or_are_the_same_are_refused_by_name():
+    phantom = make_phantom(5, "DMD", slices=2, contrasts=("T1", "STIR"))
+    t1, stir = phantom.series, phantom.images["STIR"]
+    moved = replace(stir.geometry, origin=(stir.geometry.origin[0] + 3, *stir.geometry.origin[1:]))
+    for other, said in (
+        (replace(stir, voxels=stir.voxels[:1]), "STIR has 256 × 256 × 1 voxels and the first channel 256 × 256 × 2"),
+        (replace(stir, geometry=moved), "STIR lies up to 3 mm away"),
+        (t1, "STIR is the first channel's series once more"),
+    ):
+        with pytest.raises(InputError, match=said):
+            with_channels(t1, {"STIR": other})
 
 
 def test_nothing_outside_the_leg_reaches_the_network():

@@ -10,15 +10,19 @@ import pytest
 import torch
 from cohort_cases import legs_cohort
 from safetensors.torch import save_file
+from sklearn.metrics import roc_auc_score
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.networks import build_network
+from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.recipe import Recipe, StageRecipe, TrainingRecipe
-from DystrophyDxLib.series import read_study
+from DystrophyDxLib.series import read_channels, read_study
 from DystrophyDxLib.training import fit as fit_module
+from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples
 from DystrophyDxLib.training.fit import CHECKPOINT, class_weights, fit
@@ -108,6 +112,13 @@ def test_balanced_weights_count_both_classes_the_same():
     assert positive * 1 == pytest.approx(other * 3)
     assert (positive * 1 + other * 3) / 4 == pytest.approx(1)
     assert class_weights(labels, recipe()) == (1, 1)
+
+
+def test_balanced_weights_of_many_classes_are_those_of_scikit_learn():
+    labels = np.array([0, 0, 0, 0, 1, 1, 2])
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    found = class_weights(torch.tensor(labels).float(), recipe(class_weights="balanced"))
+    assert found == pytest.approx(tuple(expected))
 
 
 def test_declared_weights_move_the_decision_towards_the_rarer_class(tmp_path):
@@ -299,6 +310,78 @@ def test_the_card_says_what_was_seen_and_what_was_measured(package):
 def test_log_and_figure_lie_beside_the_package_and_no_checkpoint(package):
     folder = package[1].with_name("package-training")
     assert {path.name for path in folder.iterdir()} == {"training_log.jsonl", *FIGURES}
+
+
+@pytest.fixture(scope="module")
+def ranking(tmp_path_factory):
+    """A package of three classes, trained by the same means."""
+    folder = tmp_path_factory.mktemp("three")
+    diseases = ["healthy", "DMD", "FSHMD"]
+    facts = QUICK.model_dump() | {"classes": tuple(diseases), "diagnoses": {name: (name,) for name in diseases}}
+    table = legs_cohort(
+        folder,
+        diseases * 6,
+        recipe=Recipe.model_validate(facts),
+        split=["train"] * 6 + ["validation"] * 6 + ["test"] * 6,
+        synthetic=["yes"] * 18,
+    )
+    return table, packaged((table, folder / "cache"), folder / "package", table.recipe)
+
+
+def test_a_cohort_of_many_classes_becomes_a_package_that_ranks(ranking):
+    table, package = ranking
+    assert package.card.threshold is None
+    assert package.card.training_cohort["class_weights"] == {"healthy": 1, "DMD": 1, "FSHMD": 1}
+    assert {"Top-1 accuracy, case", "Top-3 accuracy, case", "AUC, case"} < set(package.card.metrics)
+    assert package.card.metrics["Top-3 accuracy, case"].value == 1
+    result = Classifier(package, "cpu").classify(read_study(table.cases[0].path)).result
+    assert {ranked.name for ranked in result.case.differential} == {"healthy", "DMD", "FSHMD"}
+
+
+def test_the_recipe_of_cai_trains_on_dixon_phantoms_and_classifies_with_maps_of_fine_cells(tmp_path):
+    """A small cohort, half the size, one step a stage, from random weights; thighs are not asked for."""
+    diseases, splits = ["healthy", "CMD", "DMD"] * 4, ["train"] * 6 + ["validation"] * 6
+    patients = [Patient(n, *both, "A", 1, "left") for n, both in enumerate(zip(diseases, splits, strict=True), 1)]
+    contrasts = ("T1", "DIXON_FAT", "DIXON_WATER", "DIXON_FF")
+    table = write_cohort(patients, tmp_path / "cohort", seed=2, matrix=128, contrasts=contrasts, truth=False)
+    published = Recipe.named("cai2019").model_dump()
+    published["network"]["weights"] = "none"
+    published["sample"]["size"] = 112
+    for quick in published["training"]["stages"]:
+        quick |= {"iterations": 1, "size": 112}
+    recipe = Recipe.model_validate(published)
+    cohort = Cohort.read(table, recipe)
+    assert cohort.cases[0].path.name == "DIXON_FAT.nii.gz"
+    package = ModelPackage.read(train(recipe, cohort, tmp_path / "package", seed=1, cache=tmp_path / "cache"))
+    case = cohort.cases[0]
+    found = Classifier(package, "cpu").classify(read_channels(case.path, case.further))
+    assert found.scores[0].cells.shape == (3, 14, 14)
+    seen = "synthetic DIXON_FAT and DIXON_WATER and DIXON_FF images of 6 phantoms only, no patients"
+    assert package.card.trained_on == seen
+    assert {warning.code for warning in found.result.warnings} <= {"DEMONSTRATION_MODEL", "OUT_OF_DISTRIBUTION"}
+    assert all(image.counted for image in found.result.images)
+    with pytest.raises(InputError, match="needs DIXON_WATER and DIXON_FF beside DIXON_FAT"):
+        Classifier(package, "cpu").classify(read_study(case.path))
+
+
+def test_three_classes_that_lie_apart_are_told_apart(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    labels = (torch.arange(90) % 3).float()
+    features = torch.randn(3, 90, 4, generator=generator) + 3 * torch.eye(4)[labels.long()]
+    rows = np.arange(90)
+    examples = tuple(FeatureExamples(features.numpy(), part, labels[part]) for part in (rows[:45], rows[45:]))
+    torch.manual_seed(0)
+    head = nn.Linear(4, 3)
+    epochs = fit(
+        head, lambda stage: examples, recipe(), seed=1, folder=tmp_path, identity="three", resume=False, device=CPU,
+        processes=Processes(), advance=lambda what, done, total: None,
+    )  # fmt: skip
+    probabilities = head(examples[1].plain(torch.arange(45))).softmax(dim=1).detach().double().numpy()
+    expected = roc_auc_score(labels[45:].numpy(), probabilities, multi_class="ovr")
+    best = min(epochs, key=lambda epoch: epoch.validation_loss)
+    assert best.validation_auc == pytest.approx(expected, abs=0.01)
+    assert expected > 0.9
+    assert (probabilities.argmax(axis=1) == labels[45:].numpy()).mean() > 0.8
 
 
 def test_the_trunk_of_a_head_training_is_left_as_it_was(package):

@@ -1,0 +1,106 @@
+"""Heat: a class' evidence, window by window on the network's cells, drawn on the voxels of the series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..roi import LegRegions, PlaneOrientation, Window
+from ..samples import place
+from ..series import Geometry
+from .heatmap import CellGrid
+
+
+class Heat(NamedTuple):
+    """Evidence on the voxels.
+
+    Attributes:
+        voxels: (z, y, x) float32 on the grid of the series: evidence for `label`, up to 1 over the case, and where
+            negative against it (of two classes: for the first), down to -1 on the same scale; 0 outside the legs.
+        strongest: evidence at 1.
+        peaks: strongest evidence for `label` in each window.
+        label: index of the class.
+    """
+
+    voxels: np.ndarray
+    strongest: float
+    peaks: tuple[float, ...]
+    label: int
+
+
+@dataclass(frozen=True)
+class HeatDrawing:
+    """Draws maps of cells on the voxels of one series.
+
+    Attributes:
+        cells: where the cells look in a sample.
+        size: edge of the samples in pixels.
+        reference: evidence that is at 1 in a case with none higher.
+        geometry: of the series.
+    """
+
+    cells: CellGrid
+    size: int
+    reference: float
+    geometry: Geometry
+
+    def draw(self, regions: LegRegions, maps: Sequence[np.ndarray], counted: Sequence[bool], label: int) -> Heat:
+        """Draws everything anew.
+
+        Args:
+            maps: (h, w) of each window, the evidence for class `label`.
+            counted: of each window, whether its evidence may set the scale.
+        """
+        nothing = Heat(np.zeros(regions.labels.shape, np.float32), self.reference, (), label)
+        return self.redraw(nothing, LegRegions(regions.labels, ()), {}, regions, maps, counted)
+
+    def redraw(
+        self,
+        before: Heat,
+        regions_before: LegRegions,
+        kept: Mapping[int, int],
+        regions: LegRegions,
+        maps: Sequence[np.ndarray],
+        counted: Sequence[bool],
+    ) -> Heat:
+        """Draws what changed, into the voxels of `before`.
+
+        Args:
+            kept: number of each window that is as it was → its number in `regions_before`.
+        """
+        plane = PlaneOrientation.of(self.geometry)
+        spacing = self.geometry.spacing[:2] if plane.transposed else self.geometry.spacing[1::-1]
+        voxels = before.voxels
+        for n in set(range(len(regions_before.windows))) - set(kept.values()):
+            window = regions_before.windows[n]
+            of_window(voxels, window)[window.mask] = 0
+
+        def drawn(n: int) -> float:
+            """Draws one window and returns its strongest evidence."""
+            mask = plane.canonical(regions.windows[n].mask)
+            heat = self.cells.to_window(maps[n], place(mask.shape, spacing, self.size))
+            np.copyto(plane.canonical(of_window(voxels, regions.windows[n])), heat, where=mask)
+            return float(heat[mask].max())
+
+        everything = range(len(regions.windows))
+        peaks = [before.peaks[kept[n]] if n in kept else drawn(n) for n in everything]
+        strongest = max([self.reference, *(peak for peak, counts in zip(peaks, counted, strict=True) if counts)])
+        changed = [n for n in everything if n not in kept]
+        if kept and strongest != before.strongest:
+            for n in kept:
+                drawn(n)
+            changed = everything
+        for n in changed:
+            window = regions.windows[n]
+            target = of_window(voxels, window)
+            np.divide(target, strongest, out=target, where=window.mask)
+            np.clip(target, -1, 1, out=target, where=window.mask)
+        return Heat(voxels, strongest, tuple(peaks), before.label)
+
+
+def of_window(voxels: np.ndarray, window: Window) -> np.ndarray:
+    """View of (z, y, x) voxels: the rectangle of a window."""
+    return voxels[window.slice, slice(*window.j), slice(*window.i)]
