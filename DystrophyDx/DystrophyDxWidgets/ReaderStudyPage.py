@@ -305,9 +305,13 @@ class ReaderStudyPage(VTKObservationMixin):
             return
         self._reduced = reading
         self._tabBar.setVisible(not reading)
-        slicer.util.setApplicationLogoVisible(not reading)
-        slicer.util.setModuleHelpSectionVisible(not reading)
-        slicer.util.setDataProbeVisible(not reading)
+        for setVisible in (
+            slicer.util.setApplicationLogoVisible,
+            slicer.util.setModuleHelpSectionVisible,
+            slicer.util.setDataProbeVisible,
+        ):
+            with contextlib.suppress(RuntimeError):  # an application made of Slicer may not have the part
+                setVisible(not reading)
 
     # Helpers
 

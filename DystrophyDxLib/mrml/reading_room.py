@@ -145,8 +145,7 @@ class ReadingRoom:
         self._view.show(self._study)
         self._view.overlay, self._view.opacity = True, DEFAULT_OPACITY
         self._view.fit()
-        if place is not None:
-            self._view.slice = place
+        self._view.slice = self._view.slice if place is None else place  # not between two slices
         self._observe()
 
     def _arrange(self, layout: Layout) -> None:

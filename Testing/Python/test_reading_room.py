@@ -181,6 +181,15 @@ def test_scrolling_stops_at_the_ends_and_moves_both_views(slicer_app, enter):
         assert planes[0] == planes[1]
 
 
+def test_a_slice_is_shown_and_nothing_between_two(slicer_app, enter, folder):
+    room = enter(**UNAIDED)
+    for path in Path(folder, "cases").glob("*/mri.nrrd"):
+        write_image(path, np.random.default_rng(0).integers(0, 1000, (6, 48, 60)).astype(np.int16))
+    room.show()
+    plane = slicer.util.arrayFromVTKMatrix(slicer_app.node().GetSliceToRAS())[2, 3]
+    assert plane == pytest.approx(301 + 6 * StudyView(slicer_app.scene).slice, abs=1e-6)
+
+
 def test_scrolling_leaves_zoom_and_position(slicer_app, enter):
     room = enter(**UNAIDED)
     room.show()
