@@ -388,6 +388,16 @@ def test_the_own_layout_is_known_before_the_panel_is_opened(desktop):
     assert layout.IsLayoutDescription(SIDE_BY_SIDE_LAYOUT)
 
 
+def test_no_section_is_wider_than_that_of_the_study(panel):
+    ui = panel.ui
+    # Slicer widens its module panel to the widest of them, at the expense of the views.
+    width = {
+        section.name: unwrap(section).layout().minimumSize().width()
+        for section in (ui.studySection, ui.resultSection, ui.heatmapSection, ui.regionSection, ui.reportSection)
+    }
+    assert max(width, key=width.get) == "studySection", width
+
+
 def test_layouts(panel, study):
     layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     panel.ui.layoutSelector.currentIndex = 2
