@@ -1,6 +1,5 @@
 """The Slicer module: declares itself and connects its panel to `DystrophyDxLib.mrml`."""
 
-import contextlib
 import json
 import logging
 import sys
@@ -26,7 +25,10 @@ if not (Path(__file__).parent / "DystrophyDxLib").is_dir():
     # Straight from a checkout, the library lies beside the module's folder.
     sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from DystrophyDxLib.errors import Cancelled, InputError
+from DystrophyDxWidgets.helpers import makeShortcut, makeTimer, quiet, reporting, say
+from DystrophyDxWidgets.ReaderStudyPage import ReaderStudyPage
+
+from DystrophyDxLib.errors import InputError
 
 MODELS_SETTING = "DystrophyDx/ModelPackages"
 
@@ -108,7 +110,9 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/DystrophyDx.ui"))
-        self.layout.addWidget(panel)
+        self._pages = qt.QTabWidget()
+        self._pages.addTab(panel, _("Classification"))
+        self.layout.addWidget(self._pages)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
         self.logic = DystrophyDxLogic()
@@ -125,15 +129,20 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._channels = {}
         self._entered = False
         # Many changes of scene or region in a row are answered once.
-        self._sceneTimer = self._timer(0, self.onSceneChanged)
-        self._editTimer = self._timer(500, self.onRegionChanged)
-        self._chartTimer = self._timer(0, self.onPointSelected)
+        self._sceneTimer = makeTimer(0, self.onSceneChanged)
+        self._editTimer = makeTimer(500, self.onRegionChanged)
+        self._chartTimer = makeTimer(0, self.onPointSelected)
         self._shortcuts = [
-            self._shortcut("F5", self.ui.classifyButton.click),
-            self._shortcut("F7", self.onPreviousImage),
-            self._shortcut("F8", self.onNextImage),
-            self._shortcut("F9", self.ui.heatmapCheckBox.toggle),
+            makeShortcut("F5", self.ui.classifyButton.click, self.parent),
+            makeShortcut("F7", self.onPreviousImage, self.parent),
+            makeShortcut("F8", self.onNextImage, self.parent),
+            makeShortcut("F9", self.ui.heatmapCheckBox.toggle, self.parent),
         ]
+        self._readerStudy = ReaderStudyPage(
+            self.resourcePath("UI/ReaderStudy.ui"), self._pages.tabBar(), self._model, lambda: self._packages().load()
+        )
+        self._pages.addTab(self._readerStudy.widget, _("Reader study"))
+        self._pages.connect("currentChanged(int)", self.onPageChanged)
         self._listModels()
         self._connect()
         scene = slicer.mrmlScene
@@ -146,6 +155,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showState()
 
     def cleanup(self):
+        self._readerStudy.cleanup()
         self._stop()
         self._setParameters(None)
         self._closeEditor()
@@ -158,13 +168,31 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
 
     def enter(self):
+        self.onPageChanged(self._pages.currentIndex)
+
+    def exit(self):
+        self.onPageChanged(-1)
+
+    def onPageChanged(self, index):
+        """Keys and scene belong to the page that is shown, to none where the panel is left."""
+        if index == 0:
+            self._readerStudy.exit()
+            self._enterClassification()
+        else:
+            self._leaveClassification()
+            if index == 1:
+                self._readerStudy.enter()
+            else:
+                self._readerStudy.exit()
+
+    def _enterClassification(self):
         self._entered = True
         for shortcut in self._shortcuts:
             shortcut.enabled = True
         self._setParameters(self.logic.getParameterNode())
         self.onSceneChanged()
 
-    def exit(self):
+    def _leaveClassification(self):
         self._entered = False
         for shortcut in self._shortcuts:
             shortcut.enabled = False
@@ -206,7 +234,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             volume, why = suggest_volume(slicer.mrmlScene)
             if volume is not None:
                 self._parameters.inputVolume = volume
-            _say(self.ui.suggestionLabel, why)
+            say(self.ui.suggestionLabel, why)
         self._showState()
 
     def onParametersChanged(self, caller=None, event=None):
@@ -218,8 +246,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._stop()
         self._report = None
         self.ui.editButton.checked = False
-        _say(self.ui.suggestionLabel, "")
-        _say(self.ui.messageLabel, "")
+        say(self.ui.suggestionLabel, "")
+        say(self.ui.messageLabel, "")
         if volume is not None and self._loadLibrary():
             with self._reporting():
                 self._view.show(self._study)
@@ -242,10 +270,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onLoadSample(self):
         with self._reporting():
-            _say(self.ui.messageLabel, _("Reading the sample study…"))
+            say(self.ui.messageLabel, _("Reading the sample study…"))
             slicer.app.processEvents()
             self._parameters.inputVolume = self.logic.loadSample()
-            _say(self.ui.messageLabel, "")
+            say(self.ui.messageLabel, "")
 
     def onAddModel(self):
         path = qt.QFileDialog.getOpenFileName(
@@ -265,7 +293,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 qt.QSettings().setValue(MODELS_SETTING, json.dumps([*known, str(path)]))
             self._listModels()
             self.ui.modelSelector.currentIndex = self.ui.modelSelector.findData(str(path))
-            _say(self.ui.messageLabel, "")
+            say(self.ui.messageLabel, "")
 
     def onModelChanged(self, index):
         self._listChannels()
@@ -345,16 +373,16 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _checkPackages(self):
         """Says what is missing in Slicer's Python; nothing heavy is imported for it."""
         self._installation = None
-        _say(self.ui.packagesLabel, "")
+        say(self.ui.packagesLabel, "")
         try:
             self._installation = self._packages().missing()
             if self._installation is not None:
-                _say(self.ui.packagesLabel, self._installation.question)
+                say(self.ui.packagesLabel, self._installation.question)
         except InputError as error:
-            _say(self.ui.packagesLabel, str(error))
+            say(self.ui.packagesLabel, str(error))
         except Exception:
             logging.exception("DystrophyDx could not look for the packages it needs")
-            _say(self.ui.packagesLabel, _("DystrophyDx needs Slicer 5.12 or later."))
+            say(self.ui.packagesLabel, _("DystrophyDx needs Slicer 5.12 or later."))
         self.ui.packagesFrame.visible = bool(self.ui.packagesLabel.text)
         self.ui.installButton.visible = self._installation is not None
         return not self.ui.packagesLabel.text
@@ -366,10 +394,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onInstall(self):
         with self._reporting():
-            _say(self.ui.messageLabel, _("Installing; this can take minutes…"))
+            say(self.ui.messageLabel, _("Installing; this can take minutes…"))
             slicer.app.processEvents()
             self._packages().install(self._installation)
-            _say(self.ui.messageLabel, _("Everything is installed."))
+            say(self.ui.messageLabel, _("Everything is installed."))
         self._checkPackages()
         self.onSceneChanged()
 
@@ -403,7 +431,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._volume is None or self._busy:
             return
         if not self._checkPackages() or not self._loadLibrary():
-            _say(self.ui.messageLabel, self.ui.packagesLabel.text)
+            say(self.ui.messageLabel, self.ui.packagesLabel.text)
             return
         self._report = None
         with self._reporting():
@@ -417,7 +445,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _onProgress(self, done, total):
         if not self.ui.progressFrame.visible:
-            _say(self.ui.messageLabel, "")
+            say(self.ui.messageLabel, "")
             self.ui.progressFrame.visible = True
             self._enable()
         self.ui.progressBar.setRange(0, total)
@@ -432,18 +460,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._bench is not None:
             self._bench.stop()
 
-    @contextlib.contextmanager
     def _reporting(self):
-        """Says in one sentence what went wrong; details are in the log."""
-        try:
-            yield
-        except Cancelled:
-            _say(self.ui.messageLabel, _("Stopped; everything is as it was."))
-        except InputError as error:
-            _say(self.ui.messageLabel, str(error))
-        except Exception:
-            logging.exception("DystrophyDx failed")
-            _say(self.ui.messageLabel, _("Something unexpected went wrong; the log (Help, Report a bug) has details."))
+        return reporting(self.ui.messageLabel)
 
     # Images
 
@@ -629,10 +647,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onReport(self):
         folder = self.ui.folderSelector.currentPath
         if not folder:
-            _say(self.ui.reportLabel, _("Choose a folder for the report."))
+            say(self.ui.reportLabel, _("Choose a folder for the report."))
             return
-        _say(self.ui.reportLabel, "")
-        _say(self.ui.messageLabel, "")
+        say(self.ui.reportLabel, "")
+        say(self.ui.messageLabel, "")
         with self._reporting():
             from DystrophyDxLib.mrml.workbench import holds_report
 
@@ -643,7 +661,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             models = [self._model(), *map(Path, self._knownModels())]
             self._report = self._bench.write_report(self._volume, models, Path(folder), overwrite)
             self.ui.folderSelector.addCurrentPathToHistory()
-            _say(self.ui.reportLabel, _("Report: {path}").format(path=self._report))
+            say(self.ui.reportLabel, _("Report: {path}").format(path=self._report))
         self._enable()
 
     def onOpenReport(self):
@@ -654,7 +672,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DystrophyDxLib.mrml.answer import summary_in_two_lines
 
         slicer.app.clipboard().setText(summary_in_two_lines(self._study.result))
-        _say(self.ui.reportLabel, _("The summary is on the clipboard."))
+        say(self.ui.reportLabel, _("The summary is on the clipboard."))
 
     # What is shown
 
@@ -695,18 +713,18 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showAnswer(self, study, result):
         ui = self.ui
         for label in (ui.answerLabel, ui.barLabel, ui.figuresLabel, ui.differenceLabel, ui.warningsLabel):
-            _say(label, "")
+            say(label, "")
         if result is None:
-            _say(ui.answerLabel, _("Not classified yet."))
+            say(ui.answerLabel, _("Not classified yet."))
             return
         from DystrophyDxLib.mrml import answer
 
-        _say(self.ui.answerLabel, answer.answer_html(result))
-        _say(self.ui.barLabel, answer.bar_html(result.case))
-        _say(self.ui.figuresLabel, answer.figures(result.case))
-        _say(self.ui.warningsLabel, answer.warnings_html(result))
+        say(self.ui.answerLabel, answer.answer_html(result))
+        say(self.ui.barLabel, answer.bar_html(result.case))
+        say(self.ui.figuresLabel, answer.figures(result.case))
+        say(self.ui.warningsLabel, answer.warnings_html(result))
         if study.result_before is not None:
-            _say(self.ui.differenceLabel, answer.difference(result, study.result_before))
+            say(self.ui.differenceLabel, answer.difference(result, study.result_before))
 
     def _showImages(self, result):
         table = self.ui.imagesTable
@@ -746,8 +764,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showHeatmap(self):
         heatmap, view, ui = self._heatmap, self._view, self.ui
         if heatmap is not None:
-            with self._quiet(ui.heatmapCheckBox, ui.legendCheckBox, ui.classSelector, ui.layoutSelector):
-                with self._quiet(ui.opacitySlider, ui.thresholdSlider):
+            with quiet(ui.heatmapCheckBox, ui.legendCheckBox, ui.classSelector, ui.layoutSelector):
+                with quiet(ui.opacitySlider, ui.thresholdSlider):
                     ui.opacitySlider.value = view.opacity
                     ui.thresholdSlider.value = heatmap.threshold
                 ui.heatmapCheckBox.checked = view.overlay
@@ -794,7 +812,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         changed = study.changed_slices if study is not None else ()
         one, more = _("Edited since the result: slice {slices}."), _("Edited since the result: slices {slices}.")
         text = (one if len(changed) == 1 else more).format(slices=_ranges(changed)) if changed else ""
-        _say(self.ui.pendingLabel, text)
+        say(self.ui.pendingLabel, text)
         self._enable()
 
     def _enable(self):
@@ -869,36 +887,6 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _hasVolume(self):
         return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is not None
-
-    def _timer(self, milliseconds, slot):
-        timer = qt.QTimer()
-        timer.setSingleShot(True)
-        timer.setInterval(milliseconds)
-        timer.connect("timeout()", slot)
-        return timer
-
-    def _shortcut(self, keys, slot):
-        shortcut = qt.QShortcut(qt.QKeySequence(keys), slicer.util.mainWindow() or self.parent)
-        shortcut.connect("activated()", slot)
-        shortcut.enabled = False
-        return shortcut
-
-    @contextlib.contextmanager
-    def _quiet(self, *widgets):
-        """Keeps widgets that are brought up to date from answering."""
-        for widget in widgets:
-            widget.blockSignals(True)
-        try:
-            yield
-        finally:
-            for widget in widgets:
-                widget.blockSignals(False)
-
-
-def _say(label, text):
-    """Shows a text; a label without one takes no place."""
-    label.text = text
-    label.visible = bool(text)
 
 
 def _ranges(numbers):

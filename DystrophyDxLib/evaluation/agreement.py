@@ -11,12 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy.stats import t
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from ..errors import InputError
-from .bootstrap import bootstrap
 from .estimate import Estimate
 
 BANDS = ((0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial"), (1.0, "nearly perfect"))
@@ -101,36 +99,50 @@ def cohen_kappa(first: np.ndarray, second: np.ndarray, categories: int) -> Agree
     return Agreement(Estimate(float(found.kappa), float(low), float(high)), observed, len(pairs))
 
 
-def weighted_kappa(table: pd.DataFrame, categories: int, *, seed: int) -> Agreement:
+def weighted_kappa(cases: np.ndarray, first: np.ndarray, second: np.ndarray, categories: int) -> Agreement:
     """Kappa of two readers' ordered grades with quadratic weights (Cohen 1968, Psychol Bull 70:213).
 
-    A case has many grades, of its muscles; the interval is by bootstrap of the cases with all of theirs.
+    A case has many grades, of its muscles, which are alike; the interval is by the jackknife that leaves out one case
+    with all of its grades (Miller 1974, Biometrika 61:1).
 
     Args:
-        table: one row a grade that both gave: `patient_id` (the case), `truth` (its class), `first` and `second`, 0 to
-            `categories` - 1.
-        seed: of the bootstrap.
+        cases: (N,) identifier of the case of each grade that both gave.
+        first, second: (N,) grades, 0 to `categories` - 1.
 
     Raises:
-        InputError: no grade in common.
+        InputError: no grade, or an unknown one.
     """
-    grades = table[["first", "second"]].to_numpy(int)
-    steps = np.arange(categories)
+    grades = _answers(np.stack([first, second], axis=1), categories)
+    if not len(grades) or np.isnan(grades).any():
+        raise InputError("The two readers have no grade in common; compare readers who graded the same muscles.")
+    names, case = np.unique(np.asarray(cases), return_inverse=True)
+    tables = np.zeros((len(names), categories, categories))
+    np.add.at(tables, (case, *grades.astype(int).T), 1)
+    total = tables.sum(axis=0)
+    value = float(_quadratic_kappa(total))
+    observed = float(np.trace(total) / total.sum())
+    if np.isnan(value):
+        return Agreement(Estimate(np.nan, -1.0, 1.0), observed, len(names))
+    left_out = _quadratic_kappa(total - tables)
+    variance = (len(names) - 1) / len(names) * np.sum((left_out - left_out.mean()) ** 2)
+    return Agreement(_interval(value, variance, len(names)), observed, len(names))
+
+
+def _quadratic_kappa(tables: np.ndarray) -> np.ndarray:
+    """(...,) weighted kappa of tables (..., K, K); nan where chance alone agrees always."""
+    steps = np.arange(tables.shape[-1])
     weights = (steps[:, None] - steps) ** 2
-    joint = np.zeros((len(table), categories**2))
-    joint[np.arange(len(table)), grades @ (categories, 1)] = 1
+    apart = np.sum(weights * tables, axis=(-2, -1)) * tables.sum(axis=(-2, -1))
+    chance = np.einsum("...i,...j,ij->...", tables.sum(axis=-1), tables.sum(axis=-2), weights)
+    return 1 - np.divide(apart, chance, out=np.full(np.shape(chance), np.nan), where=chance > 0)
 
-    def statistic(_: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
-        tables = (counts @ joint).reshape(-1, categories, categories)
-        chance = np.einsum("ri,rj,ij->r", tables.sum(axis=2), tables.sum(axis=1), weights) / tables.sum(axis=(1, 2))
-        apart = np.einsum("rij,ij->r", tables, weights)
-        return 1 - np.divide(apart, chance, out=np.full(len(counts), np.nan), where=chance > 0)
 
-    found = bootstrap(table, statistic, seed=seed)
-    spread = found.low < found.high
-    bounds = (found.low, found.high) if spread else (np.nan, np.nan)
-    observed = float(np.mean(grades[:, 0] == grades[:, 1]))
-    return Agreement(Estimate(found.value, *bounds), observed, int(table["patient_id"].nunique()))
+def _interval(value: float, variance: float, cases: int) -> Estimate:
+    """By Student's t; without bounds (nan) where nothing varies or it cannot be told."""
+    if not variance > 1e-24:
+        return Estimate(value, np.nan, np.nan)
+    half = float(t.ppf(0.975, cases - 1) * np.sqrt(variance))
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
 
 
 def _answers(answers: np.ndarray, categories: int) -> np.ndarray:
@@ -162,11 +174,8 @@ def _beyond_chance(answers: np.ndarray, categories: int, chance: Chance) -> Agre
     expected, parts = chance(shares, shares.mean(axis=0))
     if expected == 1:
         return Agreement(Estimate(np.nan, -1.0, 1.0), observed, shared)
-    value = (observed - expected) / (1 - expected)
+    value = float((observed - expected) / (1 - expected))
     own = np.where(several, cases / shared * (agreeing - expected) / (1 - expected), 0.0)
     own = own - 2 * (1 - value) * (parts - expected) / (1 - expected)
     variance = np.sum((own - value) ** 2) / (cases * (cases - 1)) if cases > 1 else 0.0
-    if variance < 1e-24:
-        return Agreement(Estimate(value, np.nan, np.nan), observed, shared)
-    half = float(t.ppf(0.975, cases - 1)) * np.sqrt(variance)
-    return Agreement(Estimate(value, float(max(-1.0, value - half)), float(min(1.0, value + half))), observed, shared)
+    return Agreement(_interval(value, float(variance), cases), observed, shared)

@@ -111,7 +111,7 @@ def difference(result: StudyResult, before: StudyResult) -> str:
     """What a re-classification changed: the case, and the image that changed most."""
     lines = [f"Before: {finding(before)}, probability {before.case.probability:.2f}"]
     if finding(result) == finding(before):
-        change = result.case.probability - before.case.probability
+        change = round(result.case.probability, 2) - round(before.case.probability, 2)  # of the figures as written
         lines[0] += f"; now the same with {result.case.probability:.2f} ({change:+.2f})."
     else:
         lines[0] += f"; now: {finding(result)}, {result.case.probability:.2f}."

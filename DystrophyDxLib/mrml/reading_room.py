@@ -119,8 +119,8 @@ class ReadingRoom:
                 self._reveal()
             else:
                 self._present(item)
-        except InputError:
-            self.pause()
+        except Exception:
+            self.pause()  # whatever it was: nobody answers a case that is not wholly there
             raise
 
     def _present(self, item: Item) -> None:

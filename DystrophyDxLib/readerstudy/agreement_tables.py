@@ -13,12 +13,14 @@ from ..evaluation.tables import Table
 from .first_answers import FirstAnswers, repeated_answers
 from .reads import GRADES, RE_READ, Reads
 
+READERS = "readers"
+
 
 def agreement_table(answers: FirstAnswers) -> Table | None:
     """Agreement of all readers of an arm, and of them and the model; None with fewer than two."""
     rows = []
     for t, arm in enumerate(answers.arms):
-        among = {"readers": answers.decisions[t]}
+        among = {READERS: answers.decisions[t]}
         if answers.model:
             among["readers and model"] = np.vstack([answers.decisions[t], answers.label])
         for who, decisions in among.items():
@@ -88,20 +90,14 @@ def _agreed(kappa: Agreement, name: str, ac1: Agreement) -> dict[str, object]:
     }
 
 
-def grades_table(reads: Reads, seed: int) -> Table | None:
+def grades_table(reads: Reads) -> Table | None:
     """Agreement on Mercuri grades of two readers, and of readers with themselves; None without grades in common."""
     if reads.mercuri is None:
         return None
-    truth = reads.truth.set_index("case")["label"]
-    grades = reads.mercuri.assign(
-        grade=reads.mercuri["grade"].map(GRADES.index), truth=reads.mercuri["case"].map(truth)
-    )
+    grades = reads.mercuri.assign(grade=reads.mercuri["grade"].map(GRADES.index))
     rows = []
     for reading, one, other, both in _grades_in_common(grades):
-        both = both.rename(
-            columns={"case": "patient_id", "truth_first": "truth", "grade_first": "first", "grade_again": "second"}
-        )
-        found = weighted_kappa(both, len(GRADES), seed=seed)
+        found = weighted_kappa(both["case"], both["grade_first"], both["grade_again"], len(GRADES))
         rows.append(
             {
                 "Reading": reading,
@@ -120,7 +116,7 @@ def grades_table(reads: Reads, seed: int) -> Table | None:
         "agreement_grades",
         "Agreement on Mercuri grades, with 95 % intervals",
         pd.DataFrame(rows),
-        "Quadratic weights; intervals by bootstrap of cases with all of their muscles.",
+        "Quadratic weights; intervals by the jackknife over cases, each with all of its muscles.",
     )
 
 

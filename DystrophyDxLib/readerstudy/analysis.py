@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
@@ -19,6 +20,7 @@ from ..evaluation.tables import Table, cell_text
 from ..output_folder import results_folder
 from ..report import RESEARCH_ONLY
 from . import agreement_tables, comparison_tables, performance_tables
+from .agreement_tables import READERS
 from .analysis_figures import Curve, Points, bars_figure, confusion_figure, curves_figure, readers_figure
 from .comparison_tables import ArmsAnalysis
 from .first_answers import FirstAnswers, first_answers
@@ -31,14 +33,13 @@ POSITIVE = "dystrophinopathy"
 _BARS = ("Accuracy", "Sensitivity", "Specificity")
 
 
-def analyse(reads: Reads, out: Path, *, seed: int, overwrite: bool) -> dict[str, object]:
+def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
     """Analyses a reader study and writes `FILES` into `out`: a page that stands alone, its tables as CSV and Markdown
     and its figures as SVG and PNG.
 
     Args:
         reads: of `Reads.read` for a folder of CSV files.
         out: all of the files or none are written.
-        seed: of the bootstrap.
         overwrite: whether an earlier analysis in `out` is replaced.
 
     Returns:
@@ -48,7 +49,8 @@ def analyse(reads: Reads, out: Path, *, seed: int, overwrite: bool) -> dict[str,
         InputError: there is nothing to analyse, or `out` cannot be used.
     """
     answers = FirstAnswers.of(reads)
-    performance = performance_tables.performance_table(answers, seed)
+    performance = performance_tables.performance_frame(answers)
+    agreement = agreement_tables.agreement_table(answers)
     arms = comparison_tables.analyse_arms(answers)
     with results_folder(out, FILES, overwrite=overwrite) as folder:
         for name in ("tables", "figures"):
@@ -58,10 +60,10 @@ def analyse(reads: Reads, out: Path, *, seed: int, overwrite: bool) -> dict[str,
             f"{len(answers.readers)} readers, {len(answers.cases)} cases",
             (RESEARCH_ONLY,),
             (
-                _brief(reads, answers, performance, arms),
+                _brief(reads, answers, performance, agreement, arms),
                 _read(reads, answers),
-                _performance(answers, performance, folder / "figures"),
-                _agreement(reads, answers, seed),
+                *_performance(answers, performance, folder / "figures"),
+                _agreement(reads, answers, agreement),
                 _arms(reads, answers, arms),
                 _model(answers),
                 _planning(arms),
@@ -69,12 +71,18 @@ def analyse(reads: Reads, out: Path, *, seed: int, overwrite: bool) -> dict[str,
         )
         page.write_tables(folder / "tables")
         page.write(folder / "report.html")
-        summary = _summarised(reads, answers, performance, arms, seed)
+        summary = _summarised(reads, answers, performance, arms)
         (folder / "analysis.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return summary
 
 
-def _brief(reads: Reads, answers: FirstAnswers, performance: Table, arms: tuple[ArmsAnalysis, ...]) -> Section:
+def _brief(
+    reads: Reads,
+    answers: FirstAnswers,
+    performance: pd.DataFrame,
+    agreement: Table | None,
+    arms: tuple[ArmsAnalysis, ...],
+) -> Section:
     positive = int(answers.truth.sum())
     missing = int(np.isnan(answers.decisions).sum())
     paragraphs = [
@@ -84,13 +92,17 @@ def _brief(reads: Reads, answers: FirstAnswers, performance: Table, arms: tuple[
         if missing
         else f"All {answers.decisions.size} first decisions were made.",
     ]
-    for row in performance.frame.to_dict("records"):
+    for row in performance.to_dict("records"):
         if row["Reader"] == MEAN or row["Arm"] == MODEL:
             who = f"Mean of the readers, {row['Arm']}" if row["Reader"] == MEAN else f"Model {row['Reader']}"
             told = (
                 f"{name if name == 'AUC' else name.lower()} {cell_text(name, row[name])}" for name in (*_BARS, "AUC")
             )
             paragraphs.append(f"{who}: {', '.join(told)}.")
+    for row in [] if agreement is None else agreement.frame.to_dict("records"):
+        if row["Among"] == READERS:
+            told = (cell_text("Kappa", row["Kappa, Fleiss"]), row["Band"])
+            paragraphs.append(f"Fleiss' kappa of the readers, {row['Arm']}: {', '.join(filter(None, told))}.")
     if arms:
         test = arms[0].tests[0]
         paragraphs.append(
@@ -99,11 +111,11 @@ def _brief(reads: Reads, answers: FirstAnswers, performance: Table, arms: tuple[
         )
     unread = len(reads.truth) - len(answers.cases)
     if unread:
-        paragraphs.append(f"{unread} cases of the table of truth were read by no one and are in no figure.")
+        paragraphs.append(f"Read by no one and in no figure: {unread} of the cases in the table of truth.")
     if answers.model:
         without = int(np.isnan(answers.label).sum())
         if without:
-            paragraphs.append(f"The model has no answer to {without} of the cases; they are in none of its figures.")
+            paragraphs.append(f"Without an answer of the model and in none of its figures: {without} of the cases.")
     return Section("In brief", tuple(paragraphs))
 
 
@@ -127,49 +139,38 @@ def _is_sequential(reads: Reads) -> bool:
     return not unaided.merge(aided, on=keys).empty
 
 
-def _performance(answers: FirstAnswers, performance: Table, figures: Path) -> Section:
+def _performance(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> tuple[Section, Section]:
+    beside = (_bars_picture(performance, figures), *_readers_picture(answers, figures))
+    each = (*_curves_picture(answers, figures), _confusion_picture(answers, figures))
+    tables = performance_tables.performance_tables(performance)
+    return (
+        Section("Performance", (), beside, tables),
+        Section("Decisions and confidences", (), each, (performance_tables.confusion_table(answers),)),
+    )
+
+
+def _bars_picture(performance: pd.DataFrame, figures: Path) -> Picture:
+    rows = performance.to_dict("records")
     shown = {
-        name: {
-            (row["Arm"], row["Reader"]): row[name]
-            for row in performance.frame.to_dict("records")
-            if _is_estimate(row[name])
-        }
+        name: {(row["Arm"], row["Reader"]): row[name] for row in rows if not np.isnan(_value(row[name]))}
         for name in _BARS
     }
-    pictures = [
-        _saved(
-            bars_figure(shown),
-            figures,
-            "bars",
-            "Bars of accuracy, sensitivity and specificity of each reader, their mean and the model",
-            "Readers beside the model, with 95 % intervals (after Figure 3 of Yang et al. 2021).",
-        )
-    ]
-    points = tuple(_points(answers))
-    if points and 0 < answers.truth.sum() < len(answers.truth):
-        pictures += _roc_pictures(answers, points, figures)
-    matrices = [
-        (reader if arm == MODEL else f"{reader}, {arm}", found)
-        for arm, reader, found in performance_tables.confusions(answers)
-    ]
-    pictures.append(
-        _saved(
-            confusion_figure(matrices, POSITIVE),
-            figures,
-            "confusion",
-            "Confusion matrices of each reader in each arm and of the model; the counts are in the table below",
-            f"Confusion matrices: rows are the truth, columns what was said. {POSITIVE.capitalize()}: yes.",
-        )
+    return _saved(
+        bars_figure(shown),
+        figures,
+        "bars",
+        "Bars of accuracy, sensitivity and specificity of each reader, their mean and the model",
+        "Readers beside the model, with 95 % intervals (after Figure 3 of Yang et al. 2021).",
     )
-    return Section("Performance", (), tuple(pictures), (performance, performance_tables.confusion_table(answers)))
 
 
-def _roc_pictures(answers: FirstAnswers, points: tuple[Points, ...], figures: Path) -> Iterator[Picture]:
-    scored = ~np.isnan(answers.probability)
-    curve = point = None
-    if answers.model and len(set(answers.truth[scored])) == 2:
-        curve = _curve(answers.model, answers.truth[scored], answers.probability[scored])
-        point = _operating_point(answers.truth, answers.label)
+def _readers_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
+    """None where no reader decided on both classes."""
+    points = tuple(_points(answers))
+    if not points:
+        return
+    curve = _curve(answers.model, answers.truth, answers.probability) if answers.model else None
+    point = _operating_point(answers.truth, answers.label)
     yield _saved(
         readers_figure(points, curve, point),
         figures,
@@ -178,20 +179,42 @@ def _roc_pictures(answers: FirstAnswers, points: tuple[Points, ...], figures: Pa
         "Readers as points and their average as a triangle beside the model's ROC curve (after Figure 4 of Yang et al. "
         "2021).",
     )
-    curves = {}
-    for arm, confidences in zip(answers.arms, answers.confidences, strict=True):
-        for reader, own in zip(answers.readers, confidences, strict=True):
-            rated = ~np.isnan(own)
-            if len(set(answers.truth[rated])) == 2:
-                curves.setdefault(arm, []).append(_curve(reader, answers.truth[rated], own[rated]))
-    if curves:
-        yield _saved(
-            curves_figure(curves),
-            figures,
-            "roc_readers",
-            "ROC curve of each reader: " + "; ".join(f"{arm}: {line.label}" for arm in curves for line in curves[arm]),
-            "Empirical ROC curve of each reader's confidences, with AUC and DeLong's interval.",
-        )
+
+
+def _curves_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
+    """None where no reader told confidences on both classes."""
+    found = {
+        arm: [
+            curve
+            for reader, own in zip(answers.readers, confidences, strict=True)
+            if (curve := _curve(reader, answers.truth, own))
+        ]
+        for arm, confidences in zip(answers.arms, answers.confidences, strict=True)
+    }
+    curves = {arm: own for arm, own in found.items() if own}
+    if not curves:
+        return
+    yield _saved(
+        curves_figure(curves),
+        figures,
+        "roc_readers",
+        "ROC curve of each reader: " + "; ".join(f"{arm}: {line.label}" for arm, own in curves.items() for line in own),
+        "Empirical ROC curve of each reader's confidences, with AUC and DeLong's interval.",
+    )
+
+
+def _confusion_picture(answers: FirstAnswers, figures: Path) -> Picture:
+    matrices = [
+        (reader if arm == MODEL else f"{reader}, {arm}", found)
+        for arm, reader, found in performance_tables.confusions(answers)
+    ]
+    return _saved(
+        confusion_figure(matrices, POSITIVE),
+        figures,
+        "confusion",
+        "Confusion matrices of each reader in each arm and of the model; the counts are in the table below",
+        f"Confusion matrices: rows are the truth, columns what was said. {POSITIVE.capitalize()}: yes.",
+    )
 
 
 def _points(answers: FirstAnswers) -> Iterator[Points]:
@@ -213,17 +236,22 @@ def _operating_point(truth: np.ndarray, decisions: np.ndarray) -> tuple[float, f
     return rates[0], rates[1]
 
 
-def _curve(name: str, truth: np.ndarray, scores: np.ndarray) -> Curve:
+def _curve(name: str, truth: np.ndarray, scores: np.ndarray) -> Curve | None:
+    """None without scores of both classes."""
+    rated = ~np.isnan(scores)
+    truth, scores = truth[rated], scores[rated]
+    if len(np.unique(truth)) < 2:
+        return None
     false_positive, true_positive, _ = roc_curve(truth, scores)
     return Curve(f"{name}: AUC {auc(truth, scores):.3f}", false_positive, true_positive)
 
 
-def _agreement(reads: Reads, answers: FirstAnswers, seed: int) -> Section:
+def _agreement(reads: Reads, answers: FirstAnswers, agreement: Table | None) -> Section:
     found = _there(
-        agreement_tables.agreement_table(answers),
+        agreement,
         agreement_tables.pairs_table(answers),
         agreement_tables.intra_reader_table(reads),
-        agreement_tables.grades_table(reads, seed),
+        agreement_tables.grades_table(reads),
     )
     return Section("Agreement", () if found else ("No two answers to one case can be compared.",), (), found)
 
@@ -256,7 +284,7 @@ def _planning(arms: tuple[ArmsAnalysis, ...]) -> Section:
 
 
 def _summarised(
-    reads: Reads, answers: FirstAnswers, performance: Table, arms: tuple[ArmsAnalysis, ...], seed: int
+    reads: Reads, answers: FirstAnswers, performance: pd.DataFrame, arms: tuple[ArmsAnalysis, ...]
 ) -> dict[str, object]:
     return {
         "schema": SCHEMA,
@@ -275,10 +303,7 @@ def _summarised(
             "first_decisions": int(np.count_nonzero(~np.isnan(answers.decisions))),
             "missing_decisions": int(np.isnan(answers.decisions).sum()),
         },
-        "seed": seed,
-        "performance": [
-            {name: _json(cell) for name, cell in row.items()} for row in performance.frame.to_dict("records")
-        ],
+        "performance": [{name: _json(cell) for name, cell in row.items()} for row in performance.to_dict("records")],
         "aided_less_unaided": [
             {
                 "figure": found.figure,
@@ -305,8 +330,8 @@ def _json(cell: object) -> object:
     return cell
 
 
-def _is_estimate(cell: object) -> bool:
-    return isinstance(cell, Estimate) and not np.isnan(cell.value)
+def _value(cell: Estimate | float) -> float:
+    return cell.value if isinstance(cell, Estimate) else cell
 
 
 def _there(*tables: Table | None) -> tuple[Table, ...]:

@@ -18,7 +18,7 @@ from ..evaluation.figures import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE,
 
 _ARM_COLOURS = {"unaided": BLUE, "aided": ORANGE, "model": VERMILION}
 _READER_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-_READER_DASHES = ("-", "--", ":")
+_READER_DASHES = ("-", "--", ":", "-.")
 _MARKERS = {"unaided": "o", "aided": "s"}
 _WIDTH = 6.7
 _PER_ROW = 7

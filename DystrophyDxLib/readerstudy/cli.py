@@ -108,7 +108,6 @@ def analyse(
         Path, typer.Argument(help="Folder of the study, or of tables as export writes them.", show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="Folder for the report; it is made.", show_default=False)],
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 2021,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier analysis.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print analysis.json, and nothing else.")] = False,
 ) -> None:
@@ -119,7 +118,7 @@ def analyse(
     from .study import PROTOCOL, Study
 
     reads = reads_of(Study.open(source)) if (source / PROTOCOL).exists() else Reads.read(source)
-    summary = analysed(reads, out, seed=seed, overwrite=overwrite)
+    summary = analysed(reads, out, overwrite=overwrite)
     print(dumps(summary, indent=1) if json else f"Report: {out / 'report.html'}")
 
 

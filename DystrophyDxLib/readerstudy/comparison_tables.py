@@ -159,6 +159,7 @@ def arms_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
                     "Holds for other": test.random,
                     "Covariances": found.covariance,
                     "Readers": found.readers,
+                    "Cases": found.components.cases,
                     "Value, unaided": unaided,
                     "Value, aided": aided,
                     "Value, difference": test.differences[0].difference,
@@ -184,10 +185,10 @@ def model_table(answers: FirstAnswers) -> Table | None:
     if not answers.model:
         return None
     rows = []
-    for (t, arm), figure, covariance in itertools.product(enumerate(answers.arms), FIGURES_OF_MERIT, COVARIANCES):
+    for (t, arm), figure in itertools.product(enumerate(answers.arms), FIGURES_OF_MERIT):
         both = np.stack(np.broadcast_arrays(answers.ratings(figure)[t], answers.model_ratings(figure)))
         both[:, np.isnan(both).any(axis=0)] = np.nan
-        studied = answers.performance(both, (arm, "model"), figure, covariance)
+        studied = answers.performance(both, (arm, "model"), figure, COVARIANCES[0])
         if studied is None:
             continue
         readers, model = studied.values.mean(axis=1)
@@ -198,8 +199,8 @@ def model_table(answers: FirstAnswers) -> Table | None:
                     "Arm": arm,
                     "Figure": figure,
                     "Holds for other": random,
-                    "Covariances": covariance,
                     "Readers": len(studied.readers),
+                    "Cases": studied.cases,
                     "Value, readers": float(readers),
                     "Value, model": float(model),
                     "Value, difference": test.difference,
@@ -213,7 +214,7 @@ def model_table(answers: FirstAnswers) -> Table | None:
         "Readers less model: means over readers, with 95 % intervals",
         pd.DataFrame(rows),
         "Hillis' analysis of one arm, of the differences of each reader from the model (Chakraborty 2017), on the "
-        f"cases that both answered. {_NOT_CORRECTED}",
+        f"cases that both answered; jackknife. {_NOT_CORRECTED}",
     )
 
 
@@ -260,8 +261,8 @@ def sample_size_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
         return None
     return Table(
         "sample_size",
-        f"Cases for a next study of both arms, with a power of {POWER:.0%} at the level {LEVEL}",
-        pd.DataFrame(rows).astype(object),
+        f"Cases for a next study of both arms, with a power of {100 * POWER:.0f} % at the level {LEVEL}",
+        pd.DataFrame(rows, dtype=object),
         "For other readers and cases, from the variances of this study (Hillis, Obuchowski and Berbaum 2011) and at "
         f"its share of positive cases; for the difference that was found and for {_DIFFERENCE}. –: no number of "
         "cases is enough. A plan from few readers or cases is itself uncertain.",

@@ -49,10 +49,10 @@ class FirstAnswers:
             InputError: there is no unaided or aided one.
         """
         first = first_answers(reads)
-        arms = tuple(arm for arm in (UNAIDED, AIDED) if arm in set(first["arm"]))
+        arms = tuple(arm for arm in (UNAIDED, AIDED) if (first["arm"] == arm).any())
         if not arms:
             raise InputError("There is no unaided or aided answer; read the cases first.")
-        readers = [reader for reader in reads.readers["reader"] if reader in set(first["reader"])]
+        readers = list(reads.readers.loc[reads.readers["reader"].isin(first["reader"]), "reader"])
         truth = reads.truth[reads.truth["case"].isin(first["case"])].set_index("case")["label"]
         cases = list(truth.index)
 

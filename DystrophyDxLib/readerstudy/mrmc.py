@@ -30,6 +30,8 @@ Random = Literal["readers and cases", "cases", "readers"]
 FIGURES_OF_MERIT: tuple[FigureOfMerit, ...] = ("AUC", "accuracy", "sensitivity", "specificity")
 COVARIANCES: tuple[Covariance, ...] = ("jackknife", "DeLong")
 RANDOM: tuple[Random, ...] = ("readers and cases", "cases", "readers")
+_ROUNDING = 1e-15
+"""Variance of figures between 0 and 1 below which there is none, but rounding."""
 LEAST_CASES = 2
 """Of each reader in each arm (and of each class where the figure is of one), for a variance."""
 
@@ -111,9 +113,9 @@ class Performance:
             arms=arms,
             readers=readers,
             cases=self.cases,
-            ms_arm=float(readers * np.sum((of_arms - mean) ** 2) / (arms - 1)),
-            ms_reader=float(arms * np.sum((of_readers - mean) ** 2) / (readers - 1)),
-            ms_arm_by_reader=float(np.sum(rest**2) / ((arms - 1) * (readers - 1))),
+            ms_arm=_variance(readers * np.sum((of_arms - mean) ** 2) / (arms - 1)),
+            ms_reader=_variance(arms * np.sum((of_readers - mean) ** 2) / (readers - 1)),
+            ms_arm_by_reader=_variance(np.sum(rest**2) / ((arms - 1) * (readers - 1))),
             error=float(same / (arms * readers)),
             cov1=float(of_reader / (arms * (arms - 1) * readers)),
             cov2=float(of_arm / (arms * readers * (readers - 1))),
@@ -158,7 +160,7 @@ class Components:
     @property
     def shared(self) -> float:
         """cov2 less cov3: what readers of the same cases have in common within an arm; not below 0."""
-        return max(self.cov2 - self.cov3, 0.0)
+        return _variance(self.cov2 - self.cov3)
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,9 @@ def compare_arms(performance: Performance, random: Random) -> ArmsComparison:
     df1 = arms - 1
     error, df2 = _error_term(found, random)
     statistic = _over(found.ms_arm, error)
-    p = float(chi2.sf(df1 * statistic, df1) if np.isinf(df2) else f.sf(statistic, df1, df2))
+    p = np.nan
+    if error > 0:
+        p = float(chi2.sf(df1 * statistic, df1) if np.isinf(df2) else f.sf(statistic, df1, df2))
     differences = []
     for first, second in itertools.combinations(range(arms), 2):
         value = float(performance.values[first].mean() - performance.values[second].mean())
@@ -290,7 +294,7 @@ def _error_term(found: Components, random: Random) -> tuple[float, float]:
     if random == "readers":
         return found.ms_arm_by_reader, df
     if random == "cases":
-        return found.error - found.cov1 + (found.readers - 1) * found.shared, np.inf
+        return _variance(found.error - found.cov1) + (found.readers - 1) * found.shared, np.inf
     error = found.ms_arm_by_reader + found.readers * found.shared
     return error, df * _over(error**2, found.ms_arm_by_reader**2)
 
@@ -298,8 +302,8 @@ def _error_term(found: Components, random: Random) -> tuple[float, float]:
 def _of_mean(values: np.ndarray, covariance: np.ndarray, random: Random) -> tuple[float, float]:
     """Variance of the mean of readers' figures (R,) with covariance (R, R), and its degrees of freedom."""
     readers = len(values)
-    between, error = float(np.var(values, ddof=1)), float(np.trace(covariance) / readers)
-    shared = max(float(covariance.sum() - np.trace(covariance)) / (readers * (readers - 1)), 0.0)
+    between, error = _variance(np.var(values, ddof=1)), _variance(np.trace(covariance) / readers)
+    shared = _variance((covariance.sum() - np.trace(covariance)) / (readers * (readers - 1)))
     if random == "readers":
         return between / readers, readers - 1
     if random == "cases":
@@ -315,6 +319,11 @@ def _tested(value: float, variance: float, df: float, low: float = -1.0) -> tupl
     error = float(np.sqrt(variance))
     half = float(t.ppf(0.975, df)) * error
     return Estimate(value, max(value - half, low), min(value + half, 1.0)), float(2 * t.sf(abs(value) / error, df))
+
+
+def _variance(value: float) -> float:
+    """An estimate of a variance, which is 0 where it is negative or only rounding."""
+    return float(value) if value > _ROUNDING else 0.0
 
 
 def _over(above: float, below: float) -> float:

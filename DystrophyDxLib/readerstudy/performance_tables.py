@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from ..evaluation.bootstrap import bootstrap, ratio
-from ..evaluation.confusion import Confusion
+from ..evaluation.confusion import Confusion, proportion
 from ..evaluation.estimate import Estimate
 from ..evaluation.roc import auc
-from ..evaluation.tables import LEAST_PATIENTS, Table
+from ..evaluation.tables import Table
 from .first_answers import FirstAnswers, first_answers
 from .mrmc import COVARIANCES, FIGURES_OF_MERIT, LEAST_CASES, RANDOM, mean_of_readers
 from .reads import Reads
 
-MEAN, MODEL = "mean", "model"
+MEAN, MODEL = "(mean)", "model"
+"""In the place of a reader, and of an arm."""
 
 
 def answers_table(reads: Reads, answers: FirstAnswers) -> Table:
@@ -31,7 +31,7 @@ def answers_table(reads: Reads, answers: FirstAnswers) -> Table:
                 {
                     "Reader": reader,
                     "Role": described.at[reader, "role"],
-                    "Years": described.at[reader, "years"],
+                    "Years": _years(described.at[reader, "years"]),
                     "Arm": arm,
                     "Cases": len(answers.cases),
                     "Decisions": int(np.count_nonzero(~np.isnan(answers.decisions[t, r]))),
@@ -44,18 +44,22 @@ def answers_table(reads: Reads, answers: FirstAnswers) -> Table:
     return Table(
         "answers",
         "What was read",
-        pd.DataFrame(rows),
+        pd.DataFrame(rows, dtype=object),
         "Cases: those that any reader read. Decisions and confidences: first answers to them; what is missing is left "
         "out of the figures that need it and of no other. Amendments stand beside the answers as submitted, which are "
         "what is analysed; amended decisions would be other ones.",
     )
 
 
+def _years(years: float) -> float | int:
+    return int(years) if years == years // 1 else years
+
+
 def _amended_decisions(own: pd.DataFrame) -> int:
     keys = ["case", "session", "repeat"]
     submitted, amended = (own[own["amended"] == n] for n in (0, 1))
     both = submitted.merge(amended, on=keys, suffixes=("", "_amended"))
-    return int((both["decision"] != both["decision_amended"]).sum())
+    return int((both["decision"].fillna(-1) != both["decision_amended"].fillna(-1)).sum())
 
 
 def time_table(reads: Reads, answers: FirstAnswers) -> Table | None:
@@ -83,31 +87,45 @@ def time_table(reads: Reads, answers: FirstAnswers) -> Table | None:
     return Table("times", "Reading time", pd.DataFrame(rows), "Of first answers whose time was taken.")
 
 
-def performance_table(answers: FirstAnswers, seed: int) -> Table:
-    """Figures of each reader and arm, of their mean, and of the model."""
+def performance_frame(answers: FirstAnswers) -> pd.DataFrame:
+    """Figures of each reader and arm, of the mean of the readers, and of the model, a row each."""
     rows = []
     for t, arm in enumerate(answers.arms):
         for r, reader in enumerate(answers.readers):
-            figures = _figures(answers.truth, answers.decisions[t, r], answers.confidences[t, r], seed)
+            figures = _figures(answers.truth, answers.decisions[t, r], answers.confidences[t, r])
             rows.append({"Arm": arm, "Reader": reader, **figures})
         if len(answers.readers) > 1:
             rows.append({"Arm": arm, "Reader": MEAN, **_mean_figures(answers, t)})
     if answers.model:
-        figures = _figures(answers.truth, answers.label, answers.probability, seed)
+        figures = _figures(answers.truth, answers.label, answers.probability)
         rows.append({"Arm": MODEL, "Reader": answers.model, **figures})
-    return Table(
-        "performance",
-        "Performance with 95 % intervals",
-        pd.DataFrame(rows),
-        "Positive and negative: cases with a decision. AUC: of confidences, or of the model's probability. Intervals "
-        "are Wilson's, for likelihood ratios by the log method, for the AUC DeLong's, for F1 by bootstrap of cases "
-        f"(none, –, with fewer than {LEAST_PATIENTS} cases of a class or decisions all alike). Means are over readers "
-        f"with at least {LEAST_CASES} cases of each class; their intervals hold for other readers and cases "
-        "(Obuchowski and Rockette, Hillis).",
+    return pd.DataFrame(rows, dtype=object)
+
+
+def performance_tables(frame: pd.DataFrame) -> tuple[Table, Table]:
+    """What `performance_frame` gives as two tables of a page's width."""
+    further = ["F1", "LR+", "LR−"]
+    return (
+        Table(
+            "performance",
+            "Performance, with 95 % intervals",
+            frame.drop(columns=further),
+            "Positive and negative: cases with a decision. AUC: of confidences, or of the model's probability. "
+            "Intervals are Wilson's, for the AUC DeLong's. Means are over readers with at least "
+            f"{LEAST_CASES} cases of each class; their intervals hold for other readers and cases (Obuchowski and "
+            "Rockette, Hillis).",
+        ),
+        Table(
+            "performance_further",
+            "F1 and likelihood ratios, with 95 % intervals",
+            frame.loc[frame["Reader"] != MEAN, ["Arm", "Reader", *further]],
+            "Intervals of F1 are Wilson's, by way of the share of true positives among all positives, said or true; of "
+            "likelihood ratios by the log method.",
+        ),
     )
 
 
-def _figures(truth: np.ndarray, decisions: np.ndarray, scores: np.ndarray, seed: int) -> dict[str, object]:
+def _figures(truth: np.ndarray, decisions: np.ndarray, scores: np.ndarray) -> dict[str, object]:
     decided, scored = ~np.isnan(decisions), ~np.isnan(scores)
     confusion = Confusion.from_decisions(truth[decided], decisions[decided])
     return {
@@ -116,24 +134,18 @@ def _figures(truth: np.ndarray, decisions: np.ndarray, scores: np.ndarray, seed:
         "Accuracy": confusion.accuracy,
         "Sensitivity": confusion.sensitivity,
         "Specificity": confusion.specificity,
-        "F1": _f1(truth[decided], decisions[decided] == 1, seed),
+        "F1": _f1(confusion),
         "LR+": confusion.positive_likelihood_ratio,
         "LR−": confusion.negative_likelihood_ratio,
         "AUC": auc(truth[scored], scores[scored]),
     }
 
 
-def _f1(truth: np.ndarray, called: np.ndarray, seed: int) -> Estimate:
-    if min(np.count_nonzero(truth == label) for label in (0, 1)) < LEAST_PATIENTS:
-        return Estimate(Confusion.from_decisions(truth, called).f1, np.nan, np.nan)
-    present = truth == 1
-    table = pd.DataFrame({"patient_id": np.arange(len(truth)), "truth": truth})
-
-    def statistic(_: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
-        return ratio(counts, 2 * (present & called), 1.0 * present + called)
-
-    found = bootstrap(table, statistic, seed=seed)
-    return found if found.low < found.high else Estimate(found.value, np.nan, np.nan)
+def _f1(found: Confusion) -> Estimate:
+    """F1 with an interval: it is 2 J / (1 + J) of the proportion J = TP / (TP + FP + FN), whose Wilson interval it
+    takes."""
+    share = proportion(found.tp, found.tp + found.fp + found.fn)
+    return Estimate(*(2 * part / (1 + part) for part in (share.value, share.low, share.high)))
 
 
 def _mean_figures(answers: FirstAnswers, arm: int) -> dict[str, Estimate | float]:

@@ -246,7 +246,7 @@ def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
     twice = sorted(set(table.columns[table.columns.duplicated()]) & set(columns))
     if twice:
         raise InputError(f"{name}.csv has the columns {', '.join(twice)} more than once; keep one of each.")
-    texts = table.reindex(columns=list(columns)).astype(object)
+    texts = table.loc[:, table.columns.isin(columns)].reindex(columns=list(columns)).astype(object)
     texts = texts.where(texts.notna(), "").astype(str).apply(lambda cells: cells.str.strip())
     texts = texts[(texts != "").any(axis=1)]
     if texts.empty and name not in _OPTIONAL:

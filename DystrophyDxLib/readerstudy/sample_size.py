@@ -29,7 +29,7 @@ def power(pilot: Components, difference: float, *, readers: int, cases: int, ran
         InputError: the earlier study shows no variation to plan with.
     """
     scale = pilot.cases / cases
-    own, shared = scale * (pilot.error - pilot.cov1), scale * pilot.shared
+    own, shared = scale * max(pilot.error - pilot.cov1, 0.0), scale * pilot.shared
     by_reader = max(pilot.arm_by_reader, 0.0)
     mean_square = by_reader + own - shared
     variance = {

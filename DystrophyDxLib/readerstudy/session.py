@@ -106,7 +106,7 @@ def progress_of(store: ReaderStore, protocol: Protocol, now: datetime) -> Progre
     at = due or plan[-1]
     opens = None
     if due and due.session > 1 and plan[due.number - 2].session < due.session:
-        ready = submitted[-1].at + timedelta(days=protocol.washout_days)
+        ready = max(stored.at for stored in submitted) + timedelta(days=protocol.washout_days)
         opens = ready if now < ready else None
     return Progress(
         session=at.session,
@@ -125,11 +125,13 @@ class ReadingSession:
 
     The page shows the case that `show` gives, tells what the reader does to it, and calls `submit`, then `show` again.
     Between, `beat` is called at least every `lease.BEAT_SECONDS`, by a timer. Whatever ends the process, at most the
-    answer that is being typed is lost, less where `save_draft` was called; the next `sign_in` goes on with that case.
+    answer that is being typed is lost, less where `save_draft` was called; the reader's next session goes on with that
+    case.
 
     Args:
         study: as `Study.open` gives it.
         reader: code.
+        clock: the computer's where none is given.
 
     Attributes:
         item: the case that is shown; None before the first `show` and after `submit`.
@@ -191,15 +193,14 @@ class ReadingSession:
         """
         if self.item:
             return self.item
-        progress = self.progress
-        if progress.finished or progress.opens:
+        due = self._due
+        if due is None:
             return None
-        due = self._store.presentations[progress.answered]
         aided = due.arm is Arm.AIDED
         item = Item(
             number=due.number,
             position=due.position,
-            positions=progress.positions,
+            positions=self.progress.positions,
             arm=due.arm,
             image=self._study.image(due.case),
             grey_window=self.protocol.grey_window,
@@ -215,7 +216,8 @@ class ReadingSession:
 
     @property
     def next_image(self) -> Path | None:
-        """The MRI that will be shown after the present one, to be read ahead; None where none follows in this session.
+        """The MRI to be read ahead: of the case after the one that is shown, or where none is shown of the one that is
+        due. None where no case follows in this session.
 
         Raises:
             InputError: it is missing.
@@ -346,12 +348,18 @@ class ReadingSession:
 
     @property
     def _following(self) -> Presentation | None:
-        """The first presentation of the next position in this session."""
+        """The first presentation of the next position in this session, or what is due where no case is shown."""
         if self.item is None:
-            return None
+            return self._due
         here = self._store.presentations[self.item.number - 1]
         later = self._store.presentations[self.item.number :]
         return next((p for p in later if p.session == here.session and p.position > here.position), None)
+
+    @property
+    def _due(self) -> Presentation | None:
+        """What is to be answered next; None where all is read or a wash-out lasts."""
+        progress = self.progress
+        return None if progress.finished or progress.opens else self._store.presentations[progress.answered]
 
     def _shown(self) -> Item:
         if self.item is None:

@@ -383,6 +383,17 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         )
 
 
+class ctkComboBox(QtWidgets.QComboBox):
+    NeverScroll, AlwaysScroll = 0, 1
+    scrollWheelEffect = _plain("int", AlwaysScroll)
+
+    def wheelEvent(self, event: QtGui.QWheelEvent) -> None:
+        if self.scrollWheelEffect == self.AlwaysScroll:
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
 class ctkSliderWidget(QtWidgets.QWidget):
     valueChanged = QtCore.Signal(float)
 
@@ -423,7 +434,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     settingKey = _plain("QString", "")
 
     filters = _plain("int", 0)
-    Dirs = 1
+    Dirs, Files = 1, 2
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -439,6 +450,10 @@ class ctkPathLineEdit(QtWidgets.QWidget):
 
     def addCurrentPathToHistory(self) -> None:
         pass
+
+
+class qSlicerModulePanel(QtWidgets.QWidget):
+    helpAndAcknowledgmentVisible = _plain("bool", True)
 
 
 class qMRMLSegmentEditorWidget(qMRMLWidget):
@@ -629,6 +644,7 @@ WIDGETS: dict[str, type] = {
         qMRMLSegmentEditorWidget,
         qMRMLPlotView,
         ctkCollapsibleButton,
+        ctkComboBox,
         ctkSliderWidget,
         ctkPathLineEdit,
     )
@@ -687,6 +703,12 @@ class Application(_Names):
         self._started: list[typing.Callable] = []
         self._window = QtWidgets.QMainWindow()
         self._window.setObjectName("qSlicerMainWindow")
+        for kind, name in (
+            (QtWidgets.QLabel, "LogoLabel"),
+            (qSlicerModulePanel, "ModulePanel"),
+            (ctkCollapsibleButton, "DataProbeCollapsibleWidget"),
+        ):
+            kind(self._window).setObjectName(name)
         self._manager = _ModuleManager()
         self.temporaryPath = str(folder)
 
@@ -930,6 +952,8 @@ class Desktop:
         self.app = Application(folder)
         slicer.app, slicer.mrmlScene = self.app, scene
         self._files = _file_managers(scene, folder)
+        self._layouts = slicer.vtkMRMLLayoutLogic()
+        self._layouts.SetMRMLScene(scene)
         slicer.modules = types.SimpleNamespace(_paths={self._path.stem: str(self._path)})
         for name in ("qMRMLSegmentEditorWidget", "qMRMLPlotView", "qMRMLNodeComboBox", "qMRMLWidget"):
             setattr(slicer, name, _Class(WIDGETS[name]))

@@ -1,9 +1,8 @@
 """Agreement of readers: against print, statsmodels and scikit-learn."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import aggregate_raters
 from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_counts
@@ -34,12 +33,12 @@ def answered(rng, cases=60, readers=4, categories=3) -> np.ndarray:
     return np.where(rng.random((cases, readers)) < 0.7, truth, rng.integers(categories, size=(cases, readers)))
 
 
-def graded(rng, cases=20, muscles=6) -> pd.DataFrame:
-    """Grades of two readers, of muscles that are alike within a case."""
+def graded(rng, cases=20, muscles=6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cases, and grades of two readers, of muscles that are alike within a case."""
     case = np.repeat(np.arange(cases), muscles)
     mean = np.repeat(rng.uniform(0, 5, cases), muscles)
-    grades = np.clip(np.round(mean + rng.normal(scale=0.8, size=(2, len(case)))), 0, 5).astype(int)
-    return pd.DataFrame({"patient_id": case, "truth": case % 2, "first": grades[0], "second": grades[1]})
+    first, second = np.clip(np.round(mean + rng.normal(scale=0.8, size=(2, len(case)))), 0, 5).astype(int)
+    return case, first, second
 
 
 # Many readers
@@ -134,19 +133,35 @@ def test_cases_that_one_reader_left_out_do_not_count():
 
 
 def test_weighted_kappa_of_grades_is_that_of_scikit_learn():
-    table = graded(np.random.default_rng(4))
-    expected = cohen_kappa_score(table["first"], table["second"], weights="quadratic", labels=range(6))
-    found = weighted_kappa(table, 6, seed=1)
+    case, first, second = graded(np.random.default_rng(4))
+    expected = cohen_kappa_score(first, second, weights="quadratic", labels=range(6))
+    found = weighted_kappa(case, first, second, 6)
     assert found.coefficient.value == pytest.approx(expected, abs=1e-12)
-    assert found.coefficient.low < expected < found.coefficient.high
     assert found.cases == 20
 
 
+def test_the_interval_of_grades_is_by_leaving_out_one_case_after_the_other():
+    case, first, second = graded(np.random.default_rng(5), cases=8)
+    kappas = [
+        cohen_kappa_score(first[case != left_out], second[case != left_out], weights="quadratic", labels=range(6))
+        for left_out in range(8)
+    ]
+    half = t.ppf(0.975, 7) * np.sqrt(7 * np.var(kappas))
+    found = weighted_kappa(case, first, second, 6).coefficient
+    assert found.value - found.low == pytest.approx(half)
+
+
 def test_more_muscles_of_the_same_cases_do_not_narrow_the_interval_of_grades():
-    table = graded(np.random.default_rng(5))
-    once = weighted_kappa(table, 6, seed=1).coefficient
-    twice = weighted_kappa(pd.concat([table, table]), 6, seed=1).coefficient
+    grades = graded(np.random.default_rng(6))
+    once = weighted_kappa(*grades, 6).coefficient
+    twice = weighted_kappa(*(np.tile(values, 2) for values in grades), 6).coefficient
     assert (twice.low, twice.high) == pytest.approx((once.low, once.high))
+
+
+def test_grades_that_are_all_alike_have_no_weighted_kappa():
+    found = weighted_kappa(np.arange(5), np.full(5, 3), np.full(5, 3), 6)
+    assert np.isnan(found.coefficient.value)
+    assert found.observed == 1
 
 
 def test_what_cannot_be_compared_is_told():
@@ -154,6 +169,8 @@ def test_what_cannot_be_compared_is_told():
         cohen_kappa(np.array([1, np.nan]), np.array([np.nan, 1]), 2)
     with pytest.raises(InputError, match="answers of two readers"):
         fleiss_kappa(np.array([[1, np.nan]]), 2)
+    with pytest.raises(InputError, match="no grade in common"):
+        weighted_kappa(np.array([]), np.array([]), np.array([]), 6)
     with pytest.raises(InputError, match="no known category"):
         gwet_ac1(np.array([[1, 2]]), 2)
 

@@ -337,6 +337,25 @@ def test_readers_who_do_not_vary_give_no_test():
     assert np.isnan(found.differences[0].p)
 
 
+@pytest.mark.parametrize("random", RANDOM)
+@pytest.mark.parametrize("figure", FIGURES_OF_MERIT)
+def test_arms_with_the_same_answers_give_no_test_of_rounding_errors(random, figure):
+    truth, ratings = drawn(np.random.default_rng(14), readers=5, decimals=1)
+    ratings = ratings if figure == "AUC" else 1.0 * (ratings > 0.5)
+    found = compare_arms(performance(truth, ratings[[0, 0]], figure), random)
+    assert np.isnan(found.p)
+    assert found.differences[0].difference.value == pytest.approx(0)
+    assert np.isnan(found.differences[0].p)
+    assert found.means[0].low < found.means[0].value < found.means[0].high
+
+
+def test_readers_who_gain_all_alike_give_no_test_of_their_variation():
+    truth, ratings = drawn(np.random.default_rng(15), readers=3, decimals=1)
+    same = np.stack([np.tile(ratings[0, 0], (3, 1)), np.tile(ratings[1, 0], (3, 1))])
+    assert np.isnan(compare_arms(performance(truth, same), READERS).p)
+    assert 0 < compare_arms(performance(truth, same), CASES).p < 1
+
+
 def test_what_is_missing_for_an_analysis_is_told():
     truth, ratings = drawn(np.random.default_rng(13))
     with pytest.raises(InputError, match="at least two readers"):

@@ -166,6 +166,58 @@ def test_regions_drawn_on_another_grid_are_resampled_to_the_volume(scene):
     np.testing.assert_array_equal(resampled, expected)
 
 
+@pytest.fixture
+def editor(scene):
+    """Slicer's own segment editor, below its widget, over the legs of a volume."""
+    slicer.vtkSlicerSegmentationsModuleLogic().SetMRMLScene(scene)  # lets Slicer copy regions, as undo does
+    volume = add_series(scene, study(np.eye(3)))
+    editor = slicer.vtkSlicerSegmentEditorLogic()
+    editor.SetMRMLScene(scene)
+    editor.SetSegmentEditorNode(scene.AddNode(slicer.vtkMRMLSegmentEditorNode()))
+    editor.SetSegmentationNode(add_segmentation(volume, legs()))
+    editor.SetSourceVolumeNode(volume)
+    return editor
+
+
+def stroke(editor, segment, box, mode):
+    """Paints or erases a box, (z, y, x) slices."""
+    drawn = np.zeros(SHAPE, np.uint8)
+    drawn[box] = 1
+    brush = add_segmentation(editor.GetSourceVolumeNode(), drawn).GetSegmentation().GetNthSegment(0)
+    labelmap, node = brush.GetRepresentation(BINARY_LABELMAP), editor.GetSegmentationNode()
+    name = node.GetSegmentation().GetSegmentIdBySegmentName(segment)
+    editor.SaveStateForUndo()
+    editor.ModifySegmentByLabelmap(node, name, labelmap, mode, labelmap.GetExtent(), False, True)
+
+
+def test_strokes_of_the_segment_editor_are_read_and_can_be_undone(editor):
+    node, volume = editor.GetSegmentationNode(), editor.GetSourceVolumeNode()
+    erased, painted = np.s_[3, 10:20, 35:45], np.s_[0, 40:44, 50:60]
+    stroke(editor, "Left leg", erased, editor.ModificationModeRemove)
+    stroke(editor, "Right leg", painted, editor.ModificationModeAdd)
+    expected = legs()
+    expected[erased], expected[painted] = 0, 2
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), expected)
+    editor.Undo()
+    expected[painted] = 0
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), expected)
+    editor.Undo()
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), legs())
+
+
+def test_the_segment_editor_undoes_labels_that_were_set_after_a_stroke(editor):
+    node, volume = editor.GetSegmentationNode(), editor.GetSourceVolumeNode()
+    stroke(editor, "Left leg", np.s_[3, 10:20, 35:45], editor.ModificationModeRemove)
+    after_stroke = labels_from_segmentation(node, volume)
+    without = after_stroke.copy()
+    without[4] = 0
+    editor.SaveStateForUndo()
+    set_labels(node, volume, without)
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), without)
+    editor.Undo()
+    np.testing.assert_array_equal(labels_from_segmentation(node, volume), after_stroke)
+
+
 def image_of(array, geometry):
     image = sitk.GetImageFromArray(array)
     image.SetOrigin(geometry.origin)

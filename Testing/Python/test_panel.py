@@ -23,6 +23,7 @@ from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import workbench
+from DystrophyDxLib.mrml.answer import difference
 from DystrophyDxLib.mrml.layouts import SIDE_BY_SIDE_LAYOUT
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segmentation, set_labels
@@ -430,6 +431,14 @@ def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(deskt
     assert study.result_before == before
     assert panel.ui.pendingLabel.text == ""
     assert not panel.ui.reclassifyButton.enabled
+
+
+def test_a_change_that_the_figures_do_not_show_has_no_sign(study):
+    before, after = (
+        study.result.model_copy(update={"case": study.result.case.model_copy(update={"probability": probability})})
+        for probability in (0.9938, 0.9902)
+    )
+    assert "now the same with 0.99 (+0.00)" in difference(after, before)
 
 
 def test_reset_to_automatic_leads_back_to_nothing_to_do(desktop, panel, study):

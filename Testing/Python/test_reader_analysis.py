@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, roc_auc
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.readerstudy.analysis import FILES, analyse
 from DystrophyDxLib.readerstudy.first_answers import FirstAnswers, repeated_answers
+from DystrophyDxLib.readerstudy.performance_tables import MEAN, performance_frame
 from DystrophyDxLib.readerstudy.reads import AIDED, RE_READ, UNAIDED, Reads
 
 
@@ -30,7 +31,7 @@ def study_of(answers, truth, **columns) -> Reads:
 
 def analysed(reads: Reads, out) -> tuple[dict, dict[str, pd.DataFrame], str]:
     """Summary, tables by name, and the page."""
-    summary = analyse(reads, out, seed=1, overwrite=False)
+    summary = analyse(reads, out, overwrite=False)
     tables = {path.stem: pd.read_csv(path) for path in (out / "tables").glob("*.csv")}
     return summary, tables, (out / "report.html").read_text(encoding="utf-8")
 
@@ -65,9 +66,9 @@ def test_a_study_gives_one_page_that_stands_alone_with_tables_and_figures(found)
     assert "://" not in page
     assert "Research only, not for diagnosis." in page
     assert set(tables) == {
-        "answers", "times", "performance", "confusion", "agreement", "agreement_pairs", "agreement_intra",
-        "agreement_grades", "mrmc_arms", "arms_by_reader", "mrmc_model", "model_by_reader", "sample_size",
-        "mrmc_components",
+        "answers", "times", "performance", "performance_further", "confusion", "agreement", "agreement_pairs",
+        "agreement_intra", "agreement_grades", "mrmc_arms", "arms_by_reader", "mrmc_model", "model_by_reader",
+        "sample_size", "mrmc_components",
     }  # fmt: skip
     for name in ("bars", "roc", "roc_readers", "confusion"):
         assert (out / "figures" / f"{name}.png").exists()
@@ -75,16 +76,17 @@ def test_a_study_gives_one_page_that_stands_alone_with_tables_and_figures(found)
 
 def test_performance_is_that_of_scikit_learn(reads, found):
     _, tables, _, _ = found
-    table = tables["performance"].set_index(["Arm", "Reader"])
+    table, further = (tables[name].set_index(["Arm", "Reader"]) for name in ("performance", "performance_further"))
     for reader in ("R1", "R3"):
         own = own_answers(reads, reader, AIDED)
         row = table.loc[AIDED, reader]
         assert row["Accuracy"] == pytest.approx(accuracy_score(own["label"], own["decision"]))
-        assert row["F1"] == pytest.approx(f1_score(own["label"], own["decision"]))
         assert row["AUC"] == pytest.approx(roc_auc_score(own["label"], own["confidence"]))
-        assert row["F1 low"] < row["F1"] < row["F1 high"]
-    assert table.loc[(UNAIDED, "mean"), "Sensitivity"] == pytest.approx(
-        table.loc[UNAIDED].drop("mean")["Sensitivity"].mean()
+        f1 = further.loc[AIDED, reader]
+        assert f1["F1"] == pytest.approx(f1_score(own["label"], own["decision"]))
+        assert f1["F1 low"] < f1["F1"] < f1["F1 high"]
+    assert table.loc[(UNAIDED, MEAN), "Sensitivity"] == pytest.approx(
+        table.loc[UNAIDED].drop(MEAN)["Sensitivity"].mean()
     )
     assert table.loc[("model", "ResNet50"), "Accuracy"] == pytest.approx(
         accuracy_score(reads.truth["label"], reads.model["label"])
@@ -125,17 +127,29 @@ def test_comparisons_of_the_tables_agree_with_each_other(found):
     readers = tables["model_by_reader"].query("Arm == 'aided'")
     assert model["Value, difference"] == pytest.approx(readers["AUC, difference"].mean())
     assert "Obuchowski and Rockette" in page
+    assert "Fleiss&#39; kappa of the readers, unaided: " in page
 
 
-def test_equal_seeds_give_equal_reports(reads, found, tmp_path):
-    analyse(reads, tmp_path / "again", seed=1, overwrite=False)
+def test_equal_studies_give_equal_reports(reads, found, tmp_path):
+    analyse(reads, tmp_path / "again", overwrite=False)
     for name in ("report.html", "analysis.json", "tables/performance.csv"):
         assert (tmp_path / "again" / name).read_bytes() == (found[-1] / name).read_bytes()
 
 
 def test_what_was_written_and_read_again_gives_the_same(reads, found, tmp_path):
     reads.write(tmp_path / "csv")
-    assert analyse(Reads.read(tmp_path / "csv"), tmp_path / "out", seed=1, overwrite=False) == found[0]
+    assert analyse(Reads.read(tmp_path / "csv"), tmp_path / "out", overwrite=False) == found[0]
+
+
+def test_the_interval_of_f1_holds_it_19_times_in_20():
+    rng = np.random.default_rng(2)
+    truth = np.arange(100) < 40
+    called = np.where(rng.random((60, 100)) < 0.85, truth, ~truth).astype(int)
+    reads = study_of([(f"R{n}", UNAIDED, decisions) for n, decisions in enumerate(called)], truth.astype(int))
+    figures = performance_frame(FirstAnswers.of(reads))
+    found = figures.loc[figures["Reader"] != MEAN, "F1"]
+    true = 2 * 0.4 * 0.85 / (2 * 0.4 * 0.85 + 0.6 * 0.15 + 0.4 * 0.15)
+    assert sum(estimate.low < true < estimate.high for estimate in found) >= 53
 
 
 # What is used
@@ -178,6 +192,7 @@ def test_a_reader_of_one_arm_is_not_in_the_comparison_of_arms_and_that_is_counte
     left = dataclasses.replace(reads, reads=table[(table["reader"] != "R2") | (table["arm"] == UNAIDED)])
     _, tables, _ = analysed(left, tmp_path / "out")
     assert set(tables["mrmc_arms"]["Readers"]) == {3}
+    assert set(tables["mrmc_arms"]["Cases"]) == {40}
     decisions = tables["answers"].set_index(["Reader", "Arm"])["Decisions"]
     assert decisions["R2", AIDED] == 0
     assert decisions["R2", UNAIDED] > 30
@@ -193,6 +208,7 @@ def test_readers_of_different_cases_are_compared_with_the_model_on_their_own(tmp
     assert (tables["model_by_reader"]["Cases"] <= 40).all()
     assert set(tables["agreement_pairs"].query("Second != 'ResNet50'")["First"]) == {"R1", "R3"}
     assert set(tables["mrmc_model"]["Readers"]) == {4}
+    assert set(tables["mrmc_model"]["Cases"]) == {80}
 
 
 def test_amendments_are_counted_and_the_submitted_answers_analysed(tmp_path):
@@ -213,8 +229,8 @@ def test_cases_that_no_one_read_and_the_model_did_not_answer_are_told(tmp_path):
     )
     summary, tables, page = analysed(fewer, tmp_path / "out")
     assert summary["cases"]["not_read"] == 1
-    assert "1 cases of the table of truth were read by no one" in page
-    assert "The model has no answer to 1 of the cases" in page
+    assert "Read by no one and in no figure: 1 of the cases" in page
+    assert "in none of its figures: 1 of the cases" in page
     assert tables["confusion"].set_index("Reader").loc["ResNet50", "No decision"] == 1
 
 
@@ -254,9 +270,9 @@ def test_cases_of_one_class_and_readers_who_never_differ_give_no_tests(tmp_path)
 def test_nothing_read_and_a_folder_of_other_files_are_told(tmp_path):
     only_re_reads = study_of([("A", RE_READ, [1, 0])], [1, 0])
     with pytest.raises(InputError, match="no unaided or aided answer"):
-        analyse(only_re_reads, tmp_path / "out", seed=1, overwrite=False)
+        analyse(only_re_reads, tmp_path / "out", overwrite=False)
     assert not (tmp_path / "out").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(InputError, match="other files"):
-        analyse(study_of([("A", UNAIDED, [1, 0])], [1, 0]), tmp_path / "mine", seed=1, overwrite=True)
+        analyse(study_of([("A", UNAIDED, [1, 0])], [1, 0]), tmp_path / "mine", overwrite=True)

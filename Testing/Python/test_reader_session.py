@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -104,27 +105,25 @@ def test_the_model_is_shown_in_the_aided_arm_alone(study, clock):
 
 def test_the_next_image_can_be_read_ahead_within_the_session(study, clock):
     with ReadingSession(study, "R1", clock) as session:
-        assert session.next_image is None
-        ahead = None
+        ahead = session.next_image
         while item := session.show():
-            assert ahead in (None, item.image)
+            assert ahead == item.image
             ahead = session.next_image
             session.submit(NO)
         assert ahead is None
+        assert session.next_image is None
 
 
 def test_the_next_heatmap_can_be_read_ahead_in_the_aided_arm_alone(folder, clock):
     study = make_study(folder, make_protocol())
     with ReadingSession(study, "R1", clock) as session:
-        assert session.next_heatmap is None
         for _ in range(2):
-            ahead = None
+            ahead = session.next_heatmap
             while item := session.show():
-                assert ahead is None or ahead == item.heatmap
+                assert ahead == item.heatmap
                 ahead = session.next_heatmap
-                assert ahead is None or item.arm is Arm.AIDED
-                assert (ahead is not None) == (item.arm is Arm.AIDED and session.next_image is not None)
                 session.submit(NO)
+            assert ahead is None
             clock.run(28 * 86400)
 
 
@@ -255,6 +254,21 @@ def test_a_clock_set_back_does_not_shorten_a_wash_out(study, clock):
         read_session(session)
         clock.set(clock.now() - timedelta(days=400))
         assert session.show() is None
+
+
+def test_a_clock_set_back_for_the_last_answer_does_not_shorten_a_wash_out(study, clock):
+    with ReadingSession(study, "R1", clock) as session:
+        for _ in range(7):
+            session.show()
+            session.submit(NO)
+        right = clock.now()
+        clock.set(right - timedelta(days=400))
+        session.show()
+        session.submit(NO)
+        clock.set(right + timedelta(days=27))
+        assert session.show() is None
+        clock.set(right + timedelta(days=28))
+        assert session.show() is not None
 
 
 def test_clocks_of_workstations_may_differ_by_minutes(study, clock):
@@ -434,6 +448,28 @@ def test_a_reader_who_signs_in_twice_is_told_where_the_first_is(study):
         other.wait()
 
 
+def test_of_processes_that_sign_in_at_once_one_reads(study):
+    others = [
+        in_a_process(
+            study, "print('in', flush=True)\nwhile True: session.beat(); time.sleep(0.1)", stderr=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    try:
+        deadline = time.monotonic() + 120
+        while sum(other.poll() is not None for other in others) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        refused = [other for other in others if other.poll() is not None]
+        assert len(refused) == 2
+        assert all("signed in already" in other.stderr.read() for other in refused)
+        (reading,) = set(others) - set(refused)
+        assert reading.stdout.readline() == "in\n"
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
 def test_a_killed_reader_signs_in_again_at_once_with_all_answers(study):
     code = "session.show(); from DystrophyDxLib.readerstudy.questions import Answer; session.submit(Answer(True, 77));"
     other = in_a_process(study, code + "print('in', flush=True); time.sleep(60)")
@@ -511,7 +547,7 @@ with ReadingSession(Study.open(sys.argv[1]), "R1", clock) as session:
         log.append([item.arm.value, item.image.parent.name, [path for _, path in opened[before:]]])
         session.submit(Answer(True, 80))
         session.beat()
-print(json.dumps({{"all": [path for _, path in opened], "items": log}}))
+print(json.dumps({{"all": [path for _, path in opened], "items": log, "modules": list(sys.modules)}}))
 """
     run = subprocess.run(
         [sys.executable, "-c", watch + read, str(study.folder)], capture_output=True, text=True, check=True
@@ -524,6 +560,7 @@ print(json.dumps({{"all": [path for _, path in opened], "items": log}}))
     assert "." not in inside
     assert "answers" not in inside
     assert [arm for arm, _, _ in told["items"]].count("aided") == 8
+    assert not {"qt", "slicer", "torch", "pandas", "numpy"} & set(told["modules"])
     for arm, case, paths in told["items"]:
         model = {path.split(os.sep)[-2] for path in paths if f"{os.sep}model{os.sep}" in path}
         assert model == ({case} if arm == "aided" else set())

@@ -78,6 +78,11 @@ def test_spreadsheets_of_other_countries_are_read(tmp_path):
     assert len(reads.reads) == 3
 
 
+def test_columns_that_mean_nothing_here_are_left_alone(tmp_path):
+    truth = "case,label,note,note,,\nC1,1,a,b,,\nC2,0,c,d,,\n"
+    assert list(Reads.read(folder_of(tmp_path, truth=truth)).truth) == ["case", "label", "diagnosis"]
+
+
 def test_a_study_without_sessions_is_one_session(tmp_path):
     reads = Reads.read(folder_of(tmp_path, reads="reader,case,arm,decision\nR1,C1,aided,1\n")).reads.iloc[0]
     assert (reads["arm"], reads["session"], reads["repeat"], reads["amended"]) == (AIDED, 1, 0, 0)

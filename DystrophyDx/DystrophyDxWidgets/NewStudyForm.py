@@ -1,0 +1,95 @@
+"""The creation of a reader study on the panel."""
+
+from pathlib import Path
+
+import ctk
+import slicer
+from slicer.i18n import tr as _
+
+from DystrophyDxWidgets.helpers import reporting, say
+
+
+class NewStudyForm:
+    """Creates a study from what the widgets hold.
+
+    model: path of the model package to be set beside the readers, asked for at creation.
+    loadPackages: makes sure that PyTorch works, before it is used; may raise InputError.
+    created: called with the folder of the new study.
+    """
+
+    def __init__(self, ui, model, loadPackages, created):
+        self.ui = ui
+        self._model = model
+        self._loadPackages = loadPackages
+        self._created = created
+        for texts, selector in (
+            ((_("Unaided and aided"), _("Sequential"), _("Unaided alone"), _("Aided alone")), ui.armsSelector),
+            ((_("Crossover"), _("Fully crossed"), _("Split-plot")), ui.designSelector),
+        ):
+            selector.addItems(list(texts))
+        for selector, filters in (
+            (ui.cohortSelector, ctk.ctkPathLineEdit.Files),
+            (ui.readersSelector, ctk.ctkPathLineEdit.Files),
+            (ui.newFolderSelector, ctk.ctkPathLineEdit.Dirs),
+        ):
+            selector.filters = filters
+        ui.createButton.connect("clicked()", self.onCreate)
+
+    def onCreate(self):
+        say(self.ui.messageLabel, "")
+        with reporting(self.ui.messageLabel):
+            try:
+                self.ui.signInFrame.enabled = False
+                folder = self._create()
+            finally:
+                self.ui.signInFrame.enabled = True
+                self.ui.createProgressBar.visible = False
+            self._created(folder)
+
+    def _create(self):
+        from DystrophyDxLib.errors import InputError
+        from DystrophyDxLib.model_package import ModelPackage
+        from DystrophyDxLib.readerstudy.creation import create_study, read_readers
+
+        ui = self.ui
+        cohort, readers, folder = (
+            selector.currentPath for selector in (ui.cohortSelector, ui.readersSelector, ui.newFolderSelector)
+        )
+        if not (cohort and readers and folder):
+            raise InputError(_("Choose the table of the cases, the table of the readers and a folder."))
+        plan = self._plan(read_readers(Path(readers)))
+        self._loadPackages()
+        package = ModelPackage.read(self._model())
+        create_study(Path(cohort), plan, package, "auto", Path(folder), self._onProgress)
+        return folder
+
+    def _plan(self, readers):
+        from DystrophyDxLib.readerstudy.creation import StudyPlan
+        from DystrophyDxLib.readerstudy.protocol import Arm, Design
+        from DystrophyDxLib.readerstudy.questions import MUSCLES, Questions
+
+        ui = self.ui
+        arms = ((Arm.UNAIDED, Arm.AIDED), (Arm.SEQUENTIAL,), (Arm.UNAIDED,), (Arm.AIDED,))[ui.armsSelector.currentIndex]
+        designs = (Design.CROSSOVER, Design.FULLY_CROSSED, Design.SPLIT_PLOT)
+        return StudyPlan(
+            title=ui.newTitleEdit.text.strip(),
+            readers=readers,
+            arms=(*arms, Arm.RE_READ) if ui.reReadCheckBox.checked else arms,
+            design=designs[ui.designSelector.currentIndex],
+            questions=Questions(
+                subtype=ui.askSubtypeCheckBox.checked,
+                quality=ui.askQualityCheckBox.checked,
+                mercuri=MUSCLES if ui.askGradesCheckBox.checked else (),
+                comment=ui.askCommentCheckBox.checked,
+            ),
+            duplicates=ui.duplicatesSpinBox.value,
+            washout_days=ui.washoutSpinBox.value,
+            blocks=ui.blocksSpinBox.value,
+            seed=ui.seedSpinBox.value,
+        )
+
+    def _onProgress(self, what, done, total):
+        self.ui.createProgressBar.visible = True
+        self.ui.createProgressBar.setRange(0, total)
+        self.ui.createProgressBar.setValue(done)
+        slicer.app.processEvents()
