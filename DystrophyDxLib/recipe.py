@@ -166,6 +166,9 @@ class TrainingRecipe(_Table):
             otherwise, since augmentation is then drawn anew in each epoch.
         augmentation: how samples are varied in training; None draws them as another patient, position and scanner would
             give them (`training.augment`).
+        start_share: share of the starting weights, those of a model package of the same classes, in the model; the rest
+            are the fitted ones. A model fitted further keeps so what it knew of other images (Wortsman et al., CVPR
+            2022, equation 1, whose α is 1 - start_share).
     """
 
     trainable: Literal["head", "all"] | Annotated[tuple[str, ...], Field(min_length=1)]
@@ -176,6 +179,7 @@ class TrainingRecipe(_Table):
     class_weights: Literal["none", "balanced"] = "none"
     copies: Annotated[int, Field(ge=0)] = 0
     augmentation: AugmentationRecipe | None = None
+    start_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     stages: Annotated[tuple[StageRecipe, ...], Field(min_length=1)]
 
     @model_validator(mode="after")

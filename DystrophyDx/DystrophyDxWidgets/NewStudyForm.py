@@ -6,6 +6,7 @@ import ctk
 import slicer
 from slicer.i18n import tr as _
 
+from DystrophyDxLib.errors import InputError
 from DystrophyDxWidgets.helpers import reporting, say
 
 
@@ -47,19 +48,17 @@ class NewStudyForm:
             self._created(folder)
 
     def _create(self):
-        from DystrophyDxLib.errors import InputError
-        from DystrophyDxLib.model_package import ModelPackage
-        from DystrophyDxLib.readerstudy.creation import create_study, read_readers
-
         ui = self.ui
         cohort, readers, folder = (
             selector.currentPath for selector in (ui.cohortSelector, ui.readersSelector, ui.newFolderSelector)
         )
         if not (cohort and readers and folder):
             raise InputError(_("Choose the table of the cases, the table of the readers and a folder."))
-        plan = self._plan(read_readers(Path(readers)))
         self._loadPackages()
-        package = ModelPackage.read(self._model())
+        from DystrophyDxLib.model_package import ModelPackage
+        from DystrophyDxLib.readerstudy.creation import create_study, read_readers
+
+        plan, package = self._plan(read_readers(Path(readers))), ModelPackage.read(self._model())
         create_study(Path(cohort), plan, package, "auto", Path(folder), self._onProgress)
         return folder
 

@@ -25,6 +25,9 @@ def reporting(label):
         say(label, _("Stopped; everything is as it was."))
     except InputError as error:
         say(label, str(error))
+    except ImportError:
+        logging.exception("DystrophyDx lacks packages")
+        say(label, _("DystrophyDx lacks packages; the page Classification offers to install them."))
     except Exception:
         logging.exception("DystrophyDx failed")
         say(label, _("Something unexpected went wrong; the log (Help, Report a bug) has details."))

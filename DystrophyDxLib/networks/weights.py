@@ -21,7 +21,8 @@ _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError,
 
 
 def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None) -> None:
-    """Gives the trunk of `network` the weights it starts from; the head keeps its own.
+    """Gives the trunk of `network` the weights it starts from; the head keeps its own unless a package of the same
+    classes gives it one.
 
     Without `file` these are torchvision's, fetched once and checked, when the recipe's `network.weights` is
     "imagenet", and none when it is "none".
@@ -35,10 +36,13 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
         InputError: when the weights cannot be fetched or read, or belong to another backbone.
     """
     backbone = backbone_of(recipe)
+    packaged = file is not None and (file.is_dir() or file.suffix == ".zip")
+    if recipe.training.start_share and not packaged:
+        raise InputError("The recipe's start_share is that of a model package; pass one with --backbone-weights.")
     if file is None and recipe.network.weights == "none":
         return
-    if file is not None and (file.is_dir() or file.suffix == ".zip"):
-        _load_package(network.trunk, recipe, file)
+    if packaged:
+        _load_package(network, recipe, file)
     else:
         _load_torchvision(network.trunk, recipe, _fetched(backbone) if file is None else file)
 
@@ -88,8 +92,8 @@ def _normalising(kernels: torch.Tensor, backbone: Backbone, planes: int) -> torc
     return torch.cat([grey.expand(-1, planes, -1, -1), ones], dim=1)
 
 
-def _load_package(trunk: nn.Module, recipe: Recipe, path: Path) -> None:
-    """Weights of a model package's trunk."""
+def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> None:
+    """Weights of a model package's trunk, and of its head when it tells the same classes apart."""
     package = ModelPackage.read(path)
     have, want = package.recipe.network, recipe.network
     if have.backbone != want.backbone:
@@ -102,16 +106,23 @@ def _load_package(trunk: nn.Module, recipe: Recipe, path: Path) -> None:
         raise InputError(
             "The model package's backbone normalises its samples; set network.weights to imagenet in the recipe."
         )
-    state = {
-        name.removeprefix("trunk."): tensor for name, tensor in package.tensors().items() if name.startswith("trunk.")
-    }
+    same_head = (package.recipe.classes, have.pooled) == (recipe.classes, want.pooled)
+    if recipe.training.start_share and not same_head:
+        raise InputError("The recipe's start_share is that of a package of the same classes; pass one of these.")
+    parts = ("trunk.", "head.") if same_head else ("trunk.",)
+    state = {name: tensor for name, tensor in package.tensors().items() if name.startswith(parts)}
+    state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     try:
         if have.weights != want.weights:
             # The plane of ones counts for nothing in a trunk that was fitted without it.
-            convolution = first_convolution(trunk)
-            first = next(f"{name}.weight" for name, module in trunk.named_modules() if module is convolution)
+            convolution = first_convolution(network.trunk)
+            first = next(
+                f"trunk.{name}.weight" for name, module in network.trunk.named_modules() if module is convolution
+            )
             state[first] = torch.cat([state[first], torch.zeros_like(state[first])], dim=1)
-        trunk.load_state_dict(state)
+        keys = network.load_state_dict(state, strict=False)
+        if keys.unexpected_keys or any(name.startswith(parts) for name in keys.missing_keys):
+            raise RuntimeError("other layers")
     except (RuntimeError, KeyError):
         raise InputError(
             "The model package's weights do not fit its recipe's network; get an intact copy of it."

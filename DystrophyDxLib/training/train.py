@@ -98,6 +98,7 @@ def train(
         if together.writes and store.warnings:
             (folder / LEFT_OUT).write_text("\n".join(store.warnings) + "\n", encoding="utf-8")
         identity = _identity(network, recipe, store, seed)
+        start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         trainable_parameters(network, recipe)
         network.to(compute, memory_format=torch.channels_last)
         model, examples = _model_and_examples(
@@ -116,6 +117,7 @@ def train(
             advance=advance,
         )
         advance("Measuring the model", 0, 1)
+        _average(network, start, recipe.training.start_share)
         _round(network)
         scores = {split: images.scores(split, network, recipe, compute, together) for split in images.splits}
         if together.writes:
@@ -320,6 +322,14 @@ def _check_room(network: CamNetwork, out: Path) -> None:
     there = next(parent for parent in out.absolute().parents if parent.exists())
     if shutil.disk_usage(there).free < size:
         raise InputError(f"Training needs {size / 2**30:.1f} GiB beside --out, which has less; free space there.")
+
+
+def _average(network: CamNetwork, start: dict[str, torch.Tensor], share: float) -> None:
+    """Puts that share of the starting weights into the fitted ones; integers, which count, stay."""
+    state = network.state_dict()
+    for name, fitted in state.items():
+        if fitted.is_floating_point():
+            fitted.lerp_(start[name].to(fitted.device), share)
 
 
 def _round(network: CamNetwork) -> None:

@@ -294,6 +294,25 @@ def test_a_packages_backbone_computes_the_same_in_a_new_network(tmp_path, weight
         torch.testing.assert_close(network(samples).features, source(samples).features)
 
 
+def test_a_package_of_the_same_classes_is_gone_on_with_head_and_all(tmp_path):
+    package = make_package(tmp_path / "package")
+    recipe = ModelPackage.read(package).recipe
+    network = build_network(recipe)
+    load_backbone(network, recipe, package)
+    for name, tensor in ModelPackage.read(package).tensors().items():
+        if not name.startswith("features."):
+            torch.testing.assert_close(network.state_dict()[name], tensor, check_dtype=False)
+
+
+def test_a_package_of_other_classes_leaves_the_head_alone(tmp_path):
+    package = make_package(tmp_path / "package")
+    recipe = ModelPackage.read(package).recipe.model_copy(update={"classes": ("A", "B", "C")})
+    network = build_network(recipe)
+    head = network.head.weight.clone()
+    load_backbone(network, recipe, package)
+    torch.testing.assert_close(network.head.weight, head)
+
+
 def test_a_package_with_another_backbone_is_refused(tmp_path):
     package = make_package(tmp_path / "package")
     assert "backbone is resnet18, not resnet50" in refusal(package, "resnet50")

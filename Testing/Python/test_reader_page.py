@@ -3,6 +3,7 @@
 import csv
 import shutil
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,13 @@ def test_what_is_no_study_is_told(page, path, told):
     assert told in page.ui.messageLabel.text
     assert page.ui.messageLabel.visible
     assert not page.ui.readerSelector.enabled
+
+
+def test_packages_that_slicer_lacks_are_told(page, folder, monkeypatch):
+    make(folder)
+    monkeypatch.setitem(sys.modules, "DystrophyDxLib.readerstudy.study", None)  # as if pydantic were not there
+    open_study(page, folder)
+    assert "the page Classification offers to install them" in page.ui.messageLabel.text
 
 
 def test_a_reader_who_is_signed_in_elsewhere_is_told(page, folder, monkeypatch):

@@ -410,6 +410,36 @@ def test_equal_cohorts_give_equal_packages_also_when_all_layers_train(cohort, tm
     assert first.card == second.card
 
 
+def test_a_model_that_is_fitted_further_keeps_a_share_of_its_weights(cohort, package, tmp_path):
+    """Equation 1 of Wortsman et al. 2022."""
+    start = package[0].tensors()
+    fitted, averaged = (
+        packaged(
+            cohort,
+            tmp_path / name,
+            QUICK.model_copy(
+                update={
+                    "training": recipe(stage(epochs=1, learning_rate=1e-2), trainable="all", copies=0).model_copy(
+                        update={"start_share": share}
+                    )
+                }
+            ),
+            backbone_weights=package[1],
+        ).tensors()
+        for name, share in (("fitted", 0.0), ("averaged", 0.25))
+    )
+    for name in ("trunk.0.weight", "head.weight", "head.bias"):
+        assert not torch.equal(fitted[name], start[name])
+        expected = 0.25 * start[name].float() + 0.75 * fitted[name].float()
+        torch.testing.assert_close(averaged[name].float(), expected, atol=2e-3, rtol=2e-3)
+
+
+def test_a_share_of_starting_weights_needs_a_package(cohort, tmp_path):
+    averaging = QUICK.model_copy(update={"training": QUICK.training.model_copy(update={"start_share": 0.5})})
+    with pytest.raises(InputError, match="start_share"):
+        packaged(cohort, tmp_path / "package", averaging)
+
+
 def test_a_place_that_is_taken_is_refused_before_any_work(cohort, tmp_path):
     with pytest.raises(InputError, match="--out"):
         packaged(cohort, tmp_path)
