@@ -706,7 +706,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The volumes that were chosen as further inputs of the study."""
         study = self._study
         for name, selector in self._channels.items():
-            with self._quiet(selector):
+            with quiet(selector):
                 selector.setCurrentNode(study.channel(name) if study is not None else None)
             selector.enabled = study is not None and not self._busy
 

@@ -15,7 +15,10 @@ import pytest
 import SimpleITK as sitk
 from model_packages import TWO_CHANNELS, make_package
 from shared_data import shared
+from typer.testing import CliRunner
 
+from DystrophyDxLib.cli import app
+from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.output_folder import FILES
 from DystrophyDxLib.phantom import make_phantom, write_dicom
 from DystrophyDxLib.results import StudyResult
@@ -75,10 +78,15 @@ def test_a_further_input_is_given_by_name_and_missed_before_anything_is_read(tmp
     for contrast in phantom.images:
         write_dicom(phantom, tmp_path / contrast, contrast)
     model = make_package(tmp_path / "model", recipe=TWO_CHANNELS)
-    told = ("classify", tmp_path / "T1", "--out", tmp_path / "out", "--model", model)
-    assert "needs STIR beside T1" in refusal(*told)
-    assert "--channel cannot be 'T2=x'; give NAME=PATH with NAME one of STIR" in refusal(*told, "--channel", "T2=x")
-    assert "first channel's series once more" in refusal(*told, "--channel", f"STIR={tmp_path / 'T1'}")
+    told = ["classify", str(tmp_path / "T1"), "--out", str(tmp_path / "out"), "--model", str(model)]
+    for given, said in (
+        ([], "needs STIR beside T1"),
+        (["--channel", "T2=x"], "--channel cannot be 'T2=x'; give NAME=PATH with NAME one of STIR"),
+        (["--channel", f"STIR={tmp_path / 'T1'}"], "first channel's series once more"),
+    ):
+        refused = CliRunner().invoke(app, told + given)
+        assert isinstance(refused.exception, InputError)
+        assert said in str(refused.exception)
     assert not (tmp_path / "out").exists()
     run = dystrophydx(*told, "--channel", f"stir={tmp_path / 'STIR'}", "--json")
     assert run.returncode == 0, run.stderr
@@ -94,12 +102,16 @@ def test_the_share_of_each_muscle_under_the_heat_is_told(classified, study, mode
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     found = {score.muscle: score for score in StudyResult.model_validate_json(run.stdout).muscles}
-    assert set(found) == {"Left leg", "Right leg"}
+    in_view = {f"{image.side.capitalize()} leg" for image in StudyResult.model_validate_json(run.stdout).images}
+    assert set(found) == in_view
     heat = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "heatmap.nrrd")))
     assert sum(score.under_heat for score in found.values()) == np.count_nonzero(heat >= 0.5) > 0
     assert "Texture score of the muscles" in (tmp_path / "out" / "report.html").read_text()
     assert '"muscles"' not in (earlier / "result.json").read_text()
-    assert "do not exist" in refusal("classify", study, "--out", tmp_path / "b", "--muscles", tmp_path / "none")
+    refused = CliRunner().invoke(
+        app, ["classify", str(study), "--out", str(tmp_path / "b"), "--muscles", "none.seg.nrrd"]
+    )
+    assert "do not exist" in str(refused.exception)
 
 
 def test_all_files_of_the_contract_are_written(classified):
