@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import make_phantom, write_dicom
 
-SEED = 97
+SEED = 108
 SLICES = 16
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the DICOM files")
     options = parser.parse_args()
-    phantom = make_phantom(SEED, "DMD", slices=SLICES)
+    phantom = make_phantom(SEED, "DMD", slices=SLICES, legs="both")
     files = write_dicom(phantom, options.out)
     print(f"{len(files)} slices, mean fat fraction of the muscles {phantom.severity:.2f}")
 
