@@ -314,8 +314,10 @@ def imports_of(file):
 
 
 def file_of(module):
-    path = ROOT.joinpath(*module.split("."))
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+    """File of a module of ours: the library's lie in the root, the panel's widgets beside DystrophyDx.py."""
+    paths = [folder.joinpath(*module.split(".")) for folder in (ROOT, ROOT / "DystrophyDx")]
+    files = [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py")]
+    return next((file for file in files if file.is_file()), None)
 
 
 def test_whatever_the_panel_imports_is_in_slicer_or_installed():
@@ -324,7 +326,7 @@ def test_whatever_the_panel_imports_is_in_slicer_or_installed():
         file = queue.pop()
         seen.add(file)
         for module in imports_of(file):
-            if module.startswith("DystrophyDxLib"):
+            if module.startswith(("DystrophyDxLib", "DystrophyDxWidgets")):
                 queue += [found for found in [file_of(module)] if found and found not in seen]
             else:
                 foreign.setdefault(module.split(".")[0], file)
