@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ..errors import InputError
 from ..series import Geometry, Series
@@ -115,6 +116,20 @@ def make_phantom(
     if "T1" not in contrasts or not set(contrasts) <= set(CONTRASTS):
         raise InputError(f"The contrasts are T1 and, as wished, others of: {', '.join(CONTRASTS[1:])}.")
 
+    # The last bits of a matrix product depend on the number of threads.
+    with threadpool_limits(1, user_api="blas"):
+        return _drawn(seed, diagnosis, slices, matrix, contrasts, site, legs)
+
+
+def _drawn(
+    seed: int,
+    diagnosis: str | None,
+    slices: int,
+    matrix: int,
+    contrasts: Sequence[str],
+    site: Site | None,
+    legs: str | None,
+) -> Phantom:
     def stream(step: int) -> np.random.Generator:
         return np.random.default_rng([seed, step])
 

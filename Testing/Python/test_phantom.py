@@ -210,3 +210,17 @@ def test_phantom_needs_neither_network_code_nor_slicer():
     code = "import sys, DystrophyDxLib.phantom; print(sorted({'torch', 'slicer', 'monai'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_number_of_threads_changes_no_bit():
+    from threadpoolctl import threadpool_limits
+
+    def drawn(seed):
+        return make_phantom(seed, matrix=96, slices=2, contrasts=("T1", "STIR", "DIXON_FF")).images
+
+    for seed in range(3):
+        several = drawn(seed)
+        with threadpool_limits(1):
+            alone = drawn(seed)
+        for name, series in several.items():
+            assert series.voxels.tobytes() == alone[name].voxels.tobytes()

@@ -100,7 +100,7 @@ def test_drawn_cohort_is_half_dystrophinopathy_and_split_as_published():
 
 def test_the_table_names_the_t1_weighted_series_and_what_is_known(made):
     rows = rows_of(made)
-    assert list(rows[0]) == list(cohort.COHORT_COLUMNS)
+    assert list(rows[0]) == [*cohort.COHORT_COLUMNS, "STIR", "DIXON_FF"]
     assert [row["patient_id"] for row in rows] == ["P0001", "P0002", "P0003"]
     for row, patient in zip(rows, PATIENTS, strict=True):
         assert (row["diagnosis"], row["split"], row["centre"]) == (patient.diagnosis, patient.split, patient.centre)
