@@ -22,7 +22,7 @@ from .model_package import ModelPackage
 from .resources import embedded_model
 from .roi import find_legs
 from .samples import make_samples
-from .series import Series, read_study
+from .series import Series, as_image, read_study
 
 MOST_RUNS = 7
 LEAST_RUNS = 3
@@ -194,8 +194,4 @@ def _classified_in_own_process(study: Path, out: Path) -> str:
 def _write(series: Series, path: Path) -> None:
     import SimpleITK as sitk
 
-    image = sitk.GetImageFromArray(series.voxels)
-    image.SetSpacing(series.geometry.spacing)
-    image.SetOrigin(series.geometry.origin)
-    image.SetDirection(series.geometry.direction.ravel().tolist())
-    sitk.WriteImage(image, str(path))
+    sitk.WriteImage(as_image(series.voxels, series.geometry), str(path))

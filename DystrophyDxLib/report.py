@@ -9,10 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .pages import rendered
 from .results import INDETERMINATE, CaseResult, ImageResult, StudyResult, WarningCode
 
 RESEARCH_ONLY = "Research only, not for diagnosis."
 DEMONSTRATION_MODEL = "Demonstration model: trained on synthetic images only."
+SYNTHETIC_COHORT = "Evaluated on synthetic images: the figures say nothing about patients."
 
 WARNINGS = {
     WarningCode.NOT_T1_WEIGHTED: ("The images do not look T1-weighted.", "Classify the T1-weighted series."),
@@ -103,16 +105,8 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
         card: the model package's card.json; entries beyond the usual ones are listed as they are.
         overview_png: picture of the slices, see `mrml.overview`.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader(__package__),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html").render(
+    page = rendered(
+        "report.html",
         result=result,
         finding=finding(result),
         notices=notices(result),

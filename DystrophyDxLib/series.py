@@ -231,6 +231,17 @@ def read_channels(path: str | Path, further: Mapping[str, str | Path], series_ui
     return with_channels(first, others)
 
 
+def as_image(voxels: np.ndarray, geometry: Geometry) -> sitk.Image:
+    """Voxels (z, y, x) as a SimpleITK image."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(voxels)
+    image.SetOrigin(geometry.origin)
+    image.SetSpacing(geometry.spacing)
+    image.SetDirection(geometry.direction.ravel())
+    return image
+
+
 def check_size(shape: tuple[int, ...]) -> None:
     """Refuses a volume of `shape` (z, y, x) that is too small to show a leg or too large to be read.
 

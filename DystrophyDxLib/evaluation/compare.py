@@ -22,14 +22,13 @@ from ..model_package import ModelPackage
 from ..networks import BACKBONES
 from ..output_folder import results_folder
 from ..recipe import Recipe
-from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
+from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from ..training.cohort import Cohort
 from ..training.train import recipe_as_asked, split_as_asked, train
 from . import ranked, tables
 from .confusion import proportion
 from .estimate import Estimate
 from .evaluate import (
-    SYNTHETIC_COHORT,
     both_intervals,
     evaluated_cases,
     is_synthetic,

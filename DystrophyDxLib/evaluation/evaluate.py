@@ -19,10 +19,9 @@ from ..errors import InputError
 from ..model_package import ModelPackage
 from ..output_folder import check_results_folder, results_folder
 from ..phantom.rivals import trefoil_sign
-from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
+from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from ..results import INDETERMINATE
 from ..training.cohort import SPLITS, Cohort
-from ..training.train import SYNTHETIC
 from . import localisation, ranked, tables
 from .calibration_error import reliability
 from .estimate import Estimate
@@ -50,7 +49,6 @@ SCHEMA = "dystrophydx.evaluation/1"
 FILES = (
     "report.html", "evaluation.json", "predictions.csv", "patients.csv", "failures.csv", "tables", "figures", "gallery",
 )  # fmt: skip
-SYNTHETIC_COHORT = "Evaluated on synthetic images: the figures say nothing about patients."
 
 
 @dataclass(frozen=True)
@@ -148,9 +146,7 @@ def evaluated_cases(cohort: Cohort, split: str | None) -> tuple[Cohort, str | No
 
 def is_synthetic(cohort: Cohort) -> bool:
     """Whether a case is of a phantom: the table says so, or the truth lies beside it."""
-    return any(
-        has_truth(case) or case.extra.get(SYNTHETIC, "").casefold() in ("yes", "true", "1") for case in cohort.cases
-    )
+    return any(has_truth(case) or case.synthetic for case in cohort.cases)
 
 
 def _localised(found: ClassifiedSeries) -> list[pd.DataFrame]:

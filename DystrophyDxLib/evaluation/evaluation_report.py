@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..pages import rendered
 from .tables import Table
 
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -45,16 +46,7 @@ class Page:
 
     def write(self, path: Path) -> None:
         """Writes the page; nothing in it points outside."""
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-
-        environment = Environment(
-            loader=PackageLoader("DystrophyDxLib"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        path.write_text(environment.get_template("evaluation.html").render(page=self), encoding="utf-8")
+        path.write_text(rendered("evaluation.html", page=self), encoding="utf-8")
 
     def write_tables(self, folder: Path) -> None:
         """Writes every table of the page as CSV, in full precision, and Markdown."""

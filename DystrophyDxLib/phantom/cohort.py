@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from threadpoolctl import threadpool_limits
 
 from ..errors import InputError
-from ..series import Geometry
+from ..series import Geometry, as_image
 from .anatomy import MUSCLES
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
@@ -275,12 +275,8 @@ def _write_nifti(voxels: np.ndarray, geometry: Geometry, path: Path) -> None:
     Raises:
         OSError: the file is not whole.
     """
-    image = sitk.GetImageFromArray(voxels)
-    image.SetOrigin(geometry.origin)
-    image.SetSpacing(geometry.spacing)
-    image.SetDirection(geometry.direction.ravel())
     try:
-        sitk.WriteImage(image, str(path), useCompression=True)
+        sitk.WriteImage(as_image(voxels, geometry), str(path), useCompression=True)
         with gzip.open(path) as file:
             whole = len(file.read()) >= voxels.nbytes
     except (RuntimeError, EOFError):

@@ -11,7 +11,8 @@ import pandas as pd
 from ..evaluation.agreement import Agreement, band, cohen_kappa, fleiss_kappa, gwet_ac1, weighted_kappa
 from ..evaluation.tables import Table
 from .first_answers import FirstAnswers, repeated_answers
-from .reads import GRADES, RE_READ, Reads
+from .questions import GRADES
+from .reads import RE_READ, Reads
 
 READERS = "readers"
 

@@ -18,7 +18,7 @@ from ..evaluation.figures import save_figure
 from ..evaluation.roc import auc
 from ..evaluation.tables import Table, cell_text
 from ..output_folder import results_folder
-from ..report import RESEARCH_ONLY
+from ..report import RESEARCH_ONLY, SYNTHETIC_COHORT
 from . import agreement_tables, comparison_tables, performance_tables
 from .agreement_tables import READERS
 from .analysis_figures import Curve, Points, bars_figure, confusion_figure, curves_figure, readers_figure
@@ -58,7 +58,7 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
         page = Page(
             "reader study",
             f"{len(answers.readers)} readers, {len(answers.cases)} cases",
-            (RESEARCH_ONLY,),
+            _notices(reads),
             (
                 _brief(reads, answers, performance, agreement, arms),
                 _read(reads, answers),
@@ -74,6 +74,13 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
         summary = _summarised(reads, answers, performance, arms)
         (folder / "analysis.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return summary
+
+
+def _notices(reads: Reads) -> tuple[str, ...]:
+    """What stands beside every figure: what was read, what the model was trained on, and what it is all for."""
+    synthetic = (SYNTHETIC_COHORT,) if reads.truth["synthetic"].any() else ()
+    trained_on = () if reads.model is None else sorted(set(filter(None, reads.model["trained_on"])))
+    return (*synthetic, *(f"The model was trained on {told}." for told in trained_on), RESEARCH_ONLY)
 
 
 def _brief(
@@ -289,7 +296,7 @@ def _summarised(
     return {
         "schema": SCHEMA,
         "program": f"DystrophyDx {__version__}",
-        "notices": [RESEARCH_ONLY],
+        "notices": list(_notices(reads)),
         "readers": list(answers.readers),
         "arms": list(answers.arms),
         "model": answers.model,

@@ -17,7 +17,7 @@ from ..classify import Classification, Classifier
 from ..errors import InputError
 from ..model_package import ModelPackage
 from ..output_folder import check_output_folder, output_folder
-from ..series import Geometry, Series, read_study
+from ..series import Geometry, Series, as_image, read_study
 from ..training.cohort import Case, Cohort, Problems
 from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
 from .protocol_page import write_protocol_page
@@ -213,19 +213,19 @@ def _windowed(voxels: np.ndarray) -> np.ndarray:
 
 
 def _write_image(voxels: np.ndarray, geometry: Geometry, path: Path) -> None:
-    image = sitk.GetImageFromArray(voxels)
-    image.SetOrigin(geometry.origin)
-    image.SetSpacing(geometry.spacing)
-    image.SetDirection(geometry.direction.ravel())
     try:
-        sitk.WriteImage(image, str(path), useCompression=True)
+        sitk.WriteImage(as_image(voxels, geometry), str(path), useCompression=True)
     except RuntimeError:
         raise OSError from None  # `output_folder` says it
 
 
 def _write_truth(folder: Path, codes: Mapping[str, Case]) -> None:
     for name, header, rows in (
-        ("truth", ("case", "label", "diagnosis"), [(code, case.label, case.disease) for code, case in codes.items()]),
+        (
+            "truth",
+            ("case", "label", "diagnosis", "synthetic"),
+            [(code, case.label, case.disease, int(case.synthetic)) for code, case in codes.items()],
+        ),
         ("key", ("case", "patient_id", "row"), [(code, case.patient_id, case.row) for code, case in codes.items()]),
     ):
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:

@@ -152,7 +152,9 @@ def _truth(study: Study) -> pd.DataFrame:
     except ValueError:
         raise InputError("The study's truth (truth/truth.csv) is not a CSV in UTF-8; restore it.") from None
     if list(table) != list(COLUMNS["truth"]):
-        raise InputError("The study's truth (truth/truth.csv) lacks its columns case, label, diagnosis; restore it.")
+        raise InputError(
+            f"The study's truth (truth/truth.csv) lacks its columns {', '.join(COLUMNS['truth'])}; restore it."
+        )
     cases, told = set(study.protocol.cases), set(table["case"])
     for codes, what in ((told - cases, "cases that the protocol does not have"), (cases - told, "no truth for cases")):
         if codes:
@@ -164,6 +166,9 @@ def _model(study: Study) -> pd.DataFrame:
     facts = study.protocol.model
     probabilities = [(case, study.model_answer(case).probability) for case in study.protocol.cases]
     return pd.DataFrame(
-        [(case, f"{facts.name} {facts.version}", p, int(p >= facts.threshold)) for case, p in probabilities],
+        [
+            (case, f"{facts.name} {facts.version}", p, int(p >= facts.threshold), facts.trained_on)
+            for case, p in probabilities
+        ],
         columns=list(COLUMNS["model"]),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..pages import rendered
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
 from .protocol import Arm, Design, Protocol, Reader, arms_of, block_of, session_order
 from .questions import GRADES
@@ -25,16 +26,8 @@ _DESIGNS = {
 
 def write_protocol_page(protocol: Protocol, path: Path) -> None:
     """Writes the page as HTML that points nowhere outside."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("DystrophyDxLib"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("reader_protocol.html").render(
+    page = rendered(
+        "reader_protocol.html",
         protocol=protocol,
         notices=(*((DEMONSTRATION_MODEL,) if protocol.model.demonstration else ()), RESEARCH_ONLY),
         design=_DESIGNS[protocol.design],

@@ -5,8 +5,9 @@
 - `reads.csv`: `reader, case, arm, session, repeat, amended, decision, confidence, subtype, quality, comment, seconds,
   slices_seen`; one row an answer.
 - `readers.csv`: `reader, role, years` (of experience).
-- `truth.csv`: `case, label, diagnosis`; the label is 1 for a dystrophinopathy, else 0.
-- `model.csv`, where a model answered too: `case, model, probability, label`; one model.
+- `truth.csv`: `case, label, diagnosis, synthetic`; the label is 1 for a dystrophinopathy, else 0; synthetic is 1 for a
+  phantom.
+- `model.csv`, where a model answered too: `case, model, probability, label, trained_on`; one model.
 - `mercuri.csv`, where muscles were graded: `reader, case, arm, session, repeat, muscle, side, grade`.
 
 Columns without a default in `COLUMNS` must be there and filled; others may be empty or absent, and columns that are not
@@ -27,14 +28,11 @@ import pandas as pd
 
 from ..errors import InputError
 from ..training.cohort import listed
+from .questions import GRADES, SIDES
 
 UNAIDED, AIDED, RE_READ = ARMS = ("unaided", "aided", "re-read")
 """Of an answer. Sequential reading gives an unaided and an aided answer in one session. A re-read repeats the unaided
 reading after a wash-out; each has a session of its own."""
-GRADES = ("0", "1", "2a", "2b", "3", "4")
-"""Of muscles, in order (Mercuri et al. 2002, Pediatr Radiol 32:604, with grade 2 divided)."""
-SIDES = ("left", "right")
-"""Of the patient."""
 _NEEDED = object()
 
 
@@ -97,12 +95,18 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "slices_seen": Column("0 or more", _number(0, np.inf, step=1), np.nan),
     },
     "readers": {"reader": _CODE, "role": _NOTE, "years": Column("0 to 80", _number(0, 80), np.nan)},
-    "truth": {"case": _CODE, "label": _LABEL, "diagnosis": _NOTE},
+    "truth": {
+        "case": _CODE,
+        "label": _LABEL,
+        "diagnosis": _NOTE,
+        "synthetic": Column("0, or 1 for a phantom", _number(0, 1, step=1), 0),
+    },
     "model": {
         "case": _CODE,
         "model": Column("the model's name", _text),
         "probability": Column("0 to 1", _number(0, 1)),
         "label": _LABEL,
+        "trained_on": _NOTE,
     },
     "mercuri": {
         **_WHICH,
@@ -112,7 +116,7 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
     },
 }
 """The columns of each table by its name, which is that of its file without .csv."""
-_WHOLE = ("session", "repeat", "amended", "label")
+_WHOLE = ("session", "repeat", "amended", "label", "synthetic")
 _KEYS = {
     "reads": ["reader", "case", "arm", "session", "repeat", "amended"],
     "readers": ["reader"],

@@ -73,6 +73,11 @@ class Case:
         """The disease that tables show: the subtype where it is given, else the diagnosis."""
         return self.subtype or self.diagnosis
 
+    @property
+    def synthetic(self) -> bool:
+        """Whether the table's column `synthetic` says that the images are of a phantom."""
+        return self.extra.get("synthetic", "").casefold() in ("yes", "true", "1")
+
 
 @dataclass(frozen=True)
 class Cohort:

@@ -43,8 +43,6 @@ from .splits import hold_out_centre, k_folds, own, stratified
 from .training_log import Epoch, draw_log
 
 Advance = Callable[[str, int, int], None]
-SYNTHETIC = "synthetic"
-"""Column of a cohort table that says "yes" where the images are of phantoms."""
 LEFT_OUT = "left-out.txt"
 """File beside the training log that names the series without an image that can be used, and why."""
 
@@ -229,7 +227,7 @@ class _Images:
     @property
     def synthetic(self) -> bool:
         """Whether every series is of a phantom."""
-        return all(case.extra.get(SYNTHETIC, "").casefold() in ("yes", "true", "1") for case in self.store.cohort.cases)
+        return all(case.synthetic for case in self.store.cohort.cases)
 
     def labels_of(self, split: Split) -> torch.Tensor:
         return self.labels[torch.from_numpy(self.rows[split])]

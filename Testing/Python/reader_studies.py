@@ -65,8 +65,8 @@ def make_study(folder: Path, protocol: Protocol) -> Study:
             (folder / name / case / file).write_bytes(b"NRRD0004\n")
         answer = ModelAnswer(probability=n / len(protocol.cases), ci95=(0, 1), label="indeterminate", warnings=())
         (folder / MODEL / case / MODEL_ANSWER).write_text(answer.model_dump_json())
-    rows = [f"{case},{n % 2},{('healthy', 'DMD')[n % 2]}" for n, case in enumerate(protocol.cases)]
-    (folder / TRUTH / "truth.csv").write_text("\n".join(["case,label,diagnosis", *rows]) + "\n")
+    rows = [f"{case},{n % 2},{('healthy', 'DMD')[n % 2]},0" for n, case in enumerate(protocol.cases)]
+    (folder / TRUTH / "truth.csv").write_text("\n".join(["case,label,diagnosis,synthetic", *rows]) + "\n")
     protocol.write(folder / PROTOCOL)
     for reader in protocol.readers:
         ReaderStore.create(folder / ANSWERS / f"{reader.code}.sqlite", protocol, reader)

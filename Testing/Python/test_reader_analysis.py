@@ -14,6 +14,7 @@ from DystrophyDxLib.readerstudy.analysis import FILES, analyse
 from DystrophyDxLib.readerstudy.first_answers import FirstAnswers, repeated_answers
 from DystrophyDxLib.readerstudy.performance_tables import MEAN, performance_frame
 from DystrophyDxLib.readerstudy.reads import AIDED, RE_READ, UNAIDED, Reads
+from DystrophyDxLib.report import SYNTHETIC_COHORT
 
 
 def study_of(answers, truth, **columns) -> Reads:
@@ -56,6 +57,15 @@ def own_answers(reads: Reads, reader: str, arm: str) -> pd.DataFrame:
 
 
 # The whole report
+
+
+def test_a_study_of_phantoms_and_what_the_model_was_trained_on_stand_beside_the_figures(reads, tmp_path):
+    model = reads.model.assign(trained_on="synthetic images only, no patients")
+    synthetic = dataclasses.replace(reads, truth=reads.truth.assign(synthetic=1), model=model)
+    summary, _, page = analysed(synthetic, tmp_path / "analysis")
+    for notice in (SYNTHETIC_COHORT, "The model was trained on synthetic images only, no patients."):
+        assert notice in summary["notices"]
+        assert notice in page
 
 
 def test_a_study_gives_one_page_that_stands_alone_with_tables_and_figures(found):

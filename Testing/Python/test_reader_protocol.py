@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from reader_studies import make_protocol
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.readerstudy import questions, reads
+from DystrophyDxLib.readerstudy import reads
 from DystrophyDxLib.readerstudy.protocol import Arm, Protocol, Reader, arms_of, block_of, plan, session_order
 from DystrophyDxLib.readerstudy.protocol_page import write_protocol_page
 
@@ -235,4 +235,3 @@ def test_a_page_leaves_out_what_is_not_part_of_the_study(tmp_path):
 
 def test_sessions_and_tables_use_the_same_words():
     assert {arm.value for arm in Arm} - {"sequential"} == set(reads.ARMS)
-    assert (questions.GRADES, questions.SIDES) == (reads.GRADES, reads.SIDES)

@@ -136,6 +136,7 @@ def test_the_key_leads_from_each_code_back_to_its_series_and_truth(study, cohort
         assert original["patient_id"] == row["patient_id"]
         assert truth[row["case"]]["diagnosis"] == original["diagnosis"]
         assert truth[row["case"]]["label"] == str(int(original["diagnosis"] in ("DMD", "BMD")))
+        assert truth[row["case"]]["synthetic"] == str(int(original.get("synthetic") == "yes"))
         series, shown = read_study(cohort.parent / original["path"]), read_study(study.image(row["case"]))
         assert np.allclose(shown.geometry.ijk_to_lps, series.geometry.ijk_to_lps, atol=1e-4)
         scale = np.corrcoef(shown.voxels.ravel(), series.voxels.ravel())[0, 1]
@@ -388,8 +389,8 @@ def folder_of_none():
         (lambda text: text.replace("C002,1,", "C002,2,"), "label not 0 or 1"),
         (lambda text: text.replace("C002,1,", "C002,yes,"), "label not 0 or 1"),
         (lambda text: text.replace("C002,1,", "C002,,"), "label not 0 or 1"),
-        (lambda text: text + "C099,1,DMD\n", "cases that the protocol does not have (C099)"),
-        (lambda text: text.replace("C003,0,healthy\n", ""), "no truth for cases (C003)"),
+        (lambda text: text + "C099,1,DMD,0\n", "cases that the protocol does not have (C099)"),
+        (lambda text: text.replace("C003,0,healthy,0\n", ""), "no truth for cases (C003)"),
         (lambda text: text.replace("label", "class"), "lacks its columns"),
         (lambda text: "", "not a CSV"),
         (None, "cannot be opened"),

@@ -80,7 +80,7 @@ def test_spreadsheets_of_other_countries_are_read(tmp_path):
 
 def test_columns_that_mean_nothing_here_are_left_alone(tmp_path):
     truth = "case,label,note,note,,\nC1,1,a,b,,\nC2,0,c,d,,\n"
-    assert list(Reads.read(folder_of(tmp_path, truth=truth)).truth) == ["case", "label", "diagnosis"]
+    assert list(Reads.read(folder_of(tmp_path, truth=truth)).truth) == ["case", "label", "diagnosis", "synthetic"]
 
 
 def test_a_study_without_sessions_is_one_session(tmp_path):
