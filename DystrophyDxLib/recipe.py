@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -202,12 +202,17 @@ class Recipe(_Table):
 
     Attributes:
         diagnoses: the diseases of each class.
+        left_out: diseases that a cohort may hold and that are of no class; their patients are left out.
+        tasks: other classes, with their diseases, that the recipe may be asked to tell apart, by the task's name; see
+            `for_task`.
     """
 
     name: str
     publication: str
     classes: tuple[str, ...] = Field(min_length=2)
     diagnoses: dict[str, tuple[str, ...]]
+    left_out: tuple[str, ...] = ()
+    tasks: dict[str, dict[str, tuple[str, ...]]] = {}
     sample: SampleRecipe
     network: NetworkRecipe
     training: TrainingRecipe
@@ -217,8 +222,8 @@ class Recipe(_Table):
         if set(self.diagnoses) != set(self.classes) or len(set(self.classes)) != len(self.classes):
             raise ValueError("diagnoses lists the diseases of each class, and of nothing else")
         names = [(name.casefold(), label) for name, label in self._names()]
-        if len(dict(names)) != len(set(names)):
-            raise ValueError("a disease belongs to one class")
+        if len(dict(names)) != len(set(names)) or {name.casefold() for name in self.left_out} & set(dict(names)):
+            raise ValueError("a disease belongs to one class, or is left out")
         if any(stage.size > self.sample.size for stage in self.training.stages):
             raise ValueError("no training stage is larger than the sample")
         unknown = set(self.training.trainable) - set(STAGES[: STAGES.index(self.network.pooled[-1]) + 1])
@@ -244,6 +249,49 @@ class Recipe(_Table):
                 f"The recipe knows no diagnosis {diagnosis!r}; use one of {known}, or add it to the recipe."
             )
         return labels[diagnosis.strip().casefold()]
+
+    def leaves_out(self, diagnosis: str) -> bool:
+        """Whether patients with a disease are left out."""
+        return diagnosis.strip().casefold() in {name.casefold() for name in self.left_out}
+
+    def for_task(self, name: str) -> Recipe:
+        """The recipe with the classes of one of its tasks; diseases of the others are left out.
+
+        Raises:
+            InputError: it has no such task.
+        """
+        if name not in self.tasks:
+            known = f"choose one of {', '.join(self.tasks)}" if self.tasks else "this one tells its classes apart alone"
+            raise InputError(f"The recipe has no task {name!r}; {known}.")
+        chosen = self.tasks[name]
+        tables = (self.diagnoses, *self.tasks.values())
+        known = dict.fromkeys((*self.left_out, *(disease for table in tables for own in table.values() for disease in own)))
+        taken = {disease for diseases in chosen.values() for disease in diseases}
+        return Recipe.model_validate(
+            self.model_dump()
+            | {
+                "classes": tuple(chosen),
+                "diagnoses": chosen,
+                "left_out": tuple(disease for disease in known if disease not in taken),
+                "tasks": {},
+            }
+        )
+
+    def with_channels(self, names: Sequence[str]) -> Recipe:
+        """The recipe with some of its channels, in its own order.
+
+        Raises:
+            InputError: it has no such channel, or cannot do with these alone.
+        """
+        wanted = {name.casefold() for name in names}
+        kept = tuple(channel for channel in self.sample.channels if channel.name.casefold() in wanted)
+        if len(kept) < len(wanted) or not kept:
+            known = ", ".join(channel.name for channel in self.sample.channels)
+            raise InputError(f"The recipe has no such channels; choose from {known}.")
+        try:
+            return Recipe.model_validate(self.model_dump() | {"sample": self.sample.model_dump() | {"channels": kept}})
+        except ValidationError as error:
+            raise InputError(f"The recipe cannot do with these channels alone ({_first_line(error)}).") from None
 
     def toml(self) -> str:
         """The recipe as TOML text, which `parse` reads back."""

@@ -149,10 +149,21 @@ class MuscleTexture(_Part):
     score: Probability
 
 
-class StudyResult(_Sparse):
-    """Everything a classification found; `model_dump_json` is result.json. `muscles` where they were given."""
+class RegionHeat(_Part):
+    """Evidence in a region of an atlas: its mean over the region's `voxels`, 0 to 1, and the region's share of all; see
+    `explain.region_heat`."""
 
-    ONLY_WHERE_KNOWN = ("muscles",)
+    region: str
+    voxels: int
+    mean_heat: Probability
+    share: Probability
+
+
+class StudyResult(_Sparse):
+    """Everything a classification found; `model_dump_json` is result.json. `muscles` and `regions`, the latter from the
+    one with the highest mean heat on, where they were given."""
+
+    ONLY_WHERE_KNOWN = ("muscles", "regions")
 
     schema_: Literal["dystrophydx.result/1"] = Field(SCHEMA, alias="schema")
     input: InputFacts
@@ -164,6 +175,7 @@ class StudyResult(_Sparse):
     provenance: Provenance
     timing_s: dict[str, float]
     muscles: tuple[MuscleTexture, ...] = ()
+    regions: tuple[RegionHeat, ...] = ()
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

@@ -117,11 +117,13 @@ class PlaneOrientation:
     Attributes:
         transposed: rows and columns change places, before the flips.
         flip_rows, flip_columns: of the canonical plane.
+        flip_slices: whether the stored slices run from the head to the feet.
     """
 
     transposed: bool
     flip_rows: bool
     flip_columns: bool
+    flip_slices: bool = False
 
     @classmethod
     def of(cls, geometry: Geometry) -> PlaneOrientation:
@@ -131,13 +133,17 @@ class PlaneOrientation:
         column_axis, row_axis = (j_axis, i_axis) if transposed else (i_axis, j_axis)
         # In a sagittal or coronal plane the rows run along the body, and are turned head up.
         down = max(row_axis[1], -row_axis[2], key=abs)
-        return cls(bool(transposed), bool(down < 0), bool(column_axis[0] < 0))
+        return cls(bool(transposed), bool(down < 0), bool(column_axis[0] < 0), bool(geometry.direction[2, 2] < 0))
 
     def canonical(self, planes: np.ndarray) -> np.ndarray:
         """View of (..., j, i) as (..., rows, columns)."""
         if self.transposed:
             planes = planes.swapaxes(-1, -2)
         return planes[..., :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+
+    def volume(self, voxels: np.ndarray) -> np.ndarray:
+        """View of (k, j, i) as (slices from the feet up, rows, columns)."""
+        return self.canonical(voxels)[:: -1 if self.flip_slices else 1]
 
     def stored(self, planes: np.ndarray) -> np.ndarray:
         """View of (..., rows, columns) as (..., j, i): the inverse of `canonical`."""

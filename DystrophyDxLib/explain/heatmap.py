@@ -21,11 +21,16 @@ class CellGrid:
 
     A cell's centre is that of its receptive field. For ResNet that is 32 n, half a cell off the usual picture in which
     cells tile the image, so it is measured on the network itself instead of assumed.
+
+    Args:
+        start, step: along rows and columns, which networks treat alike.
+        along: the same along the slices of volumes; None where there are none.
     """
 
-    def __init__(self, start: float, step: float) -> None:
+    def __init__(self, start: float, step: float, along: CellGrid | None = None) -> None:
         self.start = start
         self.step = step
+        self.along = along
 
     @classmethod
     def of(cls, network: CamNetwork) -> CellGrid:
@@ -35,24 +40,23 @@ class CellGrid:
     @classmethod
     def of_layers(cls, trunk: nn.Module) -> CellGrid:
         """Measures the grid: layers that only average turn a ramp into each cell's centre."""
-        images = torch.zeros(3, 1, 1536, 96)
-        images[0] = torch.arange(1536)[:, None]
-        images[1] = 1
-        with torch.inference_mode(), Averaging():
-            ramp, ones, offset = trunk(images).double().sum(dim=(1, 3))
-        centres = ((ramp - offset) / (ones - offset)).numpy()
-        # The middle cells see no border.
-        middle = slice(len(centres) * 2 // 5, len(centres) * 3 // 5 + 1)
-        step, start = np.polyfit(np.arange(len(centres))[middle], centres[middle], 1)
-        return cls(float(start), float(step))
+        if not any(isinstance(layer, nn.Conv3d) for layer in trunk.modules()):
+            return cls(*_start_and_step(trunk, (1536, 96), 0))
+        along = cls(*_start_and_step(trunk, (768, 32, 32), 0))
+        return cls(*_start_and_step(trunk, (32, 768, 32), 1), along)
 
     def to_window(self, cells: np.ndarray, placement: Placement) -> np.ndarray:
-        """Map of cells (h, w) on the pixels of a window in the canonical plane; see `at`."""
-        return self.at(cells, placement.sample_coordinates(0), placement.sample_coordinates(1))
+        """Map of cells ([d,] h, w) on the pixels of a window in the canonical plane; see `at`."""
+        return self.at(cells, *map(placement.sample_coordinates, range(len(placement.shape))))
 
-    def at(self, cells: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Map of cells (..., h, w) at sample coordinates, bilinearly, flat beyond the outermost cells."""
-        return self.weights(rows, cells.shape[-2]) @ cells @ self.weights(columns, cells.shape[-1]).T
+    def at(self, cells: np.ndarray, *coordinates: np.ndarray) -> np.ndarray:
+        """Map of cells (..., [d,] h, w) at sample coordinates along each axis ([slices,] rows, columns), linearly, flat
+        beyond the outermost cells."""
+        *slices, rows, columns = coordinates
+        planes = self.weights(rows, cells.shape[-2]) @ cells @ self.weights(columns, cells.shape[-1]).T
+        for places in slices:
+            planes = np.einsum("sd,...dij->...sij", self.along.weights(places, cells.shape[-3]), planes)
+        return planes
 
     def centres(self, count: int) -> np.ndarray:
         """Sample coordinates of the first `count` cells along rows or columns."""
@@ -64,6 +68,21 @@ class CellGrid:
         return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(count))).astype(np.float32)
 
 
+def _start_and_step(trunk: nn.Module, shape: tuple[int, ...], axis: int) -> tuple[float, float]:
+    """Centre of the first cell and distance of the cells along an axis of images of `shape`."""
+    images = torch.zeros(3, 1, *shape)
+    images[0] = torch.arange(shape[axis]).reshape(-1, *[1] * (len(shape) - 1 - axis))
+    images[1] = 1
+    others = [dimension for dimension in range(1, len(shape) + 2) if dimension != axis + 2]
+    with torch.inference_mode(), Averaging():
+        ramp, ones, offset = trunk(images).double().sum(dim=others)
+    centres = ((ramp - offset) / (ones - offset)).numpy()
+    # The middle cells see no border.
+    middle = slice(len(centres) * 2 // 5, len(centres) * 3 // 5 + 1)
+    step, start = np.polyfit(np.arange(len(centres))[middle], centres[middle], 1)
+    return float(start), float(step)
+
+
 class Averaging(TorchFunctionMode):
     """Within it every layer is the linear one of the same reach: constant kernels, no offset, mean for maximum.
 
@@ -72,9 +91,9 @@ class Averaging(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if func is functional.conv2d:
+        if func in (functional.conv2d, functional.conv3d):
             return _average_of_planes(*args, **kwargs)
-        if func is functional.max_pool2d:
+        if func in (functional.max_pool2d, functional.max_pool3d):
             return _average_for_maximum(*args, **kwargs)
         if func in (functional.batch_norm, functional.relu):
             return args[0]
@@ -83,11 +102,13 @@ class Averaging(TorchFunctionMode):
 
 def _average_of_planes(planes, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     """Stands for a convolution."""
-    return functional.avg_pool2d(planes.mean(dim=1, keepdim=True), weight.shape[2:], stride, padding)
+    pool = functional.avg_pool2d if planes.ndim == 4 else functional.avg_pool3d
+    return pool(planes.mean(dim=1, keepdim=True), weight.shape[2:], stride, padding)
 
 
 def _average_for_maximum(
     planes, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
 ):
     """Stands for max pooling."""
-    return functional.avg_pool2d(planes, kernel_size, stride, padding, ceil_mode)
+    pool = functional.avg_pool2d if planes.ndim == 4 else functional.avg_pool3d
+    return pool(planes, kernel_size, stride, padding, ceil_mode)

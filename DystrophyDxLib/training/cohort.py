@@ -48,7 +48,7 @@ class Case:
         patient_id: the pseudonym under which the table knows the patient.
         path: what `series.read_study` reads.
         diagnosis: a disease or class, as the recipe spells it.
-        label: index of the diagnosis' class in `Recipe.classes`.
+        label: index of the diagnosis' class in `Recipe.classes`; None in `Cohort.others`.
         row: number of the row in the table, 1 for the header.
         age: years.
         extra: cells of the columns that have no meaning here, by the column's name in lower case.
@@ -58,7 +58,7 @@ class Case:
     patient_id: str
     path: Path
     diagnosis: str
-    label: int
+    label: int | None
     row: int
     subtype: str | None = None
     sex: Literal["F", "M"] | None = None
@@ -85,12 +85,16 @@ class Cohort:
 
     A patient is in one split, has one disease and one sex, and either every series has a split or none has.
 
+    Attributes:
+        others: series with a disease that the recipe leaves out; nothing is trained or evaluated on them.
+
     Raises:
         InputError: where that is not so, with the patients' pseudonyms.
     """
 
     cases: tuple[Case, ...]
     recipe: Recipe
+    others: tuple[Case, ...] = ()
 
     def __post_init__(self) -> None:
         problems = Problems()
@@ -134,9 +138,10 @@ class Cohort:
                 cases.append(case)
         _check_paths(cases, problems)
         problems.raise_any()
-        if not cases:
-            raise InputError("The cohort table has no rows; add one for each series.")
-        return cls(tuple(cases), recipe)
+        kept, others = (tuple(case for case in cases if (case.label is None) == is_other) for is_other in (False, True))
+        if not kept:
+            raise InputError("The cohort table has no rows that the recipe takes; add one for each series.")
+        return cls(kept, recipe, others)
 
     @cached_property
     def patients(self) -> tuple[Case, ...]:
@@ -226,7 +231,7 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
     checks = (
         *((not cells[name], f"an empty {name}") for name in _REQUIRED),
         (
-            cells["diagnosis"] and label is None,
+            cells["diagnosis"] and label is None and not recipe.leaves_out(cells["diagnosis"]),
             f"a diagnosis that the recipe does not know, which knows {', '.join(_names(recipe))}",
         ),
         (
