@@ -19,8 +19,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Size = Literal[112, 224, 448, 896]
-"""Edge in pixels of a square network input: `samples.GRID` times a power of two."""
+Size = Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
+"""Edge in pixels of a square network input."""
+LEG_SIZES = (112, 224, 448, 896)
+"""Edges of the samples of legs: `samples.GRID` times a power of two."""
 STAGES = ("stage1", "stage2", "stage3", "stage4", "stage5")
 """The parts of every backbone in order; each halves the resolution once (conv1 to conv5 in He et al., CVPR 2016,
 table 1)."""
@@ -37,27 +39,64 @@ class ChannelRecipe(_Table):
         name: by which a column of the cohort table and the command line call it.
         scale: what its signal is divided by. "fat": what fat would give at each place in the first channel; "median":
             the same, and then so that the leg's median is `samples.MEDIAN`; "fraction": nothing, 0 to 1 are seen as
-            they are.
+            they are; "window": a grey window set on the window's own pixels, see `samples.window_level`; "standard":
+            its standard deviation over the region, about its mean there, see `volumes.standardised`.
+        frame: which frame of a cine it is where a cine is given: the one with the largest or smallest cavity.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
-    scale: Literal["fat", "median", "fraction"]
+    scale: Literal["fat", "median", "fraction", "window", "standard"]
+    frame: Literal["diastole", "systole"] | None = None
+
+
+class RegionRecipe(_Table):
+    """Which part of a slice is a window.
+
+    Attributes:
+        kind: "legs": each leg, along its outline (`roi`); "square": as much as the sample shows, around the middle of
+            the image or of the region that a user drew (`squares`); "slice": the whole slice; "volume": all voxels of
+            the first channel that are not zero, in all slices, as of maps (`volumes`).
+        pixel_mm: size of a sample's pixels, of squares only.
+    """
+
+    kind: Literal["legs", "square", "slice", "volume"] = "legs"
+    pixel_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _pixels_of_squares(self) -> RegionRecipe:
+        if (self.kind == "square") != (self.pixel_mm is not None):
+            raise ValueError("a square region has pixel_mm, and no other has")
+        return self
+
+
+_OF_KIND = {
+    "legs": (("t1_thigh", "leg"), ("fat", "median", "fraction")),
+    "square": (("heart",), ("window",)),
+    "slice": (("heart",), ("window",)),
+    "volume": (("map",), ("fraction", "standard")),
+}
+"""What may be expected of each kind of region, and the scales that its channels may have."""
 
 
 class SampleRecipe(_Table):
-    """What the network sees of a leg in a slice.
+    """What the network sees of a leg, or of another region, in a slice; where there is a depth, in all slices.
 
     Attributes:
         size: edge in pixels of the square network input.
+        depth: slices that all those of the region are resampled to; None for a sample a slice.
+        region: which part of a slice that is.
         channels: the volumes it is cut from. The first gives windows, geometry and the facts of the acquisition.
         slices: consecutive slices of each channel that are stacked, the window's in the middle; beyond the ends of the
             series, the last slice once more.
-        expects: "t1_thigh" for T1-weighted images with a femoral shaft, or "leg" for any axial images of a leg.
+        expects: "t1_thigh" for T1-weighted images with a femoral shaft, "leg" for any axial images of a leg,
+            "heart" or "map", of which no image is judged.
     """
 
     size: Size
+    depth: Annotated[int, Field(ge=8, le=256)] | None = None
     slices: Literal[1, 3, 5] = 1
-    expects: Literal["t1_thigh", "leg"] = "t1_thigh"
+    expects: Literal["t1_thigh", "leg", "heart", "map"] = "t1_thigh"
+    region: RegionRecipe = RegionRecipe()
     channels: Annotated[tuple[ChannelRecipe, ...], Field(min_length=1)] = (ChannelRecipe(name="T1", scale="fat"),)
 
     @model_validator(mode="after")
@@ -65,19 +104,53 @@ class SampleRecipe(_Table):
         names = [channel.name.casefold() for channel in self.channels]
         if len(set(names)) < len(names):
             raise ValueError("each channel has its own name")
-        if self.channels[0].scale != "fat":
+        frames = [channel.frame for channel in self.channels]
+        if any(frames) and (None in frames or len(set(frames)) < len(frames)):
+            raise ValueError("the channels are different frames of a cine, or none of them is one")
+        expected, scales_of_kind = _OF_KIND[self.region.kind]
+        if self.expects not in expected:
+            raise ValueError(f"of the region {self.region.kind}, {' or '.join(expected)} is expected")
+        scales = [channel.scale for channel in self.channels]
+        if not set(scales) <= set(scales_of_kind):
+            raise ValueError(
+                f"the channels of the region {self.region.kind} have the scale {' or '.join(scales_of_kind)}"
+            )
+        if self.depth is None and self.region.kind == "volume":
+            raise ValueError("a volume has a depth")
+        if self.depth is not None and (self.region.kind in ("square", "slice") or self.slices > 1):
+            raise ValueError("legs and volumes have a depth, where slices are not stacked")
+        if self.region.kind != "legs":
+            return self
+        if self.size not in LEG_SIZES:
+            raise ValueError(f"the size of legs is one of {', '.join(map(str, LEG_SIZES))}")
+        if scales[0] != "fat":
             raise ValueError("the first channel has the scale fat")
         return self
 
     @property
     def planes(self) -> int:
-        """Number of planes of a sample: the slices of the first channel, then those of the next."""
+        """Number of planes of a sample: the slices of the first channel, then those of the next; of volumes, channels."""
         return len(self.channels) * self.slices
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a sample: (planes, size, size), of volumes (planes, depth, size, size)."""
+        return (self.planes, *(() if self.depth is None else (self.depth,)), self.size, self.size)
+
+    @property
+    def extent_mm(self) -> float | None:
+        """Edge of what a sample shows; None where it is the longer side of its window."""
+        return None if self.region.pixel_mm is None else self.size * self.region.pixel_mm
 
     @property
     def further(self) -> tuple[str, ...]:
         """Names of the channels beside the first."""
         return tuple(channel.name for channel in self.channels[1:])
+
+    @property
+    def of_cine(self) -> bool:
+        """Whether the channels are frames that a cine may be given for."""
+        return self.channels[0].frame is not None
 
     def check_further(self, given: Iterable[str]) -> None:
         """Raises an `InputError` when one of the channels beside the first is not among those given."""
@@ -89,6 +162,24 @@ class SampleRecipe(_Table):
             )
 
 
+class HeadRecipe(_Table):
+    """Fully connected layers between the flattened maps and the classes, each followed by ReLU and dropout.
+
+    Attributes:
+        hidden: units of each layer.
+        dropout: share of the units of each layer that a training step leaves out.
+    """
+
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    dropout: tuple[Annotated[float, Field(ge=0, lt=1)], ...]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> HeadRecipe:
+        if len(self.hidden) != len(self.dropout):
+            raise ValueError("each hidden layer has its dropout")
+        return self
+
+
 class NetworkRecipe(_Table):
     """What the trunk is and which weights it starts from.
 
@@ -97,16 +188,24 @@ class NetworkRecipe(_Table):
         weights: "imagenet" for torchvision's published ones, "none" for random ones.
         pooled: of `STAGES` in their order, those whose last maps are pooled for the classification layer; the trunk
             ends with the last of them. Several make the ICAM network of Cai et al. (Pattern Recognit 2019;86:368).
+        branches: "one" trunk sees all channels, or each of the "channels" has a trunk of its own, whose maps are then
+            put side by side.
+        head: None for global average pooling and one linear layer, which class activation maps need; with hidden
+            layers the maps are Grad-CAM.
     """
 
     backbone: str
     weights: Literal["imagenet", "none"]
     pooled: Annotated[tuple[str, ...], Field(min_length=1)] = ("stage5",)
+    branches: Literal["one", "channels"] = "one"
+    head: HeadRecipe | None = None
 
     @model_validator(mode="after")
     def _stages_in_order(self) -> NetworkRecipe:
         if [stage for stage in STAGES if stage in self.pooled] != list(self.pooled):
             raise ValueError(f"pooled names some of {', '.join(STAGES)}, each once and in this order")
+        if len(self.pooled) > 1 and (self.branches == "channels" or self.head):
+            raise ValueError("a trunk for each channel, or a head with hidden layers, takes the maps of one stage")
         return self
 
 
@@ -116,12 +215,16 @@ class AugmentationRecipe(_Table):
     Attributes:
         zoom: enlargement, lowest and highest.
         rotation_degrees: largest turn to either side.
+        shift: largest way along rows and columns, as a share of the edge.
         intensity: factor of all greys, lowest and highest.
+        mirror: whether half of the samples change left and right.
     """
 
     zoom: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
-    intensity: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    intensity: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (1.0, 1.0)
+    mirror: bool = False
 
 
 class StageRecipe(_Table):
@@ -224,8 +327,19 @@ class Recipe(_Table):
         names = [(name.casefold(), label) for name, label in self._names()]
         if len(dict(names)) != len(set(names)) or {name.casefold() for name in self.left_out} & set(dict(names)):
             raise ValueError("a disease belongs to one class, or is left out")
-        if any(stage.size > self.sample.size for stage in self.training.stages):
-            raise ValueError("no training stage is larger than the sample")
+        sizes = [self.sample.size >> halvings for halvings in range(self.sample.size.bit_length())]
+        if any(stage.size not in sizes or self.sample.size % stage.size for stage in self.training.stages):
+            raise ValueError("a training stage has the size of the sample, or that halved once or more")
+        if self.network.branches == "channels" and not self.sample.further:
+            raise ValueError("a trunk for each channel needs more than one channel")
+        if self.network.head and (
+            self.training.trainable == "head" or {stage.size for stage in self.training.stages} != {self.sample.size}
+        ):
+            raise ValueError("a head with hidden layers is trained with stages of the trunk, at the size of the sample")
+        if self.sample.depth is not None and (len(self.network.pooled) > 1 or self.network.head):
+            raise ValueError("of volumes the maps of one stage are pooled, for one linear layer")
+        if (self.sample.region.kind != "legs" or self.sample.depth is not None) and self.training.augmentation is None:
+            raise ValueError("only slices of legs are augmented without a table augmentation")
         unknown = set(self.training.trainable) - set(STAGES[: STAGES.index(self.network.pooled[-1]) + 1])
         if isinstance(self.training.trainable, tuple) and unknown:
             raise ValueError("trainable names stages after the last that is pooled")
@@ -265,7 +379,9 @@ class Recipe(_Table):
             raise InputError(f"The recipe has no task {name!r}; {known}.")
         chosen = self.tasks[name]
         tables = (self.diagnoses, *self.tasks.values())
-        known = dict.fromkeys((*self.left_out, *(disease for table in tables for own in table.values() for disease in own)))
+        known = dict.fromkeys(
+            (*self.left_out, *(disease for table in tables for own in table.values() for disease in own))
+        )
         taken = {disease for diseases in chosen.values() for disease in diseases}
         return Recipe.model_validate(
             self.model_dump()

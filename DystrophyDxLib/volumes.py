@@ -164,9 +164,7 @@ def _slices(series: Series, window: VolumeWindow, recipe: SampleRecipe) -> LegBa
     """The slices of a leg from the feet up, all cut from the one box, so that they lie over each other."""
     plane = PlaneOrientation.of(series.geometry)
     numbers = range(len(window.mask))[:: -1 if plane.flip_slices else 1]
-    windows = [
-        Window(window.k[0] + n, window.side, window.i, window.j, window.mask[n], window.source) for n in numbers
-    ]
+    windows = [Window(window.k[0] + n, window.side, window.i, window.j, window.mask[n], window.source) for n in numbers]
     return make_samples(series, windows, recipe.size, recipe.channels[1:])
 
 

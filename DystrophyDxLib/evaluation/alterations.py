@@ -63,9 +63,7 @@ class Reference:
         return np.divide(volume - self.mean, self.deviation, out=np.zeros_like(volume), where=inside)
 
 
-def alterations(
-    cases: Sequence[Case], reference: Reference, sample: SampleRecipe, advance: Advance
-) -> pd.DataFrame:
+def alterations(cases: Sequence[Case], reference: Reference, sample: SampleRecipe, advance: Advance) -> pd.DataFrame:
     """How much of the maps of each case is altered, a row a case and channel.
 
     Returns:

@@ -149,9 +149,7 @@ def write_cohort(out: Path, patients: int, seed: int) -> Path:
     table = out / "cohort.csv"
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(
-            ("patient_id", "path", "diagnosis", "sex", "age", "centre", "severity", "synthetic", *NAMES)
-        )
+        writer.writerow(("patient_id", "path", "diagnosis", "sex", "age", "centre", "severity", "synthetic", *NAMES))
         for number in range(patients):
             diagnosis = list(CHANGED)[number % len(CHANGED)]
             centre = list(CENTRES)[number // len(CHANGED) % len(CENTRES)]
@@ -176,9 +174,7 @@ def _positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x[None, None, :], y[None, :, None], z[:, None, None]
 
 
-def _ellipsoid(
-    positions: tuple[np.ndarray, ...], middle: tuple[float, ...], radii: tuple[float, ...]
-) -> np.ndarray:
+def _ellipsoid(positions: tuple[np.ndarray, ...], middle: tuple[float, ...], radii: tuple[float, ...]) -> np.ndarray:
     """(z, y, x) squared distance from the middle, 1 on the surface."""
     return sum(((p - m) / r) ** 2 for p, m, r in zip(positions, middle, radii, strict=True))
 
