@@ -8,6 +8,7 @@ import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 
 from . import __version__
-from .devices import compute_device, has_bfloat16
+from .devices import channels_last, compute_device, has_bfloat16
 from .errors import InputError
 from .explain.heat import Heat, HeatDrawing
 from .explain.heatmap import CellGrid
@@ -24,8 +25,8 @@ from .explain.texture_score import texture_scores
 from .model_package import ModelPackage
 from .networks import CamNetwork, NetworkOutput, build_network
 from .probabilities import class_probabilities, class_said
-from .quality import ImageQuality, input_warnings, judge_images, share_outside_muscle, thigh_images
-from .regions import find_regions
+from .quality import ImageQuality, input_warnings, judge_legs, share_outside_muscle, thigh_images
+from .regions import as_seen, find_regions, sampled
 from .results import (
     INDETERMINATE,
     UNSUITABLE,
@@ -41,8 +42,9 @@ from .results import (
     WarningCode,
 )
 from .roi import LegRegions, Window
-from .samples import GRID, LegBatch, SampleBatch, samples_as
+from .samples import GRID, LegBatch, SampleBatch
 from .series import Series
+from .volumes import VolumeBatch, whole
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
@@ -63,7 +65,7 @@ class ImageScore(NamedTuple):
 
     Attributes:
         logits: (outputs,) float32, evidence for the second class of two, or for each of more.
-        cells: (outputs, h, w) float32, the maps of the same.
+        cells: (outputs, [d,] h, w) float32, the maps of the same.
         distance: of the features from those of the training images.
         quality: what the window shows; None where that was not judged, as it is no leg.
         outside: share of heat outside the muscles, for the class that the window says; None where that was not judged.
@@ -81,7 +83,8 @@ class Classification:
     """All that `Classifier.classify` finds.
 
     Attributes:
-        scores: of each window, in the order of `regions.windows`.
+        regions: the windows of all slices.
+        scores: of each window, in the order of `seen.windows` and of `result.images`.
         heat: of the class that `result.told_class` names.
         drawing: by which the maps of `scores` become heat.
     """
@@ -91,6 +94,11 @@ class Classification:
     scores: tuple[ImageScore, ...]
     heat: Heat
     drawing: HeatDrawing
+
+    @cached_property
+    def seen(self) -> LegRegions:
+        """The regions as the network saw them: where it sees volumes, with one window for all slices of a leg."""
+        return self.regions if self.drawing.depth is None else whole(self.regions)
 
     @property
     def heatmap(self) -> np.ndarray:
@@ -102,7 +110,7 @@ class Classification:
         if label == self.heat.label:
             return self.heat
         maps = [score.cells[label] for score in self.scores]
-        return self.drawing.draw(self.regions, maps, [image.counted for image in self.result.images], label)
+        return self.drawing.draw(self.seen, maps, [image.counted for image in self.result.images], label)
 
 
 class Classifier:
@@ -131,7 +139,8 @@ class Classifier:
                 "The model package's weights do not fit its recipe's network; get an intact copy of it."
             ) from None
         self._cells = CellGrid.of(network)
-        self._exact = _folded(network).to(self.device, memory_format=torch.channels_last)
+        self._layout = channels_last(1 + len(package.recipe.sample.shape))
+        self._exact = _folded(network).to(self.device, memory_format=self._layout)
         self._network, self._dtype = self._exact, torch.float32
         if self.device.type == "cpu" and has_bfloat16(self.device):
             fast = _lower_precision(self._exact)
@@ -160,7 +169,8 @@ class Classifier:
                 in place, so only what is returned may be used afterwards.
 
         Raises:
-            InputError: when no leg is found in any slice, or the model needs channels that the series has not.
+            InputError: when no leg is found in any slice, the model needs channels that the series has not, or it sees
+                volumes and the series has few slices.
         """
         sample = self.package.recipe.sample
         sample.check_further(series.further)
@@ -176,22 +186,28 @@ class Classifier:
         start = time.perf_counter()
         if previous is not None and not self._answers_as(previous.result):
             previous = None
-        kept = _kept_windows(regions.windows, previous.regions.windows if previous else ())
-        scores = self._scores(series, regions, kept, previous, progress)
+        seen = as_seen(regions, sample)
+        kept = _kept_windows(seen.windows, previous.seen.windows if previous else ())
+        scores = self._scores(series, seen, kept, previous, progress)
         qualities = [score.quality for score in scores]
         of_legs = sample.region.kind == "legs"
-        thigh = thigh_images(regions.windows, qualities) if of_legs else [False] * len(qualities)
+        thigh = thigh_images(seen.windows, qualities) if of_legs else [False] * len(qualities)
         counted = np.array(thigh) if any(thigh) and sample.expects == "t1_thigh" else np.ones(len(thigh), bool)
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
         told = self._told_class(probabilities[counted])
         drawing = HeatDrawing(
-            self._cells, sample.size, self.package.card.heat_reference, series.geometry, sample.extent_mm
+            self._cells,
+            sample.size,
+            self.package.card.heat_reference,
+            series.geometry,
+            sample.extent_mm,
+            sample.depth,
         )
-        heat = self._heat(drawing, regions, scores, counted, kept, previous, told)
+        heat = self._heat(drawing, seen, scores, counted, kept, previous, told)
         timing_s["network"] = time.perf_counter() - start
         warnings = input_warnings(series, regions, qualities, thigh, sample.expects) if of_legs else []
         warnings += self._model_warnings(scores, probabilities, counted)
-        case = self._case(regions, probabilities, counted, warnings)
+        case = self._case(seen, probabilities, counted, warnings)
         result = StudyResult(
             input=_input_facts(series),
             model=self._model_facts(),
@@ -200,6 +216,7 @@ class Classifier:
                 ImageResult(
                     slice=window.slice,
                     side=window.side.value,
+                    slices=None if sample.depth is None else window.k,
                     window_ijk=(window.i, window.j),
                     probability=of_classes[told],
                     roi=window.source,
@@ -208,7 +225,7 @@ class Classifier:
                     probabilities=of_classes if self._ranks else (),
                 )
                 for window, of_classes, is_thigh, counts in zip(
-                    regions.windows, probabilities.tolist(), thigh, counted, strict=True
+                    seen.windows, probabilities.tolist(), thigh, counted, strict=True
                 )
             ),
             skipped=tuple(
@@ -247,21 +264,21 @@ class Classifier:
     def _scores(
         self,
         series: Series,
-        regions: LegRegions,
+        seen: LegRegions,
         kept: dict[int, int],
         previous: Classification | None,
         progress: Callable[[int, int], None] | None,
     ) -> tuple[ImageScore, ...]:
         """Scores of all windows, those of `kept` (number of a window → its number in `previous`) taken over."""
         scores = {n: previous.scores[before] for n, before in kept.items()}
-        fresh = [n for n in range(len(regions.windows)) if n not in kept]
+        fresh = [n for n in range(len(seen.windows)) if n not in kept]
         for first in range(0, len(fresh), BATCH):
             numbers = fresh[first : first + BATCH]
-            batch = samples_as(self.package.recipe.sample, series, [regions.windows[n] for n in numbers])
+            batch = sampled(series, [seen.windows[n] for n in numbers], self.package.recipe.sample)
             scores |= zip(numbers, self._batch_scores(series, batch), strict=True)
             if progress:
                 progress(first + len(numbers), len(fresh))
-        return tuple(scores[n] for n in range(len(regions.windows)))
+        return tuple(scores[n] for n in range(len(seen.windows)))
 
     def _batch_scores(self, series: Series, batch: SampleBatch) -> list[ImageScore]:
         output = self._forward(self._network, batch.pixels)
@@ -269,24 +286,31 @@ class Classifier:
         logits, maps = logits.numpy(), maps.numpy()
         offset = features - self._mean
         distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
-        qualities = outside = [None] * len(logits)
+        qualities = judge_legs(series, batch) or [None] * len(logits)
+        outside: list[float | None] = [None] * len(logits)
         if isinstance(batch, LegBatch):
-            qualities = judge_images(series, batch)
             outside = self._heat_outside(logits, maps, batch, len(series.voxels))
+        elif isinstance(batch, VolumeBatch):
+            for n, slices in enumerate(batch.legs):
+                along = self._cells.along.weights(batch.placements[n].sample_coordinates(0), maps.shape[2])
+                planes = np.einsum("sd,kdhw->skhw", along, maps[n])
+                shares = self._heat_outside(logits[[n] * len(planes)], planes, slices, len(series.voxels))
+                told = [share for share in shares if share is not None]
+                outside[n] = float(np.median(told)) if told else None
         return list(map(ImageScore, logits, maps, distances.tolist(), qualities, outside))
 
     def _forward(self, network: CamNetwork, pixels: torch.Tensor) -> NetworkOutput:
         dtype = next(network.trunk.parameters()).dtype
         with torch.inference_mode():
-            return network(pixels.to(self.device, dtype, memory_format=torch.channels_last))
+            return network(pixels.to(self.device, dtype, memory_format=self._layout))
 
     def _shift(self, network: CamNetwork) -> float:
         """Largest change of probability that `network` makes against full precision, on made-up textured legs."""
-        size = self.package.recipe.sample.size
-        planes = self.package.recipe.sample.planes
-        texture = torch.rand(4, planes, size // 8, size // 8, generator=torch.Generator().manual_seed(SEED))
-        legs = functional.interpolate(texture, size, mode="bilinear")
-        position = torch.linspace(-1, 1, size)
+        planes, *extent = self.package.recipe.sample.shape
+        coarse = [edge // 8 for edge in extent]
+        texture = torch.rand(4, planes, *coarse, generator=torch.Generator().manual_seed(SEED))
+        legs = functional.interpolate(texture, tuple(extent), mode="bilinear" if len(extent) == 2 else "trilinear")
+        position = torch.linspace(-1, 1, extent[-1])
         legs = legs * (torch.hypot(position[:, None], position) < 0.95)
         changed, exact = (
             self._probabilities(self._forward(candidate, legs).logits.cpu().numpy())
@@ -325,7 +349,7 @@ class Classifier:
     def _heat(
         self,
         drawing: HeatDrawing,
-        regions: LegRegions,
+        seen: LegRegions,
         scores: Sequence[ImageScore],
         counted: np.ndarray,
         kept: dict[int, int],
@@ -335,8 +359,8 @@ class Classifier:
         """Heat of a class; drawn anew where the heat before was of another."""
         maps = [score.cells[label if self._ranks else 0] for score in scores]
         if previous is None or previous.heat.label != label:
-            return drawing.draw(regions, maps, counted, label)
-        return drawing.redraw(previous.heat, previous.regions, kept, regions, maps, counted)
+            return drawing.draw(seen, maps, counted, label)
+        return drawing.redraw(previous.heat, previous.seen, kept, seen, maps, counted)
 
     def _model_warnings(
         self, scores: Sequence[ImageScore], probabilities: np.ndarray, counted: np.ndarray
@@ -370,14 +394,15 @@ class Classifier:
             )
 
     def _case(
-        self, regions: LegRegions, probabilities: np.ndarray, counted: np.ndarray, warnings: list[ResultWarning]
+        self, seen: LegRegions, probabilities: np.ndarray, counted: np.ndarray, warnings: list[ResultWarning]
     ) -> CaseResult:
-        slices = np.array([window.slice for window in regions.windows])[counted]
+        of_volumes = self.package.recipe.sample.depth is not None
+        slices = np.array([0 if of_volumes else window.slice for window in seen.windows])[counted]
         unsuitable = [warning.code.value for warning in warnings if warning.code in UNSUITABLE]
         why_not = None
         if unsuitable:
             why_not = f"The model was not made for this input: {', '.join(unsuitable)}."
-        elif len(np.unique(slices)) < 2:
+        elif len(np.unique(slices)) < 2 and not of_volumes:
             why_not = "One slice alone gives no interval."
         if self._ranks:
             return _ranked_case(self.package.card.classes, probabilities[counted], slices, why_not)
@@ -391,6 +416,8 @@ class Classifier:
         other, positive = card.classes
         if why_not:
             label, reason = INDETERMINATE, why_not
+        elif self.package.recipe.sample.depth is not None:
+            label, reason = (positive if probability >= card.threshold else other), _NO_INTERVAL
         elif interval[0] < card.threshold <= interval[1]:
             label, reason = INDETERMINATE, "The 95 % interval crosses the threshold."
         else:
@@ -419,6 +446,9 @@ def with_texture_scores(
     """
     scores = texture_scores(classification.heatmap, muscles, names, classification.regions.labels > 0)
     return dataclasses.replace(classification, result=classification.result.model_copy(update={"muscles": scores}))
+
+
+_NO_INTERVAL = "A whole volume is one image: its probability has no interval, and the label goes by it alone."
 
 
 def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float, float]:
@@ -468,6 +498,8 @@ def _ranked_case(
     leads = _drawn_means(probabilities[:, order[0]] - probabilities[:, order[1]], slices)
     if why_not:
         label, reason = INDETERMINATE, why_not
+    elif leads is None:
+        label, reason = first.name, _NO_INTERVAL
     elif np.percentile(leads, 2.5) <= 0:
         label = INDETERMINATE
         reason = f"The 95 % interval of the lead of {first.name} over {second.name} holds 0."

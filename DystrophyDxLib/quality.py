@@ -15,8 +15,9 @@ from scipy.spatial import ConvexHull
 
 from .results import ResultWarning, WarningCode
 from .roi import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, opened
-from .samples import LegBatch, halved
+from .samples import LegBatch, SampleBatch, halved
 from .series import Acquisition, Series
+from .volumes import VolumeBatch
 
 CORTEX = 0.75
 """Signal of cortical bone, relative to muscle, at most."""
@@ -80,6 +81,23 @@ def judge_images(series: Series, batch: LegBatch) -> list[ImageQuality]:
         ratios = (fat_signal / max(float(level), 1e-3) for level in (muscle[n], brightest[n]))
         qualities.append(ImageQuality(fat is not None, *ratios))
     return qualities
+
+
+def judge_legs(series: Series, batch: SampleBatch) -> list[ImageQuality] | None:
+    """What each window shows, a volume as most of its slices; None where the windows are no legs."""
+    if isinstance(batch, LegBatch):
+        return judge_images(series, batch)
+    if isinstance(batch, VolumeBatch) and batch.legs:
+        return [_of_most(judge_images(series, slices)) for slices in batch.legs]
+    return None
+
+
+def _of_most(qualities: Sequence[ImageQuality]) -> ImageQuality:
+    return ImageQuality(
+        sum(quality.femur for quality in qualities) >= len(qualities) / 2,
+        float(np.median([quality.fat_to_muscle for quality in qualities])),
+        float(np.median([quality.fat_to_brightest for quality in qualities])),
+    )
 
 
 def _cortex_and_soft_tissue(

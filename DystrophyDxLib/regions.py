@@ -1,24 +1,32 @@
-"""Windows of the kind of region that a recipe names: legs (`roi`) or squares (`squares`)."""
+"""Windows of the kind of region that a recipe names: legs (`roi`), squares (`squares`) or a whole volume (`volumes`)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from .recipe import SampleRecipe
-from .roi import LegRegions, corrected_regions, find_legs, regions_from_labels
+from .roi import LegRegions, Window, corrected_regions, find_legs, regions_from_labels
+from .samples import SampleBatch, samples_as
 from .series import Series
 from .squares import corrected_squares, find_squares, squares_from_labels
+from .volumes import VolumeWindow, corrected_volume, find_volume, make_volumes, volume_from_labels, whole
 
 
 def find_regions(series: Series, sample: SampleRecipe) -> LegRegions:
     """Windows found without help."""
-    return find_legs(series) if sample.region.kind == "legs" else find_squares(series, sample)
+    if sample.region.kind == "legs":
+        return find_legs(series)
+    return find_volume(series) if sample.region.kind == "volume" else find_squares(series, sample)
 
 
 def drawn_regions(series: Series, labels: np.ndarray, sample: SampleRecipe) -> LegRegions:
     """Windows from a region that a person drew, (z, y, x) uint8 on the grid of `series`."""
     if sample.region.kind == "legs":
         return regions_from_labels(series, labels)
+    if sample.region.kind == "volume":
+        return volume_from_labels(labels)
     return squares_from_labels(series, labels, sample)
 
 
@@ -26,4 +34,24 @@ def after_correction(series: Series, automatic: LegRegions, labels: np.ndarray, 
     """Windows after a person corrected the automatic ones; what was left as it was found stays "auto"."""
     if sample.region.kind == "legs":
         return corrected_regions(automatic, labels)
+    if sample.region.kind == "volume":
+        return corrected_volume(automatic, labels)
     return corrected_squares(series, automatic, labels, sample)
+
+
+def as_seen(regions: LegRegions, sample: SampleRecipe) -> LegRegions:
+    """The regions with a window a sample: of recipes with a depth, those of all slices of a leg or region as one.
+
+    Raises:
+        InputError: as `volumes.whole`.
+    """
+    return regions if sample.depth is None else whole(regions)
+
+
+def sampled(series: Series, windows: Sequence[Window] | Sequence[VolumeWindow], sample: SampleRecipe) -> SampleBatch:
+    """Samples of windows `as_seen`, all at once.
+
+    Raises:
+        InputError: as `samples.make_samples` and `volumes.make_volumes`.
+    """
+    return samples_as(sample, series, windows) if sample.depth is None else make_volumes(series, windows, sample)

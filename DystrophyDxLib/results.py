@@ -106,7 +106,8 @@ class CaseResult(_Sparse):
 
 
 class ImageResult(_Sparse):
-    """One window of one slice.
+    """One window of one slice or, of models that see volumes, of all `slices` [k0, k1], half-open, whose middle one
+    `slice` then is.
 
     `window_ijk` holds half-open index ranges [[i0, i1], [j0, j1]]; `slice` is k. `anatomy` is "thigh" where the shaft
     of the femur is seen; where the region is no leg, it is "not judged" and `side` is "none". Only images that are
@@ -114,9 +115,10 @@ class ImageResult(_Sparse):
     that the case's is; `probabilities` holds all in the order of `ModelFacts.classes`, where there are more than two.
     """
 
-    ONLY_WHERE_KNOWN = ("probabilities",)
+    ONLY_WHERE_KNOWN = ("slices", "probabilities")
 
     slice: int
+    slices: tuple[int, int] | None = None
     side: Literal["left", "right", "unknown", "none"]
     window_ijk: tuple[tuple[int, int], tuple[int, int]]
     probability: Probability
@@ -124,6 +126,11 @@ class ImageResult(_Sparse):
     anatomy: Literal["thigh", "other", "not judged"]
     counted: bool
     probabilities: tuple[Probability, ...] = ()
+
+    @property
+    def shown(self) -> range:
+        """All slices of the image."""
+        return range(*self.slices) if self.slices else range(self.slice, self.slice + 1)
 
 
 class SkippedImage(_Part):

@@ -84,6 +84,11 @@ class Window:
     mask: np.ndarray
     source: Literal["auto", "edited"] = "auto"
 
+    @property
+    def box(self) -> tuple[int, slice, slice]:
+        """Index of the rectangle in (z, y, x) voxels."""
+        return self.slice, slice(*self.j), slice(*self.i)
+
 
 @dataclass(frozen=True)
 class Skipped:

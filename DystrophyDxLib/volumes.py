@@ -17,9 +17,9 @@ from scipy import ndimage
 
 from .errors import InputError
 from .recipe import SampleRecipe
-from .roi import LABEL_OF_SIDE, LegRegions, PlaneOrientation, Side, Window
+from .roi import LABEL_OF_SIDE, LegRegions, PlaneOrientation, Side, Window, is_axial
 from .samples import BRIGHTEST, LegBatch, Placement, SampleBatch, make_samples, place, resampling_weights
-from .series import Series
+from .series import Geometry, Series
 
 LEAST_SLICES = 4
 """Slices from which a region is a volume."""
@@ -50,6 +50,11 @@ class VolumeWindow:
     def slice(self) -> int:
         """The middle slice, by which a view is moved to the region."""
         return sum(self.k) // 2
+
+    @property
+    def box(self) -> tuple[slice, slice, slice]:
+        """Index of the box in (z, y, x) voxels."""
+        return slice(*self.k), slice(*self.j), slice(*self.i)
 
 
 @dataclass(frozen=True)
@@ -124,10 +129,12 @@ def make_volumes(series: Series, windows: Sequence[VolumeWindow], recipe: Sample
     says.
 
     Raises:
-        InputError: a channel that is to be a fraction is none.
+        InputError: a channel that is to be a fraction is none, or maps are not axial.
     """
     of_legs = recipe.region.kind == "legs"
-    placements = tuple(place_volume(series, window, recipe.size, recipe.depth) for window in windows)
+    if not of_legs and not is_axial(series.geometry):
+        raise InputError("The slices of the maps are not axial, so they do not lie over others'; save them as axial ones.")
+    placements = tuple(place_volume(series.geometry, window, recipe.size, recipe.depth) for window in windows)
     legs = tuple(_slices(series, window, recipe) for window in windows) if of_legs else ()
     volumes = (
         [_along_depth(batch.pixels.numpy(), recipe.depth) for batch in legs]
@@ -137,10 +144,10 @@ def make_volumes(series: Series, windows: Sequence[VolumeWindow], recipe: Sample
     return VolumeBatch(tuple(windows), placements, torch.from_numpy(np.stack(volumes)), legs)
 
 
-def place_volume(series: Series, window: VolumeWindow, size: int, depth: int) -> Placement:
+def place_volume(geometry: Geometry, window: VolumeWindow, size: int, depth: int) -> Placement:
     """Where a window lies in its sample: along slices from the feet up, rows and columns."""
-    plane = PlaneOrientation.of(series.geometry)
-    spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
+    plane = PlaneOrientation.of(geometry)
+    spacing = geometry.spacing[:2] if plane.transposed else geometry.spacing[1::-1]
     slices, *shape = plane.volume(window.mask).shape
     flat = place(tuple(shape), spacing, size)
     return Placement((slices, *flat.shape), (depth / slices, *flat.scale), (0, *flat.origin))
@@ -183,7 +190,7 @@ def _maps(series: Series, window: VolumeWindow, placement: Placement, recipe: Sa
     target = tuple(slice(o, o + part.shape[0]) for o, part in zip(placement.origin, weights, strict=True))
     for channel, levels in zip(recipe.channels, sample, strict=True):
         voxels = series.further.get(channel.name, series.voxels)
-        values = plane.volume(voxels[slice(*window.k), slice(*window.j), slice(*window.i)])
+        values = plane.volume(voxels[window.box])
         if channel.scale == "standard":
             values = standardised(values, mask)
         elif values.max() > BRIGHTEST or values.min() < 0:

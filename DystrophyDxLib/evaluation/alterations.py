@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import mannwhitneyu
 
+from ..cine import read_input
 from ..errors import InputError
 from ..recipe import SampleRecipe
 from ..regions import find_regions
-from ..series import read_channels
 from ..training.cohort import Case
 from ..volumes import make_volumes, whole
 from .predictions import Advance
@@ -135,7 +135,7 @@ def _volumes(
     for number, case in enumerate(cases):
         advance(what, number, len(cases))
         try:
-            series = read_channels(case.path, case.further)
+            series = read_input(case.path, case.further, sample)
             [window] = whole(find_regions(series, sample)).windows
         except InputError:
             continue

@@ -103,7 +103,7 @@ def gallery_figure(chosen: Chosen, classified: ClassifiedSeries) -> Figure:
     series = classified.series
     plane = PlaneOrientation.of(series.geometry)
     windows = [window for window in classified.classification.regions.windows if window.slice == chosen.slice]
-    images = [image for image in classified.classification.result.images if image.slice == chosen.slice]
+    images = [image for image in classified.classification.result.images if chosen.slice in image.shown]
     legs = np.zeros(series.voxels.shape[1:], bool)
     for window in windows:
         legs[slice(*window.j), slice(*window.i)] |= window.mask

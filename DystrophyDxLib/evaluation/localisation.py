@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -88,16 +88,21 @@ def localise_series(series: Series, found: Classification, truth: ThighTruth) ->
     spacing = series.geometry.spacing
     images = [
         (image, window)
-        for image, window in zip(found.result.images, found.regions.windows, strict=True)
+        for image, window in zip(found.result.images, found.seen.windows, strict=True)
         if image.counted
     ]
-    seen = _heat_in_subcutaneous_fat(series, found.heatmap, [window for _, window in images])
+    slices = found.regions.windows
+    seen = {
+        (window.slice, window.side): share
+        for window, share in zip(slices, _heat_in_subcutaneous_fat(series, found.heatmap, slices), strict=True)
+    }
     rows = []
-    for (image, window), outside in zip(images, seen, strict=True):
-        box = (window.slice, slice(*window.j), slice(*window.i))
-        figures = _image_figures(
-            found.heatmap[box], window.mask, truth.muscles[box] > 0, truth.fat_fraction[box], (spacing[1], spacing[0])
-        )
+    for image, window in images:
+        box, heat = window.box, found.heatmap[window.box]
+        muscle, fat = truth.muscles[box] > 0, truth.fat_fraction[box]
+        figures = _image_figures(heat, window.mask, muscle, fat, spacing[::-1][-heat.ndim :])
+        shares = [seen.get((k, window.side), np.nan) for k in image.shown]
+        outside = float(np.nanmedian(shares)) if np.isfinite(shares).any() else np.nan
         rows.append(
             {
                 "slice": image.slice,
@@ -159,9 +164,9 @@ def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:
 
 
 def _image_figures(
-    heat: np.ndarray, leg: np.ndarray, muscle: np.ndarray, fat: np.ndarray, pixel_mm: tuple[float, float]
+    heat: np.ndarray, leg: np.ndarray, muscle: np.ndarray, fat: np.ndarray, pixel_mm: tuple[float, ...]
 ) -> dict[str, float]:
-    """Figures of one image; all arrays (rows, columns), `pixel_mm` for rows and columns."""
+    """Figures of one image; all arrays ([slices,] rows, columns), `pixel_mm` for each."""
     muscle = muscle & leg
     diseased = muscle & (fat >= DISEASED)
     total = float(heat[leg].sum())
@@ -184,13 +189,13 @@ def _image_figures(
     return figures
 
 
-def _heat_in_subcutaneous_fat(series: Series, heatmap: np.ndarray, windows: list[Window]) -> list[float]:
+def _heat_in_subcutaneous_fat(series: Series, heatmap: np.ndarray, windows: Sequence[Window]) -> list[float]:
     batch = make_samples(series, windows, GRID)
     plane = PlaneOrientation.of(series.geometry)
     spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
     shares = []
     for window, grid, inside in zip(windows, batch.grid.numpy(), batch.inside.numpy(), strict=True):
-        heat = plane.canonical(heatmap[window.slice, slice(*window.j), slice(*window.i)])
+        heat = plane.canonical(heatmap[window.box])
         on_grid = np.zeros((GRID, GRID), np.float32)
         placement = place(heat.shape, spacing, GRID)
         by_row, by_column = map(resampling_weights, placement.scale, placement.shape)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..roi import LegRegions, PlaneOrientation, Window
-from ..samples import place
+from ..samples import Placement, place
 from ..series import Geometry
+from ..volumes import VolumeWindow, place_volume
 from .heatmap import CellGrid
 
 
@@ -41,6 +42,7 @@ class HeatDrawing:
         reference: evidence that is at 1 in a case with none higher.
         geometry: of the series.
         extent_mm: that a sample's edge shows; the window's longer side when None.
+        depth: slices of the samples, where they are volumes.
     """
 
     cells: CellGrid
@@ -48,12 +50,13 @@ class HeatDrawing:
     reference: float
     geometry: Geometry
     extent_mm: float | None = None
+    depth: int | None = None
 
     def draw(self, regions: LegRegions, maps: Sequence[np.ndarray], counted: Sequence[bool], label: int) -> Heat:
         """Draws everything anew.
 
         Args:
-            maps: (h, w) of each window, the evidence for class `label`.
+            maps: ([d,] h, w) of each window, the evidence for class `label`.
             counted: of each window, whether its evidence may set the scale.
         """
         nothing = Heat(np.zeros(regions.labels.shape, np.float32), self.reference, (), label)
@@ -74,17 +77,18 @@ class HeatDrawing:
             kept: number of each window that is as it was → its number in `regions_before`.
         """
         plane = PlaneOrientation.of(self.geometry)
-        spacing = self.geometry.spacing[:2] if plane.transposed else self.geometry.spacing[1::-1]
         voxels = before.voxels
         for n in set(range(len(regions_before.windows))) - set(kept.values()):
             window = regions_before.windows[n]
-            of_window(voxels, window)[window.mask] = 0
+            voxels[window.box][window.mask] = 0
 
         def drawn(n: int) -> float:
             """Draws one window and returns its strongest evidence."""
-            mask = plane.canonical(regions.windows[n].mask)
-            heat = self.cells.to_window(maps[n], place(mask.shape, spacing, self.size, self.extent_mm))
-            np.copyto(plane.canonical(of_window(voxels, regions.windows[n])), heat, where=mask)
+            window = regions.windows[n]
+            as_sampled = plane.canonical if self.depth is None else plane.volume
+            mask = as_sampled(window.mask)
+            heat = self.cells.to_window(maps[n], self._placement(window))
+            np.copyto(as_sampled(voxels[window.box]), heat, where=mask)
             return float(heat[mask].max())
 
         everything = range(len(regions.windows))
@@ -97,12 +101,14 @@ class HeatDrawing:
             changed = everything
         for n in changed:
             window = regions.windows[n]
-            target = of_window(voxels, window)
+            target = voxels[window.box]
             np.divide(target, strongest, out=target, where=window.mask)
             np.clip(target, -1, 1, out=target, where=window.mask)
         return Heat(voxels, strongest, tuple(peaks), before.label)
 
-
-def of_window(voxels: np.ndarray, window: Window) -> np.ndarray:
-    """View of (z, y, x) voxels: the rectangle of a window."""
-    return voxels[window.slice, slice(*window.j), slice(*window.i)]
+    def _placement(self, window: Window | VolumeWindow) -> Placement:
+        if self.depth is not None:
+            return place_volume(self.geometry, window, self.size, self.depth)
+        plane = PlaneOrientation.of(self.geometry)
+        spacing = self.geometry.spacing[:2] if plane.transposed else self.geometry.spacing[1::-1]
+        return place(plane.canonical(window.mask).shape, spacing, self.size, self.extent_mm)

@@ -96,7 +96,7 @@ def render_overview(study: Study, path: Path) -> None:
     for n, k in enumerate(slices):
         tile = Image.new("RGB", (width, _CAPTION + height), _BACKGROUND)
         tile.paste(Image.fromarray(drawing.picture((*box, (k, k + 1)), width, height)), (0, _CAPTION))
-        _draw_tile_text(tile, k, [image for image in result.images if image.slice == k], drawing.plane.edges)
+        _draw_tile_text(tile, k, [image for image in result.images if k in image.shown], drawing.plane.edges)
         row, column = divmod(n, columns)
         sheet.paste(tile, (_GAP + column * (width + _GAP), _HEADER + row * (tile.height + _GAP)))
     sheet.save(path, format="PNG")
@@ -114,7 +114,7 @@ def _chosen_slices(result: StudyResult) -> list[int]:
     if not images:
         return np.unique(np.linspace(0, result.input.slices - 1, TILES).round().astype(int)).tolist()
     highest = most_suspicious(result).slice
-    candidates = np.unique([image.slice for image in images])
+    candidates = np.unique([k for image in images for k in image.shown])
     places = np.unique(np.linspace(0, len(candidates) - 1, TILES).round().astype(int))
     chosen = candidates[places]
     # The highest one takes the place of its nearest neighbour.

@@ -1,4 +1,5 @@
-"""torchvision's backbones as trunks: their layers up to the last feature maps, for samples of any number of planes."""
+"""torchvision's and MONAI's backbones as trunks: their layers up to the last feature maps, for samples of any number of
+planes."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 from torchvision import models
 
+from ..errors import InputError
 from ..recipe import STAGES
 
 RGB = tuple[float, float, float]
@@ -22,24 +24,27 @@ _MINUS_ONE_TO_ONE = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 @dataclass(frozen=True)
 class Backbone:
-    """One of torchvision's networks.
+    """One of torchvision's networks, or of MONAI's for volumes.
 
     Attributes:
         model: makes it, with its own head and random weights.
-        layers: its layers in order, from RGB images (N, 3, H, W) to the last feature maps (N, C, h, w).
+        layers: its layers in order, from RGB images (N, 3, H, W) to the last feature maps (N, C, h, w); of volumes with
+            a depth before H.
         stages: number of the layer with which each of `recipe.STAGES` begins.
-        published: torchvision's ImageNet weights.
+        published: torchvision's ImageNet weights; None where there are none.
         normalisation: mean and standard deviation of red, green and blue for which these weights were made, of
             intensities from 0 to 1.
         fan: by which random kernels are scaled (He et al., ICCV 2015, section 2.2); as torchvision does.
+        of_volumes: whether it sees volumes.
     """
 
     model: Callable[[], nn.Module]
     layers: Callable[[nn.Module], list[nn.Module]]
     stages: tuple[int, int, int, int, int]
-    published: models.WeightsEnum
+    published: models.WeightsEnum | None
     normalisation: tuple[RGB, RGB] = _IMAGENET
     fan: Literal["fan_in", "fan_out"] = "fan_out"
+    of_volumes: bool = False
 
 
 def _resnet_layers(model: models.ResNet) -> list[nn.Module]:
@@ -56,6 +61,25 @@ def _densenet_layers(model: models.DenseNet) -> list[nn.Module]:
 
 def _inception_layers(model: models.Inception3) -> list[nn.Module]:
     return list(model.children())[:-3]
+
+
+def _volume_resnet(blocks: Sequence[int]) -> nn.Module:
+    """ResNet of basic blocks on volumes. Its first layer halves rows and columns alone, as slices are thick and few (as in
+    Tran et al., CVPR 2018, section 4); it has half of the usual maps.
+    """
+    try:
+        from monai.networks.nets import ResNet
+    except ImportError:
+        raise InputError("Networks of volumes need MONAI; install it with: pip install 'monai>=1.5,<2'.") from None
+    return ResNet(
+        "basic",
+        list(blocks),
+        [32, 64, 128, 256],
+        spatial_dims=3,
+        n_input_channels=3,
+        conv1_t_size=(3, 7, 7),
+        conv1_t_stride=(1, 2, 2),
+    )
 
 
 BACKBONES = {
@@ -85,8 +109,12 @@ BACKBONES = {
         models.Inception_V3_Weights.IMAGENET1K_V1,
         _MINUS_ONE_TO_ONE,
     ),
+    **{
+        name: Backbone(partial(_volume_resnet, blocks), _resnet_layers, (0, 3, 5, 6, 7), None, of_volumes=True)
+        for name, blocks in (("resnet10_3d", (1, 1, 1, 1)), ("resnet18_3d", (2, 2, 2, 2)))
+    },
 }
-"""The networks that Yang et al. 2021 and Cai et al. 2019 compare."""
+"""The networks that Yang et al. 2021 and Cai et al. 2019 compare, and those of volumes."""
 
 
 class WithOnes(nn.Module):
@@ -122,16 +150,16 @@ def branches_of(trunk: nn.Module) -> list[nn.Module]:
 
 
 def make_trunk(
-    backbone: Backbone, planes: int, size: int, pooled: Sequence[str], *, normalised: bool
+    backbone: Backbone, planes: int, extent: Sequence[int], pooled: Sequence[str], *, normalised: bool
 ) -> tuple[nn.Sequential, dict[int, torch.Size]]:
-    """Trunk for samples (N, planes, size, size) with random weights; its layers are named by their numbers.
+    """Trunk for samples (N, planes, *extent) with random weights; its layers are named by their numbers.
 
     Args:
         pooled: stages of `recipe.STAGES` after which maps are pooled; the trunk ends with the last.
         normalised: let the first convolution take `WithOnes`, as published weights need it.
 
     Returns:
-        The trunk, and for each layer that is pooled its number in the trunk and the shape (C, h, w) of its maps.
+        The trunk, and for each layer that is pooled its number in the trunk and the shape (C, [d,] h, w) of its maps.
     """
     # The head, most of VGG-19, never takes memory.
     with torch.device("meta"):
@@ -144,15 +172,15 @@ def make_trunk(
     convolution.in_channels = planes + normalised
     outputs, _, *kernel = convolution.weight.shape
     convolution.weight = nn.Parameter(convolution.weight.new_empty(outputs, convolution.in_channels, *kernel))
-    shapes, maps = [], torch.empty(2, planes, size, size, device="meta")
+    shapes, maps = [], torch.empty(2, planes, *extent, device="meta")
     for layer in trunk:
         maps = layer(maps)
         shapes.append(maps.shape[1:])
     trunk.to_empty(device="cpu")
     for module in trunk.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
             module.reset_parameters()
-        elif isinstance(module, nn.Conv2d):
+        elif isinstance(module, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, mode=backbone.fan, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
@@ -160,6 +188,6 @@ def make_trunk(
     return trunk, {number: shapes[number] for number in numbers}
 
 
-def first_convolution(trunk: nn.Module) -> nn.Conv2d:
+def first_convolution(trunk: nn.Module) -> nn.Conv2d | nn.Conv3d:
     """The layer that sees the samples."""
-    return next(module for module in trunk.modules() if isinstance(module, nn.Conv2d))
+    return next(module for module in trunk.modules() if isinstance(module, nn.Conv2d | nn.Conv3d))

@@ -31,7 +31,7 @@ class NetworkOutput(NamedTuple):
 
     Attributes:
         logits: (N, K).
-        maps: (N, K, h, w) class activation maps on the cells of the finest layer that is pooled. Where it is the only
+        maps: (N, K, [d,] h, w) class activation maps on the cells of the finest layer that is pooled. Where it is the only
             one, their mean over h and w is the logit less the bias. Of a head with hidden layers, Grad-CAM.
         features: (N, C) pooled features of all layers, the finest first.
     """
@@ -82,9 +82,9 @@ class CamNetwork(nn.Module):
 
     def forward(self, samples: torch.Tensor) -> NetworkOutput:
         activations = [part.float() for part in self._pooled_activations(samples)]
-        features = torch.cat([part.mean(dim=(2, 3)) for part in activations], dim=1)
-        weights = self.head.weight[:, :, None, None].split([part.shape[1] for part in activations], dim=1)
-        maps = [nn.functional.conv2d(*pair) for pair in zip(activations, weights, strict=True)]
+        features = torch.cat([part.mean(dim=tuple(range(2, part.ndim))) for part in activations], dim=1)
+        weights = self.head.weight.split([part.shape[1] for part in activations], dim=1)
+        maps = [_weighted(*pair) for pair in zip(activations, weights, strict=True)]
         return NetworkOutput(self.head(features), self._on_finest(maps), features)
 
     def logits(self, samples: torch.Tensor) -> torch.Tensor:
@@ -132,6 +132,13 @@ class CamNetwork(nn.Module):
             if not any(parameter.requires_grad for parameter in layer.parameters()):
                 layer.eval()
         return self
+
+
+def _weighted(activations: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """(N, K, ...) sums of maps (N, C, ...) with weights (K, C)."""
+    if activations.ndim == 4:
+        return nn.functional.conv2d(activations, weights[:, :, None, None])
+    return nn.functional.conv3d(activations, weights[:, :, None, None, None])
 
 
 class GradCamNetwork(CamNetwork):
@@ -189,7 +196,7 @@ class GradCamNetwork(CamNetwork):
 
 
 def build_network(recipe: Recipe) -> CamNetwork:
-    """The network of `recipe` with random weights, for samples (N, planes, size, size).
+    """The network of `recipe` with random weights, for samples (N, *recipe.sample.shape).
 
     Raises:
         InputError: when the backbone is not in `BACKBONES`.
@@ -200,7 +207,7 @@ def build_network(recipe: Recipe) -> CamNetwork:
             make_trunk(
                 backbone_of(recipe),
                 recipe.sample.planes // branches,
-                recipe.sample.size,
+                recipe.sample.shape[1:],
                 recipe.network.pooled,
                 normalised=recipe.network.weights == "imagenet",
             )
@@ -226,11 +233,18 @@ def backbone_of(recipe: Recipe) -> Backbone:
     """The recipe's backbone.
 
     Raises:
-        InputError: when it is not in `BACKBONES`.
+        InputError: when it is not in `BACKBONES`, does not see such samples, or has no published weights but is to
+            start from them.
     """
-    name = recipe.network.backbone
+    name, of_volumes = recipe.network.backbone, recipe.sample.depth is not None
+    fitting = [known for known, backbone in BACKBONES.items() if backbone.of_volumes == of_volumes]
     if name not in BACKBONES:
-        raise InputError(f"The backbone {name!r} is not known; choose one of {', '.join(BACKBONES)}.")
+        raise InputError(f"The backbone {name!r} is not known; choose one of {', '.join(fitting)}.")
+    if name not in fitting:
+        seen = "volumes" if of_volumes else "slices"
+        raise InputError(f"The backbone {name} does not see {seen}, as the recipe does; choose from {', '.join(fitting)}.")
+    if BACKBONES[name].published is None and recipe.network.weights == "imagenet":
+        raise InputError(f"The backbone {name} has no published weights; set network.weights to none in the recipe.")
     return BACKBONES[name]
 
 

@@ -52,7 +52,7 @@ def augmented(samples: torch.Tensor, size: int, seeds: Sequence[int]) -> torch.T
 
 
 def slightly_changed(samples: torch.Tensor, size: int, how: AugmentationRecipe, seeds: Sequence[int]) -> torch.Tensor:
-    """Samples enlarged, turned, shifted and brightened within the bounds of a recipe, at `size`.
+    """Samples enlarged, turned, shifted, mirrored and brightened within the bounds of a recipe, at `size`.
 
     Args:
         samples, seeds: as in `augmented`.
@@ -63,8 +63,9 @@ def slightly_changed(samples: torch.Tensor, size: int, how: AugmentationRecipe, 
     angle, zoom = draw.within(np.deg2rad(how.rotation_degrees)).flatten(), zoom.flatten()
     # The edge is 2 long in the coordinates of the grid.
     across, along = (draw.within(2 * how.shift).flatten() for _ in range(2))
+    mirror = torch.where(draw.share().flatten() < 0.5, -1.0, 1.0) if how.mirror else torch.ones_like(angle)
     rows = [
-        torch.stack([angle.cos() / zoom, -angle.sin() / zoom, across], dim=1),
+        torch.stack([mirror * angle.cos() / zoom, -mirror * angle.sin() / zoom, across], dim=1),
         torch.stack([angle.sin() / zoom, angle.cos() / zoom, along], dim=1),
     ]
     grid = functional.affine_grid(torch.stack(rows, dim=1), list(samples.shape), align_corners=False)

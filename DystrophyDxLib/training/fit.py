@@ -25,7 +25,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn import functional
 
-from ..devices import has_bfloat16
+from ..devices import channels_last, has_bfloat16
 from ..errors import InputError
 from ..networks import CamNetwork
 from ..recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
@@ -64,7 +64,7 @@ class SampleExamples:
     """Samples at one size, for a network.
 
     Attributes:
-        pixels: (M, C, S, S) uint8 as `stored` makes them, an array or what is indexed like one.
+        pixels: (M, C, S, S), of volumes (M, C, D, S, S), uint8 as `stored` makes them, an array or what is indexed like one.
         images: (N,) rows of `pixels`.
         labels: (N,) float32.
         size: edge at which the network sees them, a divisor of S.
@@ -79,13 +79,16 @@ class SampleExamples:
 
     def plain(self, chosen: torch.Tensor) -> torch.Tensor:
         samples = self._samples(chosen)
-        return functional.avg_pool2d(samples, samples.shape[-1] // self.size)
+        planes = functional.avg_pool2d(samples.flatten(1, -3), samples.shape[-1] // self.size)
+        return planes.unflatten(1, samples.shape[1:-2])
 
     def varied(self, chosen: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
         samples = self._samples(chosen)
         if self.augmentation is None:
             return augmented(samples, self.size, seeds.tolist())
-        return slightly_changed(samples, self.size, self.augmentation, seeds.tolist())
+        # All slices of a volume change alike, as planes of one sample.
+        planes = slightly_changed(samples.flatten(1, -3), self.size, self.augmentation, seeds.tolist())
+        return planes.unflatten(1, samples.shape[1:-2])
 
     def _samples(self, chosen: torch.Tensor) -> torch.Tensor:
         return restored(torch.as_tensor(self.pixels[self.images[chosen.numpy()]]))
@@ -173,9 +176,9 @@ def fast_precision(device: torch.device) -> torch.autocast:
 
 
 def placed(inputs: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Model input on its device, images with channels last."""
-    if inputs.ndim == 4:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    """Model input on its device, images and volumes with channels last."""
+    if inputs.ndim > 3:
+        inputs = inputs.contiguous(memory_format=channels_last(inputs.ndim))
     return inputs.to(device, non_blocking=True)
 
 

@@ -26,15 +26,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import cine, dicom_study, quality, regions, roi, samples, series, squares
+from .. import cine, dicom_study, quality, regions, roi, samples, series, squares, volumes
 from ..cine import read_input
 from ..errors import InputError
-from ..quality import input_warnings, judge_images, thigh_images
+from ..quality import input_warnings, judge_legs, thigh_images
 from ..recipe import SampleRecipe
-from ..regions import find_regions
+from ..regions import as_seen, find_regions, sampled
 from ..results import WarningCode
 from ..roi import LegRegions
-from ..samples import BRIGHTEST, LegBatch, SampleBatch, samples_as
+from ..samples import BRIGHTEST, SampleBatch
 from ..series import Series, read_frames
 from .cohort import Case, Cohort, Problems
 
@@ -61,10 +61,10 @@ def restored(pixels: torch.Tensor) -> torch.Tensor:
 class StoredImages:
     """Images in many files, read when they are asked for.
 
-    `images[index]`, with an array of n indices, a mask or a slice, is an array (n, planes, size, size).
+    `images[index]`, with an array of n indices, a mask or a slice, is an array (n, *sample.shape).
 
     Attributes:
-        shape: (N, planes, size, size) of all images.
+        shape: (N, *sample.shape) of all images.
         dtype: uint8, see `stored`.
     """
 
@@ -74,7 +74,7 @@ class StoredImages:
         self._files = files
         self._ends = np.cumsum(counts)
         self._starts = self._ends - counts
-        self.shape = (int(sum(counts)), sample.planes, sample.size, sample.size)
+        self.shape = (int(sum(counts)), *sample.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -104,7 +104,7 @@ class SampleStore:
 
     Attributes:
         cohort: the cases that gave an image.
-        pixels: (N, planes, size, size) uint8, on disk.
+        pixels: (N, *sample.shape) uint8, on disk.
         case: (N,) index of each image's case in `cohort.cases`.
         slice: (N,) index of each image's slice in its series.
         side: (N,) str, the patient's side: left, right or unknown.
@@ -238,16 +238,16 @@ def _made(paths: _Paths, folder: Path, sample: SampleRecipe) -> _Entry | str:
 
 
 def _samples(paths: _Paths, sample: SampleRecipe) -> tuple[np.ndarray, dict]:
-    """Images (n, planes, size, size) uint8 of a series and the other attributes of its `_Entry`."""
+    """Images (n, *sample.shape) uint8 of a series and the other attributes of its `_Entry`."""
     study = read_input(*paths, sample)
     windows, reason = (), "No leg was found in any slice"
     found = find_regions(study, sample)
-    images = np.empty((0, sample.planes, sample.size, sample.size), np.uint8)
+    images = np.empty((0, *sample.shape), np.uint8)
     if found.windows:
-        batch = samples_as(sample, study, found.windows)
+        batch = sampled(study, as_seen(found, sample).windows, sample)
         shown, reason = _fitting(study, found, batch, sample)
         if reason is None:
-            windows = [window for window, fits in zip(found.windows, shown, strict=True) if fits]
+            windows = [window for window, fits in zip(batch.windows, shown, strict=True) if fits]
             images = stored(batch.pixels[torch.tensor(shown)]).numpy()
     return images, {
         "slices": tuple(window.slice for window in windows),
@@ -261,9 +261,9 @@ def _fitting(
     study: Series, found: LegRegions, batch: SampleBatch, sample: SampleRecipe
 ) -> tuple[list[bool], str | None]:
     """Which windows show what is expected, and why no image can be taken, if so."""
-    if not isinstance(batch, LegBatch):
+    qualities = judge_legs(study, batch)
+    if qualities is None:
         return [True] * len(batch.windows), None
-    qualities = judge_images(study, batch)
     shown = thigh_images(batch.windows, qualities) if sample.expects == "t1_thigh" else [True] * len(qualities)
     warnings = {
         warning.code: warning.message for warning in input_warnings(study, found, qualities, shown, sample.expects)
@@ -277,7 +277,7 @@ def _fitting(
 @lru_cache(maxsize=1)
 def _preprocessing() -> str:
     """Digest of the code between a file and its samples."""
-    code = (series, cine, dicom_study, regions, roi, squares, samples, quality, stored, _samples, _fitting)
+    code = (series, cine, dicom_study, regions, roi, squares, volumes, samples, quality, stored, _samples, _fitting)
     return hashlib.sha256("".join(map(inspect.getsource, code)).encode()).hexdigest()
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from .. import __version__
-from ..devices import compute_device
+from ..devices import channels_last, compute_device
 from ..errors import InputError
 from ..evaluation.estimate import Estimate
 from ..model_package import ModelCard, write_package
@@ -98,7 +98,7 @@ def train(
         identity = _identity(network, recipe, store, seed)
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         trainable_parameters(network, recipe)
-        network.to(compute, memory_format=torch.channels_last)
+        network.to(compute, memory_format=channels_last(1 + len(recipe.sample.shape)))
         model, examples = _model_and_examples(
             network, recipe, images, seed, cache / "features", compute, together, advance
         )
@@ -137,16 +137,24 @@ def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume:
     return packages
 
 
-def recipe_as_asked(recipe: str, backbone: str | None, from_scratch: bool) -> Recipe:
+def recipe_as_asked(
+    recipe: str,
+    backbone: str | None,
+    from_scratch: bool,
+    task: str | None = None,
+    channels: Sequence[str] = (),
+) -> Recipe:
     """A recipe with what the command line changes in it.
 
     Args:
         recipe: name of one that ships with the library, or path of a .toml file.
         backbone: another backbone.
         from_scratch: train all layers from random weights.
+        task: one of the recipe's tasks.
+        channels: those of the recipe's that are used, all where none is named.
 
     Raises:
-        InputError: there is no such recipe, or it is none.
+        InputError: there is no such recipe, task or channel, or it is none.
     """
     if recipe.endswith(".toml"):
         try:
@@ -155,6 +163,8 @@ def recipe_as_asked(recipe: str, backbone: str | None, from_scratch: bool) -> Re
             raise InputError("The recipe cannot be read; give the path of a TOML file, or a recipe's name.") from None
     else:
         found = Recipe.named(recipe)
+    found = found.for_task(task) if task else found
+    found = found.with_channels(channels) if channels else found
     network, training = found.network.model_dump(), found.training.model_dump()
     if backbone:
         network |= {"backbone": backbone}
