@@ -21,6 +21,7 @@ from .devices import channels_last, compute_device, has_bfloat16
 from .errors import InputError
 from .explain.heat import Heat, HeatDrawing
 from .explain.heatmap import CellGrid
+from .explain.region_heat import rank_regions
 from .explain.texture_score import texture_scores
 from .model_package import ModelPackage
 from .networks import CamNetwork, NetworkOutput, build_network
@@ -449,6 +450,16 @@ def with_texture_scores(
 
 
 _NO_INTERVAL = "A whole volume is one image: its probability has no interval, and the label goes by it alone."
+
+
+def with_region_heat(classification: Classification, atlas: np.ndarray, names: Mapping[int, str]) -> Classification:
+    """The same with the regions of an atlas in its result; see `explain.region_heat.rank_regions`.
+
+    Raises:
+        InputError: the atlas lies on another grid, or none of its regions within what was classified.
+    """
+    regions = rank_regions(classification.heatmap, atlas, names, classification.regions.labels > 0)
+    return dataclasses.replace(classification, result=classification.result.model_copy(update={"regions": regions}))
 
 
 def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float, float]:

@@ -58,6 +58,14 @@ def classify(
         Path | None,
         typer.Option(help="Segmentation with a segment a muscle, for the share of each that lies under the heat."),
     ] = None,
+    atlas: Annotated[
+        Path | None,
+        typer.Option(help="Label map on the images' grid, for the regions ranked by the heat in them."),
+    ] = None,
+    atlas_names: Annotated[
+        Path | None,
+        typer.Option(help="Names of the atlas' regions, CSV: label, name.", show_default="their numbers"),
+    ] = None,
     channel: Annotated[
         list[str] | None,
         typer.Option(help="Further input of a model that needs one, as NAME=PATH; once for each.", show_default="none"),
@@ -98,7 +106,8 @@ def classify(
             advance("Reading the study")
             read = read_input(study, further, package.recipe.sample, series, frames)
         with _timed(timing, "load"):
-            from .classify import Classifier, with_texture_scores
+            from .classify import Classifier, with_region_heat, with_texture_scores
+            from .explain.region_heat import read_atlas
 
             classifier = Classifier(package, device)
             _require_slicer()
@@ -120,7 +129,9 @@ def classify(
             read, regions, timing, lambda done, total: advance("Classifying", done, total)
         )
         if drawn is not None:
-            classification = with_texture_scores(classification, *drawn)
+            classification = with_region_heat(with_texture_scores(classification, *drawn), *drawn)
+        if atlas is not None:
+            classification = with_region_heat(classification, *read_atlas(atlas, atlas_names, read))
         advance("Writing the results")
         in_scene = StudyInScene(volume)
         in_scene.put(classification)
@@ -209,6 +220,22 @@ def phantom(
 
 
 @app.command()
+def diffusivity(
+    series: Annotated[Path, typer.Argument(help="Diffusion series, 4D NIfTI.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The map, NIfTI or NRRD.", show_default=False)],
+    bval: Annotated[Path | None, typer.Option(help="b-values as of FSL.", show_default="beside the series")] = None,
+    bvec: Annotated[Path | None, typer.Option(help="Directions as of FSL.", show_default="beside the series")] = None,
+) -> None:
+    """Compute the map of mean diffusivity (mm²/s) of a diffusion series, for models of maps."""
+    from .diffusivity import mean_diffusivity, write_map
+
+    if out.exists():
+        raise InputError("There is something at the place given with --out; give a new one.")
+    write_map(mean_diffusivity(series, bval, bvec), out)
+    print(f"Mean diffusivity in mm²/s: {out}")
+
+
+@app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of a .toml file.", show_default=False)],
     cohort: Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)],
@@ -222,6 +249,12 @@ def train(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Train all layers, from random weights.")
     ] = False,
+    task: Annotated[
+        str | None, typer.Option(help="One of the recipe's tasks.", show_default="the recipe's classes")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="Those of the recipe's that are used, separated by commas.", show_default="all")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for samples and features.", show_default="OUT-training/cache")
     ] = None,
@@ -231,6 +264,9 @@ def train(
         str | None,
         typer.Option(help="stratified, cohort, kfold:K or centre:NAME.", show_default="cohort if its table has splits"),
     ] = None,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Cross-validations, each with other folds; with --split kfold:K.")
+    ] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where training was interrupted.")] = False,
     trained_on: Annotated[
         str | None, typer.Option(help="What the model card says of the cohort.", show_default="its numbers")
@@ -238,12 +274,18 @@ def train(
 ) -> None:
     """Train a model on a cohort and write its package, with log and figure beside it."""
     from .training.cohort import Cohort
+    from .training.cross_validation import TABLE, cross_validated
     from .training.train import LEFT_OUT, checked_place, recipe_as_asked, split_as_asked, train_folds
     from .training.train import train as trained
 
-    chosen = recipe_as_asked(recipe, backbone, from_scratch)
-    cohorts = split_as_asked(Cohort.read(cohort, chosen), split, seed)
+    chosen = recipe_as_asked(recipe, backbone, from_scratch, task, _listed(channels))
+    read = Cohort.read(cohort, chosen)
+    cohorts = split_as_asked(read, split, seed)
     folds = len(cohorts) > 1
+    if repeats > 1 and not folds:
+        raise InputError("Only cross-validation is repeated; add --split kfold:K.")
+    if read.others:
+        print(read.others_told)
     work = checked_place(out, resume=resume) if not folds else out
     with progress(False) as advance:
         options = {
@@ -257,7 +299,11 @@ def train(
             "advance": advance,
         }
         if folds:
-            packages = train_folds(chosen, cohorts, out, **options)
+            packages = []
+            for repeat in range(repeats):
+                place = out / f"repeat{repeat + 1}" if repeats > 1 else out
+                dealt = split_as_asked(read, split, seed + repeat)
+                packages += train_folds(chosen, dealt, place, **options | {"seed": seed + repeat})
         else:
             packages = [trained(chosen, cohorts[0], out, **options)]
     from .model_package import ModelPackage
@@ -269,6 +315,12 @@ def train(
         print(f"{package}:")
         for name, metric in ModelPackage.read(package).card.metrics.items():
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
+    if folds:
+        table = cross_validated(packages, len(cohorts))
+        table.round(4).to_csv(out / TABLE, index=False)
+        over = f"{repeats} repeats" if repeats > 1 else f"{len(cohorts)} folds"
+        for row in table.itertuples():
+            print(f"{row.figure}: {row.mean:.3f} ± {row.sd:.3f} (mean ± sd over {over}; test parts)")
 
 
 @app.command()
@@ -278,6 +330,21 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for the results; it is made.", show_default=False)],
     split: Annotated[
         str | None, typer.Option(help="train, validation or test.", show_default="test, or all without splits")
+    ] = None,
+    atlas: Annotated[
+        Path | None,
+        typer.Option(help="Label map on the grid of all images, for the regions ranked by the heat in them."),
+    ] = None,
+    atlas_names: Annotated[
+        Path | None,
+        typer.Option(help="Names of the atlas' regions, CSV: label, name.", show_default="their numbers"),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="Diagnosis of the cohort's reference group, for alterations of maps.",
+            show_default="the training patients of the first class",
+        ),
     ] = None,
     device: Device = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 2021,
@@ -289,7 +356,16 @@ def evaluate(
 
     with progress(json) as advance:
         summary = evaluated(
-            package, cohort, out, split=split, device=device, seed=seed, overwrite=overwrite, advance=advance
+            package,
+            cohort,
+            out,
+            split=split,
+            device=device,
+            seed=seed,
+            overwrite=overwrite,
+            advance=advance,
+            atlas=(atlas, atlas_names) if atlas else None,
+            reference=reference,
         )
     if json:
         print(dumps(summary, indent=1))
@@ -345,7 +421,7 @@ def compare(
             cohort,
             out,
             recipe=recipe,
-            backbones=[name.strip() for name in chosen.split(",") if name.strip()],
+            backbones=_listed(chosen),
             packages=packages or [],
             weights=backbone_weights,
             cache=cache,
@@ -369,6 +445,11 @@ def compare(
 
 _TOLD = ("AUC", "Sensitivity", "Specificity", "Top-1 accuracy", "Top-3 accuracy")
 """Figures of evaluation.json that are printed, where it has them."""
+
+
+def _listed(names: str | None) -> list[str]:
+    """Names of a list with commas."""
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
 
 
 def _figure(name: str, figure: dict, interval: str) -> str:

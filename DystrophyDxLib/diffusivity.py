@@ -1,7 +1,7 @@
 """Mean diffusivity of a diffusion series, as a map that recipes of maps take.
 
-The diffusion tensor is fitted by weighted least squares and its mean eigenvalue taken, both by DIPY (Garyfallidis et al.,
-Front Neuroinform 2014;8:8).
+The diffusion tensor is fitted by weighted least squares and its mean eigenvalue taken, both by DIPY (Garyfallidis et
+al., Front Neuroinform 2014;8:8).
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def mean_diffusivity(path: Path, b_values: Path | None = None, directions: Path 
     weighted = values > UNWEIGHTED
     if weighted.all() or np.linalg.matrix_rank(_tensor_design(vectors[weighted])) < LEAST_DIRECTIONS:
         raise InputError(
-            f"The diffusion series needs an image without diffusion weighting and {LEAST_DIRECTIONS} directions with it; "
-            "give a whole series."
+            f"The diffusion series needs an image without diffusion weighting and {LEAST_DIRECTIONS} directions with "
+            "it; give a whole series."
         )
     signal = np.moveaxis(sitk.GetArrayFromImage(image).astype(np.float32), 0, -1)
     plain = signal[..., ~weighted].mean(axis=-1)
@@ -58,6 +58,18 @@ def mean_diffusivity(path: Path, b_values: Path | None = None, directions: Path 
     found = sitk.GetImageFromArray(_fitted(signal, tissue, values, vectors))
     found.CopyInformation(image[:, :, :, 0])
     return found
+
+
+def write_map(diffusivity: sitk.Image, out: Path) -> None:
+    """Writes a map as NIfTI or NRRD.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    try:
+        sitk.WriteImage(diffusivity, str(out), useCompression=True)
+    except RuntimeError:
+        raise InputError("The map cannot be written; give a place with room whose name ends with .nii.gz.") from None
 
 
 def _fitted(signal: np.ndarray, tissue: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Windows of the kind of region that a recipe names: legs (`roi`), squares (`squares`) or a whole volume (`volumes`)."""
+"""Windows of the kind of region that a recipe names: legs (`roi`), squares (`squares`) or all (`volumes`)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A region in all its slices becomes one volume, the input of 3D networks, that remembers where its voxels lie.
 
-A volume holds the slices from the feet to the head, each in the canonical plane (`roi.PlaneOrientation`). In the plane it
-is true to scale; along the body the slices that show the region fill the recipe's `depth`.
+A volume holds the slices from the feet to the head, each in the canonical plane (`roi.PlaneOrientation`). In the plane
+it is true to scale; along the body the slices that show the region fill the recipe's `depth`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def volume_from_labels(labels: np.ndarray, source: Literal["auto", "edited"] = "
         labels: (z, y, x), 0 outside.
     """
     region = labels != 0
-    [(_, rows, columns)] = ndimage.find_objects(region) or [(None, slice(0, 0), slice(0, 0))]
+    [(_, rows, columns)] = ndimage.find_objects(region.astype(np.uint8)) or [(None, slice(0, 0), slice(0, 0))]
     windows = [
         Window(k, Side.NONE, (columns.start, columns.stop), (rows.start, rows.stop), plane[rows, columns], source)
         for k, plane in enumerate(region)
@@ -125,15 +125,14 @@ def whole(regions: LegRegions) -> LegRegions:
 
 
 def make_volumes(series: Series, windows: Sequence[VolumeWindow], recipe: SampleRecipe) -> VolumeBatch:
-    """Samples of volumes. A leg's slices have each the greys of `samples.make_samples`; maps have those that their scale
-    says.
+    """Samples of volumes. Each slice of a leg has the greys of `samples.make_samples`; maps have those of their scale.
 
     Raises:
         InputError: a channel that is to be a fraction is none, or maps are not axial.
     """
     of_legs = recipe.region.kind == "legs"
     if not of_legs and not is_axial(series.geometry):
-        raise InputError("The slices of the maps are not axial, so they do not lie over others'; save them as axial ones.")
+        raise InputError("The slices of the maps are not axial; resample them to the axial grid of the others.")
     placements = tuple(place_volume(series.geometry, window, recipe.size, recipe.depth) for window in windows)
     legs = tuple(_slices(series, window, recipe) for window in windows) if of_legs else ()
     volumes = (
@@ -154,7 +153,7 @@ def place_volume(geometry: Geometry, window: VolumeWindow, size: int, depth: int
 
 
 def standardised(volume: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """A map about its mean over the voxels inside that are not zero, in standard deviations over these: the mean is seen
+    """A map about its mean over the voxels inside that are not zero, in standard deviations of these: the mean is seen
     as `MEAN_LEVEL`, a deviation as `STANDARD_DEVIATION`, beyond three of them as three. Elsewhere it is 0.
 
     Scanners whose maps differ in offset and scale so give the same.

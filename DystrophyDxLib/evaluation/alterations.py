@@ -67,8 +67,8 @@ def alterations(cases: Sequence[Case], reference: Reference, sample: SampleRecip
     """How much of the maps of each case is altered, a row a case and channel.
 
     Returns:
-        `row`, `patient_id`, `channel`, `altered` (share of the voxels with |z| of `ALTERED` and more) and `mean_z` (mean
-        |z| of these, nan where there are none).
+        `row`, `patient_id`, `channel`, `altered` (share of the voxels with |z| of `ALTERED` and more) and `mean_z`
+        (mean |z| of these, nan where there are none).
     """
     rows = []
     for case, volume in _volumes(cases, sample, "Comparing with the reference group", advance):

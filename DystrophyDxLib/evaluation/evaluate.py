@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from ..classify import HEAT_OUTSIDE, Classifier
+from ..classify import HEAT_OUTSIDE, Classifier, with_region_heat
 from ..errors import InputError
+from ..explain.region_heat import read_atlas
 from ..model_package import ModelPackage
 from ..output_folder import check_results_folder, results_folder
 from ..phantom.rivals import trefoil_sign
@@ -39,6 +40,7 @@ from .figures import (
     save_figure,
 )
 from .gallery import Chosen, choose, choose_ranked, gallery_figure, save_gallery
+from .map_report import alteration_section, heat_rows, reference_cases, region_section
 from .predictions import Advance, ClassifiedSeries, Predictions, by_patient, classify_case, counted, predict
 from .ranked_report import sections as ranked_sections
 from .roc import auc, roc_band
@@ -59,6 +61,7 @@ class Evaluation:
         split: the split that was evaluated, None for the whole cohort.
         heat: rows of `localisation.localise_series` of the series with truth beside them, with `patient_id`, `disease`
             and `truth`; empty where no series has.
+        further: sections of `map_report`.
     """
 
     package: ModelPackage
@@ -67,6 +70,7 @@ class Evaluation:
     predictions: Predictions
     heat: pd.DataFrame
     seed: int
+    further: tuple[Section, ...] = ()
 
     @property
     def images(self) -> pd.DataFrame:
@@ -98,6 +102,8 @@ def evaluate(
     seed: int,
     overwrite: bool,
     advance: Advance,
+    atlas: tuple[Path, Path | None] | None = None,
+    reference: str | None = None,
 ) -> dict[str, object]:
     """Evaluates a package and writes `FILES` into `out`.
 
@@ -108,6 +114,8 @@ def evaluate(
         split: train, validation or test; None takes the test split, or all patients where the cohort has no splits.
         seed: of the bootstrap, and of the images that are deleted and inserted.
         overwrite: whether an earlier evaluation in `out` is replaced.
+        atlas: label map on the grid of all series and the table of its names, see `explain.region_heat.read_atlas`.
+        reference: diagnosis of the reference group of maps, see `map_report.reference_cases`.
 
     Returns:
         The content of evaluation.json.
@@ -117,11 +125,31 @@ def evaluate(
     """
     check_results_folder(out, FILES, overwrite=overwrite)
     read = ModelPackage.read(package)
-    chosen, split = evaluated_cases(Cohort.read(cohort, read.recipe), split)
+    everyone = Cohort.read(cohort, read.recipe)
+    chosen, split = evaluated_cases(everyone, split)
+    of_maps = read.recipe.sample.region.kind == "volume"
+    if reference is not None and not of_maps:
+        raise InputError("A reference group is for models of registered maps; leave --reference out.")
+    group = reference_cases(everyone, chosen, reference) if of_maps else ()
     classifier = Classifier(read, device)
     heat: list[pd.DataFrame] = []
-    predictions = predict(classifier, chosen, advance, lambda found: heat.extend(_localised(found)))
+    regions: list[dict[str, object]] = []
+
+    def observe(found: ClassifiedSeries) -> None:
+        heat.extend(_localised(found))
+        if atlas is not None:
+            ranked_by_heat = with_region_heat(found.classification, *read_atlas(*atlas, found.series)).result.regions
+            regions.extend(heat_rows(found.case, ranked_by_heat))
+
+    predictions = predict(classifier, chosen, advance, observe)
     evaluation = Evaluation(read, chosen, split, predictions, pd.concat(heat) if heat else pd.DataFrame(), seed)
+    threshold, patients = read.card.threshold, evaluation.patients
+    further = []
+    if regions:
+        further.append(region_section(pd.DataFrame(regions), patients, read.card.classes, threshold))
+    if of_maps:
+        further.append(alteration_section(group, chosen, patients, read.recipe, threshold, advance))
+    evaluation = replace(evaluation, further=tuple(further))
     summary = summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest())
     with results_folder(out, FILES, overwrite=overwrite) as folder:
         write_evaluation(evaluation, classifier, summary, folder, advance)
@@ -238,6 +266,7 @@ def write_evaluation(
             *_heat(evaluation, folder / "figures"),
             *_deletion_insertion(evaluation, classifier, folder / "figures", advance),
             *_rivals(evaluation),
+            *evaluation.further,
             _unevaluated(evaluation),
             _provenance(summary),
         ),
@@ -459,7 +488,8 @@ def _deletion_insertion(
     evaluation: Evaluation, classifier: Classifier, figures: Path, advance: Advance
 ) -> Iterator[Section]:
     """Of T1-weighted images alone and two classes: what is deleted becomes the grey that healthy muscle has there."""
-    if evaluation.ranks or evaluation.package.recipe.sample.planes > 1:
+    sample = evaluation.package.recipe.sample
+    if evaluation.ranks or sample.planes > 1 or sample.depth is not None:
         return
     title, card = "Does the answer hang on what the heatmap marks?", evaluation.package.card
     chosen = choose_images(evaluation.images, card.threshold, seed=evaluation.seed)
@@ -515,6 +545,7 @@ def _unevaluated(evaluation: Evaluation) -> Section:
         (
             f"Images that show no thigh and enter no figure: {int((~images['counted']).sum())} of {len(images)}.",
             f"Series with a warning: {told}.",
+            *((evaluation.cohort.others_told,) if evaluation.cohort.others else ()),
             *(() if len(failures) else ("All series of the cohort could be evaluated.",)),
         ),
         (),

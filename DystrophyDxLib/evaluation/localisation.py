@@ -87,9 +87,7 @@ def localise_series(series: Series, found: Classification, truth: ThighTruth) ->
     """
     spacing = series.geometry.spacing
     images = [
-        (image, window)
-        for image, window in zip(found.result.images, found.seen.windows, strict=True)
-        if image.counted
+        (image, window) for image, window in zip(found.result.images, found.seen.windows, strict=True) if image.counted
     ]
     slices = found.regions.windows
     seen = {

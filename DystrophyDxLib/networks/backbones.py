@@ -64,8 +64,8 @@ def _inception_layers(model: models.Inception3) -> list[nn.Module]:
 
 
 def _volume_resnet(blocks: Sequence[int]) -> nn.Module:
-    """ResNet of basic blocks on volumes. Its first layer halves rows and columns alone, as slices are thick and few (as in
-    Tran et al., CVPR 2018, section 4); it has half of the usual maps.
+    """ResNet of basic blocks on volumes. Its first layer halves rows and columns alone, as slices are thick and few (as
+    in Tran et al., CVPR 2018, section 4); it has half of the usual maps.
     """
     try:
         from monai.networks.nets import ResNet

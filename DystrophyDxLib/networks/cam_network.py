@@ -31,8 +31,8 @@ class NetworkOutput(NamedTuple):
 
     Attributes:
         logits: (N, K).
-        maps: (N, K, [d,] h, w) class activation maps on the cells of the finest layer that is pooled. Where it is the only
-            one, their mean over h and w is the logit less the bias. Of a head with hidden layers, Grad-CAM.
+        maps: (N, K, [d,] h, w) class activation maps on the cells of the finest layer that is pooled. Where it is the
+            only one, their mean over all cells is the logit less the bias. Of a head with hidden layers, Grad-CAM.
         features: (N, C) pooled features of all layers, the finest first.
     """
 
@@ -242,7 +242,7 @@ def backbone_of(recipe: Recipe) -> Backbone:
         raise InputError(f"The backbone {name!r} is not known; choose one of {', '.join(fitting)}.")
     if name not in fitting:
         seen = "volumes" if of_volumes else "slices"
-        raise InputError(f"The backbone {name} does not see {seen}, as the recipe does; choose from {', '.join(fitting)}.")
+        raise InputError(f"The backbone {name} does not see {seen}; choose from {', '.join(fitting)}.")
     if BACKBONES[name].published is None and recipe.network.weights == "imagenet":
         raise InputError(f"The backbone {name} has no published weights; set network.weights to none in the recipe.")
     return BACKBONES[name]

@@ -1,8 +1,8 @@
 """Synthetic brain maps, registered to each other, to try out and test recipes of maps: grey-matter density and mean
 diffusivity of Parkinson's disease, multiple system atrophy and health, with an atlas of the regions.
 
-Run as `python -m DystrophyDxLib.phantom.brain_maps --out FOLDER`; it writes the maps, `atlas.nii.gz` with `atlas.csv`, and
-the table `cohort.csv`.
+Run as `python -m DystrophyDxLib.phantom.brain_maps --out FOLDER`; it writes the maps, `atlas.nii.gz` with `atlas.csv`,
+and the table `cohort.csv`.
 
 Which regions change is that of the diagnostic criteria (Wenning et al., Mov Disord 2022;37:1131): the putamen in the
 parkinsonian type, pons, middle cerebellar peduncles and cerebellum in the cerebellar type, both in the mixed type.

@@ -148,6 +148,13 @@ class Cohort:
         """The first case of each patient, in the order of the table."""
         return tuple({case.patient_id: case for case in reversed(self.cases)}.values())[::-1]
 
+    @property
+    def others_told(self) -> str:
+        """How many patients are left out, and with which diseases."""
+        counts = Counter({case.patient_id: case.diagnosis for case in self.others}.values())
+        told = ", ".join(f"{count} {disease}" for disease, count in sorted(counts.items()))
+        return f"{counts.total()} patients are left out, whose disease is none of the recipe's classes: {told}."
+
     @cached_property
     def labels(self) -> np.ndarray:
         """(cases,) int64 index of each case's class."""

@@ -15,8 +15,8 @@ TABLE = "cross-validation.csv"
 def cross_validated(packages: Sequence[Path], folds: int) -> pd.DataFrame:
     """Figures of the packages of a cross-validation, fold by fold, repeat after repeat.
 
-    A repeat deals the patients anew. Its figure is the mean over its folds; `sd` is the standard deviation (n - 1) of the
-    repeats' figures, of one repeat that of its folds.
+    A repeat deals the patients anew. Its figure is the mean over its folds; `sd` is the standard deviation (n - 1) of
+    the repeats' figures, of one repeat that of its folds.
 
     Returns:
         One row a figure: `figure`, `mean`, `sd`, `lowest` and `highest` of all folds, and `folds` in which the figure

@@ -64,7 +64,8 @@ class SampleExamples:
     """Samples at one size, for a network.
 
     Attributes:
-        pixels: (M, C, S, S), of volumes (M, C, D, S, S), uint8 as `stored` makes them, an array or what is indexed like one.
+        pixels: (M, C, S, S), of volumes (M, C, D, S, S), uint8 as `stored` makes them, or what is
+            indexed like that.
         images: (N,) rows of `pixels`.
         labels: (N,) float32.
         size: edge at which the network sees them, a divisor of S.
