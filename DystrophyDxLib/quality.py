@@ -15,7 +15,7 @@ from scipy.spatial import ConvexHull
 
 from .results import ResultWarning, WarningCode
 from .roi import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, opened
-from .samples import SampleBatch, halved
+from .samples import LegBatch, halved
 from .series import Acquisition, Series
 
 CORTEX = 0.75
@@ -60,7 +60,7 @@ class ImageQuality:
     fat_to_brightest: float
 
 
-def judge_images(series: Series, batch: SampleBatch) -> list[ImageQuality]:
+def judge_images(series: Series, batch: LegBatch) -> list[ImageQuality]:
     """Looks for the femur and the contrast in every window of `batch`."""
     images = halved(batch.pixels[:, batch.own]).numpy()
     inside = batch.inside.numpy().repeat(images.shape[1] // batch.inside.shape[1], axis=1)
@@ -153,7 +153,7 @@ def share_outside_muscle(heat: np.ndarray, grid: np.ndarray, inside: np.ndarray)
     The muscles' compartment is the convex hull of all that is darker than fat under the skin.
 
     Args:
-        heat, grid, inside: (GRID, GRID) heat, `SampleBatch.grid` and `SampleBatch.inside` of the image.
+        heat, grid, inside: (GRID, GRID) heat, `LegBatch.grid` and `LegBatch.inside` of the image.
     """
     darker = (grid < DARKER_THAN_FAT) & eroded(inside, 2)
     corners = np.argwhere(opened(darker, 1))
@@ -185,7 +185,7 @@ def input_warnings(
     thigh: Sequence[bool],
     expects: Literal["t1_thigh", "leg"],
 ) -> list[ResultWarning]:
-    """Warnings on the series and its windows.
+    """Warnings on a series of legs and its windows.
 
     Args:
         expects: what the model was made for, see `recipe.SampleRecipe`.
