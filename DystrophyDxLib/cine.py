@@ -76,8 +76,8 @@ def picked(cine: Sequence[Series], sample: SampleRecipe, frames: Mapping[str, in
 def cavity_voxels(cine: Sequence[Series], sample: SampleRecipe) -> np.ndarray:
     """(frames,) voxels that are as bright as blood within the windows of a recipe.
 
-    Blood is what lies above one Otsu threshold for all frames. Fat is as bright, but does not change from frame to frame
-    as the cavities do.
+    Blood is what lies above one Otsu threshold for all frames. Fat is as bright, but does not change from frame to
+    frame as the cavities do.
     """
     import SimpleITK as sitk
 

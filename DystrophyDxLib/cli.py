@@ -196,8 +196,26 @@ def phantom(
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal cohorts.")] = 2021,
     processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 1,
     truth: Annotated[bool, typer.Option("--truth/--no-truth", help="Write what no image tells.")] = True,
+    hearts: Annotated[
+        bool,
+        typer.Option(
+            "--hearts",
+            help="Cines of beating hearts instead of thighs; --diagnoses names normal, HCM, DCM, or planes.",
+        ),
+    ] = False,
 ) -> None:
-    """Make a cohort of synthetic thighs (phantoms), with truth and the table for train and evaluate."""
+    """Make a cohort of synthetic thighs or hearts (phantoms), with truth and the table for train and evaluate."""
+    if hearts:
+        if like or file_format != "nifti" or contrasts != "T1":
+            raise InputError("Hearts are written as NIfTI of one contrast; leave out --like, --format and --contrasts.")
+        from .phantom.heart import DISEASES
+        from .phantom.heart_cohort import write_hearts
+
+        asked = [name.strip() for name in diagnoses.split(",")] if diagnoses else DISEASES
+        with progress(False) as advance:
+            table = write_hearts(patients or 20, out, seed=seed, diagnoses=asked, matrix=matrix, advance=advance)
+        print(f"{patients or 20} patients with a cine each: {table}")
+        return
     from .phantom.cohort import drawn_patients, like_yang2021, write_cohort
 
     if like and (patients or diagnoses):

@@ -156,9 +156,10 @@ class SampleRecipe(_Table):
         """Raises an `InputError` when one of the channels beside the first is not among those given."""
         missing = [name for name in self.further if name not in given]
         if missing:
+            how = "; give a cine, or each frame as a channel" if self.of_cine else "; give each as a channel"
             raise InputError(
-                f"The model needs {' and '.join(missing)} beside {self.channels[0].name}; give each as a channel, "
-                "registered and on the same grid."
+                f"The model needs {' and '.join(missing)} beside {self.channels[0].name}{how}, registered and on the "
+                "same grid."
             )
 
 

@@ -7,7 +7,7 @@ import gzip
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,9 +171,7 @@ def read_study(path: str | Path, series_uid: str | None = None) -> Series:
     Raises:
         InputError: there is no image that can be used, with what to do about it.
     """
-    from .dicom_study import read_dicom
-
-    return _read(Path(path), series_uid, lambda file: (read_image_file(file),), lambda *dicom: (read_dicom(*dicom),))[0]
+    return _read(Path(path), series_uid, cine=False)[0]
 
 
 def read_frames(path: str | Path, series_uid: str | None = None) -> tuple[Series, ...]:
@@ -187,27 +185,21 @@ def read_frames(path: str | Path, series_uid: str | None = None) -> tuple[Series
     Raises:
         InputError: as `read_study`, or slices with more frames than others.
     """
-    from .dicom_study import read_dicom_frames
-
-    return _read(Path(path), series_uid, read_image_frames, read_dicom_frames)
+    return _read(Path(path), series_uid, cine=True)
 
 
-def _read(
-    path: Path,
-    series_uid: str | None,
-    read_file: Callable[[Path], tuple[Series, ...]],
-    read_dicom: Callable[[Path, str | None], tuple[Series, ...]],
-) -> tuple[Series, ...]:
-    """Volumes of an input, by the reader that it needs."""
+def _read(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ...]:
+    """The volumes of an input, one where no cine is asked for."""
     if not path.exists():
         raise InputError("The input does not exist; check the path.")
     is_image_file = path.is_file() and path.name.lower().endswith(_IMAGE_FILES)
     if is_image_file and series_uid is not None:
         raise InputError("A series UID is for DICOM input only; leave it out for an image file.")
-    if path.is_dir() and not any(path.iterdir()):
-        raise InputError("The folder is empty; give a folder with a DICOM MR series, or an image file.")
     try:
-        volumes = read_file(path) if is_image_file else read_dicom(path, series_uid)
+        if is_image_file:
+            volumes = read_image_frames(path) if cine else (read_image_file(path),)
+        else:
+            volumes = _read_dicom(path, series_uid, cine=cine)
     except OSError:
         raise InputError("The input cannot be opened; check its permissions.") from None
     except MemoryError:
@@ -300,6 +292,14 @@ def _check_voxels(voxels: np.ndarray) -> None:
     _check_finite(voxels)
     if voxels.min() == voxels.max():
         raise InputError("The image is empty: all voxels have the same value; give another image or export it again.")
+
+
+def _read_dicom(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ...]:
+    from .dicom_study import read_dicom, read_dicom_frames
+
+    if path.is_dir() and not any(path.iterdir()):
+        raise InputError("The folder is empty; give a folder with a DICOM MR series, or an image file.")
+    return read_dicom_frames(path, series_uid) if cine else (read_dicom(path, series_uid),)
 
 
 _NIFTI = (".nii", ".nii.gz")

@@ -3,8 +3,8 @@
 A cohort is a CSV with the columns `patient_id`, `path` and `diagnosis`, and where known `subtype`, `sex`, `age`,
 `centre` and `split`; one row a series. Where the recipe has further channels, a column of each one's name has the
 path of that series, and one of the first's name, where it is there, is read instead of `path`. Where the channels are
-frames of a cine, a row without them has the cine in `path`. `Cohort.read` accepts what spreadsheets write: UTF-8 with or without byte order mark, commas or semicolons, a header in any case, spaces
-around cells, empty rows.
+frames of a cine, a row without them has the cine in `path`. `Cohort.read` accepts what spreadsheets write: UTF-8 with
+or without byte order mark, commas or semicolons, a header in any case, spaces around cells, empty rows.
 """
 
 from __future__ import annotations
