@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -87,6 +88,7 @@ def classify(
             advance("Reading the study")
             read = read_channels(study, further, series)
         with _timed(timing, "load"):
+            advance("Loading PyTorch and Slicer")
             from .classify import Classifier, with_texture_scores
 
             classifier = Classifier(package, device)
@@ -118,11 +120,11 @@ def classify(
     if json:
         print(result.to_json())
         return
-    from .report import summary
+    from .report import extent, summary
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(summary(result))
-    console.print(f"Images: {len(result.images)}, slices: {result.input.slices}. {result.input.selection}".strip())
+    console.print(f"{extent(result)} {result.input.selection}".strip())
     console.print("Time: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
     console.print(f"Results: {out}")
 
@@ -226,6 +228,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on a cohort and write its package, with log and figure beside it."""
+    from .report import NOT_SHOWN_TO_TELL
     from .training.cohort import Cohort
     from .training.train import LEFT_OUT, checked_place, recipe_as_asked, split_as_asked, train_folds
     from .training.train import train as trained
@@ -256,8 +259,11 @@ def train(
         if left_out.exists():
             print(f"{len(left_out.read_text(encoding='utf-8').splitlines())} series gave no image: see {left_out}")
         print(f"{package}:")
-        for name, metric in ModelPackage.read(package).card.metrics.items():
+        metrics = ModelPackage.read(package).card.metrics
+        for name, metric in metrics.items():
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
+        if any(name.startswith("AUC, case") and metric.ci95[0] <= 0.5 for name, metric in metrics.items()):
+            print(f"  {NOT_SHOWN_TO_TELL}")
 
 
 @app.command()
@@ -396,7 +402,11 @@ def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def progress(hidden: bool) -> Iterator:
-    """A progress bar on stderr; gives a function of what is being done, and how much of how many is."""
+    """A progress bar on stderr, or where that is no terminal lines on stdout now and then; gives a function of what is
+    being done, and how much of how many is."""
+    if not hidden and not sys.stderr.isatty():
+        yield _lines()
+        return
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -404,11 +414,24 @@ def progress(hidden: bool) -> Iterator:
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=hidden or not sys.stderr.isatty(),
+        disable=hidden,
     )
     with bar:
         task = bar.add_task("Starting", total=None)
         yield lambda what, done=0, total=None: bar.update(task, description=what, completed=done, total=total)
+
+
+def _lines() -> Callable[..., None]:
+    """Prints each step when it begins, and how far it is every half minute."""
+    told = {}
+
+    def tell(what: str, done: int = 0, total: int | None = None) -> None:
+        step, now = what.partition(":")[0], time.monotonic()
+        if now - told.get(step, -math.inf) > 30:
+            print(f"{what} ({done} of {total})" if done and total else what, flush=True)
+            told[step] = now
+
+    return tell
 
 
 def _require_slicer() -> None:

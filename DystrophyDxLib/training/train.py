@@ -366,7 +366,7 @@ def _card(
 
     metrics = as_metrics(
         {f"{name}, validation": value for name, value in figures(validation).items()},
-        f"{described('validation')} by whom {chosen} were chosen, so flattering",
+        f"{described('validation')} by whom {chosen} were chosen, so optimistic on average",
     )
     if "test" in scores:
         metrics = as_metrics(figures(scores["test"]), f"{described('test')} that training did not see") | metrics
