@@ -129,7 +129,7 @@ class SampleRecipe(_Table):
 
     @property
     def planes(self) -> int:
-        """Number of planes of a sample: the slices of the first channel, then those of the next; a volume's channels."""
+        """Planes of a sample: the slices of the first channel, then those of the next; of a volume its channels."""
         return len(self.channels) * self.slices
 
     @property

@@ -111,8 +111,8 @@ def alteration_section(
     return Section(
         title,
         (
-            f"Reference: {group.patients} series of {diseases}, none of which is evaluated. A voxel is altered where it "
-            f"is {ALTERED} standard deviations of the reference or more away from its mean.",
+            f"Reference: {group.patients} series of {diseases}, none of which is evaluated. A voxel is altered where "
+            f"it is {ALTERED} standard deviations of the reference or more away from its mean.",
             *in_words(found),
         ),
         (),
