@@ -192,7 +192,7 @@ class StudyView:
     def image(self) -> ImageResult | None:
         """The image last gone to, or the first one of the slice where the reader moved on; None where there is none."""
         k = self.slice
-        here = [image for image in self._images() if image.slice == k]
+        here = [image for image in self._images() if k in image.shown]
         return next((image for image in here if image.side == self._side), here[0] if here else None)
 
     def go_to(self, image: ImageResult) -> None:

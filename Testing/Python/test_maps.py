@@ -1,0 +1,292 @@
+"""From synthetic brain maps to a model, its evaluation and what is said of misclassified patients."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from model_packages import make_package
+from scipy.stats import mannwhitneyu
+from test_volumes import OF_MAPS
+
+from DystrophyDxLib.diffusivity import mean_diffusivity
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.evaluation.alterations import Reference, alterations, compared, in_words
+from DystrophyDxLib.evaluation.evaluate import evaluate
+from DystrophyDxLib.model_package import Metric, ModelPackage
+from DystrophyDxLib.phantom.brain_maps import CHANGED, atlas, make_maps, write_cohort
+from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.training.cohort import Cohort
+from DystrophyDxLib.training.cross_validation import cross_validated
+from DystrophyDxLib.training.splits import hold_out_centre
+from DystrophyDxLib.training.train import recipe_as_asked, train
+
+PATIENTS = 60
+QUIET = lambda what, done, total: None  # noqa: E731
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("brains")
+
+
+@pytest.fixture(scope="module")
+def table(folder):
+    return write_cohort(folder / "cohort", PATIENTS, 1)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    """Small, for the task of the cerebellar types, with few steps."""
+    asked = recipe_as_asked("mattia2025", None, False, "PD/MSA-C&PC").model_dump()
+    stage = {"size": 32, "epochs": 8, "learning_rate": 2e-3, "schedule": "one_cycle"}
+    return Recipe.model_validate(
+        asked
+        | {"sample": asked["sample"] | {"size": 32, "depth": 16}, "network": asked["network"] | {"pooled": ("stage3",)}}
+        | {"training": asked["training"] | {"trainable": "all", "stages": [stage]}}
+    )
+
+
+@pytest.fixture(scope="module")
+def package(folder, table, recipe):
+    return train(recipe, hold_out_centre(Cohort.read(table, recipe), "B", 1), folder / "model", seed=1, cache=folder)
+
+
+def test_a_task_is_a_pair_of_labels_and_leaves_the_others_out(table):
+    recipe = Recipe.named("mattia2025")
+    assert list(recipe.tasks) == ["PD/MSA", "PD/MSA-P", "PD/MSA-C&PC"]
+    task = recipe.for_task("PD/MSA-P")
+    assert (task.classes, task.left_out) == (("PD", "MSA-P"), ("HC", "MSA-C", "MSA-PC"))
+    assert Recipe.parse(task.toml()) == task
+    cohort = Cohort.read(table, task)
+    share = PATIENTS // len(CHANGED)
+    assert (len(cohort.cases), len(cohort.others)) == (2 * share, 3 * share)
+    assert "HC" in cohort.others_told
+    assert "MSA-PC" in cohort.others_told
+    with pytest.raises(InputError, match="no task 'PD/PSP'; choose one of PD/MSA, "):
+        recipe.for_task("PD/PSP")
+
+
+def test_a_misspelt_diagnosis_is_not_taken_for_one_that_is_left_out(table, tmp_path):
+    rows = table.read_text().replace(",MSA-P,", ",MSAP,").replace("P0", str(table.parent / "P0"))
+    (tmp_path / "cohort.csv").write_text(rows)
+    with pytest.raises(InputError, match="a diagnosis that the recipe does not know"):
+        Cohort.read(tmp_path / "cohort.csv", Recipe.named("mattia2025").for_task("PD/MSA-C&PC"))
+
+
+def test_one_modality_is_asked_for_by_its_name():
+    alone = recipe_as_asked("mattia2025", None, False, None, ["md"])
+    assert [channel.name for channel in alone.sample.channels] == ["MD"]
+    with pytest.raises(InputError, match="choose from GM, MD"):
+        recipe_as_asked("mattia2025", None, False, None, ["FA"])
+    with pytest.raises(InputError, match="first channel has the scale fat"):
+        recipe_as_asked("thigh3d", None, False, None, ["STIR"])
+
+
+def test_a_disease_changes_its_own_regions_and_no_others():
+    labels, names = atlas()
+    number = {name: value for value, name in names.items()}
+    healthy, ill = make_maps(3, "HC", 0), make_maps(3, "MSA-P", 1.0)
+    for region, changed in (("putamen", True), ("pons", False), ("cerebral cortex", False)):
+        inside = labels == number[region]
+        density = ill.density[inside].mean() / healthy.density[inside].mean()
+        diffusivity = ill.diffusivity[inside].mean() / healthy.diffusivity[inside].mean()
+        assert (density < 0.85) == changed
+        assert (diffusivity > 1.15) == changed
+    assert not healthy.density[labels == 0].any()
+
+
+def test_a_centre_that_training_has_not_seen_is_told_apart_by_the_regions_that_the_disease_changes(
+    folder, table, package
+):
+    """Of the centre that was held out, whose scanner has another offset; the heat lies in the hindbrain."""
+    names = folder / "cohort" / "atlas.csv"
+    summary = evaluate(
+        package,
+        _with_splits(folder, table),
+        folder / "evaluation",
+        split="test",
+        device="cpu",
+        seed=1,
+        overwrite=False,
+        advance=QUIET,
+        atlas=(folder / "cohort" / "atlas.nii.gz", names),
+        reference="HC",
+    )
+    assert summary["cohort"]["synthetic"]
+    assert summary["figures"]["patients"]["AUC"]["value"] > 0.8
+    heat = pd.read_csv(folder / "evaluation" / "tables" / "regions_1.csv")
+    assert set(heat["Region"].head(3)) <= {"cerebellum", "pons", "middle cerebellar peduncles", "midbrain"}
+    altered = pd.read_csv(folder / "evaluation" / "tables" / "alterations_patients.csv")
+    both = altered[altered["Map"] == "MD"].groupby("Truth")["Altered"].median()
+    assert both[1] > both[0]
+    assert "Are misclassified patients altered less?" in (folder / "evaluation" / "report.html").read_text()
+
+
+def _with_splits(folder, table):
+    """The table with the centre B for a test split, and the others in training."""
+    frame = pd.read_csv(table)
+    frame["split"] = np.where(frame["centre"] == "B", "test", "train")
+    place = table.with_name("split.csv")
+    frame.to_csv(place, index=False)
+    return place
+
+
+def test_the_package_classifies_by_the_command_line_with_its_atlas(folder, package, tmp_path):
+    person = folder / "cohort" / "P003"
+    command = [sys.executable, "-m", "DystrophyDxLib.cli", "classify", person / "gm.nii.gz", "--model", package]
+    command += ["--channel", f"MD={person / 'md.nii.gz'}", "--atlas", folder / "cohort" / "atlas.nii.gz", "--json"]
+    command += ["--atlas-names", folder / "cohort" / "atlas.csv", "--out", tmp_path / "out"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [image["slices"] for image in result["images"]] == [[5, 37]]
+    assert len(result["regions"]) == len(atlas()[1])
+    heat = sitk.ReadImage(str(tmp_path / "out" / "heatmap.nrrd"))
+    assert heat.GetSize() == sitk.ReadImage(str(person / "gm.nii.gz")).GetSize()
+
+
+def planted(shift: float, seed: int = 5):
+    """A reference group of standard normal voxels, and a patient with a shift in every fourth of them."""
+    rng = np.random.default_rng(seed)
+    maps = rng.normal(1.0, 0.1, (40, 1, 8, 8, 8)).astype(np.float32)
+    reference = Reference(maps.mean(axis=0), maps.std(axis=0, ddof=1), len(maps))
+    patient = rng.normal(1.0, 0.1, (1, 8, 8, 8)).astype(np.float32)
+    patient[..., ::4] += 0.1 * shift
+    return reference, patient
+
+
+def test_z_scores_find_a_planted_shift_and_else_what_chance_gives():
+    reference, patient = planted(5.0)
+    strength = np.abs(reference.z_scores(patient))[0]
+    assert (strength[..., ::4] >= 1.96).mean() > 0.95
+    assert (strength[..., 1::4] >= 1.96).mean() == pytest.approx(0.05, abs=0.04)
+    reference.deviation[0, 0] = 0
+    assert not reference.z_scores(patient)[0, 0].any()
+
+
+def of_patients(altered, mean_z, right):
+    return pd.DataFrame(
+        {"truth": 1, "channel": "MD", "altered": altered, "mean_z": mean_z, "right": right, "patient_id": "x", "row": 1}
+    )
+
+
+def test_misclassified_patients_are_compared_by_the_test_of_mann_and_whitney():
+    rng = np.random.default_rng(1)
+    altered = np.concatenate([rng.normal(0.3, 0.02, 12), rng.normal(0.1, 0.02, 6)])
+    mean_z = rng.normal(2.6, 0.1, 18)
+    right = np.arange(18) < 12
+    [row] = compared(of_patients(altered, mean_z, right), ("PD", "MSA")).to_dict("records")
+    assert row["altered_p"] == pytest.approx(mannwhitneyu(altered[:12], altered[12:]).pvalue)
+    assert (row["right"], row["wrong"], row["class"]) == (12, 6, "MSA")
+    [told] = in_words(compared(of_patients(altered, mean_z, right), ("PD", "MSA")))
+    assert "6 of 18 misclassified" in told
+    assert "less altered voxels" in told
+    assert "no clear difference in mean |z|" in told
+    [other] = in_words(compared(of_patients(altered[::-1], mean_z, right[::-1][::-1]), ("PD", "MSA")))
+    assert "more altered voxels" in other or "no clear difference in altered voxels" in other
+    [few] = in_words(compared(of_patients(altered[:13], mean_z[:13], right[:13]), ("PD", "MSA")))
+    assert "too few" in few
+
+
+def test_a_reference_group_needs_patients(table):
+    recipe = Recipe.named("mattia2025")
+    cases = Cohort.read(table, recipe).others
+    small = Recipe.parse(OF_MAPS).sample
+    with pytest.raises(InputError, match="has 2 patients and needs at least 6"):
+        Reference.of(cases[:2], small, QUIET)
+    reference = Reference.of(cases[:6], small, QUIET)
+    found = alterations(cases[6:8], reference, small, QUIET)
+    assert list(found["channel"]) == ["GM", "MD"] * 2
+    assert found["altered"].between(0, 1).all()
+
+
+def test_repeats_of_a_cross_validation_have_a_mean_and_a_spread(tmp_path):
+    values = [0.6, 0.8, 0.7, 0.9, 0.5, 0.7]
+    packages = [
+        make_package(
+            tmp_path / f"fold{n}",
+            metrics={
+                "AUC, case": Metric(value=value, ci95=(0, 1), measured_on="test"),
+                "AUC, case, validation": Metric(value=1, ci95=(0, 1), measured_on="validation"),
+            },
+        )
+        for n, value in enumerate(values)
+    ]
+    [row] = cross_validated(packages, 2).to_dict("records")
+    of_repeats = [0.7, 0.8, 0.6]
+    assert (row["figure"], row["folds"]) == ("AUC, case", 6)
+    assert row["mean"] == pytest.approx(np.mean(of_repeats))
+    assert row["sd"] == pytest.approx(np.std(of_repeats, ddof=1))
+    assert (row["lowest"], row["highest"]) == (0.5, 0.9)
+    [alone] = cross_validated(packages[:3], 3).to_dict("records")
+    assert alone["sd"] == pytest.approx(np.std(values[:3], ddof=1))
+
+
+@pytest.fixture
+def diffusion(tmp_path):
+    """A series of one tensor everywhere in a block, noise-free, with the mean of its eigenvalues known."""
+    rng = np.random.default_rng(2)
+    directions = rng.normal(size=(20, 3))
+    directions = np.vstack([np.zeros((2, 3)), directions / np.linalg.norm(directions, axis=1, keepdims=True)])
+    values = np.where(directions.any(axis=1), 1000.0, 0.0)
+    axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    tensor = axes @ np.diag([1.7e-3, 0.4e-3, 0.3e-3]) @ axes.T
+    signal = np.zeros((len(values), 6, 7, 8), np.float32)
+    decay = np.exp(-values * np.einsum("ni,ij,nj->n", directions, tensor, directions))
+    signal[:, 1:5, 1:6, 1:7] = 900 * decay[:, None, None, None]
+    image = sitk.JoinSeries([sitk.GetImageFromArray(volume) for volume in signal])
+    image.SetSpacing((2, 2, 3, 1))
+    sitk.WriteImage(image, str(tmp_path / "dwi.nii.gz"))
+    np.savetxt(tmp_path / "dwi.bval", values[None])
+    np.savetxt(tmp_path / "dwi.bvec", directions.T)
+    return tmp_path / "dwi.nii.gz"
+
+
+def test_mean_diffusivity_is_that_of_the_tensor(diffusion):
+    found = mean_diffusivity(diffusion)
+    voxels = sitk.GetArrayFromImage(found)
+    np.testing.assert_allclose(voxels[1:5, 1:6, 1:7], 0.8e-3, rtol=1e-3)
+    assert not voxels[0].any()
+    assert found.GetSpacing() == (2, 2, 3)
+
+
+def test_what_is_no_diffusion_series_is_named(diffusion):
+    with pytest.raises(InputError, match="does not exist"):
+        mean_diffusivity(diffusion.with_name("none.nii.gz"))
+    image = sitk.ReadImage(str(diffusion))
+    sitk.WriteImage(image[:, :, :, 0], str(diffusion.with_name("map.nii.gz")))
+    with pytest.raises(InputError, match="has 3 dimensions"):
+        mean_diffusivity(diffusion.with_name("map.nii.gz"))
+    np.savetxt(diffusion.with_name("few.bval"), np.zeros((1, 5)))
+    with pytest.raises(InputError, match="22 volumes, but 5 b-values"):
+        mean_diffusivity(diffusion, diffusion.with_name("few.bval"))
+    np.savetxt(diffusion.with_name("flat.bval"), np.full((1, 22), 1000.0))
+    with pytest.raises(InputError, match="without diffusion weighting"):
+        mean_diffusivity(diffusion, diffusion.with_name("flat.bval"))
+    diffusion.with_name("dwi.bvec").unlink()
+    with pytest.raises(InputError, match=r"no \.bvec file .* --bvec"):
+        mean_diffusivity(diffusion)
+
+
+def test_a_series_where_a_map_is_needed_is_named(folder, table, diffusion, recipe):
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row.update({name: str(table.parent / row[name]) for name in ("path", "GM", "MD")})
+    rows[1]["MD"] = str(diffusion)
+    with (diffusion.with_name("cohort.csv")).open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    cohort = hold_out_centre(Cohort.read(diffusion.with_name("cohort.csv"), recipe), "B", 1)
+    with pytest.raises(InputError, match="Channel MD: The image is 4-dimensional"):
+        train(recipe, cohort, diffusion.with_name("model"), seed=1, cache=folder)
+
+
+def test_the_trained_package_holds_its_task(package):
+    assert ModelPackage.read(package).recipe.classes == ("PD", "MSA-C&PC")
