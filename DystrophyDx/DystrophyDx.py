@@ -153,6 +153,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeAddedOrRemoved)
         self._checkPackages()
         self._showState()
+        if slicer.util.selectedModule() == self.moduleName:  # reloaded while it is shown: Slicer does not enter it anew
+            self.enter()
 
     def cleanup(self):
         self._readerStudy.cleanup()
