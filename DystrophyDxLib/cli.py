@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -98,6 +99,7 @@ def classify(
             advance("Reading the study")
             read = read_input(study, further, package.recipe.sample, series, frames)
         with _timed(timing, "load"):
+            advance("Loading PyTorch and Slicer")
             from .classify import Classifier, with_texture_scores
 
             classifier = Classifier(package, device)
@@ -129,11 +131,11 @@ def classify(
     if json:
         print(result.to_json())
         return
-    from .report import summary
+    from .report import extent, summary
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(summary(result))
-    console.print(f"Images: {len(result.images)}, slices: {result.input.slices}. {result.input.selection}".strip())
+    console.print(f"{extent(result)} {result.input.selection}".strip())
     console.print("Time: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
     console.print(f"Results: {out}")
 
@@ -255,6 +257,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on a cohort and write its package, with log and figure beside it."""
+    from .report import NOT_SHOWN_TO_TELL
     from .training.cohort import Cohort
     from .training.train import LEFT_OUT, checked_place, recipe_as_asked, split_as_asked, train_folds
     from .training.train import train as trained
@@ -285,8 +288,11 @@ def train(
         if left_out.exists():
             print(f"{len(left_out.read_text(encoding='utf-8').splitlines())} series gave no image: see {left_out}")
         print(f"{package}:")
-        for name, metric in ModelPackage.read(package).card.metrics.items():
+        metrics = ModelPackage.read(package).card.metrics
+        for name, metric in metrics.items():
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
+        if any(name.startswith("AUC, case") and metric.ci95[0] <= 0.5 for name, metric in metrics.items()):
+            print(f"  {NOT_SHOWN_TO_TELL}")
 
 
 @app.command()
@@ -385,6 +391,71 @@ def compare(
     print(f"Results: {out / RESULTS / 'report.html'}")
 
 
+@app.command()
+def texture(
+    cohort: Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the results; it is made.", show_default=False)],
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of 'train --split kfold:K', with a model a fold; once for each.", show_default="none"
+        ),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="Recipe with a fat fraction: a name, or the path of a .toml file.")
+    ] = "cai2019",
+    folds: Annotated[int, typer.Option(min=3, help="Folds of patients, where no models are given.")] = 4,
+    muscles: Annotated[
+        str | None,
+        typer.Option(help="Column of the cohort with muscle segmentations.", show_default="the truth of phantoms"),
+    ] = None,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with a file of weights for vgg16 and resnet18.", show_default="torchvision's, fetched"
+        ),
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for samples.", show_default="OUT-cache")] = None,
+    device: Device = "auto",
+    processes: Annotated[int, typer.Option(min=1, help="Processes that make samples.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 2021,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier analysis.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print texture.json, and nothing else.")] = False,
+) -> None:
+    """Compare networks with other texture methods by cross-validation, and look at what their neurons and heat see."""
+    from .evaluation.texture import texture as analysed
+
+    with progress(json) as advance:
+        summary = analysed(
+            cohort,
+            out,
+            recipe=recipe,
+            models=models or [],
+            folds=folds,
+            muscles=muscles,
+            weights=backbone_weights,
+            cache=cache,
+            device=device,
+            processes=processes,
+            seed=seed,
+            overwrite=overwrite,
+            advance=advance,
+        )
+    if json:
+        print(dumps(summary, indent=1))
+        return
+    for notice in summary["notices"]:
+        print(notice)
+    for name, accuracy in summary["accuracy"].items():
+        of_images = accuracy["images"]
+        print(
+            f"{name}: accuracy {of_images['mean']:.3f} (folds {of_images['minimum']:.3f} to {of_images['maximum']:.3f})"
+        )
+    for failure in summary["failures"]:
+        print(f"{failure['method']} failed: {failure['reason']}")
+    print(f"Results: {out / 'report.html'}")
+
+
 _TOLD = ("AUC", "Sensitivity", "Specificity", "Top-1 accuracy", "Top-3 accuracy")
 """Figures of evaluation.json that are printed, where it has them."""
 
@@ -447,7 +518,11 @@ def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def progress(hidden: bool) -> Iterator:
-    """A progress bar on stderr; gives a function of what is being done, and how much of how many is."""
+    """A progress bar on stderr, or where that is no terminal lines on stdout now and then; gives a function of what is
+    being done, and how much of how many is."""
+    if not hidden and not sys.stderr.isatty():
+        yield _lines()
+        return
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -455,11 +530,24 @@ def progress(hidden: bool) -> Iterator:
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=hidden or not sys.stderr.isatty(),
+        disable=hidden,
     )
     with bar:
         task = bar.add_task("Starting", total=None)
         yield lambda what, done=0, total=None: bar.update(task, description=what, completed=done, total=total)
+
+
+def _lines() -> Callable[..., None]:
+    """Prints each step when it begins, and how far it is every half minute."""
+    told = {}
+
+    def tell(what: str, done: int = 0, total: int | None = None) -> None:
+        step, now = what.partition(":")[0], time.monotonic()
+        if now - told.get(step, -math.inf) > 30:
+            print(f"{what} ({done} of {total})" if done and total else what, flush=True)
+            told[step] = now
+
+    return tell
 
 
 def _require_slicer() -> None:

@@ -150,20 +150,31 @@ def _is_central(centre: tuple[float, float], inside: np.ndarray, window: Window,
 def share_outside_muscle(heat: np.ndarray, grid: np.ndarray, inside: np.ndarray) -> float:
     """Share of the heat of one image that lies outside the muscles: in subcutaneous fat.
 
-    The muscles' compartment is the convex hull of all that is darker than fat under the skin.
-
     Args:
         heat, grid, inside: (GRID, GRID) heat, `LegBatch.grid` and `LegBatch.inside` of the image.
     """
+    total = float(heat[inside].sum())
+    if total <= 0:
+        return 0.0
+    return 1 - float(heat[muscle_compartment(grid, inside)].sum()) / total
+
+
+def muscle_compartment(grid: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(GRID, GRID) bool, the leg without its subcutaneous fat: the convex hull of all that is darker than fat under the
+    skin; the whole leg where too little is.
+
+    Args:
+        grid, inside: (GRID, GRID) `SampleBatch.grid` and `SampleBatch.inside` of the image.
+    """
     darker = (grid < DARKER_THAN_FAT) & eroded(inside, 2)
     corners = np.argwhere(opened(darker, 1))
-    total = float(heat[inside].sum())
-    if len(corners) < 16 or total <= 0:
-        return 0.0
+    if len(corners) < 16:
+        return inside
     faces = ConvexHull(corners).equations
-    places = np.argwhere(inside)
-    muscle = (places @ faces[:, :2].T + faces[:, 2] <= 1.0).all(axis=1)
-    return 1 - float(heat[inside][muscle].sum()) / total
+    within = (np.argwhere(inside) @ faces[:, :2].T + faces[:, 2] <= 1.0).all(axis=1)
+    muscle = np.zeros_like(inside)
+    muscle[inside] = within
+    return muscle
 
 
 def thigh_images(windows: Sequence[Window], qualities: Sequence[ImageQuality]) -> list[bool]:

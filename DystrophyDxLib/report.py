@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,11 @@ from .results import INDETERMINATE, CaseResult, ImageResult, StudyResult, Warnin
 RESEARCH_ONLY = "Research only, not for diagnosis."
 DEMONSTRATION_MODEL = "Demonstration model: trained on synthetic images only."
 SYNTHETIC_COHORT = "Evaluated on synthetic images: the figures say nothing about patients."
+
+NOT_SHOWN_TO_TELL = (
+    "This model is not shown to tell the classes apart: the interval of its AUC per patient reaches 0.5. Train longer "
+    "or on more cases, and do not rely on its answers."
+)
 
 WARNINGS = {
     WarningCode.NOT_T1_WEIGHTED: ("The images do not look T1-weighted.", "Classify the T1-weighted series."),
@@ -78,6 +84,16 @@ def figures(case: CaseResult) -> str:
         return f"Ranked: {', '.join(told)}; 95 % interval of the first {case.ci95[0]:.2f} to {case.ci95[1]:.2f}"
     low, high = case.ci95
     return f"Probability {case.probability:.2f}, 95 % interval {low:.2f} to {high:.2f}, threshold {case.threshold:.2f}"
+
+
+def extent(result: StudyResult) -> str:
+    """Of which legs and slices the figures are, in one line."""
+    sides = Counter(image.side for image in result.images if image.counted)
+    legs = ", ".join(f"{side} {number}" for side, number in sorted(sides.items()))
+    return (
+        f"Images that count: {sides.total()} of {len(result.images)} ({legs}); "
+        f"slices: {result.input.slices}, legs or slices left out: {len(result.skipped)}."
+    )
 
 
 def notices(result: StudyResult) -> list[str]:

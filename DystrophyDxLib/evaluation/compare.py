@@ -175,7 +175,7 @@ def compare(
             interrupted a training, or fewer than two models were left.
     """
     published = recipe_as_asked(recipe, None, False)
-    files = {name: _weights_file(weights, name) for name in backbones}
+    files = {name: weights_file(weights, name) for name in backbones}
     cases = Cohort.read(cohort, published)
     if backbones:
         cases = split_as_asked(cases, None, seed)[0]
@@ -226,8 +226,12 @@ def _name(package: Path) -> str:
     return package.absolute().name.removesuffix(".zip")
 
 
-def _weights_file(folder: Path | None, backbone: str) -> Path | None:
-    """The one file or package for `backbone` in `folder`: torchvision's are called resnet50-11ad3fa6.pth and so on."""
+def weights_file(folder: Path | None, backbone: str) -> Path | None:
+    """The one file or package for `backbone` in `folder`: torchvision's are called resnet50-11ad3fa6.pth and so on.
+
+    Raises:
+        InputError: there is none, or more than one.
+    """
     if folder is None:
         return None
     found = sorted(path for path in folder.glob(f"{backbone}*") if path.stem.partition("-")[0].startswith(backbone))

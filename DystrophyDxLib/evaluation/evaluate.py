@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..model_package import ModelPackage
 from ..output_folder import check_results_folder, results_folder
 from ..phantom.rivals import trefoil_sign
-from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
+from ..report import DEMONSTRATION_MODEL, NOT_SHOWN_TO_TELL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from ..results import INDETERMINATE
 from ..training.cohort import SPLITS, Cohort
 from . import localisation, ranked, tables
@@ -311,6 +311,8 @@ def _brief(evaluation: Evaluation) -> Section:
         + ".",
         f"The model was trained on {card.trained_on}.",
     ]
+    if "AUC" in published and not published["AUC"].low > 0.5:
+        paragraphs.insert(1, NOT_SHOWN_TO_TELL)
     if failures:
         paragraphs.append(f"{failures} series could not be evaluated and are in no figure; they are listed below.")
     return Section("In brief", tuple(paragraphs))

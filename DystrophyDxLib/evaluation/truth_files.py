@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from ..errors import InputError
 from ..phantom.anatomy import MUSCLES
 from ..series import Geometry, Series
 from ..training.cohort import Case
@@ -40,6 +41,38 @@ def read_truth(case: Case, series: Series) -> TruthFiles:
             for name in ("muscles", "fat_fraction")
         )
     )
+
+
+def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]]:
+    """Muscle labels of a file, brought to the grid of `series`, and their names: those of Slicer's segments where the
+    file holds them, else "muscle 1" and so on.
+
+    Args:
+        path: NRRD (also .seg.nrrd) or NIfTI with a label a muscle, 0 elsewhere.
+
+    Raises:
+        InputError: it cannot be read, or its labels are no whole numbers above 0.
+    """
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError:
+        raise InputError(
+            "A muscle segmentation cannot be read; give NRRD or NIfTI files with a label a muscle."
+        ) from None
+    if image.GetNumberOfComponentsPerPixel() > 1 or image.GetDimension() != 3:
+        raise InputError("Segments of a muscle segmentation overlap; export it as a label map, a label a muscle.")
+    grid = _grid(series.geometry, series.voxels.shape)
+    labels = sitk.GetArrayFromImage(sitk.Resample(image, grid, _SAME, _NEAREST))
+    if labels.min() < 0 or np.any(labels % 1):
+        raise InputError("The labels of a muscle segmentation are no whole numbers; export it as a label map.")
+    labels = labels.astype(np.int64)
+    segments = (key.removesuffix("_Name") for key in image.GetMetaDataKeys() if key.endswith("_Name"))
+    named = {
+        int(image.GetMetaData(f"{segment}_LabelValue")): image.GetMetaData(f"{segment}_Name")
+        for segment in segments
+        if image.HasMetaDataKey(f"{segment}_LabelValue")
+    }
+    return labels, {label: named.get(label, f"muscle {label}") for label in np.unique(labels[labels > 0]).tolist()}
 
 
 def muscle_fat(case: Case) -> np.ndarray:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..report import figures, finding, notices
-from ..results import ImageResult, StudyResult
+from ..results import UNSUITABLE, ImageResult, StudyResult
 from ..roi import LABEL_OF_SIDE
 from .display import HeatmapDisplay
 from .layouts import MAIN_VIEW
@@ -136,7 +136,8 @@ def _framed(volume: slicer.vtkMRMLScalarVolumeNode, result: StudyResult) -> tupl
 
 def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult) -> None:
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 14), finding(result), _TEXT, _font(34))
+    unsuitable = [warning.code.value for warning in result.warnings if warning.code in UNSUITABLE]
+    draw.text((_GAP, 14), ": ".join([finding(result), *unsuitable[:1]]), _TEXT, _font(34))
     draw.text((_GAP, 58), figures(result.case), _TEXT, _font(20))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
     _draw_legend(draw, heatmap)

@@ -14,7 +14,7 @@ from torch import nn
 from ..errors import InputError
 from ..model_package import ModelPackage
 from ..recipe import Recipe
-from .backbones import Backbone, WithOnes, branches_of, first_convolution
+from .backbones import BACKBONES, Backbone, WithOnes, branches_of, first_convolution
 from .cam_network import CamNetwork, backbone_of
 
 _HEADS = ("fc.", "classifier.", "AuxLogits.")
@@ -46,6 +46,28 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
         _load_package(network, recipe, file)
     else:
         _load_torchvision(branches_of(network.trunk), recipe, _fetched(backbone) if file is None else file)
+
+
+def published_model(name: str, file: Path | None = None) -> nn.Module:
+    """torchvision's whole network with its ImageNet weights, head included, in evaluation mode.
+
+    Args:
+        name: in `BACKBONES`.
+        file: of torchvision's weights (.pth, or the same as .safetensors); fetched once when not given.
+
+    Raises:
+        InputError: when the weights cannot be fetched or read, or belong to another network.
+    """
+    backbone = BACKBONES[name]
+    file = _fetched(backbone) if file is None else file
+    state = {_present_name(layer): tensor for layer, tensor in _read(file, backbone).items()}
+    with torch.device("meta"):
+        model = backbone.model()
+    try:
+        model.load_state_dict(state, assign=True)
+    except RuntimeError:
+        raise InputError(f"{file.name} does not hold the weights of {name}; {_what_to_pass(backbone)}.") from None
+    return model.eval().requires_grad_(False)
 
 
 def _load_torchvision(trunks: Sequence[nn.Module], recipe: Recipe, file: Path) -> None:

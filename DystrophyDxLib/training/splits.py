@@ -5,8 +5,11 @@ Every function here gives cohorts that can be trained on, or says why there is n
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -15,6 +18,8 @@ from .cohort import SPLITS, Case, Cohort, Split
 
 PUBLISHED = (233 / 432, 97 / 432, 102 / 432)
 """Shares of the patients in training, validation and test of Yang et al., BMC Neurology 2021;21:13."""
+FOLDS = "folds.csv"
+"""File beside the models of a cross-validation that tells who was tested in which fold."""
 LEAST_PATIENTS = 2
 """Patients of each class that training and validation need: with one, nothing is known of how patients differ."""
 
@@ -62,6 +67,47 @@ def k_folds(cohort: Cohort, k: int, seed: int) -> list[Cohort]:
         _trainable(cohort.with_splits({patient: split_in(fold, part) for patient, part in dealt.items()}))
         for fold in range(k)
     ]
+
+
+def write_folds(path: Path, cohorts: Sequence[Cohort]) -> None:
+    """Writes which patient is tested in which of the `cohorts`, from 1, as a CSV.
+
+    Raises:
+        InputError: the file is there with other folds, or cannot be written.
+    """
+    table = io.StringIO(newline="")
+    rows = [
+        (patient.patient_id, n) for n, cohort in enumerate(cohorts, 1) for patient in cohort.of_split("test").patients
+    ]
+    csv.writer(table, lineterminator="\n").writerows([("patient_id", "fold"), *sorted(rows)])
+    try:
+        if path.exists() and path.read_text(encoding="utf-8") != table.getvalue():
+            raise InputError(
+                "The folder of --out holds the folds of another cohort, number of folds or seed; give a new one."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(table.getvalue(), encoding="utf-8")
+    except OSError:
+        raise InputError("The folder of --out cannot be written; check the place and its permissions.") from None
+
+
+def read_folds(path: Path, cohort: Cohort) -> dict[str, int]:
+    """The fold in which each patient of `cohort` is tested, from 1, as `write_folds` wrote it.
+
+    Raises:
+        InputError: there is no such file, or it is of other patients.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            folds = {row["patient_id"]: int(row["fold"]) for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError):
+        raise InputError(
+            f"{path.parent.name} holds no {path.name}; give a folder in which 'dystrophydx train --split kfold:K' "
+            "trained a model a fold."
+        ) from None
+    if folds.keys() != {patient.patient_id for patient in cohort.patients}:
+        raise InputError(f"The models in {path.parent.name} were trained on other patients; give their own cohort.")
+    return folds
 
 
 def hold_out_centre(cohort: Cohort, centre: str, seed: int) -> Cohort:

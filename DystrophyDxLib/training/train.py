@@ -39,7 +39,7 @@ from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
 from .fit import CHECKPOINT, Examples, ExamplesOfStage, Logits, SampleExamples, class_weights, fit
 from .sample_store import SampleStore
-from .splits import hold_out_centre, k_folds, own, stratified
+from .splits import FOLDS, hold_out_centre, k_folds, own, stratified, write_folds
 from .training_log import Epoch, draw_log
 
 Advance = Callable[[str, int, int], None]
@@ -129,7 +129,12 @@ def train(
 
 def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume: bool, **options) -> list[Path]:
     """Trains one package for each split of a cohort, `out`/fold1 and so on, with the options of `train`; resumed, folds
-    that have their package are kept."""
+    that have their package are kept. `splits.FOLDS` in `out` tells who is tested in which.
+
+    Raises:
+        InputError: as `train`, or `out` holds other folds.
+    """
+    write_folds(out / FOLDS, cohorts)
     packages = [out / f"fold{n}" for n in range(1, len(cohorts) + 1)]
     for cohort, package in zip(cohorts, packages, strict=True):
         if not (resume and package.exists()):
@@ -366,7 +371,7 @@ def _card(
 
     metrics = as_metrics(
         {f"{name}, validation": value for name, value in figures(validation).items()},
-        f"{described('validation')} by whom {chosen} were chosen, so flattering",
+        f"{described('validation')} by whom {chosen} were chosen, so optimistic on average",
     )
     if "test" in scores:
         metrics = as_metrics(figures(scores["test"]), f"{described('test')} that training did not see") | metrics

@@ -20,6 +20,7 @@ from DystrophyDxLib.evaluation.predictions import by_patient
 from DystrophyDxLib.evaluation.ranked import probability_columns
 from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
+from DystrophyDxLib.report import NOT_SHOWN_TO_TELL
 from DystrophyDxLib.series import read_study
 
 CLASSES = ("other", "dystrophinopathy")
@@ -275,6 +276,7 @@ def test_the_report_opens_offline_and_says_what_it_is_worth(evaluated):
     assert page.text.count("Research only, not for diagnosis.") == 2
     assert "Evaluated on synthetic images" in page.text
     assert "The model was trained on nothing." in page.text
+    assert NOT_SHOWN_TO_TELL in page.text
     assert "Does the heatmap look where the disease is?" in page.text
     assert "Trefoil" in page.text or "trefoil" in page.text
 

@@ -10,7 +10,16 @@ from mrml_cases import image, result
 from PIL import Image
 from pydantic import ValidationError
 
-from DystrophyDxLib.report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, finding, notices, summary, write_report
+from DystrophyDxLib.report import (
+    DEMONSTRATION_MODEL,
+    RESEARCH_ONLY,
+    WARNINGS,
+    extent,
+    finding,
+    notices,
+    summary,
+    write_report,
+)
 from DystrophyDxLib.results import CaseResult, RankedClass, ResultWarning, SkippedImage, WarningCode
 
 CARD = {
@@ -199,3 +208,8 @@ def test_reporting_needs_neither_slicer_nor_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_one_line_tells_which_legs_and_slices_count():
+    shown = [image(0, "left", 0.2), image(1, "left", 0.3), image(1, "right", 0.9, counted=False)]
+    assert extent(result(images=shown)).startswith("Images that count: 2 of 3 (left 2); slices: ")
