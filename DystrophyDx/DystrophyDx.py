@@ -544,6 +544,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onLayoutChanged(self, index):
         if index > 0 and self._loadLibrary():
             self._view.layout = self._layouts()[index]
+            slicer.app.processEvents()  # the views take their sizes, each with a zoom of its own
+            self._view.fit_again()
 
     # Region
 

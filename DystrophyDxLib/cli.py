@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import math
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from json import dumps
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import click
@@ -32,6 +35,7 @@ app = typer.Typer(
 app.add_typer(readers, name="readers")
 INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
+_interrupted = threading.Event()
 Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
@@ -521,7 +525,7 @@ def progress(hidden: bool) -> Iterator:
     """A progress bar on stderr, or where that is no terminal lines on stdout now and then; gives a function of what is
     being done, and how much of how many is."""
     if not hidden and not sys.stderr.isatty():
-        yield _lines()
+        yield _heeding(_lines())
         return
     bar = Progress(
         TextColumn("{task.description}"),
@@ -534,7 +538,24 @@ def progress(hidden: bool) -> Iterator:
     )
     with bar:
         task = bar.add_task("Starting", total=None)
-        yield lambda what, done=0, total=None: bar.update(task, description=what, completed=done, total=total)
+        yield _heeding(lambda what, done=0, total=None: bar.update(task, description=what, completed=done, total=total))
+
+
+def _heeding(tell: Callable[..., None]) -> Callable[..., None]:
+    """`tell`, which ends the work where the user's wish to end it was lost: Python drops an exception that is raised
+    while it collects garbage or runs a library's callback."""
+
+    def heeding(what: str, done: int = 0, total: int | None = None) -> None:
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
+        tell(what, done, total)
+
+    return heeding
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
 
 
 def _lines() -> Callable[..., None]:
@@ -561,6 +582,7 @@ def _require_slicer() -> None:
 
 def main() -> None:
     """Runs the command line and exits."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         status = app(standalone_mode=False)
     except InputError as error:
