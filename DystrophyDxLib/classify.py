@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 
@@ -26,6 +25,7 @@ from .model_package import ModelPackage
 from .networks import CamNetwork, NetworkOutput, build_network
 from .probabilities import class_probabilities, class_said
 from .quality import ImageQuality, input_warnings, judge_images, share_outside_muscle, thigh_images
+from .regions import find_regions
 from .results import (
     INDETERMINATE,
     UNSUITABLE,
@@ -40,8 +40,8 @@ from .results import (
     StudyResult,
     WarningCode,
 )
-from .roi import LegRegions, Window, find_legs
-from .samples import GRID, SampleBatch, make_samples
+from .roi import LegRegions, Window
+from .samples import GRID, LegBatch, SampleBatch, samples_as
 from .series import Series
 
 BATCH = 8
@@ -65,14 +65,14 @@ class ImageScore(NamedTuple):
         logits: (outputs,) float32, evidence for the second class of two, or for each of more.
         cells: (outputs, h, w) float32, the maps of the same.
         distance: of the features from those of the training images.
-        quality: what the window shows.
+        quality: what the window shows; None where that was not judged, as it is no leg.
         outside: share of heat outside the muscles, for the class that the window says; None where that was not judged.
     """
 
     logits: np.ndarray
     cells: np.ndarray
     distance: float
-    quality: ImageQuality
+    quality: ImageQuality | None
     outside: float | None
 
 
@@ -124,7 +124,7 @@ class Classifier:
         network = build_network(package.recipe).eval()
         try:
             network.load_state_dict(tensors)
-            if self._mean.shape != (network.head.in_features,) or self._precision.shape != 2 * self._mean.shape:
+            if self._mean.shape != (network.feature_count,) or self._precision.shape != 2 * self._mean.shape:
                 raise RuntimeError("the feature statistics have another size")
         except (RuntimeError, AttributeError):
             raise InputError(
@@ -152,7 +152,7 @@ class Classifier:
 
         Args:
             series: as read by `series.read_study` or taken from a scene.
-            regions: leg windows; found automatically when not given.
+            regions: windows; found automatically when not given.
             timing_s: seconds of the stages before, taken over into the result.
             progress: called after each batch with the number of windows done and of all that are run. What it raises
                 ends the work and leaves `previous` as it was; `errors.Cancelled` is for a user who wants that.
@@ -162,15 +162,16 @@ class Classifier:
         Raises:
             InputError: when no leg is found in any slice, or the model needs channels that the series has not.
         """
-        self.package.recipe.sample.check_further(series.further)
+        sample = self.package.recipe.sample
+        sample.check_further(series.further)
         timing_s = dict(timing_s or {})
         start = time.perf_counter()
         if regions is None:
-            regions = find_legs(series)
+            regions = find_regions(series, sample)
             if not regions.windows:
                 raise InputError("No leg was found in any slice; choose a series of the thighs or give the region.")
         elif not regions.windows:
-            raise InputError("The given region holds no leg of this series; give a region that was drawn on it.")
+            raise InputError("The given region holds nothing of this series; give a region that was drawn on it.")
         timing_s["roi"] = timing_s.get("roi", 0.0) + time.perf_counter() - start
         start = time.perf_counter()
         if previous is not None and not self._answers_as(previous.result):
@@ -178,17 +179,17 @@ class Classifier:
         kept = _kept_windows(regions.windows, previous.regions.windows if previous else ())
         scores = self._scores(series, regions, kept, previous, progress)
         qualities = [score.quality for score in scores]
-        expects = self.package.recipe.sample.expects
-        thigh = thigh_images(regions.windows, qualities)
-        counted = np.array(thigh) if any(thigh) and expects == "t1_thigh" else np.ones(len(thigh), bool)
+        of_legs = sample.region.kind == "legs"
+        thigh = thigh_images(regions.windows, qualities) if of_legs else [False] * len(qualities)
+        counted = np.array(thigh) if any(thigh) and sample.expects == "t1_thigh" else np.ones(len(thigh), bool)
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
         told = self._told_class(probabilities[counted])
         drawing = HeatDrawing(
-            self._cells, self.package.recipe.sample.size, self.package.card.heat_reference, series.geometry
+            self._cells, sample.size, self.package.card.heat_reference, series.geometry, sample.extent_mm
         )
         heat = self._heat(drawing, regions, scores, counted, kept, previous, told)
         timing_s["network"] = time.perf_counter() - start
-        warnings = input_warnings(series, regions, qualities, thigh, expects)
+        warnings = input_warnings(series, regions, qualities, thigh, sample.expects) if of_legs else []
         warnings += self._model_warnings(scores, probabilities, counted)
         case = self._case(regions, probabilities, counted, warnings)
         result = StudyResult(
@@ -202,7 +203,7 @@ class Classifier:
                     window_ijk=(window.i, window.j),
                     probability=of_classes[told],
                     roi=window.source,
-                    anatomy="thigh" if is_thigh else "other",
+                    anatomy=("thigh" if is_thigh else "other") if of_legs else "not judged",
                     counted=bool(counts),
                     probabilities=of_classes if self._ranks else (),
                 )
@@ -256,9 +257,7 @@ class Classifier:
         fresh = [n for n in range(len(regions.windows)) if n not in kept]
         for first in range(0, len(fresh), BATCH):
             numbers = fresh[first : first + BATCH]
-            sample = self.package.recipe.sample
-            windows = [regions.windows[n] for n in numbers]
-            batch = make_samples(series, windows, sample.size, sample.channels[1:], sample.slices)
+            batch = samples_as(self.package.recipe.sample, series, [regions.windows[n] for n in numbers])
             scores |= zip(numbers, self._batch_scores(series, batch), strict=True)
             if progress:
                 progress(first + len(numbers), len(fresh))
@@ -270,8 +269,11 @@ class Classifier:
         logits, maps = logits.numpy(), maps.numpy()
         offset = features - self._mean
         distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
-        outside = self._heat_outside(logits, maps, batch, len(series.voxels))
-        return list(map(ImageScore, logits, maps, distances.tolist(), judge_images(series, batch), outside))
+        qualities = outside = [None] * len(logits)
+        if isinstance(batch, LegBatch):
+            qualities = judge_images(series, batch)
+            outside = self._heat_outside(logits, maps, batch, len(series.voxels))
+        return list(map(ImageScore, logits, maps, distances.tolist(), qualities, outside))
 
     def _forward(self, network: CamNetwork, pixels: torch.Tensor) -> NetworkOutput:
         dtype = next(network.trunk.parameters()).dtype
@@ -303,9 +305,7 @@ class Classifier:
         """(N,) class that each window says."""
         return class_said(probabilities, self.package.card.threshold)
 
-    def _heat_outside(
-        self, logits: np.ndarray, maps: np.ndarray, batch: SampleBatch, slices: int
-    ) -> list[float | None]:
+    def _heat_outside(self, logits: np.ndarray, maps: np.ndarray, batch: LegBatch, slices: int) -> list[float | None]:
         """Share of heat outside the muscles of each window; None where it is not judged, nor where the window says the
         first class of two, which has no map."""
         centres = (np.arange(GRID) + 0.5) * (batch.pixels.shape[-1] / GRID) - 0.5
@@ -491,20 +491,12 @@ def _kept_windows(windows: Sequence[Window], before: Sequence[Window]) -> dict[i
 
 def _folded(network: CamNetwork) -> CamNetwork:
     """The network with batch normalisation folded into the convolutions before it."""
-    return _with_parts(network, [fuse(part) for part in network.parts()])
+    return network.with_parts([fuse(part) for part in network.parts()])
 
 
 def _lower_precision(network: CamNetwork) -> CamNetwork:
     """The network with its trunk in bfloat16; the head stays in full precision."""
-    return _with_parts(network, [copy.deepcopy(part).bfloat16() for part in network.parts()])
-
-
-def _with_parts(network: CamNetwork, parts: list[nn.Module]) -> CamNetwork:
-    """The network with other layers between those that are pooled."""
-    if not network.pooled:
-        return CamNetwork(parts[0], network.head).eval()
-    pooled = (dataclasses.replace(layer, number=number) for number, layer in enumerate(network.pooled))
-    return CamNetwork(nn.Sequential(*parts), network.head, tuple(pooled)).eval()
+    return network.with_parts([copy.deepcopy(part).bfloat16() for part in network.parts()])
 
 
 def _input_facts(series: Series) -> InputFacts:

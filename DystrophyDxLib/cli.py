@@ -54,7 +54,10 @@ def classify(
     ] = None,
     roi: Annotated[
         Path | None,
-        typer.Option(help="Segmentation with segments 'Left leg' and 'Right leg', instead of the automatic region."),
+        typer.Option(
+            help="Segmentation instead of the automatic region: segments 'Left leg' and 'Right leg', or of a model of "
+            "another region a segment 'Region' around whose middle it lies."
+        ),
     ] = None,
     muscles: Annotated[
         Path | None,
@@ -64,6 +67,13 @@ def classify(
         list[str] | None,
         typer.Option(help="Further input of a model that needs one, as NAME=PATH; once for each.", show_default="none"),
     ] = None,
+    frame: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Frame of a cine that is an input, as NAME=NUMBER from 0; once for each.",
+            show_default="those with the largest and smallest cavity",
+        ),
+    ] = None,
     series: Annotated[str | None, typer.Option(help="Series Instance UID to take, of several in the folder.")] = None,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")] = False,
@@ -71,11 +81,11 @@ def classify(
 ) -> None:
     """Classify a thigh MRI: probability of each image and of the case, with a heatmap."""
     started = time.perf_counter()
+    from .cine import read_input
     from .model_package import ModelPackage
     from .output_folder import check_output_folder, output_folder
+    from .regions import drawn_regions
     from .resources import embedded_model
-    from .roi import regions_from_labels
-    from .series import read_channels
 
     check_output_folder(out, overwrite=overwrite)
     if roi is not None and not roi.exists():
@@ -88,9 +98,10 @@ def classify(
             advance("Loading the model")
             package = ModelPackage.read(model or embedded_model())
         further = _channels(channel or [], package.recipe.sample)
+        frames = _frames(frame or [], package.recipe.sample)
         with _timed(timing, "read"):
             advance("Reading the study")
-            read = read_channels(study, further, series)
+            read = read_input(study, further, package.recipe.sample, series, frames)
         with _timed(timing, "load"):
             advance("Loading PyTorch and Slicer")
             from .classify import Classifier, with_texture_scores
@@ -110,7 +121,7 @@ def classify(
         regions = None
         if roi is not None:
             with _timed(timing, "roi"):
-                regions = regions_from_labels(read, read_labels(roi, volume))
+                regions = drawn_regions(read, read_labels(roi, volume), package.recipe.sample)
         classification = classifier.classify(
             read, regions, timing, lambda done, total: advance("Classifying", done, total)
         )
@@ -180,8 +191,26 @@ def phantom(
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal cohorts.")] = 2021,
     processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 1,
     truth: Annotated[bool, typer.Option("--truth/--no-truth", help="Write what no image tells.")] = True,
+    hearts: Annotated[
+        bool,
+        typer.Option(
+            "--hearts",
+            help="Cines of beating hearts instead of thighs; --diagnoses names normal, HCM, DCM, or planes.",
+        ),
+    ] = False,
 ) -> None:
-    """Make a cohort of synthetic thighs (phantoms), with truth and the table for train and evaluate."""
+    """Make a cohort of synthetic thighs or hearts (phantoms), with truth and the table for train and evaluate."""
+    if hearts:
+        if like or file_format != "nifti" or contrasts != "T1":
+            raise InputError("Hearts are written as NIfTI of one contrast; leave out --like, --format and --contrasts.")
+        from .phantom.heart import DISEASES
+        from .phantom.heart_cohort import write_hearts
+
+        asked = [name.strip() for name in diagnoses.split(",")] if diagnoses else DISEASES
+        with progress(False) as advance:
+            table = write_hearts(patients or 20, out, seed=seed, diagnoses=asked, matrix=matrix, advance=advance)
+        print(f"{patients or 20} patients with a cine each: {table}")
+        return
     from .phantom.cohort import drawn_patients, like_yang2021, write_cohort
 
     if like and (patients or diagnoses):
@@ -458,8 +487,30 @@ def _channels(given: list[str], sample: SampleRecipe) -> dict[str, Path]:
             )
             raise InputError(f"--channel cannot be {text!r}; give {known}.")
         paths[names[name.casefold()]] = Path(path)
-    sample.check_further(paths)
+    if paths or not sample.of_cine:
+        sample.check_further(paths)
     return paths
+
+
+def _frames(given: list[str], sample: SampleRecipe) -> dict[str, int]:
+    """Numbers of a cine's frames by the name of the input that they are, from NAME=NUMBER.
+
+    Raises:
+        InputError: an input that the model does not have or take from a cine, or no number.
+    """
+    names = {channel.name.casefold(): channel.name for channel in sample.channels if channel.frame}
+    numbers = {}
+    for text in given:
+        name, _, number = text.partition("=")
+        if name.casefold() not in names or not number.isdecimal():
+            known = (
+                f"NAME=NUMBER with NAME one of {', '.join(names.values())}"
+                if names
+                else "none: the model takes no cine"
+            )
+            raise InputError(f"--frame cannot be {text!r}; give {known}.")
+        numbers[names[name.casefold()]] = int(number)
+    return numbers
 
 
 @contextlib.contextmanager

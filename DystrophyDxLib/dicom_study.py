@@ -12,7 +12,7 @@ import logging
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -56,10 +56,16 @@ _KEYWORDS = [
     "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "SpacingBetweenSlices", "PixelSpacing",
     "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelRepresentation",
     "PixelPaddingValue", "RescaleSlope", "RescaleIntercept", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "TriggerTime",
 ]
 # fmt: on
-_FRAME_KEYWORDS = ["EffectiveEchoTime", "InversionTimes", "FrameType", "FrameLaterality"]
+_FRAME_KEYWORDS = [
+    "EffectiveEchoTime",
+    "InversionTimes",
+    "FrameType",
+    "FrameLaterality",
+    "NominalCardiacTriggerDelayTime",
+]  # fmt: skip
 _TAG = {keyword: tag_for_keyword(keyword) for keyword in _KEYWORDS + _FRAME_KEYWORDS}
 
 # Points for what a technologist wrote about a series; only ever used to choose, never shown.
@@ -101,6 +107,23 @@ def read_dicom(path: Path, series_uid: str | None = None) -> Series:
             " missing, copy the study again."
         )
     return replace(series, selection=inventory.why(stack, series_uid), notes=tuple(notes))
+
+
+def read_dicom_frames(path: Path, series_uid: str | None = None) -> tuple[Series, ...]:
+    """Reads the volumes of a cine below the folder `path`, or of the one file `path`, in the order of their times: of
+    several stacks of slices that with the most frames a slice.
+
+    Args:
+        path, series_uid: as of `read_dicom`.
+
+    Raises:
+        InputError: as `read_dicom`, or slices with more frames than others.
+    """
+    with _quiet_pydicom():
+        stack = _chosen(_take_inventory(path), series_uid, _Stack.rank_as_cine)
+        times = stack.split_by_time()
+        told = f"{described(stack.plane, len(times[0].frames), stack.acquisition)} with {_count(len(times), 'frame')}."
+        return tuple(replace(time.read(), selection=told) for time in times)
 
 
 def read_facts(path: Path) -> tuple[Acquisition, str] | None:
@@ -224,6 +247,7 @@ class _Frame:
     sop_uid: str
     series_number: float
     instance_number: float
+    trigger_ms: float
     shape: tuple[int, int]
     spacing: tuple[float, float] | None
     position: tuple[float, float, float] | None
@@ -377,6 +401,7 @@ def _frame(file: Path, number: int, is_mr_storage: bool, attributes: _Attributes
         sop_uid=get.text("SOPInstanceUID"),
         series_number=get.number("SeriesNumber") or 0,
         instance_number=get.number("InstanceNumber") or 0,
+        trigger_ms=get.number("NominalCardiacTriggerDelayTime") or get.number("TriggerTime") or 0,
         shape=(int(get.number("Rows")), int(get.number("Columns"))),
         spacing=get.numbers("PixelSpacing", 2),
         position=get.numbers("ImagePositionPatient", 3),
@@ -426,8 +451,8 @@ def _acquisition(get: _Attributes) -> Acquisition:
     )
 
 
-def _chosen(inventory: _Inventory, series_uid: str | None) -> _Stack:
-    """The stack to read, by `series_uid` or by how well it suits."""
+def _chosen(inventory: _Inventory, series_uid: str | None, rank: Callable[[_Stack], tuple] | None = None) -> _Stack:
+    """The stack to read, by `series_uid` or by how well it suits, the models of thighs unless `rank` says otherwise."""
     if not inventory.frames:
         if inventory.other_modalities:
             kinds = ", ".join(sorted(inventory.other_modalities))
@@ -447,7 +472,7 @@ def _chosen(inventory: _Inventory, series_uid: str | None) -> _Stack:
     if len(pool) == 1:
         return _Stack(pool)
     # Beside placed slices a picture that was never a slice (a saved screen) may lack a place; a slice may not.
-    best = max(stacks, key=_Stack.rank, default=None)
+    best = max(stacks, key=rank or _Stack.rank, default=None)
     lost = [f for f in pool if not f.is_placed and (not best or (f.is_mr_storage and f.series_uid == best.series_uid))]
     if lost:
         raise InputError(
@@ -577,6 +602,27 @@ class _Stack:
         number = min(frame.instance_number for frame in self.frames)
         return points, len(self.frames), -self.frames[0].series_number, -number, self.series_uid
 
+    def rank_as_cine(self) -> tuple:
+        """Sorts stacks by how many frames they have at a place, then as `rank`."""
+        return max(map(len, self._at_places)), *self.rank()
+
+    def split_by_time(self) -> list[_Stack]:
+        """A stack a time, each with one frame a place."""
+        at_place = [sorted(frames, key=lambda f: (f.trigger_ms, f.instance_number)) for frames in self._at_places]
+        if len(counts := {len(frames) for frames in at_place}) > 1:
+            raise InputError(
+                f"Slices of the cine have from {min(counts)} to {max(counts)} frames; export the series again, whole."
+            )
+        return [_Stack(list(frames), self.siblings, self.copies) for frames in zip(*at_place, strict=True)]
+
+    @cached_property
+    def _at_places(self) -> list[list[_Frame]]:
+        """The frames of each place, in the order of the places along the normal."""
+        places = self.places[:, 2]
+        ordered = sorted(range(len(places)), key=lambda n: places[n])
+        distinct = np.diff(places[ordered], prepend=-np.inf) >= SAME_PLACE_MM
+        return [[self.frames[n] for n in same] for same in np.split(ordered, np.flatnonzero(distinct)[1:])]
+
     def read(self) -> Series:
         """Decodes the pixels into a volume on a regular grid."""
         if self.frames[0].spacing is None or min(self.frames[0].spacing) <= 0:
@@ -606,11 +652,7 @@ class _Stack:
 
     def _one_frame_a_place(self) -> tuple[_Stack, list[str]]:
         """The stack ordered along the normal, with one frame a place: that of the lowest Instance Number."""
-        places = self.places[:, 2]
-        ordered = sorted(range(len(places)), key=lambda n: places[n])
-        distinct = np.diff(places[ordered], prepend=-np.inf) >= SAME_PLACE_MM
-        at_place = [[self.frames[n] for n in same] for same in np.split(ordered, np.flatnonzero(distinct)[1:])]
-        kept = [min(same, key=lambda frame: (frame.instance_number, frame.sop_uid)) for same in at_place]
+        kept = [min(same, key=lambda frame: (frame.instance_number, frame.sop_uid)) for same in self._at_places]
         notes = []
         if self.copies:
             notes.append(f"{_count(self.copies, 'image')} of the series {_is(self.copies)} there twice; read once.")

@@ -15,7 +15,7 @@ from scipy.spatial import ConvexHull
 
 from .results import ResultWarning, WarningCode
 from .roi import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, opened
-from .samples import SampleBatch, halved
+from .samples import LegBatch, halved
 from .series import Acquisition, Series
 
 CORTEX = 0.75
@@ -60,7 +60,7 @@ class ImageQuality:
     fat_to_brightest: float
 
 
-def judge_images(series: Series, batch: SampleBatch) -> list[ImageQuality]:
+def judge_images(series: Series, batch: LegBatch) -> list[ImageQuality]:
     """Looks for the femur and the contrast in every window of `batch`."""
     images = halved(batch.pixels[:, batch.own]).numpy()
     inside = batch.inside.numpy().repeat(images.shape[1] // batch.inside.shape[1], axis=1)
@@ -151,7 +151,7 @@ def share_outside_muscle(heat: np.ndarray, grid: np.ndarray, inside: np.ndarray)
     """Share of the heat of one image that lies outside the muscles: in subcutaneous fat.
 
     Args:
-        heat, grid, inside: (GRID, GRID) heat, `SampleBatch.grid` and `SampleBatch.inside` of the image.
+        heat, grid, inside: (GRID, GRID) heat, `LegBatch.grid` and `LegBatch.inside` of the image.
     """
     total = float(heat[inside].sum())
     if total <= 0:
@@ -196,7 +196,7 @@ def input_warnings(
     thigh: Sequence[bool],
     expects: Literal["t1_thigh", "leg"],
 ) -> list[ResultWarning]:
-    """Warnings on the series and its windows.
+    """Warnings on a series of legs and its windows.
 
     Args:
         expects: what the model was made for, see `recipe.SampleRecipe`.

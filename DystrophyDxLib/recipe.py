@@ -19,8 +19,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Size = Literal[112, 224, 448, 896]
-"""Edge in pixels of a square network input: `samples.GRID` times a power of two."""
+Size = Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
+"""Edge in pixels of a square network input."""
+LEG_SIZES = (112, 224, 448, 896)
+"""Edges of the samples of legs: `samples.GRID` times a power of two."""
 STAGES = ("stage1", "stage2", "stage3", "stage4", "stage5")
 """The parts of every backbone in order; each halves the resolution once (conv1 to conv5 in He et al., CVPR 2016,
 table 1)."""
@@ -37,27 +39,51 @@ class ChannelRecipe(_Table):
         name: by which a column of the cohort table and the command line call it.
         scale: what its signal is divided by. "fat": what fat would give at each place in the first channel; "median":
             the same, and then so that the leg's median is `samples.MEDIAN`; "fraction": nothing, 0 to 1 are seen as
-            they are.
+            they are; "window": a grey window set on the window's own pixels, see `samples.window_level`.
+        frame: which frame of a cine it is where a cine is given: the one with the largest or smallest cavity.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
-    scale: Literal["fat", "median", "fraction"]
+    scale: Literal["fat", "median", "fraction", "window"]
+    frame: Literal["diastole", "systole"] | None = None
+
+
+class RegionRecipe(_Table):
+    """Which part of a slice is a window.
+
+    Attributes:
+        kind: "legs": each leg, along its outline (`roi`); "square": as much as the sample shows, around the middle of
+            the image or of the region that a user drew (`squares`); "slice": the whole slice.
+        pixel_mm: size of a sample's pixels, of squares only.
+    """
+
+    kind: Literal["legs", "square", "slice"] = "legs"
+    pixel_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _pixels_of_squares(self) -> RegionRecipe:
+        if (self.kind == "square") != (self.pixel_mm is not None):
+            raise ValueError("a square region has pixel_mm, and no other has")
+        return self
 
 
 class SampleRecipe(_Table):
-    """What the network sees of a leg in a slice.
+    """What the network sees of a leg, or of another region, in a slice.
 
     Attributes:
         size: edge in pixels of the square network input.
+        region: which part of a slice that is.
         channels: the volumes it is cut from. The first gives windows, geometry and the facts of the acquisition.
         slices: consecutive slices of each channel that are stacked, the window's in the middle; beyond the ends of the
             series, the last slice once more.
-        expects: "t1_thigh" for T1-weighted images with a femoral shaft, or "leg" for any axial images of a leg.
+        expects: "t1_thigh" for T1-weighted images with a femoral shaft, "leg" for any axial images of a leg, or
+            "heart", of which no image is judged.
     """
 
     size: Size
     slices: Literal[1, 3, 5] = 1
-    expects: Literal["t1_thigh", "leg"] = "t1_thigh"
+    expects: Literal["t1_thigh", "leg", "heart"] = "t1_thigh"
+    region: RegionRecipe = RegionRecipe()
     channels: Annotated[tuple[ChannelRecipe, ...], Field(min_length=1)] = (ChannelRecipe(name="T1", scale="fat"),)
 
     @model_validator(mode="after")
@@ -65,8 +91,20 @@ class SampleRecipe(_Table):
         names = [channel.name.casefold() for channel in self.channels]
         if len(set(names)) < len(names):
             raise ValueError("each channel has its own name")
-        if self.channels[0].scale != "fat":
-            raise ValueError("the first channel has the scale fat")
+        frames = [channel.frame for channel in self.channels]
+        if any(frames) and (None in frames or len(set(frames)) < len(frames)):
+            raise ValueError("the channels are different frames of a cine, or none of them is one")
+        if (self.region.kind == "legs") == (self.expects == "heart"):
+            raise ValueError("legs are expected where the region is legs, and only there")
+        scales = [channel.scale for channel in self.channels]
+        if self.region.kind != "legs":
+            if set(scales) != {"window"}:
+                raise ValueError("the channels of a region that is no leg have the scale window")
+            return self
+        if self.size not in LEG_SIZES:
+            raise ValueError(f"the size of legs is one of {', '.join(map(str, LEG_SIZES))}")
+        if scales[0] != "fat" or "window" in scales:
+            raise ValueError("the first channel has the scale fat, and no channel of legs has window")
         return self
 
     @property
@@ -75,18 +113,47 @@ class SampleRecipe(_Table):
         return len(self.channels) * self.slices
 
     @property
+    def extent_mm(self) -> float | None:
+        """Edge of what a sample shows; None where it is the longer side of its window."""
+        return None if self.region.pixel_mm is None else self.size * self.region.pixel_mm
+
+    @property
     def further(self) -> tuple[str, ...]:
         """Names of the channels beside the first."""
         return tuple(channel.name for channel in self.channels[1:])
+
+    @property
+    def of_cine(self) -> bool:
+        """Whether the channels are frames that a cine may be given for."""
+        return self.channels[0].frame is not None
 
     def check_further(self, given: Iterable[str]) -> None:
         """Raises an `InputError` when one of the channels beside the first is not among those given."""
         missing = [name for name in self.further if name not in given]
         if missing:
+            how = "; give a cine, or each frame as a channel" if self.of_cine else "; give each as a channel"
             raise InputError(
-                f"The model needs {' and '.join(missing)} beside {self.channels[0].name}; give each as a channel, "
-                "registered and on the same grid."
+                f"The model needs {' and '.join(missing)} beside {self.channels[0].name}{how}, registered and on the "
+                "same grid."
             )
+
+
+class HeadRecipe(_Table):
+    """Fully connected layers between the flattened maps and the classes, each followed by ReLU and dropout.
+
+    Attributes:
+        hidden: units of each layer.
+        dropout: share of the units of each layer that a training step leaves out.
+    """
+
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    dropout: tuple[Annotated[float, Field(ge=0, lt=1)], ...]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> HeadRecipe:
+        if len(self.hidden) != len(self.dropout):
+            raise ValueError("each hidden layer has its dropout")
+        return self
 
 
 class NetworkRecipe(_Table):
@@ -97,16 +164,24 @@ class NetworkRecipe(_Table):
         weights: "imagenet" for torchvision's published ones, "none" for random ones.
         pooled: of `STAGES` in their order, those whose last maps are pooled for the classification layer; the trunk
             ends with the last of them. Several make the ICAM network of Cai et al. (Pattern Recognit 2019;86:368).
+        branches: "one" trunk sees all channels, or each of the "channels" has a trunk of its own, whose maps are then
+            put side by side.
+        head: None for global average pooling and one linear layer, which class activation maps need; with hidden
+            layers the maps are Grad-CAM.
     """
 
     backbone: str
     weights: Literal["imagenet", "none"]
     pooled: Annotated[tuple[str, ...], Field(min_length=1)] = ("stage5",)
+    branches: Literal["one", "channels"] = "one"
+    head: HeadRecipe | None = None
 
     @model_validator(mode="after")
     def _stages_in_order(self) -> NetworkRecipe:
         if [stage for stage in STAGES if stage in self.pooled] != list(self.pooled):
             raise ValueError(f"pooled names some of {', '.join(STAGES)}, each once and in this order")
+        if len(self.pooled) > 1 and (self.branches == "channels" or self.head):
+            raise ValueError("a trunk for each channel, or a head with hidden layers, takes the maps of one stage")
         return self
 
 
@@ -116,12 +191,14 @@ class AugmentationRecipe(_Table):
     Attributes:
         zoom: enlargement, lowest and highest.
         rotation_degrees: largest turn to either side.
+        shift: largest way along rows and columns, as a share of the edge.
         intensity: factor of all greys, lowest and highest.
     """
 
     zoom: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
-    intensity: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    intensity: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (1.0, 1.0)
 
 
 class StageRecipe(_Table):
@@ -219,8 +296,17 @@ class Recipe(_Table):
         names = [(name.casefold(), label) for name, label in self._names()]
         if len(dict(names)) != len(set(names)):
             raise ValueError("a disease belongs to one class")
-        if any(stage.size > self.sample.size for stage in self.training.stages):
-            raise ValueError("no training stage is larger than the sample")
+        sizes = [self.sample.size >> halvings for halvings in range(self.sample.size.bit_length())]
+        if any(stage.size not in sizes or self.sample.size % stage.size for stage in self.training.stages):
+            raise ValueError("a training stage has the size of the sample, or that halved once or more")
+        if self.network.branches == "channels" and not self.sample.further:
+            raise ValueError("a trunk for each channel needs more than one channel")
+        if self.network.head and (
+            self.training.trainable == "head" or {stage.size for stage in self.training.stages} != {self.sample.size}
+        ):
+            raise ValueError("a head with hidden layers is trained with stages of the trunk, at the size of the sample")
+        if self.sample.region.kind != "legs" and self.training.augmentation is None:
+            raise ValueError("only samples of legs are augmented without a table augmentation")
         unknown = set(self.training.trainable) - set(STAGES[: STAGES.index(self.network.pooled[-1]) + 1])
         if isinstance(self.training.trainable, tuple) and unknown:
             raise ValueError("trainable names stages after the last that is pooled")

@@ -152,7 +152,7 @@ class _ThighChart:
     def sides(self) -> list[tuple[str, list[tuple[float, float, ImageResult]]]]:
         """Points (x, y, image) of each side that occurs, along the thigh."""
         found = []
-        for side in ("right", "left", "unknown"):
+        for side in ("right", "left", "unknown", "none"):
             images = sorted((i for i in self.result.images if i.side == side), key=lambda image: image.slice)
             if images:
                 found.append((side, [(self.x(image.slice), self.y(image.probability), image) for image in images]))

@@ -108,26 +108,27 @@ class CaseResult(_Sparse):
 class ImageResult(_Sparse):
     """One window of one slice.
 
-    `window_ijk` holds half-open index ranges [[i0, i1], [j0, j1]]; `slice` is k. `anatomy` is "thigh" where
-    the shaft of the femur is seen; only images that are `counted` enter the case. `probability` is that of the class
+    `window_ijk` holds half-open index ranges [[i0, i1], [j0, j1]]; `slice` is k. `anatomy` is "thigh" where the shaft
+    of the femur is seen; where the region is no leg, it is "not judged" and `side` is "none". Only images that are
+    `counted` enter the case. `probability` is that of the class
     that the case's is; `probabilities` holds all in the order of `ModelFacts.classes`, where there are more than two.
     """
 
     ONLY_WHERE_KNOWN = ("probabilities",)
 
     slice: int
-    side: Literal["left", "right", "unknown"]
+    side: Literal["left", "right", "unknown", "none"]
     window_ijk: tuple[tuple[int, int], tuple[int, int]]
     probability: Probability
     roi: Literal["auto", "edited"]
-    anatomy: Literal["thigh", "other"]
+    anatomy: Literal["thigh", "other", "not judged"]
     counted: bool
     probabilities: tuple[Probability, ...] = ()
 
 
 class SkippedImage(_Part):
     slice: int
-    side: Literal["left", "right", "unknown"] | None
+    side: Literal["left", "right", "unknown", "none"] | None
     reason: str
 
 

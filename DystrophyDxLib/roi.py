@@ -23,14 +23,17 @@ from .series import Geometry, Series
 
 
 class Side(str, Enum):
-    """The patient's side, from the direction cosines. UNKNOWN: nothing says which side the leg is."""
+    """The patient's side, from the direction cosines. UNKNOWN: nothing says which side the leg is. NONE: no leg, but a
+    region that has no side."""
 
     LEFT = "left"
     RIGHT = "right"
     UNKNOWN = "unknown"
+    NONE = "none"
 
 
-LABEL_OF_SIDE = {Side.LEFT: 1, Side.RIGHT: 2, Side.UNKNOWN: 3}
+LABEL_OF_SIDE = {Side.LEFT: 1, Side.RIGHT: 2, Side.UNKNOWN: 3, Side.NONE: 4}
+LEG_SIDES = (Side.LEFT, Side.RIGHT, Side.UNKNOWN)
 
 COARSE_MM = 3.0
 """Pixel of the coarse grid."""
@@ -63,14 +66,14 @@ LEAST_CONTRAST = 2.2
 
 @dataclass(frozen=True)
 class Window:
-    """The rectangle around one leg in one slice.
+    """The rectangle around one leg, or another region, in one slice.
 
     Attributes:
         slice: index k.
         side: the patient's side.
         i: half-open range (i0, i1) of columns.
         j: half-open range (j0, j1) of rows.
-        mask: (j1 - j0, i1 - i0) bool, True inside this leg.
+        mask: (j1 - j0, i1 - i0) bool, True inside this leg; everywhere in other regions.
         source: "auto", or "edited" for a region that a person drew.
     """
 
@@ -174,7 +177,7 @@ def regions_from_labels(series: Series, labels: np.ndarray) -> LegRegions:
     """
     windows, skipped = [], []
     for k, plane in enumerate(labels):
-        found = [_window(k, side, plane == value, "edited") for side, value in LABEL_OF_SIDE.items()]
+        found = [_window(k, side, plane == LABEL_OF_SIDE[side], "edited") for side in LEG_SIDES]
         windows += [window for window in found if window is not None]
         if not any(found):
             skipped.append(Skipped(k, None, "no leg in the given region"))
@@ -193,7 +196,8 @@ def corrected_regions(automatic: LegRegions, labels: np.ndarray) -> LegRegions:
     windows = [window for window in automatic.windows if window.slice not in edited]
     skipped = [item for item in automatic.skipped if item.slice not in edited]
     for k in edited:
-        drawn = {side: labels[k] == value for side, value in LABEL_OF_SIDE.items() if (labels[k] == value).any()}
+        masks = {side: labels[k] == LABEL_OF_SIDE[side] for side in LEG_SIDES}
+        drawn = {side: mask for side, mask in masks.items() if mask.any()}
         for side, mask in drawn.items():
             found = [window for window in automatic.windows if (window.slice, window.side) == (k, side)]
             as_found = np.array_equal(mask, automatic.labels[k] == LABEL_OF_SIDE[side])
@@ -202,7 +206,7 @@ def corrected_regions(automatic: LegRegions, labels: np.ndarray) -> LegRegions:
         if not drawn:
             skipped.append(Skipped(k, None, "left out by the reader"))
             continue
-        skipped += [Skipped(k, side, "left out by the reader") for side in LABEL_OF_SIDE if side in before - set(drawn)]
+        skipped += [Skipped(k, side, "left out by the reader") for side in LEG_SIDES if side in before - set(drawn)]
         skipped += [item for item in automatic.skipped if item.slice == k and item.side in set(Side) - set(drawn)]
     shown = {window.slice for window in windows}
     return LegRegions(

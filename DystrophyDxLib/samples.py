@@ -1,7 +1,8 @@
-"""Leg windows become network input, each remembering where in its window every sample pixel lies.
+"""Windows become network input, each remembering where in its window every sample pixel lies.
 
-A sample is the leg alone (what is outside its mask is zero), in the canonical plane (rows to posterior, columns to the
-patient's left), true to scale in both directions, centred in a square, with fat near 1 wherever the coil sees it.
+A sample is the window alone (what is outside its mask is zero), in the canonical plane (rows to posterior, columns to
+the patient's left), true to scale in both directions, centred in a square. In a leg fat is near 1 wherever the coil
+sees it; the greys of other regions are those of `window_level`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from scipy import sparse
 from torch.nn import functional
 
 from .errors import InputError
-from .recipe import ChannelRecipe
+from .recipe import ChannelRecipe, SampleRecipe
 from .roi import PlaneOrientation, Window
 from .series import Series
 
@@ -26,6 +27,8 @@ MEDIAN = 0.3
 """Normalised median of a channel beside the first: as muscle in the first, so that five times as bright is seen."""
 BRIGHTEST = 1.5
 """Ceiling of normalised intensity, so that inflowing blood does not dominate a sample."""
+WINDOW = (0.01, 0.99)
+"""Shares of a window's pixels that are darker than its grey window begins and ends (our choice)."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,58 @@ class SampleBatch:
     Attributes:
         windows: the N windows, in order.
         placements: where each lies in its sample.
-        pixels: (N, planes, size, size) float32, 0 outside the leg; see `make_samples` for the greys.
-        own: number of the plane that is the first channel in the window's own slice.
-        grid: (N, GRID, GRID) float32, the pixels of that plane averaged.
-        inside: (N, GRID, GRID) bool, grid pixels wholly inside the leg.
+        pixels: (N, planes, size, size) float32, 0 outside the window's mask.
     """
 
     windows: tuple[Window, ...]
     placements: tuple[Placement, ...]
     pixels: torch.Tensor
+
+
+@dataclass(frozen=True)
+class LegBatch(SampleBatch):
+    """Network input of some legs, with what their quality is judged on; see `make_samples` for the greys.
+
+    Attributes:
+        own: number of the plane that is the first channel in the window's own slice.
+        grid: (N, GRID, GRID) float32, the pixels of that plane averaged.
+        inside: (N, GRID, GRID) bool, grid pixels wholly inside the leg.
+    """
+
     own: int
     grid: torch.Tensor
     inside: torch.Tensor
+
+
+def samples_as(recipe: SampleRecipe, series: Series, windows: Sequence[Window]) -> SampleBatch:
+    """Samples of `windows` as a recipe sees them, all at once: a `LegBatch` where it sees legs.
+
+    Raises:
+        InputError: as `make_samples`.
+    """
+    if recipe.region.kind == "legs":
+        return make_samples(series, windows, recipe.size, recipe.channels[1:], recipe.slices)
+    volumes = [series.voxels, *(series.further[name] for name in recipe.further)]
+    planes, placements = _cut(series, volumes, windows, recipe.size, recipe.slices, recipe.extent_mm)
+    covered, *signals = torch.from_numpy(planes)
+    pixels = [window_level(signal, covered > _WHOLE) for signal in signals]
+    return SampleBatch(tuple(windows), placements, torch.stack(pixels, dim=1))
+
+
+def window_level(signals: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """Greys of a window set on each plane's own pixels: 0 and 1 are the signals that the shares `WINDOW` of them do not
+    reach. What is darker is 0; what is brighter is over range and still seen as such, up to `BRIGHTEST`.
+
+    Args:
+        signals: (N, size, size).
+        inside: the same shape, bool; what is outside becomes 0.
+    """
+    ends = [
+        torch.quantile(plane[mask], torch.tensor(WINDOW)) if mask.any() else torch.tensor([0.0, 1.0])
+        for plane, mask in zip(signals, inside, strict=True)
+    ]
+    low, high = torch.stack(ends)[:, :, None, None].unbind(dim=1)
+    return ((signals - low) / (high - low).clamp_min(1e-6)).clamp(0, BRIGHTEST) * inside
 
 
 def make_samples(
@@ -76,8 +119,8 @@ def make_samples(
     size: int,
     further: Sequence[ChannelRecipe] = (),
     slices: int = 1,
-) -> SampleBatch:
-    """Samples of `windows`, all at once.
+) -> LegBatch:
+    """Samples of legs, all at once.
 
     The first channel has fat near 1 at every place. A further one is divided by the same, and then as its scale says.
 
@@ -89,45 +132,61 @@ def make_samples(
     Raises:
         InputError: a channel that is to be a fraction is none.
     """
-    plane = PlaneOrientation.of(series.geometry)
-    spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
     for channel in further:
         if channel.scale == "fraction" and series.further[channel.name].max() > BRIGHTEST:
             raise InputError(
                 f"The channel {channel.name} is no fraction from 0 to 1; divide it by 100 if it is in percent."
             )
     volumes = [series.voxels, *(series.further[channel.name] for channel in further)]
-    legs = np.zeros((len(volumes) * slices + 1, len(windows), size, size), np.float32)
+    legs, placements = _cut(series, volumes, windows, size, slices)
+    share, *signals = torch.from_numpy(legs[:, :, None])
+    scales = [scale for scale in ("fat", *(channel.scale for channel in further)) for _ in range(slices)]
+    own = slices // 2
+    pixels, grid, inside = _normalised(signals, share, scales, own)
+    return LegBatch(tuple(windows), placements, pixels, own, grid, inside)
+
+
+def _cut(
+    series: Series,
+    volumes: Sequence[np.ndarray],
+    windows: Sequence[Window],
+    size: int,
+    slices: int,
+    extent_mm: float | None = None,
+) -> tuple[np.ndarray, tuple[Placement, ...]]:
+    """(1 + planes, N, size, size) of `windows`: the share of each pixel that is inside, then the signal inside of the
+    slices of each volume; and where the windows lie in them.
+    """
+    plane = PlaneOrientation.of(series.geometry)
+    spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
+    planes = np.zeros((len(volumes) * slices + 1, len(windows), size, size), np.float32)
     beside = range(-(slices // 2), slices // 2 + 1)
     placements = []
     for n, window in enumerate(windows):
         mask = plane.canonical(window.mask)
         stack = [min(max(window.slice + step, 0), len(series.voxels) - 1) for step in beside]
         images = [plane.canonical(voxels[k, slice(*window.j), slice(*window.i)]) for voxels in volumes for k in stack]
-        placement = place(mask.shape, spacing, size)
+        placement = place(mask.shape, spacing, size, extent_mm)
         by_row, by_column = map(resampling_weights, placement.scale, placement.shape)
         (top, left), (rows, columns) = placement.origin, (by_row.shape[0], by_column.shape[0])
         shown = (mask.astype(np.float32), *(image * mask for image in images))
-        for target, values in zip(legs, shown, strict=True):
+        for target, values in zip(planes, shown, strict=True):
             target[n, top : top + rows, left : left + columns] = (by_column @ (by_row @ values).T).T
         placements.append(placement)
-    share, *signals = torch.from_numpy(legs[:, :, None])
-    scales = [scale for scale in ("fat", *(channel.scale for channel in further)) for _ in beside]
-    own = slices // 2
-    pixels, grid, inside = _normalised(signals, share, scales, own)
-    return SampleBatch(tuple(windows), tuple(placements), pixels, own, grid, inside)
+    return planes, tuple(placements)
 
 
-def place(shape: tuple[int, int], spacing: tuple[float, float], size: int) -> Placement:
+def place(shape: tuple[int, int], spacing: tuple[float, float], size: int, extent_mm: float | None = None) -> Placement:
     """The largest placement in a sample that is true to scale and centred.
 
     Args:
         shape: (rows, columns) of the window in the canonical plane.
         spacing: mm a pixel along rows and columns.
         size: edge of the sample in pixels.
+        extent_mm: that the sample's edge shows; the window's longer side when not given.
     """
     extent = [pixels * mm for pixels, mm in zip(shape, spacing, strict=True)]
-    filled = [max(1, round(size * length / max(extent))) for length in extent]
+    filled = [min(size, max(1, round(size * length / (extent_mm or max(extent))))) for length in extent]
     return Placement(
         tuple(shape),
         tuple(pixels / n for pixels, n in zip(filled, shape, strict=True)),

@@ -171,20 +171,42 @@ def read_study(path: str | Path, series_uid: str | None = None) -> Series:
     Raises:
         InputError: there is no image that can be used, with what to do about it.
     """
-    path = Path(path)
+    return _read(Path(path), series_uid, cine=False)[0]
+
+
+def read_frames(path: str | Path, series_uid: str | None = None) -> tuple[Series, ...]:
+    """Reads a cine: volumes of one place at several times, in their order; one volume where there is no other.
+
+    Args:
+        path: as `read_study`; an image file with a fourth axis, or DICOM with several frames at each slice's position,
+            of which, of several series, that with the most frames is taken.
+        series_uid: DICOM Series Instance UID to take instead.
+
+    Raises:
+        InputError: as `read_study`, or slices with more frames than others.
+    """
+    return _read(Path(path), series_uid, cine=True)
+
+
+def _read(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ...]:
+    """The volumes of an input, one where no cine is asked for."""
     if not path.exists():
         raise InputError("The input does not exist; check the path.")
     is_image_file = path.is_file() and path.name.lower().endswith(_IMAGE_FILES)
     if is_image_file and series_uid is not None:
         raise InputError("A series UID is for DICOM input only; leave it out for an image file.")
     try:
-        series = read_image_file(path) if is_image_file else _read_dicom(path, series_uid)
+        if is_image_file:
+            volumes = read_image_frames(path) if cine else (read_image_file(path),)
+        else:
+            volumes = _read_dicom(path, series_uid, cine=cine)
     except OSError:
         raise InputError("The input cannot be opened; check its permissions.") from None
     except MemoryError:
         raise InputError("The image does not fit into memory; crop it to the thighs or resample it.") from None
-    _check_voxels(series.voxels)
-    return series
+    for volume in volumes:
+        _check_voxels(volume.voxels)
+    return volumes
 
 
 def with_channels(series: Series, further: Mapping[str, Series]) -> Series:
@@ -270,12 +292,12 @@ def _check_voxels(voxels: np.ndarray) -> None:
         raise InputError("The image is empty: all voxels have the same value; give another image or export it again.")
 
 
-def _read_dicom(path: Path, series_uid: str | None) -> Series:
-    from .dicom_study import read_dicom
+def _read_dicom(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ...]:
+    from .dicom_study import read_dicom, read_dicom_frames
 
     if path.is_dir() and not any(path.iterdir()):
         raise InputError("The folder is empty; give a folder with a DICOM MR series, or an image file.")
-    return read_dicom(path, series_uid)
+    return read_dicom_frames(path, series_uid) if cine else (read_dicom(path, series_uid),)
 
 
 _NIFTI = (".nii", ".nii.gz")
@@ -286,7 +308,17 @@ def read_image_file(path: Path) -> Series:
     """Reads a NIfTI, NRRD or MetaImage file, whatever its values are.
 
     Raises:
-        InputError: it is damaged, has several values a voxel, or has axes that are not perpendicular.
+        InputError: it is damaged, has several values a voxel, has axes that are not perpendicular, or is no volume.
+        OSError: it cannot be opened.
+    """
+    return read_image_frames(path, most_dimensions=3)[0]
+
+
+def read_image_frames(path: Path, most_dimensions: int = 4) -> tuple[Series, ...]:
+    """Reads a NIfTI, NRRD or MetaImage file of volumes along a fourth axis, time; one volume where it has none.
+
+    Raises:
+        InputError: as `read_image_file`, or more dimensions.
         OSError: it cannot be opened.
     """
     import SimpleITK as sitk
@@ -296,7 +328,7 @@ def read_image_file(path: Path) -> Series:
     with _quiet_itk():
         try:
             reader.ReadImageInformation()
-            _check_image_header(reader)
+            _check_image_header(reader, most_dimensions)
             if path.name.lower().endswith(_NIFTI):
                 _check_nifti_voxels(path, reader)
             else:
@@ -312,13 +344,16 @@ def read_image_file(path: Path) -> Series:
             ) from None
     known = image.GetDimension() > 2 and _states_orientation(path, reader)
     image = sitk.JoinSeries(image) if image.GetDimension() == 2 else image
-    image = image[:, :, :, 0] if image.GetDimension() == 4 else image
-    return Series(
-        voxels=sitk.GetArrayFromImage(image),
-        geometry=Geometry(image.GetOrigin(), image.GetSpacing(), np.reshape(image.GetDirection(), (3, 3))),
-        selection="The image file that was given.",
-        notes=() if known else ("No orientation in the header: the sides of the patient cannot be trusted.",),
-        orientation_known=known,
+    frames = [image[:, :, :, t] for t in range(image.GetSize()[3])] if image.GetDimension() == 4 else [image]
+    return tuple(
+        Series(
+            voxels=sitk.GetArrayFromImage(frame),
+            geometry=Geometry(frame.GetOrigin(), frame.GetSpacing(), np.reshape(frame.GetDirection(), (3, 3))),
+            selection="The image file that was given.",
+            notes=() if known else ("No orientation in the header: the sides of the patient cannot be trusted.",),
+            orientation_known=known,
+        )
+        for frame in frames
     )
 
 
@@ -335,10 +370,11 @@ def _quiet_itk() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 
 
-def _check_image_header(reader: sitk.ImageFileReader) -> None:
+def _check_image_header(reader: sitk.ImageFileReader, most_dimensions: int) -> None:
     size = reader.GetSize()
-    if len(size) > 3 and np.prod(size[3:]) > 1:
-        raise InputError(f"The image is {len(size)}-dimensional; give one 3D volume of it.")
+    if np.prod(size[most_dimensions:]) > 1:
+        wanted = "one 3D volume" if most_dimensions == 3 else "a volume or a cine"
+        raise InputError(f"The image is {len(size)}-dimensional; give {wanted} of it.")
     if reader.GetNumberOfComponents() != 1:
         raise InputError("The voxels hold several numbers (colour, vector or complex); give a grey-scale image.")
     check_size((size[2] if len(size) > 2 else 1, size[1], size[0]))

@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from ..cine import read_input
 from ..errors import InputError
 from ..results import INDETERMINATE
-from ..series import Series, read_channels
+from ..series import Series
 from ..training.cohort import Case, Cohort
 from .ranked import probability_columns
 
@@ -96,7 +97,7 @@ def classify_case(classifier: Classifier, case: Case) -> ClassifiedSeries:
     Raises:
         InputError: when it cannot be read or shows no leg.
     """
-    series = read_channels(case.path, case.further)
+    series = read_input(case.path, case.further, classifier.package.recipe.sample)
     return ClassifiedSeries(case, series, classifier.classify(series))
 
 

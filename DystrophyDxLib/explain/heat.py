@@ -19,7 +19,7 @@ class Heat(NamedTuple):
 
     Attributes:
         voxels: (z, y, x) float32 on the grid of the series: evidence for `label`, up to 1 over the case, and where
-            negative against it (of two classes: for the first), down to -1 on the same scale; 0 outside the legs.
+            negative against it (of two classes: for the first), down to -1 on the same scale; 0 outside the windows.
         strongest: evidence at 1.
         peaks: strongest evidence for `label` in each window.
         label: index of the class.
@@ -40,12 +40,14 @@ class HeatDrawing:
         size: edge of the samples in pixels.
         reference: evidence that is at 1 in a case with none higher.
         geometry: of the series.
+        extent_mm: that a sample's edge shows; the window's longer side when None.
     """
 
     cells: CellGrid
     size: int
     reference: float
     geometry: Geometry
+    extent_mm: float | None = None
 
     def draw(self, regions: LegRegions, maps: Sequence[np.ndarray], counted: Sequence[bool], label: int) -> Heat:
         """Draws everything anew.
@@ -81,7 +83,7 @@ class HeatDrawing:
         def drawn(n: int) -> float:
             """Draws one window and returns its strongest evidence."""
             mask = plane.canonical(regions.windows[n].mask)
-            heat = self.cells.to_window(maps[n], place(mask.shape, spacing, self.size))
+            heat = self.cells.to_window(maps[n], place(mask.shape, spacing, self.size, self.extent_mm))
             np.copyto(plane.canonical(of_window(voxels, regions.windows[n])), heat, where=mask)
             return float(heat[mask].max())
 

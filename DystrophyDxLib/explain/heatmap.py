@@ -30,7 +30,7 @@ class CellGrid:
     @classmethod
     def of(cls, network: CamNetwork) -> CellGrid:
         """The grid of a network's maps: of the finest layer that is pooled."""
-        return cls.of_layers(network.parts()[0])
+        return cls.of_layers(network.finest())
 
     @classmethod
     def of_layers(cls, trunk: nn.Module) -> CellGrid:

@@ -197,7 +197,7 @@ def _show_outlines(study: Study) -> None:
     view.SetLabelOpacity(1)
 
 
-_LETTER = {"left": "L", "right": "R", "unknown": "leg"}
+_LETTER = {"left": "L", "right": "R", "unknown": "leg", "none": ""}
 
 
 @cache

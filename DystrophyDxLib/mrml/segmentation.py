@@ -16,10 +16,20 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from ..errors import InputError
 from ..roi import LABEL_OF_SIDE, Side
 
-SEGMENT_NAMES = {Side.LEFT: "Left leg", Side.RIGHT: "Right leg", Side.UNKNOWN: "Leg, side unknown"}
+SEGMENT_NAMES = {
+    Side.LEFT: "Left leg",
+    Side.RIGHT: "Right leg",
+    Side.UNKNOWN: "Leg, side unknown",
+    Side.NONE: "Region",
+}
 
 # None of them is a colour of the heatmap or a grey.
-SEGMENT_COLORS = {Side.LEFT: (1.0, 0.35, 0.9), Side.RIGHT: (0.65, 0.5, 1.0), Side.UNKNOWN: (1.0, 0.75, 0.6)}
+SEGMENT_COLORS = {
+    Side.LEFT: (1.0, 0.35, 0.9),
+    Side.RIGHT: (0.65, 0.5, 1.0),
+    Side.UNKNOWN: (1.0, 0.75, 0.6),
+    Side.NONE: (1.0, 0.35, 0.9),
+}
 
 
 def add_segmentation(
@@ -28,7 +38,7 @@ def add_segmentation(
     """Adds leg regions to the scene of `volume`, on its grid, shown in slice views as outlines.
 
     Segments `Left leg` and `Right leg` are always there, so that a missing leg can be drawn; `Leg, side unknown` only
-    where it occurs.
+    where it occurs. A region that is no leg is the one segment `Region`.
 
     Args:
         labels: (z, y, x) uint8 on the grid of `volume`, with the values of `LABEL_OF_SIDE`.
@@ -57,9 +67,10 @@ def set_labels(
     """
     segmentation = node.GetSegmentation()
     labelmap = _labelmap(volume, labels)  # one for all segments
+    of_legs = not (labels == LABEL_OF_SIDE[Side.NONE]).any()
     for side, value in LABEL_OF_SIDE.items():
         segments = [segment for segment in _segments(segmentation) if _side_named(segment) is side]
-        if not segments and (side is not Side.UNKNOWN or (labels == value).any()):
+        if not segments and ((of_legs and side in (Side.LEFT, Side.RIGHT)) or (labels == value).any()):
             segments = [_new_segment(side)]
         for segment in segments:
             segment.SetLabelValue(value)
@@ -215,7 +226,10 @@ def _side(segment: slicer.vtkSegment) -> Side:
     side = _side_named(segment)
     if side is None:
         # A region that was drawn but not used would go unnoticed.
-        raise InputError(f"The segmentation holds a segment that is no leg; name it {_NAMES_IN_WORDS}, or remove it.")
+        raise InputError(
+            f"The segmentation holds a segment that is no leg; name it {_NAMES_IN_WORDS} (“{SEGMENT_NAMES[Side.NONE]}” "
+            "where the model looks at no leg), or remove it."
+        )
     return side
 
 

@@ -17,8 +17,9 @@ from vtkmodules.vtkCommonDataModel import vtkTable
 
 from ..errors import Cancelled, InputError
 from ..explain.texture_score import texture_scores
+from ..regions import after_correction, find_regions
 from ..results import ImageResult, MuscleTexture, StudyResult
-from ..roi import LABEL_OF_SIDE, LegRegions, Side, corrected_regions, find_legs
+from ..roi import LABEL_OF_SIDE, LegRegions, Side, find_legs
 from ..series import Acquisition, Series, with_channels
 from .segmentation import (
     SEGMENT_COLORS,
@@ -210,13 +211,17 @@ class Study:
         self.follow_volume()
         run, state = self._run(), self._volume_state()
         series = self._series()
-        automatic = run.automatic if run else find_legs(series)
-        regions = corrected_regions(automatic, labels_from_segmentation(self.segmentation, self.volume))
+        sample = classifier.package.recipe.sample
+        automatic = run.automatic if run else find_regions(series, sample)
+        drawn = labels_from_segmentation(self.segmentation, self.volume)
+        regions = after_correction(series, automatic, drawn, sample)
         series = self._with_channels(series, classifier)
         classification = classifier.classify(
             series, regions, progress=progress, previous=run.classification if run else None
         )
         self._check_still_there()
+        if regions.labels is not drawn:  # squares around what was drawn
+            self._set_labels(regions.labels)
         before = self._node(_RESULT)
         if before is not None:
             self._write_text(_BEFORE, "result before", before.GetText())
@@ -265,10 +270,13 @@ class Study:
         """Puts the automatic region back: of one slice, one side, both at once, or all of it.
 
         Raises:
-            InputError: as `series_from_volume`, and where the region cannot be read and not all of it is reset.
+            InputError: as `series_from_volume`; where the region cannot be read and not all of it is reset; or the last
+                answer is not in memory (the scene was reopened) and the region is no leg.
         """
         self.follow_volume()
         run = self._run()
+        if run is None and self.result is not None and any(image.side == Side.NONE for image in self.result.images):
+            raise InputError("A saved scene keeps the region as it is; classify again to get the automatic one.")
         automatic = (run.automatic if run else find_legs(self._series())).labels
         if slice is None and side is None:
             labels = automatic

@@ -99,17 +99,39 @@ class WithOnes(nn.Module):
         return torch.cat([samples, torch.ones_like(samples[:, :1])], dim=1)
 
 
+class Branches(nn.Module):
+    """A trunk for each channel, which sees only that channel's planes; their maps are put side by side (Germain et al.,
+    Diagnostics 2021;11:1554, two VGG16 with concatenated features).
+
+    Args:
+        trunks: in the order of the channels.
+    """
+
+    def __init__(self, trunks: Sequence[nn.Sequential]) -> None:
+        super().__init__()
+        self.trunks = nn.ModuleList(trunks)
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        channels = samples.chunk(len(self.trunks), dim=1)
+        return torch.cat([trunk(channels[n]) for n, trunk in enumerate(self.trunks)], dim=1)
+
+
+def branches_of(trunk: nn.Module) -> list[nn.Module]:
+    """The trunks of `Branches`, or the one trunk that there is."""
+    return list(trunk.trunks) if isinstance(trunk, Branches) else [trunk]
+
+
 def make_trunk(
-    backbone: Backbone, planes: int, pooled: Sequence[str], *, normalised: bool
-) -> tuple[nn.Sequential, dict[int, int]]:
-    """Trunk for samples (N, planes, H, W) with random weights; its layers are named by their numbers.
+    backbone: Backbone, planes: int, size: int, pooled: Sequence[str], *, normalised: bool
+) -> tuple[nn.Sequential, dict[int, torch.Size]]:
+    """Trunk for samples (N, planes, size, size) with random weights; its layers are named by their numbers.
 
     Args:
         pooled: stages of `recipe.STAGES` after which maps are pooled; the trunk ends with the last.
         normalised: let the first convolution take `WithOnes`, as published weights need it.
 
     Returns:
-        The trunk, and for each layer that is pooled its number in the trunk and the number of its maps.
+        The trunk, and for each layer that is pooled its number in the trunk and the shape (C, h, w) of its maps.
     """
     # The head, most of VGG-19, never takes memory.
     with torch.device("meta"):
@@ -122,10 +144,10 @@ def make_trunk(
     convolution.in_channels = planes + normalised
     outputs, _, *kernel = convolution.weight.shape
     convolution.weight = nn.Parameter(convolution.weight.new_empty(outputs, convolution.in_channels, *kernel))
-    channels, maps = [], torch.empty(2, planes, 128, 128, device="meta")
+    shapes, maps = [], torch.empty(2, planes, size, size, device="meta")
     for layer in trunk:
         maps = layer(maps)
-        channels.append(maps.shape[1])
+        shapes.append(maps.shape[1:])
     trunk.to_empty(device="cpu")
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -135,7 +157,7 @@ def make_trunk(
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     numbers = [end - 1 + normalised for end in ends]
-    return trunk, {number: channels[number] for number in numbers}
+    return trunk, {number: shapes[number] for number in numbers}
 
 
 def first_convolution(trunk: nn.Module) -> nn.Conv2d:

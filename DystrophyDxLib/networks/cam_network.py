@@ -12,17 +12,18 @@ bilinearly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from ..errors import InputError
+from ..explain.grad_cam import grad_cam
 from ..explain.heatmap import CellGrid
 from ..recipe import STAGES, Recipe
-from .backbones import BACKBONES, Backbone, WithOnes, make_trunk
+from .backbones import BACKBONES, Backbone, Branches, WithOnes, branches_of, make_trunk
 
 
 class NetworkOutput(NamedTuple):
@@ -31,7 +32,7 @@ class NetworkOutput(NamedTuple):
     Attributes:
         logits: (N, K).
         maps: (N, K, h, w) class activation maps on the cells of the finest layer that is pooled. Where it is the only
-            one, their mean over h and w is the logit less the bias.
+            one, their mean over h and w is the logit less the bias. Of a head with hidden layers, Grad-CAM.
         features: (N, C) pooled features of all layers, the finest first.
     """
 
@@ -69,12 +70,37 @@ class CamNetwork(nn.Module):
         self.head = head
         self.pooled = pooled
 
+    @property
+    def feature_count(self) -> int:
+        """C of `NetworkOutput.features`."""
+        return self.head.in_features
+
+    @property
+    def outputs(self) -> int:
+        """K of `NetworkOutput.logits`."""
+        return self.head.out_features
+
     def forward(self, samples: torch.Tensor) -> NetworkOutput:
         activations = [part.float() for part in self._pooled_activations(samples)]
         features = torch.cat([part.mean(dim=(2, 3)) for part in activations], dim=1)
         weights = self.head.weight[:, :, None, None].split([part.shape[1] for part in activations], dim=1)
         maps = [nn.functional.conv2d(*pair) for pair in zip(activations, weights, strict=True)]
         return NetworkOutput(self.head(features), self._on_finest(maps), features)
+
+    def logits(self, samples: torch.Tensor) -> torch.Tensor:
+        """(N, K), through which gradients flow."""
+        return self(samples).logits
+
+    def finest(self) -> nn.Module:
+        """The layers up to the finest maps; of several branches, those of the first."""
+        return branches_of(self.parts()[0])[0]
+
+    def with_parts(self, parts: list[nn.Module]) -> CamNetwork:
+        """The network in evaluation mode with others in the place of its `parts`."""
+        if not self.pooled:
+            return CamNetwork(parts[0], self.head).eval()
+        pooled = (replace(layer, number=number) for number, layer in enumerate(self.pooled))
+        return CamNetwork(nn.Sequential(*parts), self.head, tuple(pooled)).eval()
 
     def parts(self) -> list[nn.Module]:
         """The trunk, cut behind each layer that is pooled."""
@@ -102,10 +128,64 @@ class CamNetwork(nn.Module):
     def train(self, mode: bool = True) -> CamNetwork:
         """As of every module, but layers of the trunk that take no gradient keep their batch statistics."""
         super().train(mode)
-        for layer in self.trunk.children():
+        for layer in (layer for branch in branches_of(self.trunk) for layer in branch.children()):
             if not any(parameter.requires_grad for parameter in layer.parameters()):
                 layer.eval()
         return self
+
+
+class GradCamNetwork(CamNetwork):
+    """Backbone without its own head, and a head with hidden layers on its flattened maps.
+
+    What such a head says of a place is not the sum of what it says of the maps, so each class's map is Grad-CAM. Of
+    several branches it is the sum over all of them: where in any of the frames, which lie on one grid, evidence is.
+
+    Args:
+        trunk: maps (N, planes, H, W) to (N, C, h, w), its last convolution's maps.
+        head: from these maps to K classes, in float32 whatever the precision of the trunk; its last layer is linear.
+    """
+
+    def __init__(self, trunk: nn.Module, head: nn.Sequential, feature_count: int) -> None:
+        super().__init__(trunk, head)
+        self._feature_count = feature_count
+
+    @classmethod
+    def of(cls, trunks: Sequence[nn.Sequential], shape: torch.Size, recipe: Recipe) -> GradCamNetwork:
+        """Pooling at a trunk's end belongs to the head: the maps before it are finer.
+
+        Args:
+            trunks: alike, one a branch.
+            shape: (C, h, w) of a trunk's maps, after that pooling.
+        """
+        pools = isinstance(trunks[0][-1], nn.MaxPool2d)
+        layers: list[nn.Module] = [trunks[0][-1]] if pools else []
+        layers.append(nn.Flatten())
+        channels = len(trunks) * shape[0]
+        units = channels * shape[1] * shape[2]
+        for hidden, dropout in zip(recipe.network.head.hidden, recipe.network.head.dropout, strict=True):
+            layers += [nn.Linear(units, hidden), nn.ReLU(), nn.Dropout(dropout)]
+            units = hidden
+        layers.append(nn.Linear(units, recipe.outputs))
+        return cls(_joined([trunk[:-1] if pools else trunk for trunk in trunks]), nn.Sequential(*layers), channels)
+
+    @property
+    def feature_count(self) -> int:
+        return self._feature_count
+
+    @property
+    def outputs(self) -> int:
+        return self.head[-1].out_features
+
+    def forward(self, samples: torch.Tensor) -> NetworkOutput:
+        activations = self.trunk(samples).float()
+        logits, maps = grad_cam(self.head, activations)
+        return NetworkOutput(logits, maps, activations.mean(dim=(2, 3)))
+
+    def logits(self, samples: torch.Tensor) -> torch.Tensor:
+        return self.head(self.trunk(samples).float())
+
+    def with_parts(self, parts: list[nn.Module]) -> GradCamNetwork:
+        return GradCamNetwork(parts[0], self.head, self._feature_count).eval()
 
 
 def build_network(recipe: Recipe) -> CamNetwork:
@@ -114,17 +194,32 @@ def build_network(recipe: Recipe) -> CamNetwork:
     Raises:
         InputError: when the backbone is not in `BACKBONES`.
     """
-    trunk, pooled = make_trunk(
-        backbone_of(recipe),
-        recipe.sample.planes,
-        recipe.network.pooled,
-        normalised=recipe.network.weights == "imagenet",
+    branches = len(recipe.sample.channels) if recipe.network.branches == "channels" else 1
+    trunks, shapes = zip(
+        *(
+            make_trunk(
+                backbone_of(recipe),
+                recipe.sample.planes // branches,
+                recipe.sample.size,
+                recipe.network.pooled,
+                normalised=recipe.network.weights == "imagenet",
+            )
+            for _ in range(branches)
+        ),
+        strict=True,
     )
-    head = nn.Linear(sum(pooled.values()), recipe.outputs)
+    pooled = shapes[0]
+    if recipe.network.head:
+        return GradCamNetwork.of(trunks, *pooled.values(), recipe)
+    head = nn.Linear(branches * sum(channels for channels, *_ in pooled.values()), recipe.outputs)
     if len(pooled) == 1:
-        return CamNetwork(trunk, head)
-    layers = (PooledLayer(number, CellGrid.of_layers(trunk[: number + 1])) for number in pooled)
-    return CamNetwork(trunk, head, tuple(layers))
+        return CamNetwork(_joined(trunks), head)
+    layers = (PooledLayer(number, CellGrid.of_layers(trunks[0][: number + 1])) for number in pooled)
+    return CamNetwork(trunks[0], head, tuple(layers))
+
+
+def _joined(trunks: Sequence[nn.Sequential]) -> nn.Module:
+    return trunks[0] if len(trunks) == 1 else Branches(trunks)
 
 
 def backbone_of(recipe: Recipe) -> Backbone:
@@ -144,13 +239,14 @@ def trainable_parameters(network: CamNetwork, recipe: Recipe) -> list[nn.Paramet
     from the next `network.train()` on.
     """
     trainable = recipe.training.trainable
-    layers = [layer for layer in network.trunk if not isinstance(layer, WithOnes)]
-    if trainable == "head":
-        first = len(layers)
-    elif trainable == "all":
-        first = 0
-    else:
-        first = backbone_of(recipe).stages[STAGES.index(trainable[0])]
-    for number, layer in enumerate(layers):
-        layer.requires_grad_(number >= first)
+    for branch in branches_of(network.trunk):
+        layers = [layer for layer in branch if not isinstance(layer, WithOnes)]
+        if trainable == "head":
+            first = len(layers)
+        elif trainable == "all":
+            first = 0
+        else:
+            first = backbone_of(recipe).stages[STAGES.index(trainable[0])]
+        for number, layer in enumerate(layers):
+            layer.requires_grad_(number >= first)
     return [parameter for parameter in network.parameters() if parameter.requires_grad]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 from ..errors import InputError
 from ..model_package import ModelPackage
 from ..recipe import Recipe
-from .backbones import BACKBONES, Backbone, WithOnes, first_convolution
+from .backbones import BACKBONES, Backbone, WithOnes, branches_of, first_convolution
 from .cam_network import CamNetwork, backbone_of
 
 _HEADS = ("fc.", "classifier.", "AuxLogits.")
@@ -44,7 +45,7 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
     if packaged:
         _load_package(network, recipe, file)
     else:
-        _load_torchvision(network.trunk, recipe, _fetched(backbone) if file is None else file)
+        _load_torchvision(branches_of(network.trunk), recipe, _fetched(backbone) if file is None else file)
 
 
 def published_model(name: str, file: Path | None = None) -> nn.Module:
@@ -69,8 +70,8 @@ def published_model(name: str, file: Path | None = None) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def _load_torchvision(trunk: nn.Module, recipe: Recipe, file: Path) -> None:
-    """Weights with torchvision's names of layers.
+def _load_torchvision(trunks: Sequence[nn.Module], recipe: Recipe, file: Path) -> None:
+    """Weights with torchvision's names of layers, for each of trunks that are alike.
 
     torchvision's model is made without memory and takes the file's tensors for its own: nothing is drawn or copied.
     """
@@ -91,11 +92,12 @@ def _load_torchvision(trunk: nn.Module, recipe: Recipe, file: Path) -> None:
         raise InputError(
             f"{file.name} does not hold the weights of {recipe.network.backbone}; {_what_to_pass(backbone)}."
         ) from None
-    layers = nn.Sequential(*backbone.layers(model))[: sum(not isinstance(layer, WithOnes) for layer in trunk)]
+    layers = nn.Sequential(*backbone.layers(model))[: sum(not isinstance(layer, WithOnes) for layer in trunks[0])]
     convolution = first_convolution(layers)
-    kernels = _normalising(convolution.weight.detach(), backbone, recipe.sample.planes)
+    kernels = _normalising(convolution.weight.detach(), backbone, recipe.sample.planes // len(trunks))
     convolution.weight = nn.Parameter(kernels)
-    trunk.load_state_dict(layers.state_dict())
+    for trunk in trunks:
+        trunk.load_state_dict(layers.state_dict())
 
 
 def _normalising(kernels: torch.Tensor, backbone: Backbone, planes: int) -> torch.Tensor:
@@ -128,7 +130,12 @@ def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> None:
         raise InputError(
             "The model package's backbone normalises its samples; set network.weights to imagenet in the recipe."
         )
-    same_head = (package.recipe.classes, have.pooled) == (recipe.classes, want.pooled)
+    if have.branches != want.branches:
+        raise InputError(
+            "Of the model package and the recipe, one has a trunk for each channel and one a single trunk; choose a "
+            "package like the recipe."
+        )
+    same_head = _head_of(package.recipe) == _head_of(recipe)
     if recipe.training.start_share and not same_head:
         raise InputError("The recipe's start_share is that of a package of the same classes; pass one of these.")
     parts = ("trunk.", "head.") if same_head else ("trunk.",)
@@ -137,11 +144,11 @@ def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> None:
     try:
         if have.weights != want.weights:
             # The plane of ones counts for nothing in a trunk that was fitted without it.
-            convolution = first_convolution(network.trunk)
-            first = next(
-                f"trunk.{name}.weight" for name, module in network.trunk.named_modules() if module is convolution
-            )
-            state[first] = torch.cat([state[first], torch.zeros_like(state[first])], dim=1)
+            convolutions = [first_convolution(branch) for branch in branches_of(network.trunk)]
+            for name, module in network.trunk.named_modules():
+                if module in convolutions:
+                    kernels = state[f"trunk.{name}.weight"]
+                    state[f"trunk.{name}.weight"] = torch.cat([kernels, torch.zeros_like(kernels[:, :1])], dim=1)
         keys = network.load_state_dict(state, strict=False)
         if keys.unexpected_keys or any(name.startswith(parts) for name in keys.missing_keys):
             raise RuntimeError("other layers")
@@ -149,6 +156,12 @@ def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> None:
         raise InputError(
             "The model package's weights do not fit its recipe's network; get an intact copy of it."
         ) from None
+
+
+def _head_of(recipe: Recipe) -> tuple:
+    """What recipes have in common whose heads fit each other."""
+    network = recipe.network
+    return recipe.classes, network.pooled, network.head, network.head and recipe.sample.size
 
 
 def _read(file: Path, backbone: Backbone) -> dict[str, torch.Tensor]:

@@ -52,7 +52,7 @@ def augmented(samples: torch.Tensor, size: int, seeds: Sequence[int]) -> torch.T
 
 
 def slightly_changed(samples: torch.Tensor, size: int, how: AugmentationRecipe, seeds: Sequence[int]) -> torch.Tensor:
-    """Samples enlarged, turned and brightened within the bounds of a recipe, at `size`.
+    """Samples enlarged, turned, shifted and brightened within the bounds of a recipe, at `size`.
 
     Args:
         samples, seeds: as in `augmented`.
@@ -61,10 +61,11 @@ def slightly_changed(samples: torch.Tensor, size: int, how: AugmentationRecipe, 
     samples = _at_size(samples, size)
     zoom, factor = (low + draw.share() * (high - low) for low, high in (how.zoom, how.intensity))
     angle, zoom = draw.within(np.deg2rad(how.rotation_degrees)).flatten(), zoom.flatten()
-    nothing = torch.zeros_like(angle)
+    # The edge is 2 long in the coordinates of the grid.
+    across, along = (draw.within(2 * how.shift).flatten() for _ in range(2))
     rows = [
-        torch.stack([angle.cos() / zoom, -angle.sin() / zoom, nothing], dim=1),
-        torch.stack([angle.sin() / zoom, angle.cos() / zoom, nothing], dim=1),
+        torch.stack([angle.cos() / zoom, -angle.sin() / zoom, across], dim=1),
+        torch.stack([angle.sin() / zoom, angle.cos() / zoom, along], dim=1),
     ]
     grid = functional.affine_grid(torch.stack(rows, dim=1), list(samples.shape), align_corners=False)
     return (factor * functional.grid_sample(samples, grid, align_corners=False)).clamp(0, BRIGHTEST)

@@ -64,7 +64,7 @@ class Scores:
         """Runs the network over all examples as they are."""
         columns = predicted(_ScoreColumns(network), examples, device, processes).numpy().astype(np.float64)
         truth = examples.labels.numpy().astype(np.int64)
-        outputs = network.head.out_features
+        outputs = network.outputs
         return cls(
             truth, patient, series, columns[:, :outputs], columns[:, outputs : 2 * outputs], columns[:, 2 * outputs :]
         )

@@ -2,9 +2,9 @@
 
 A cohort is a CSV with the columns `patient_id`, `path` and `diagnosis`, and where known `subtype`, `sex`, `age`,
 `centre` and `split`; one row a series. Where the recipe has further channels, a column of each one's name has the
-path of that series, and one of the first's name, where it is there, is read instead of `path`. `Cohort.read` accepts
-what spreadsheets write: UTF-8 with or without byte order mark, commas or semicolons, a header in any case, spaces
-around cells, empty rows.
+path of that series, and one of the first's name, where it is there, is read instead of `path`. Where the channels are
+frames of a cine, a row without them has the cine in `path`. `Cohort.read` accepts what spreadsheets write: UTF-8 with
+or without byte order mark, commas or semicolons, a header in any case, spaces around cells, empty rows.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def _table(path: Path, recipe: Recipe) -> tuple[list[str], list[tuple[int, list[
     if missing:
         raise InputError(f"The cohort table lacks the columns {', '.join(missing)}; add them to its first row.")
     channels = [name for name in recipe.sample.further if name.lower() not in header]
-    if channels:
+    if channels and not (recipe.sample.of_cine and channels == list(recipe.sample.further)):
         raise InputError(
             f"The recipe needs {' and '.join(channels)} beside {recipe.sample.channels[0].name}; add a column of that "
             "name with the path of each row's series."
@@ -222,7 +222,9 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
     split = _SPLIT_WORDS.get((known["split"] or "").lower())
     sex = _SEX_WORDS.get((known["sex"] or "").lower())
     age = _years(known["age"])
-    further = {name: cells[name.lower()] for name in recipe.sample.further}
+    further = {name: cells.get(name.lower(), "") for name in recipe.sample.further}
+    if recipe.sample.of_cine and not any(further.values()):
+        further = {}
     checks = (
         *((not cells[name], f"an empty {name}") for name in _REQUIRED),
         (

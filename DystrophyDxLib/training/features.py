@@ -79,7 +79,7 @@ class FeatureStore:
         self._device, self._processes = device, processes
         key = _digest(network, digests, size, copies, seed, has_bfloat16(device))
         self._file, self._known = folder / f"{key}.features", folder / f"{key}.known.npy"
-        shape = (1 + copies, len(pixels), network.head.in_features)
+        shape = (1 + copies, len(pixels), network.feature_count)
         if processes.writes:
             self._reserve(4 * int(np.prod(shape)))
         processes.wait()
@@ -114,7 +114,7 @@ class FeatureStore:
 
     def _of(self, part: torch.Tensor) -> torch.Tensor:
         """(n, C) features of n pairs of copy and image."""
-        features = [torch.empty(0, self._network.head.in_features, device=self._device)]
+        features = [torch.empty(0, self._network.feature_count, device=self._device)]
         for pairs in part.split(EVALUATION_BATCH):
             examples = SampleExamples(self._pixels, pairs[:, 1].numpy(), torch.empty(len(pairs)), self._size)
             everyone = torch.arange(len(pairs))

@@ -99,7 +99,7 @@ class Logits(nn.Module):
         self.network = network
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        return self.network(samples).logits
+        return self.network.logits(samples)
 
 
 _T, _U = TypeVar("_T"), TypeVar("_U")

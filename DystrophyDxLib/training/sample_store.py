@@ -26,14 +26,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import dicom_study, quality, roi, samples, series
+from .. import cine, dicom_study, quality, regions, roi, samples, series, squares
+from ..cine import read_input
 from ..errors import InputError
 from ..quality import input_warnings, judge_images, thigh_images
 from ..recipe import SampleRecipe
+from ..regions import find_regions
 from ..results import WarningCode
-from ..roi import find_legs
-from ..samples import BRIGHTEST, make_samples
-from ..series import read_channels, read_study
+from ..roi import LegRegions
+from ..samples import BRIGHTEST, LegBatch, SampleBatch, samples_as
+from ..series import Series, read_frames
 from .cohort import Case, Cohort, Problems
 
 Advance = Callable[[str, int, int], None]
@@ -97,7 +99,8 @@ class StoredImages:
 
 @dataclass(frozen=True)
 class SampleStore:
-    """The images of a cohort that show a thigh, N in all, in the order of its cases and, in a case, of its windows.
+    """The images of a cohort that show what its recipe expects, N in all, in the order of its cases and, in a case, of
+    its windows.
 
     Attributes:
         cohort: the cases that gave an image.
@@ -236,22 +239,15 @@ def _made(paths: _Paths, folder: Path, sample: SampleRecipe) -> _Entry | str:
 
 def _samples(paths: _Paths, sample: SampleRecipe) -> tuple[np.ndarray, dict]:
     """Images (n, planes, size, size) uint8 of a series and the other attributes of its `_Entry`."""
-    study = read_channels(*paths)
+    study = read_input(*paths, sample)
     windows, reason = (), "No leg was found in any slice"
-    regions = find_legs(study)
+    found = find_regions(study, sample)
     images = np.empty((0, sample.planes, sample.size, sample.size), np.uint8)
-    if regions.windows:
-        batch = make_samples(study, regions.windows, sample.size, sample.channels[1:], sample.slices)
-        qualities = judge_images(study, batch)
-        shown = thigh_images(regions.windows, qualities) if sample.expects == "t1_thigh" else [True] * len(qualities)
-        found = input_warnings(study, regions, qualities, shown, sample.expects)
-        warnings = {warning.code: warning.message for warning in found}
-        unsuitable = [warnings[code] for code in _UNSUITABLE if code in warnings]
-        if unsuitable or not any(shown):
-            reason = (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].partition(";")[0]
-        else:
-            reason = None
-            windows = [window for window, thigh in zip(regions.windows, shown, strict=True) if thigh]
+    if found.windows:
+        batch = samples_as(sample, study, found.windows)
+        shown, reason = _fitting(study, found, batch, sample)
+        if reason is None:
+            windows = [window for window, fits in zip(found.windows, shown, strict=True) if fits]
             images = stored(batch.pixels[torch.tensor(shown)]).numpy()
     return images, {
         "slices": tuple(window.slice for window in windows),
@@ -261,17 +257,35 @@ def _samples(paths: _Paths, sample: SampleRecipe) -> tuple[np.ndarray, dict]:
     }
 
 
+def _fitting(
+    study: Series, found: LegRegions, batch: SampleBatch, sample: SampleRecipe
+) -> tuple[list[bool], str | None]:
+    """Which windows show what is expected, and why no image can be taken, if so."""
+    if not isinstance(batch, LegBatch):
+        return [True] * len(batch.windows), None
+    qualities = judge_images(study, batch)
+    shown = thigh_images(batch.windows, qualities) if sample.expects == "t1_thigh" else [True] * len(qualities)
+    warnings = {
+        warning.code: warning.message for warning in input_warnings(study, found, qualities, shown, sample.expects)
+    }
+    unsuitable = [warnings[code] for code in _UNSUITABLE if code in warnings]
+    if unsuitable or not any(shown):
+        return shown, (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].partition(";")[0]
+    return shown, None
+
+
 @lru_cache(maxsize=1)
 def _preprocessing() -> str:
     """Digest of the code between a file and its samples."""
-    code = (series, dicom_study, roi, samples, quality, stored, _samples)
+    code = (series, cine, dicom_study, regions, roi, squares, samples, quality, stored, _samples, _fitting)
     return hashlib.sha256("".join(map(inspect.getsource, code)).encode()).hexdigest()
 
 
 def _content(path: Path) -> str:
     """Digest of a series' files, whatever their names."""
     if path.suffix.lower() in _DETACHED_HEADERS:
-        return hashlib.sha256(path.read_bytes() + read_study(path).voxels.tobytes()).hexdigest()
+        frames = b"".join(frame.voxels.tobytes() for frame in read_frames(path))
+        return hashlib.sha256(path.read_bytes() + frames).hexdigest()
     files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
     return " ".join(sorted(map(_file_digest, files)))
 

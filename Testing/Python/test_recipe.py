@@ -102,7 +102,7 @@ def test_class_names_with_blanks_quotes_and_brackets_read_back():
             'size = 224\nchannels = [{name = "T1", scale = "fat"}, {name = "t1", scale = "median"}]',
             "each channel has its own name",
         ),
-        ("size = 112", "size = 448", "no training stage is larger than the sample"),
+        ("size = 112", "size = 448", "size of the sample, or that halved"),
         ("size = 112", "size = 100", "training.stages.0.size"),
         ("learning_rate = 1e-3", "learning_rate = 0", "training.stages.0.learning_rate"),
         ("batch = 8", "batch = 0", "training.batch"),
@@ -121,7 +121,7 @@ def test_a_recipe_that_contradicts_itself_is_refused(old, new, said):
 
 
 def test_a_recipe_that_does_not_ship_is_refused_with_those_that_do():
-    with pytest.raises(InputError, match="choose one of cai2019, embedded, thigh15, yang2021, yang2021_stir"):
+    with pytest.raises(InputError, match=r"choose one of cai2019, embedded, .*, thigh15, yang2021, yang2021_stir"):
         Recipe.named("yang2020")
 
 

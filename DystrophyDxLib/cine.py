@@ -1,0 +1,92 @@
+"""Frames of a beating heart: end-diastole and end-systole of a cine, as a user picks them or by the heart's cavity.
+
+Germain et al., Diagnostics 2021;11:1554, whose readers picked the frames by eye.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+from .recipe import SampleRecipe
+from .series import Series, read_channels, read_frames
+
+
+def read_input(
+    path: str | Path,
+    further: Mapping[str, str | Path],
+    sample: SampleRecipe,
+    series_uid: str | None = None,
+    frames: Mapping[str, int] | None = None,
+) -> Series:
+    """Reads a study as the samples of a recipe are made of it. What was picked of a cine, and why, is in its
+    `selection`.
+
+    Args:
+        path: of the first channel, or of a cine where the recipe takes one and `further` is empty.
+        further: paths of the further channels, by name.
+        series_uid: see `series.read_study`.
+        frames: number, from 0, of the frame that a channel is; the others are picked by `cavity_voxels`.
+
+    Raises:
+        InputError: as `read_channels` and `read_frames`; one frame where the recipe needs two; no such frame.
+    """
+    if not sample.of_cine or further:
+        if frames:
+            raise InputError("Frames are picked of a cine alone; leave out either the channels or the frames.")
+        return read_channels(path, further, series_uid)
+    cine = read_frames(path, series_uid)
+    if len(cine) == 1 and not frames:
+        sample.check_further(())  # one frame, as it is, is enough for a model of one
+        return cine[0]
+    return picked(cine, sample, frames or {})
+
+
+def picked(cine: Sequence[Series], sample: SampleRecipe, frames: Mapping[str, int]) -> Series:
+    """The channels of a recipe, each a frame of a cine; see `read_input`.
+
+    Raises:
+        InputError: there is no such frame, or one frame is two channels.
+    """
+    areas = cavity_voxels(cine, sample)
+    automatic = {"diastole": int(areas.argmax()), "systole": int(areas.argmin())}
+    size = {"diastole": "largest", "systole": "smallest"}
+    numbers, told = [], []
+    for channel in sample.channels:
+        number = frames.get(channel.name, automatic[channel.frame])
+        if not 0 <= number < len(cine):
+            raise InputError(f"The cine has no frame {number}; give one from 0 to {len(cine) - 1} for {channel.name}.")
+        numbers.append(number)
+        why = "as asked" if channel.name in frames else f"with the {size[channel.frame]} cavity"
+        told.append(f"{channel.name} is frame {number} of {len(cine)} (from 0), {why}.")
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"Frame {numbers[0]} cannot be two inputs; give another one for one of them.")
+    first = cine[numbers[0]]
+    return dataclasses.replace(
+        first,
+        selection=" ".join((first.selection, *told)),
+        further={name: cine[number].voxels for name, number in zip(sample.further, numbers[1:], strict=True)},
+    )
+
+
+def cavity_voxels(cine: Sequence[Series], sample: SampleRecipe) -> np.ndarray:
+    """(frames,) voxels that are as bright as blood within the windows of a recipe.
+
+    Blood is what lies above one Otsu threshold for all frames. Fat is as bright, but does not change from frame to
+    frame as the cavities do.
+    """
+    import SimpleITK as sitk
+
+    from .squares import find_squares
+
+    windows = find_squares(cine[0], sample).windows
+    within = np.stack(
+        [np.concatenate([frame.voxels[w.slice, slice(*w.j), slice(*w.i)].ravel() for w in windows]) for frame in cine]
+    )
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(within))
+    return np.count_nonzero(within > otsu.GetThreshold(), axis=1)

@@ -1,0 +1,96 @@
+"""A cohort of beating hearts on disk: cines, the hearts' labels and the cohort table."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from ..errors import InputError
+from ..series import as_image
+from .heart import DISEASES, PLANES, HeartPhantom, make_heart
+
+COLUMNS = (
+    "patient_id", "path", "diagnosis", "sex", "age", "organ", "plane", "disease", "wall_mm", "ejection_fraction",
+    "systole_frame", "synthetic",
+)  # fmt: skip
+FRAME_MS = 45.0
+
+
+def write_hearts(
+    patients: int,
+    out: Path,
+    *,
+    seed: int,
+    diagnoses: Sequence[str] = DISEASES,
+    matrix: int = 192,
+    frames: int = 20,
+    advance: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Path:
+    """Writes for each patient a cine (4-D NIfTI) and the heart's labels at end-diastole, and the table of all.
+
+    Args:
+        out: new or empty folder.
+        diagnoses: taken in turn: diseases, shown in the short axis, or planes, each of a heart of any disease.
+
+    Returns:
+        Path of the table, `cohort.csv`: `organ` is the path of the labels, `systole_frame` the true one.
+
+    Raises:
+        InputError: a diagnosis that is neither, or `out` holds files or cannot be written.
+    """
+    unknown = [name for name in diagnoses if name not in (*DISEASES, *PLANES)]
+    if unknown or not diagnoses:
+        known = ", ".join((*DISEASES, *PLANES))
+        raise InputError(f"There is no phantom of a heart with {unknown[:1] or 'nothing'}; choose from {known}.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise InputError("The folder for the cohort holds files; give a new or empty one.")
+        rows = []
+        for number in range(1, patients + 1):
+            advance("Making hearts", number - 1, patients)
+            rows.append(_write_patient(out, number, diagnoses[(number - 1) % len(diagnoses)], seed, matrix, frames))
+        with (out / "cohort.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, COLUMNS)
+            table.writeheader()
+            table.writerows(rows)
+    except OSError:
+        raise InputError("The cohort cannot be written; check the place and its free space.") from None
+    return out / "cohort.csv"
+
+
+def _write_patient(out: Path, number: int, diagnosis: str, seed: int, matrix: int, frames: int) -> dict[str, object]:
+    """Files and row of a patient."""
+    rng = np.random.default_rng([seed, number, 1])
+    disease = diagnosis if diagnosis in DISEASES else str(rng.choice(DISEASES))
+    plane = diagnosis if diagnosis in PLANES else "short axis"
+    phantom = make_heart(disease, seed=seed, number=number, plane=plane, matrix=matrix, frames=frames)
+    name = f"H{number:04d}"
+    (out / name).mkdir()
+    write_cine(phantom, out / name / "cine.nii.gz")
+    sitk.WriteImage(as_image(phantom.labels, phantom.geometry), str(out / name / "heart.nii.gz"))
+    return {
+        "patient_id": name,
+        "path": f"{name}/cine.nii.gz",
+        "diagnosis": diagnosis,
+        "sex": str(rng.choice(["F", "M"])),
+        "age": int(rng.integers(18, 85)),
+        "organ": f"{name}/heart.nii.gz",
+        "plane": plane,
+        "disease": disease,
+        "wall_mm": round(phantom.heart.wall_mm, 1),
+        "ejection_fraction": round(phantom.heart.ejection, 3),
+        "systole_frame": phantom.systole,
+        "synthetic": "yes",
+    }
+
+
+def write_cine(phantom: HeartPhantom, path: Path) -> None:
+    """Writes the frames along a fourth axis."""
+    frames = [as_image(frame.round().astype(np.int16), phantom.geometry) for frame in phantom.voxels]
+    cine = sitk.JoinSeries(frames, 0.0, FRAME_MS)
+    sitk.WriteImage(cine, str(path))

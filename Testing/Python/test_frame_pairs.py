@@ -1,0 +1,168 @@
+"""Pairs of frames through the whole pipeline: a cohort of beating hearts, trained on, classified, evaluated."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from DystrophyDxLib.cine import read_input
+from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.cli import app
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.phantom.heart_cohort import write_hearts
+from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.regions import drawn_regions
+from DystrophyDxLib.results import WarningCode
+from DystrophyDxLib.training.cohort import Cohort
+from DystrophyDxLib.training.splits import stratified
+from DystrophyDxLib.training.train import train
+
+SIZE = 64
+
+
+def small(name: str) -> Recipe:
+    """A recipe with the published parts but few pixels and epochs and no published weights."""
+    facts = Recipe.named(name).model_dump(mode="json", exclude_none=True)
+    facts["sample"] |= {"size": SIZE, "region": {"kind": "square", "pixel_mm": 160 / SIZE}}
+    facts["network"] |= {"weights": "none"}
+    facts["training"] |= {"optimiser": "adamw", "batch": 8, "trainable": ["stage5"]}
+    facts["training"]["stages"] = [{"size": SIZE, "epochs": 2, "learning_rate": 1e-3, "schedule": "constant"}]
+    return Recipe.model_validate(facts)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return write_hearts(15, tmp_path_factory.mktemp("cohort") / "hearts", seed=8, matrix=80, frames=8)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory, table):
+    folder = tmp_path_factory.mktemp("package")
+    recipe = small("germain2021")
+    cohort = stratified(Cohort.read(table, recipe), 1, (0.4, 0.4, 0.2))
+    return train(recipe, cohort, folder / "pairs", seed=1, cache=folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def classifier(package):
+    return Classifier(ModelPackage.read(package), "cpu")
+
+
+@pytest.fixture(scope="module")
+def classified(classifier, table):
+    series = read_input(table.parent / "H0002" / "cine.nii.gz", {}, classifier.package.recipe.sample)
+    return series, classifier.classify(series)
+
+
+def test_published_recipes_are_as_published():
+    pair, single, plane = (Recipe.named(f"germain2021{name}") for name in ("", "_single", "_plane"))
+    for recipe in (pair, single, plane):
+        assert recipe.network.backbone == "vgg16"
+        assert recipe.network.head.hidden == (256, 128, 64)
+        assert recipe.network.head.dropout == (0.25, 0.35, 0.40)
+        assert recipe.sample.extent_mm == 160 * 1.5
+        assert (recipe.training.optimiser, recipe.training.batch) == ("sgd", 32)
+        assert [(stage.learning_rate, stage.epochs) for stage in recipe.training.stages] == [(1e-4, 100)]
+        assert recipe.training.augmentation.zoom == (0.85, 1.15)
+        assert (recipe.training.augmentation.rotation_degrees, recipe.training.augmentation.shift) == (20, 0.15)
+    assert pair.classes == single.classes == ("normal", "HCM", "DCM")
+    assert pair.sample.further == ("SYSTOLE",)
+    assert pair.network.branches == "channels"
+    assert len(plane.classes) == 4
+
+
+def test_a_trained_pair_says_what_it_was_trained_on(package):
+    card = ModelPackage.read(package).card
+    assert card.demonstration
+    assert card.trained_on == "synthetic DIASTOLE and SYSTOLE images of 6 phantoms only, no patients"
+    assert "Top-1 accuracy, case" in card.metrics
+
+
+def test_a_cine_is_classified_with_a_map_of_every_class_within_its_square(classified):
+    series, found = classified
+    result = found.result
+    assert [ranked.name for ranked in result.case.differential] != []
+    assert {(image.side, image.anatomy, image.counted) for image in result.images} == {("none", "not judged", True)}
+    assert "SYSTOLE is frame 3 of 8" in result.input.selection
+    assert {warning.code for warning in result.warnings} >= {WarningCode.DEMONSTRATION_MODEL}
+    assert not {warning.code for warning in result.warnings} & {WarningCode.NOT_AXIAL, WarningCode.NOT_THIGH}
+    inside = found.regions.labels > 0
+    for label in range(3):
+        heat = found.heat_of(label).voxels
+        assert heat.shape == series.voxels.shape
+        assert not heat[~inside].any()
+    assert found.heatmap[inside].any()
+
+
+def test_the_answer_hangs_on_both_frames(classifier, classified):
+    series, found = classified
+    at_rest = type(series)(series.voxels, series.geometry, further={"SYSTOLE": series.voxels})
+    assert classifier.classify(at_rest).result.case.probability != found.result.case.probability
+
+
+def test_the_square_follows_the_region_that_a_user_draws(classifier, classified):
+    series, found = classified
+    labels = np.zeros(series.voxels.shape, np.uint8)
+    labels[1, 30:34, 28:32] = 4
+    moved = classifier.classify(series, drawn_regions(series, labels, classifier.package.recipe.sample))
+    assert [image.slice for image in moved.result.images] == [1]
+    assert moved.result.images[0].roi == "edited"
+    assert moved.result.images[0].window_ijk != found.result.images[1].window_ijk
+
+
+def test_a_frame_of_a_pair_alone_is_refused_before_anything_runs(classifier, classified):
+    series, _ = classified
+    with pytest.raises(InputError, match="needs SYSTOLE beside DIASTOLE"):
+        classifier.classify(type(series)(series.voxels, series.geometry))
+
+
+def test_a_cohort_of_single_frames_is_refused_with_its_rows(tmp_path, table):
+    import SimpleITK as sitk
+
+    frame = sitk.ReadImage(str(table.parent / "H0001" / "cine.nii.gz"))[:, :, :, 0]
+    sitk.WriteImage(frame, str(tmp_path / "frame.nii.gz"))
+    (tmp_path / "cohort.csv").write_text("patient_id,path,diagnosis\nA,frame.nii.gz,normal\n")
+    from DystrophyDxLib.training.sample_store import SampleStore
+
+    recipe = small("germain2021")
+    with pytest.raises(InputError, match=r"needs SYSTOLE beside DIASTOLE.*row 2 of patient A"):
+        SampleStore.of(
+            Cohort.read(tmp_path / "cohort.csv", recipe), recipe.sample, tmp_path / "cache", 1, lambda *_: None
+        )
+
+
+def test_frames_in_files_of_their_own_have_columns(tmp_path, table):
+    rows = "patient_id,path,diagnosis,SYSTOLE\nA,{0},normal,\nB,{0},normal,{1}\n"
+    (tmp_path / "cohort.csv").write_text(rows.format(table, table.parent / "absent.nii.gz"))
+    with pytest.raises(InputError, match=r"a path of SYSTOLE that does not exist.*row 3"):
+        Cohort.read(tmp_path / "cohort.csv", Recipe.named("germain2021"))
+
+
+def test_the_command_line_takes_a_cine_with_frames_and_a_region_out_of_it(package, table, tmp_path):
+    study, model = str(table.parent / "H0003" / "cine.nii.gz"), ["--model", str(package), "--device", "cpu"]
+    out = tmp_path / "result"
+    asked = ["--frame", "DIASTOLE=1", "--frame", "systole=4"]
+    told = CliRunner().invoke(app, ["classify", study, *model, *asked, "--out", str(out)], catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    result = json.loads((out / "result.json").read_text())
+    assert "DIASTOLE is frame 1 of 8 (from 0), as asked." in result["input"]["selection"]
+    assert {image["side"] for image in result["images"]} == {"none"}
+    again = ["classify", study, *model, "--roi", str(out / "roi.seg.nrrd"), "--out", str(tmp_path / "again"), "--json"]
+    edited = json.loads(CliRunner().invoke(app, again, catch_exceptions=False).stdout)
+    assert [image["window_ijk"] for image in edited["images"]] == [image["window_ijk"] for image in result["images"]]
+    assert {image["roi"] for image in edited["images"]} == {"edited"}
+    with pytest.raises(InputError, match="NAME one of DIASTOLE, SYSTOLE"):
+        CliRunner().invoke(
+            app, ["classify", study, *model, "--frame", "REST=1", "--out", str(tmp_path / "x")], catch_exceptions=False
+        )
+
+
+def test_the_phantom_command_makes_hearts(tmp_path):
+    arguments = ["phantom", "--hearts", "--patients", "2", "--matrix", "64", "--diagnoses", "4-chamber,short axis"]
+    CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "planes")], catch_exceptions=False)
+    with (tmp_path / "planes" / "cohort.csv").open(encoding="utf-8") as file:
+        assert [row["plane"] for row in csv.DictReader(file)] == ["4-chamber", "short axis"]
+    Cohort.read(tmp_path / "planes" / "cohort.csv", Recipe.named("germain2021_plane"))
