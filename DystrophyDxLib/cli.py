@@ -246,6 +246,10 @@ def train(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Train all layers, from random weights.")
     ] = False,
+    matrix: Annotated[
+        str | None,
+        typer.Option(help="Edge of square samples: 128, 160, 256, or raw.", show_default="the recipe's"),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for samples and features.", show_default="OUT-training/cache")
     ] = None,
@@ -253,7 +257,10 @@ def train(
     processes: Annotated[int, typer.Option(min=1, help="Processes that make samples.")] = 1,
     split: Annotated[
         str | None,
-        typer.Option(help="stratified, cohort, kfold:K or centre:NAME.", show_default="cohort if its table has splits"),
+        typer.Option(
+            help="stratified, stratified:60/20/20, cohort, kfold:K or centre:NAME.",
+            show_default="cohort if its table has splits",
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where training was interrupted.")] = False,
     trained_on: Annotated[
@@ -266,7 +273,7 @@ def train(
     from .training.train import LEFT_OUT, checked_place, recipe_as_asked, split_as_asked, train_folds
     from .training.train import train as trained
 
-    chosen = recipe_as_asked(recipe, backbone, from_scratch)
+    chosen = recipe_as_asked(recipe, backbone, from_scratch, matrix)
     cohorts = split_as_asked(Cohort.read(cohort, chosen), split, seed)
     folds = len(cohorts) > 1
     work = checked_place(out, resume=resume) if not folds else out
@@ -312,9 +319,28 @@ def evaluate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print evaluation.json, and nothing else.")] = False,
 ) -> None:
-    """Evaluate a model on a cohort: tables, figures, cases with heatmaps, and a report."""
+    """Evaluate a model on a cohort: tables, figures, cases with heatmaps, and a report. Of the folder of a
+    cross-validation, each patient by the model that has not seen them."""
     from .evaluation.evaluate import evaluate as evaluated
+    from .evaluation.folds import evaluate_folds
+    from .training.splits import FOLDS
 
+    if (package / FOLDS).exists():
+        if split is not None:
+            raise InputError("A cross-validation tests every patient; leave out --split.")
+        with progress(json) as advance:
+            summary = evaluate_folds(
+                package, cohort, out, device=device, seed=seed, overwrite=overwrite, advance=advance
+            )
+        if json:
+            print(dumps(summary, indent=1))
+            return
+        for notice in summary["notices"]:
+            print(notice)
+        for unit in ("images", "patients"):
+            print(f"{summary[unit]['total']} {unit}: {_figure('accuracy', summary[unit]['accuracy'], 'ci95')}")
+        print(f"Results: {out / 'report.html'}")
+        return
     with progress(json) as advance:
         summary = evaluated(
             package, cohort, out, split=split, device=device, seed=seed, overwrite=overwrite, advance=advance

@@ -22,7 +22,7 @@ from ..phantom.rivals import trefoil_sign
 from ..report import DEMONSTRATION_MODEL, NOT_SHOWN_TO_TELL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from ..results import INDETERMINATE
 from ..training.cohort import SPLITS, Cohort
-from . import localisation, ranked, tables
+from . import heat_audit, localisation, ranked, tables
 from .calibration_error import reliability
 from .estimate import Estimate
 from .evaluation_report import Page, Picture, Section
@@ -47,7 +47,8 @@ from .truth_files import has_truth, muscle_fat, read_truth
 
 SCHEMA = "dystrophydx.evaluation/1"
 FILES = (
-    "report.html", "evaluation.json", "predictions.csv", "patients.csv", "failures.csv", "tables", "figures", "gallery",
+    "report.html", "evaluation.json", "predictions.csv", "patients.csv", "failures.csv", "audit.csv", "tables",
+    "figures", "gallery",
 )  # fmt: skip
 
 
@@ -59,6 +60,7 @@ class Evaluation:
         split: the split that was evaluated, None for the whole cohort.
         heat: rows of `localisation.localise_series` of the series with truth beside them, with `patient_id`, `disease`
             and `truth`; empty where no series has.
+        audit: rows of `heat_audit.audited`.
     """
 
     package: ModelPackage
@@ -66,6 +68,7 @@ class Evaluation:
     split: str | None
     predictions: Predictions
     heat: pd.DataFrame
+    audit: pd.DataFrame
     seed: int
 
     @property
@@ -120,8 +123,15 @@ def evaluate(
     chosen, split = evaluated_cases(Cohort.read(cohort, read.recipe), split)
     classifier = Classifier(read, device)
     heat: list[pd.DataFrame] = []
-    predictions = predict(classifier, chosen, advance, lambda found: heat.extend(_localised(found)))
-    evaluation = Evaluation(read, chosen, split, predictions, pd.concat(heat) if heat else pd.DataFrame(), seed)
+    audit: list[pd.DataFrame] = []
+
+    def observe(found: ClassifiedSeries) -> None:
+        heat.extend(_localised(found))
+        audit.append(heat_audit.audited(found, cohort.parent))
+
+    predictions = predict(classifier, chosen, advance, observe)
+    localised = pd.concat(heat) if heat else pd.DataFrame()
+    evaluation = Evaluation(read, chosen, split, predictions, localised, pd.concat(audit, ignore_index=True), seed)
     summary = summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest())
     with results_folder(out, FILES, overwrite=overwrite) as folder:
         write_evaluation(evaluation, classifier, summary, folder, advance)
@@ -236,6 +246,7 @@ def write_evaluation(
             *_figures(evaluation, folder / "figures"),
             _gallery(evaluation, classifier, folder / "gallery", advance),
             *_heat(evaluation, folder / "figures"),
+            heat_audit.section(evaluation.audit),
             *_deletion_insertion(evaluation, classifier, folder / "figures", advance),
             *_rivals(evaluation),
             _unevaluated(evaluation),
@@ -247,6 +258,7 @@ def write_evaluation(
     evaluation.images.to_csv(folder / "predictions.csv", index=False)
     evaluation.patients.to_csv(folder / "patients.csv", index=False)
     evaluation.predictions.failures.to_csv(folder / "failures.csv", index=False)
+    evaluation.audit.to_csv(folder / "audit.csv", index=False)
     (folder / "evaluation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
@@ -304,7 +316,7 @@ def _brief(evaluation: Evaluation) -> Section:
     paragraphs = [
         f"Per patient: {told} (95 % intervals), {how}.",
         f"{len(patients)} patients ({_counts(patients, card.classes)}) with {int(evaluation.images['counted'].sum())} "
-        f"images of the thigh from {series} series; "
+        f"images from {series} series; "
         + (f"split {evaluation.split} of the cohort." if evaluation.split else "the whole cohort."),
         "Labels as a user sees them: "
         + ", ".join(f"{label} {labels[label]}" for label in (*card.classes[::-1], INDETERMINATE))
@@ -515,7 +527,8 @@ def _unevaluated(evaluation: Evaluation) -> Section:
     return Section(
         "What was left out, and warnings",
         (
-            f"Images that show no thigh and enter no figure: {int((~images['counted']).sum())} of {len(images)}.",
+            f"Images that do not show what the model expects and enter no figure: {int((~images['counted']).sum())} of "
+            f"{len(images)}.",
             f"Series with a warning: {told}.",
             *(() if len(failures) else ("All series of the cohort could be evaluated.",)),
         ),

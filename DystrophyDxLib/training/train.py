@@ -7,11 +7,13 @@ package is written, the checkpoint from which an interrupted training goes on.
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -142,16 +144,17 @@ def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume:
     return packages
 
 
-def recipe_as_asked(recipe: str, backbone: str | None, from_scratch: bool) -> Recipe:
+def recipe_as_asked(recipe: str, backbone: str | None, from_scratch: bool, matrix: str | None = None) -> Recipe:
     """A recipe with what the command line changes in it.
 
     Args:
         recipe: name of one that ships with the library, or path of a .toml file.
         backbone: another backbone.
         from_scratch: train all layers from random weights.
+        matrix: other edge of square samples in pixels, or "raw" for whole slices.
 
     Raises:
-        InputError: there is no such recipe, or it is none.
+        InputError: there is no such recipe, it is none, or it cannot be changed so.
     """
     if recipe.endswith(".toml"):
         try:
@@ -166,15 +169,32 @@ def recipe_as_asked(recipe: str, backbone: str | None, from_scratch: bool) -> Re
     if from_scratch:
         network |= {"weights": "none"}
         training |= {"trainable": "all", "copies": 0}
-    return Recipe.model_validate(found.model_dump() | {"network": network, "training": training})
+    changed = found.model_dump() | {"network": network, "training": training}
+    return Recipe.model_validate(changed if matrix is None else _with_matrix(changed, matrix))
+
+
+def _with_matrix(recipe: dict[str, Any], matrix: str) -> dict[str, Any]:
+    """The matrix sizes of Germain et al., Diagnostics 2021;11:1554, Table 4."""
+    if recipe["sample"]["region"]["kind"] != "square":
+        raise InputError("--matrix is for recipes with a square region; leave it out.")
+    if matrix == "raw":
+        return recipe | {"sample": recipe["sample"] | {"region": {"kind": "slice"}}}
+    if matrix not in ("128", "160", "256"):
+        raise InputError(f"--matrix cannot be {matrix!r}; give 128, 160, 256 or raw.")
+    scale = int(matrix) / recipe["sample"]["size"]
+    stages = [stage | {"size": round(stage["size"] * scale)} for stage in recipe["training"]["stages"]]
+    return recipe | {
+        "sample": recipe["sample"] | {"size": int(matrix)},
+        "training": recipe["training"] | {"stages": stages},
+    }
 
 
 def split_as_asked(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
     """The cohort with splits, or one for each fold.
 
     Args:
-        how: "cohort" for the table's own splits, "stratified", "kfold:K" or "centre:NAME"; None takes the table's own
-            where it has some.
+        how: "cohort" for the table's own splits, "stratified" (with the shares in percent of other than Yang et al.'s:
+            "stratified:60/20/20"), "kfold:K" or "centre:NAME"; None takes the table's own where it has some.
 
     Raises:
         InputError: another word, or splits that cannot be made.
@@ -186,9 +206,13 @@ def split_as_asked(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
         return [hold_out_centre(cohort, argument, seed)]
     if (kind, argument) == ("stratified", ""):
         return [stratified(cohort, seed)]
+    if kind == "stratified" and re.fullmatch(r"\d+/\d+/\d+", argument):
+        return [stratified(cohort, seed, tuple(int(share) / 100 for share in argument.split("/")))]
     if (kind, argument) == ("cohort", ""):
         return [own(cohort)]
-    raise InputError(f"--split cannot be {how!r}; give cohort, stratified, kfold:K or centre:NAME.")
+    raise InputError(
+        f"--split cannot be {how!r}; give cohort, stratified, stratified:60/20/20, kfold:K or centre:NAME."
+    )
 
 
 def checked_place(out: Path, *, resume: bool) -> Path:
