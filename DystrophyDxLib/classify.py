@@ -112,6 +112,9 @@ class Classifier:
         package: the model.
         device: one of `devices.DEVICES`; "auto" takes CUDA, then MPS, then the CPU.
 
+    Attributes:
+        cells: where the cells of the maps look in a sample.
+
     Raises:
         InputError: when the weights do not fit the recipe's network or the device is not there.
     """
@@ -130,7 +133,7 @@ class Classifier:
             raise InputError(
                 "The model package's weights do not fit its recipe's network; get an intact copy of it."
             ) from None
-        self._cells = CellGrid.of(network)
+        self.cells = CellGrid.of(network)
         self._exact = _folded(network).to(self.device, memory_format=torch.channels_last)
         self._network, self._dtype = self._exact, torch.float32
         if self.device.type == "cpu" and has_bfloat16(self.device):
@@ -185,7 +188,7 @@ class Classifier:
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
         told = self._told_class(probabilities[counted])
         drawing = HeatDrawing(
-            self._cells, sample.size, self.package.card.heat_reference, series.geometry, sample.extent_mm
+            self.cells, sample.size, self.package.card.heat_reference, series.geometry, sample.extent_mm
         )
         heat = self._heat(drawing, regions, scores, counted, kept, previous, told)
         timing_s["network"] = time.perf_counter() - start
@@ -264,8 +267,7 @@ class Classifier:
         return tuple(scores[n] for n in range(len(regions.windows)))
 
     def _batch_scores(self, series: Series, batch: SampleBatch) -> list[ImageScore]:
-        output = self._forward(self._network, batch.pixels)
-        logits, maps, features = (part.cpu() for part in output)
+        logits, maps, features = self.output(batch.pixels)
         logits, maps = logits.numpy(), maps.numpy()
         offset = features - self._mean
         distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
@@ -274,6 +276,10 @@ class Classifier:
             qualities = judge_images(series, batch)
             outside = self._heat_outside(logits, maps, batch, len(series.voxels))
         return list(map(ImageScore, logits, maps, distances.tolist(), qualities, outside))
+
+    def output(self, pixels: torch.Tensor) -> NetworkOutput:
+        """What the network gives for samples (N, planes, size, size), on the CPU, as `classify` computes it."""
+        return NetworkOutput(*(part.cpu() for part in self._forward(self._network, pixels)))
 
     def _forward(self, network: CamNetwork, pixels: torch.Tensor) -> NetworkOutput:
         dtype = next(network.trunk.parameters()).dtype
@@ -313,7 +319,7 @@ class Classifier:
         judged = [window.slice % max(1, slices // HEAT_JUDGED) == 0 for window in batch.windows]
         return [
             share_outside_muscle(
-                self._cells.at(np.maximum(maps[n, said[n] if self._ranks else 0], 0), centres, centres),
+                self.cells.at(np.maximum(maps[n, said[n] if self._ranks else 0], 0), centres, centres),
                 batch.grid[n].numpy(),
                 batch.inside[n].numpy(),
             )

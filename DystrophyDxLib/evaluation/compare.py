@@ -374,8 +374,8 @@ def difference_table(comparison: Comparison) -> Table:
             if comparison.ranks
             else "AUC: DeLong's test, for images with the covariance of images of one patient (Obuchowski). "
         )
-        + "McNemar: paired decisions on patients; chi-square, as Germain et al. print it, takes the same as decisions on "
-        "different patients. The p values are not corrected for the number of comparisons.",
+        + "McNemar: paired decisions on patients; chi-square, as Germain et al. print it, takes the same as decisions "
+        "on different patients. The p values are not corrected for the number of comparisons.",
     )
 
 

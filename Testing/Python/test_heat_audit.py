@@ -34,8 +34,8 @@ class OneCase:
 
 @pytest.fixture
 def audit(tmp_path):
-    """Three slices of a heart in the left half of the image: heat in it, heat beside it, and heat in it of an image that
-    says another class."""
+    """Three slices of a heart in the left half of the image: heat in it, heat beside it, and heat in it of an image
+    that says another class."""
     geometry = Geometry((0, 0, 0), (1.5, 1.5, 8), np.eye(3))
     series = Series(np.ones((3, 160, 160), np.float32), geometry)
     regions = find_regions(series, SAMPLE)
