@@ -153,6 +153,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeAddedOrRemoved)
         self._checkPackages()
         self._showState()
+        if slicer.util.selectedModule() == self.moduleName:  # reloaded while it is shown: Slicer does not enter it anew
+            self.enter()
 
     def cleanup(self):
         self._readerStudy.cleanup()
@@ -544,6 +546,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onLayoutChanged(self, index):
         if index > 0 and self._loadLibrary():
             self._view.layout = self._layouts()[index]
+            slicer.app.processEvents()  # the views take their sizes, each with a zoom of its own
+            self._view.fit_again()
 
     # Region
 

@@ -27,7 +27,7 @@ from .model_package import ModelPackage
 from .networks import CamNetwork, NetworkOutput, build_network
 from .probabilities import class_probabilities, class_said
 from .quality import ImageQuality, input_warnings, judge_legs, share_outside_muscle, thigh_images
-from .regions import as_seen, find_regions, sampled
+from .regions import as_seen, find_regions
 from .results import (
     INDETERMINATE,
     UNSUITABLE,
@@ -45,7 +45,8 @@ from .results import (
 from .roi import LegRegions, Window
 from .samples import GRID, LegBatch, SampleBatch
 from .series import Series
-from .volumes import VolumeBatch, whole
+from .volume_samples import VolumeBatch, sampled
+from .volumes import whole
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
@@ -121,6 +122,9 @@ class Classifier:
         package: the model.
         device: one of `devices.DEVICES`; "auto" takes CUDA, then MPS, then the CPU.
 
+    Attributes:
+        cells: where the cells of the maps look in a sample.
+
     Raises:
         InputError: when the weights do not fit the recipe's network or the device is not there.
     """
@@ -139,7 +143,7 @@ class Classifier:
             raise InputError(
                 "The model package's weights do not fit its recipe's network; get an intact copy of it."
             ) from None
-        self._cells = CellGrid.of(network)
+        self.cells = CellGrid.of(network)
         self._layout = channels_last(1 + len(package.recipe.sample.shape))
         self._exact = _folded(network).to(self.device, memory_format=self._layout)
         self._network, self._dtype = self._exact, torch.float32
@@ -197,7 +201,7 @@ class Classifier:
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
         told = self._told_class(probabilities[counted])
         drawing = HeatDrawing(
-            self._cells,
+            self.cells,
             sample.size,
             self.package.card.heat_reference,
             series.geometry,
@@ -282,8 +286,7 @@ class Classifier:
         return tuple(scores[n] for n in range(len(seen.windows)))
 
     def _batch_scores(self, series: Series, batch: SampleBatch) -> list[ImageScore]:
-        output = self._forward(self._network, batch.pixels)
-        logits, maps, features = (part.cpu() for part in output)
+        logits, maps, features = self.output(batch.pixels)
         logits, maps = logits.numpy(), maps.numpy()
         offset = features - self._mean
         distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
@@ -293,12 +296,16 @@ class Classifier:
             outside = self._heat_outside(logits, maps, batch, len(series.voxels))
         elif isinstance(batch, VolumeBatch):
             for n, slices in enumerate(batch.legs):
-                along = self._cells.along.weights(batch.placements[n].sample_coordinates(0), maps.shape[2])
+                along = self.cells.along.weights(batch.placements[n].sample_coordinates(0), maps.shape[2])
                 planes = np.einsum("sd,kdhw->skhw", along, maps[n])
                 shares = self._heat_outside(logits[[n] * len(planes)], planes, slices, len(series.voxels))
                 told = [share for share in shares if share is not None]
                 outside[n] = float(np.median(told)) if told else None
         return list(map(ImageScore, logits, maps, distances.tolist(), qualities, outside))
+
+    def output(self, pixels: torch.Tensor) -> NetworkOutput:
+        """What the network gives for samples (N, planes, size, size), on the CPU, as `classify` computes it."""
+        return NetworkOutput(*(part.cpu() for part in self._forward(self._network, pixels)))
 
     def _forward(self, network: CamNetwork, pixels: torch.Tensor) -> NetworkOutput:
         dtype = next(network.trunk.parameters()).dtype
@@ -338,7 +345,7 @@ class Classifier:
         judged = [window.slice % max(1, slices // HEAT_JUDGED) == 0 for window in batch.windows]
         return [
             share_outside_muscle(
-                self._cells.at(np.maximum(maps[n, said[n] if self._ranks else 0], 0), centres, centres),
+                self.cells.at(np.maximum(maps[n, said[n] if self._ranks else 0], 0), centres, centres),
                 batch.grid[n].numpy(),
                 batch.inside[n].numpy(),
             )

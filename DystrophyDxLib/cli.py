@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import math
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from json import dumps
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import click
@@ -32,6 +35,7 @@ app = typer.Typer(
 app.add_typer(readers, name="readers")
 INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
+_interrupted = threading.Event()
 Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
@@ -61,7 +65,10 @@ def classify(
     ] = None,
     atlas: Annotated[
         Path | None,
-        typer.Option(help="Label map on the images' grid, for the regions ranked by the heat in them."),
+        typer.Option(
+            help="Label map on the images' grid, for its regions ranked by the heat in them.",
+            show_default="the muscles",
+        ),
     ] = None,
     atlas_names: Annotated[
         Path | None,
@@ -86,6 +93,7 @@ def classify(
     """Classify a thigh MRI: probability of each image and of the case, with a heatmap."""
     started = time.perf_counter()
     from .cine import read_input
+    from .explain.region_heat import read_atlas
     from .model_package import ModelPackage
     from .output_folder import check_output_folder, output_folder
     from .regions import drawn_regions
@@ -96,6 +104,7 @@ def classify(
         raise InputError("The region given with --roi does not exist; check the path.")
     if muscles is not None and not muscles.exists():
         raise InputError("The muscles given with --muscles do not exist; check the path.")
+    named = _atlas(atlas, atlas_names)
     timing = {}
     with progress(json) as advance:
         with _timed(timing, "load"):
@@ -109,7 +118,6 @@ def classify(
         with _timed(timing, "load"):
             advance("Loading PyTorch and Slicer")
             from .classify import Classifier, with_region_heat, with_texture_scores
-            from .explain.region_heat import read_atlas
 
             classifier = Classifier(package, device)
             _require_slicer()
@@ -123,6 +131,7 @@ def classify(
             scene = new_scene()
             volume = add_series(scene, read)
         drawn = read_muscles(muscles, volume) if muscles is not None else None
+        places = drawn if named is None else read_atlas(*named, read)
         regions = None
         if roi is not None:
             with _timed(timing, "roi"):
@@ -131,9 +140,9 @@ def classify(
             read, regions, timing, lambda done, total: advance("Classifying", done, total)
         )
         if drawn is not None:
-            classification = with_region_heat(with_texture_scores(classification, *drawn), *drawn)
-        if atlas is not None:
-            classification = with_region_heat(classification, *read_atlas(atlas, atlas_names, read))
+            classification = with_texture_scores(classification, *drawn)
+        if places is not None:
+            classification = with_region_heat(classification, *places)
         advance("Writing the results")
         in_scene = StudyInScene(volume)
         in_scene.put(classification)
@@ -269,6 +278,10 @@ def train(
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Train all layers, from random weights.")
     ] = False,
+    matrix: Annotated[
+        str | None,
+        typer.Option(help="Edge of square samples: 128, 160, 256, or raw.", show_default="the recipe's"),
+    ] = None,
     task: Annotated[
         str | None, typer.Option(help="One of the recipe's tasks.", show_default="the recipe's classes")
     ] = None,
@@ -282,7 +295,10 @@ def train(
     processes: Annotated[int, typer.Option(min=1, help="Processes that make samples.")] = 1,
     split: Annotated[
         str | None,
-        typer.Option(help="stratified, cohort, kfold:K or centre:NAME.", show_default="cohort if its table has splits"),
+        typer.Option(
+            help="stratified, stratified:60/20/20, cohort, kfold:K or centre:NAME.",
+            show_default="cohort if its table has splits",
+        ),
     ] = None,
     repeats: Annotated[
         int, typer.Option(min=1, help="Cross-validations, each with other folds; with --split kfold:K.")
@@ -295,11 +311,10 @@ def train(
     """Train a model on a cohort and write its package, with log and figure beside it."""
     from .report import NOT_SHOWN_TO_TELL
     from .training.cohort import Cohort
-    from .training.cross_validation import TABLE, cross_validated
-    from .training.train import LEFT_OUT, checked_place, recipe_as_asked, split_as_asked, train_folds
+    from .training.train import LEFT_OUT, checked_place, recipe_as_asked, split_as_asked, train_folds, train_repeats
     from .training.train import train as trained
 
-    chosen = recipe_as_asked(recipe, backbone, from_scratch, task, _listed(channels))
+    chosen = recipe_as_asked(recipe, backbone, from_scratch, matrix, task, _listed(channels))
     read = Cohort.read(cohort, chosen)
     cohorts = split_as_asked(read, split, seed)
     folds = len(cohorts) > 1
@@ -319,12 +334,10 @@ def train(
             "trained_on": trained_on,
             "advance": advance,
         }
-        if folds:
-            packages = []
-            for repeat in range(repeats):
-                place = out / f"repeat{repeat + 1}" if repeats > 1 else out
-                dealt = split_as_asked(read, split, seed + repeat)
-                packages += train_folds(chosen, dealt, place, **options | {"seed": seed + repeat})
+        if repeats > 1:
+            packages = train_repeats(chosen, read, split, out, repeats=repeats, **options)
+        elif folds:
+            packages = train_folds(chosen, cohorts, out, **options)
         else:
             packages = [trained(chosen, cohorts[0], out, **options)]
     from .model_package import ModelPackage
@@ -339,12 +352,6 @@ def train(
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
         if any(name.startswith("AUC, case") and metric.ci95[0] <= 0.5 for name, metric in metrics.items()):
             print(f"  {NOT_SHOWN_TO_TELL}")
-    if folds:
-        table = cross_validated(packages, len(cohorts))
-        table.round(4).to_csv(out / TABLE, index=False)
-        over = f"{repeats} repeats" if repeats > 1 else f"{len(cohorts)} folds"
-        for row in table.itertuples():
-            print(f"{row.figure}: {row.mean:.3f} ± {row.sd:.3f} (mean ± sd over {over}; test parts)")
 
 
 @app.command()
@@ -357,7 +364,7 @@ def evaluate(
     ] = None,
     atlas: Annotated[
         Path | None,
-        typer.Option(help="Label map on the grid of all images, for the regions ranked by the heat in them."),
+        typer.Option(help="Label map on the grid of all images, for its regions ranked by the heat in them."),
     ] = None,
     atlas_names: Annotated[
         Path | None,
@@ -375,34 +382,64 @@ def evaluate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print evaluation.json, and nothing else.")] = False,
 ) -> None:
-    """Evaluate a model on a cohort: tables, figures, cases with heatmaps, and a report."""
+    """Evaluate a model on a cohort: tables, figures, cases with heatmaps, and a report. Of the folder of a
+    cross-validation, each patient by the model that has not seen them."""
     from .evaluation.evaluate import evaluate as evaluated
+    from .evaluation.folds import evaluate_folds
+    from .evaluation.repeats import evaluate_repeats
+    from .training.splits import FOLDS, repeats_in
 
+    repeated, folds = bool(repeats_in(package)), (package / FOLDS).exists()
+    if (repeated or folds) and split is not None:
+        raise InputError("A cross-validation tests every patient; leave out --split.")
     with progress(json) as advance:
-        summary = evaluated(
-            package,
-            cohort,
-            out,
-            split=split,
-            device=device,
-            seed=seed,
-            overwrite=overwrite,
-            advance=advance,
-            atlas=(atlas, atlas_names) if atlas else None,
-            reference=reference,
-        )
+        options = {
+            "device": device,
+            "seed": seed,
+            "overwrite": overwrite,
+            "advance": advance,
+            "atlas": _atlas(atlas, atlas_names),
+            "reference": reference,
+        }
+        if repeated:
+            summary = evaluate_repeats(package, cohort, out, **options)
+        elif folds:
+            summary = evaluate_folds(package, cohort, out, **options)
+        else:
+            summary = evaluated(package, cohort, out, split=split, **options)
     if json:
         print(dumps(summary, indent=1))
         return
     for notice in summary["notices"]:
         print(notice)
+    for line in (_told_repeats if repeated else _told_folds if folds else _told_package)(summary):
+        print(line)
+    print(f"Results: {out / 'report.html'}")
+
+
+def _told_repeats(summary: dict) -> Iterator[str]:
+    for name, figure in summary["figures"].items():
+        yield f"{name}: {figure['mean']:.3f} ± {figure['sd']:.3f} (mean ± sd of {len(figure['repeats'])} repeats)"
+
+
+def _told_folds(summary: dict) -> Iterator[str]:
+    for unit in ("images", "patients"):
+        yield f"{summary[unit]['total']} {unit}: {_figure('accuracy', summary[unit]['accuracy'], 'ci95')}"
+
+
+def _told_package(summary: dict) -> Iterator[str]:
     for unit, interval in (("images", "ci95_bootstrap"), ("patients", "ci95")):
         figures = summary["figures"][unit]
         told = (_figure(name, figures[name], interval) for name in _TOLD if name in figures)
-        print(f"{summary['cohort'][unit]} {unit}: {', '.join(told)}")
+        yield f"{summary['cohort'][unit]} {unit}: {', '.join(told)}"
     if failed := summary["cohort"]["series_failed"]:
-        print(f"{failed} series could not be evaluated; the report lists them.")
-    print(f"Results: {out / 'report.html'}")
+        yield f"{failed} series could not be evaluated; the report lists them."
+
+
+def _atlas(labels: Path | None, names: Path | None) -> tuple[Path, Path | None] | None:
+    if labels is None and names is not None:
+        raise InputError("--atlas-names belongs to an atlas; give its label map with --atlas.")
+    return None if labels is None else (labels, names)
 
 
 @app.command()
@@ -602,7 +639,7 @@ def progress(hidden: bool) -> Iterator:
     """A progress bar on stderr, or where that is no terminal lines on stdout now and then; gives a function of what is
     being done, and how much of how many is."""
     if not hidden and not sys.stderr.isatty():
-        yield _lines()
+        yield _heeding(_lines())
         return
     bar = Progress(
         TextColumn("{task.description}"),
@@ -615,7 +652,24 @@ def progress(hidden: bool) -> Iterator:
     )
     with bar:
         task = bar.add_task("Starting", total=None)
-        yield lambda what, done=0, total=None: bar.update(task, description=what, completed=done, total=total)
+        yield _heeding(lambda what, done=0, total=None: bar.update(task, description=what, completed=done, total=total))
+
+
+def _heeding(tell: Callable[..., None]) -> Callable[..., None]:
+    """`tell`, which ends the work where the user's wish to end it was lost: Python drops an exception that is raised
+    while it collects garbage or runs a library's callback."""
+
+    def heeding(what: str, done: int = 0, total: int | None = None) -> None:
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
+        tell(what, done, total)
+
+    return heeding
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
 
 
 def _lines() -> Callable[..., None]:
@@ -642,6 +696,7 @@ def _require_slicer() -> None:
 
 def main() -> None:
     """Runs the command line and exits."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         status = app(standalone_mode=False)
     except InputError as error:

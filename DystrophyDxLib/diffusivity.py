@@ -77,7 +77,7 @@ def _fitted(signal: np.ndarray, tissue: np.ndarray, values: np.ndarray, vectors:
         from dipy.core.gradients import gradient_table
         from dipy.reconst.dti import TensorModel
     except ImportError:
-        raise InputError("Diffusion series need DIPY; install it with: pip install 'dystrophydx[diffusion]'.") from None
+        raise InputError("Diffusion series need DIPY; install it with: pip install 'dipy>=1.9,<2'.") from None
     # The mean eigenvalue does not depend on the frame in which the directions are given.
     table = gradient_table(values, bvecs=vectors, b0_threshold=UNWEIGHTED, atol=0.1)
     diffusivity = TensorModel(table, fit_method="WLS").fit(signal, mask=tissue).md

@@ -17,7 +17,7 @@ from .results import ResultWarning, WarningCode
 from .roi import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, opened
 from .samples import LegBatch, SampleBatch, halved
 from .series import Acquisition, Series
-from .volumes import VolumeBatch
+from .volume_samples import VolumeBatch
 
 CORTEX = 0.75
 """Signal of cortical bone, relative to muscle, at most."""

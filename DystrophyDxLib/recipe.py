@@ -40,7 +40,7 @@ class ChannelRecipe(_Table):
         scale: what its signal is divided by. "fat": what fat would give at each place in the first channel; "median":
             the same, and then so that the leg's median is `samples.MEDIAN`; "fraction": nothing, 0 to 1 are seen as
             they are; "window": a grey window set on the window's own pixels, see `samples.window_level`; "standard":
-            its standard deviation over the region, about its mean there, see `volumes.standardised`.
+            its standard deviation over the region, about its mean there, see `volume_samples.standardised`.
         frame: which frame of a cine it is where a cine is given: the one with the largest or smallest cavity.
     """
 

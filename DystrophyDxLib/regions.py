@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from .recipe import SampleRecipe
-from .roi import LegRegions, Window, corrected_regions, find_legs, regions_from_labels
-from .samples import SampleBatch, samples_as
+from .roi import LegRegions, corrected_regions, find_legs, regions_from_labels
 from .series import Series
 from .squares import corrected_squares, find_squares, squares_from_labels
-from .volumes import VolumeWindow, corrected_volume, find_volume, make_volumes, volume_from_labels, whole
+from .volumes import corrected_volume, find_volume, volume_from_labels, whole
 
 
 def find_regions(series: Series, sample: SampleRecipe) -> LegRegions:
@@ -46,12 +43,3 @@ def as_seen(regions: LegRegions, sample: SampleRecipe) -> LegRegions:
         InputError: as `volumes.whole`.
     """
     return regions if sample.depth is None else whole(regions)
-
-
-def sampled(series: Series, windows: Sequence[Window] | Sequence[VolumeWindow], sample: SampleRecipe) -> SampleBatch:
-    """Samples of windows `as_seen`, all at once.
-
-    Raises:
-        InputError: as `samples.make_samples` and `volumes.make_volumes`.
-    """
-    return samples_as(sample, series, windows) if sample.depth is None else make_volumes(series, windows, sample)

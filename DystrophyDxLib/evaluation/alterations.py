@@ -18,13 +18,14 @@ from ..errors import InputError
 from ..recipe import SampleRecipe
 from ..regions import find_regions
 from ..training.cohort import Case
-from ..volumes import make_volumes, whole
+from ..volume_samples import make_volumes
+from ..volumes import whole
 from .predictions import Advance
 
 ALTERED = 1.96
 """|z| from which a voxel is altered: as 1 in 20 of the reference group's are where values are normal."""
 LEAST_REFERENCE = 6
-"""Patients of a reference group; of fewer the standard deviation is little known (our choice)."""
+"""Series of a reference group; of fewer the standard deviation is little known (our choice)."""
 LEAST_GROUP = 2
 """Patients whose alterations are compared with others' (our choice)."""
 _LEAST_DEVIATION = 1e-4
@@ -37,12 +38,12 @@ class Reference:
 
     Attributes:
         mean, deviation: (channels, depth, size, size) float32; the deviation is 0 in background.
-        patients: how many they are of.
+        series: how many they are of.
     """
 
     mean: np.ndarray
     deviation: np.ndarray
-    patients: int
+    series: int
 
     @classmethod
     def of(cls, cases: Sequence[Case], sample: SampleRecipe, advance: Advance) -> Reference:
@@ -53,7 +54,7 @@ class Reference:
         """
         maps = [volume for _, volume in _volumes(cases, sample, "Reading the reference group", advance)]
         if len(maps) < LEAST_REFERENCE:
-            raise InputError(f"The reference group has {len(maps)} patients and needs at least {LEAST_REFERENCE}.")
+            raise InputError(f"The reference group has {len(maps)} series and needs at least {LEAST_REFERENCE}.")
         deviation = np.std(maps, axis=0, ddof=1)
         return cls(np.mean(maps, axis=0), np.where(deviation > _LEAST_DEVIATION, deviation, 0), len(maps))
 

@@ -21,7 +21,7 @@ from ..errors import InputError
 from ..model_package import ModelPackage
 from ..networks import BACKBONES
 from ..output_folder import results_folder
-from ..recipe import Recipe
+from ..recipe import Recipe, SampleRecipe
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from ..training.cohort import Cohort
 from ..training.train import recipe_as_asked, split_as_asked, train
@@ -41,6 +41,7 @@ from .paired import compare_decisions
 from .predictions import Advance, Predictions, by_patient, counted, predict
 from .roc import auc, compare_auc
 from .tables import Table
+from .unpaired import compare_errors
 
 SCHEMA = "dystrophydx.comparison/1"
 PACKAGES, CACHE, RESULTS, PLAN = "packages", "cache", "comparison", "plan.json"
@@ -361,7 +362,9 @@ def difference_table(comparison: Comparison) -> Table:
         own, other = comparison.patients[model.name], comparison.patients[best.name]
         decided = compare_decisions(np.ones(len(own)), best.right(other), model.right(own))
         row |= {f"Only {best.name} right": decided.only_first, "Only this right": decided.only_second}
-        rows.append(row | {"p, McNemar": decided.p})
+        errors, fewer = (int((~model.right(own)).sum()), int((~best.right(other)).sum()))
+        unpaired = compare_errors(errors, len(own), fewer, len(other))
+        rows.append(row | {"p, McNemar": decided.p, "p, chi-square": unpaired})
     return Table(
         "differences",
         f"Differences from the model with the highest AUC per patient, {best.name}",
@@ -371,7 +374,8 @@ def difference_table(comparison: Comparison) -> Table:
             if comparison.ranks
             else "AUC: DeLong's test, for images with the covariance of images of one patient (Obuchowski). "
         )
-        + "McNemar: paired decisions on patients. The p values are not corrected for the number of comparisons.",
+        + "McNemar: paired decisions on patients; chi-square, as Germain et al. print it, takes the same as decisions "
+        "on different patients. The p values are not corrected for the number of comparisons.",
     )
 
 
@@ -443,7 +447,7 @@ def _sections(comparison: Comparison, summary: dict[str, object], figures: Path)
     yield Section(
         "In brief",
         (
-            f"{cohort['patients']} patients with {cohort['images']} images of the thigh, "
+            f"{cohort['patients']} patients with {cohort['images']} images, "
             + (f"split {cohort['split']} of the cohort." if cohort["split"] else "the whole cohort."),
             f"{summary['best']} has the highest AUC per patient.",
             "A difference says something only where its interval leaves out 0.",
@@ -467,6 +471,7 @@ def _sections(comparison: Comparison, summary: dict[str, object], figures: Path)
             "Model": model.name,
             "Backbone": model.package.recipe.network.backbone,
             "Recipe": model.package.recipe.name,
+            "Sample": _sample_text(model.package.recipe.sample),
             "Threshold": "none" if model.threshold is None else model.threshold,
             "Trained on": model.package.card.trained_on,
             "Series not evaluated": len(model.predictions.failures),
@@ -477,6 +482,12 @@ def _sections(comparison: Comparison, summary: dict[str, object], figures: Path)
     if comparison.failures:
         frame = pd.DataFrame(comparison.failures, columns=["Model", "Reason"])
         yield Section("Models that failed", (), (), (Table("failures", "Not in any figure", frame),))
+
+
+def _sample_text(sample: SampleRecipe) -> str:
+    """Size and region of a recipe's samples in words, as the matrix sizes of Table 4 of Germain et al."""
+    of_what = {"legs": "a leg", "slice": "the whole slice", "square": f"pixels of {sample.region.pixel_mm} mm"}
+    return f"{sample.size} × {sample.size}, {of_what.get(sample.region.kind, sample.region.kind)}"
 
 
 def _sha256(path: Path) -> str:

@@ -93,6 +93,12 @@ class Confusion:
         return _ratio(self.fn, self.positives, self.tn, self.negatives)
 
 
+def errors_of(matrix: np.ndarray) -> tuple[int, int]:
+    """Wrong decisions and all decisions of a (K, K) confusion matrix."""
+    total = int(np.sum(matrix))
+    return total - int(np.trace(matrix)), total
+
+
 def proportion(count: int, total: int) -> Estimate:
     """`count` of `total` with Wilson's interval (Wilson 1927, JASA 22:209), which is 0 to 1 for none of none."""
     if total == 0:

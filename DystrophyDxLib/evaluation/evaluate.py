@@ -14,16 +14,15 @@ import numpy as np
 import pandas as pd
 
 from .. import __version__
-from ..classify import HEAT_OUTSIDE, Classifier, with_region_heat
+from ..classify import HEAT_OUTSIDE, Classifier
 from ..errors import InputError
-from ..explain.region_heat import read_atlas
 from ..model_package import ModelPackage
 from ..output_folder import check_results_folder, results_folder
 from ..phantom.rivals import trefoil_sign
 from ..report import DEMONSTRATION_MODEL, NOT_SHOWN_TO_TELL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from ..results import INDETERMINATE
 from ..training.cohort import SPLITS, Cohort
-from . import localisation, ranked, tables
+from . import heat_audit, localisation, ranked, tables
 from .calibration_error import reliability
 from .estimate import Estimate
 from .evaluation_report import Page, Picture, Section
@@ -40,8 +39,8 @@ from .figures import (
     save_figure,
 )
 from .gallery import Chosen, choose, choose_ranked, gallery_figure, save_gallery
-from .map_report import alteration_section, heat_rows, reference_cases, region_section
-from .predictions import Advance, ClassifiedSeries, Predictions, by_patient, classify_case, counted, predict
+from .map_report import Atlas, map_sections, reference_cases, region_rows
+from .predictions import Advance, ClassifiedSeries, Predictions, by_patient, classify_case, counted, predict, said
 from .ranked_report import sections as ranked_sections
 from .roc import auc, roc_band
 from .tables import Table
@@ -49,7 +48,8 @@ from .truth_files import has_truth, muscle_fat, read_truth
 
 SCHEMA = "dystrophydx.evaluation/1"
 FILES = (
-    "report.html", "evaluation.json", "predictions.csv", "patients.csv", "failures.csv", "tables", "figures", "gallery",
+    "report.html", "evaluation.json", "predictions.csv", "patients.csv", "failures.csv", "audit.csv", "tables",
+    "figures", "gallery",
 )  # fmt: skip
 
 
@@ -61,6 +61,7 @@ class Evaluation:
         split: the split that was evaluated, None for the whole cohort.
         heat: rows of `localisation.localise_series` of the series with truth beside them, with `patient_id`, `disease`
             and `truth`; empty where no series has.
+        audit: rows of `heat_audit.audited`.
         further: sections of `map_report`.
     """
 
@@ -69,6 +70,7 @@ class Evaluation:
     split: str | None
     predictions: Predictions
     heat: pd.DataFrame
+    audit: pd.DataFrame
     seed: int
     further: tuple[Section, ...] = ()
 
@@ -102,7 +104,7 @@ def evaluate(
     seed: int,
     overwrite: bool,
     advance: Advance,
-    atlas: tuple[Path, Path | None] | None = None,
+    atlas: Atlas | None = None,
     reference: str | None = None,
 ) -> dict[str, object]:
     """Evaluates a package and writes `FILES` into `out`.
@@ -114,7 +116,7 @@ def evaluate(
         split: train, validation or test; None takes the test split, or all patients where the cohort has no splits.
         seed: of the bootstrap, and of the images that are deleted and inserted.
         overwrite: whether an earlier evaluation in `out` is replaced.
-        atlas: label map on the grid of all series and the table of its names, see `explain.region_heat.read_atlas`.
+        atlas: by whose regions the heat is ranked.
         reference: diagnosis of the reference group of maps, see `map_report.reference_cases`.
 
     Returns:
@@ -127,29 +129,23 @@ def evaluate(
     read = ModelPackage.read(package)
     everyone = Cohort.read(cohort, read.recipe)
     chosen, split = evaluated_cases(everyone, split)
-    of_maps = read.recipe.sample.region.kind == "volume"
-    if reference is not None and not of_maps:
-        raise InputError("A reference group is for models of registered maps; leave --reference out.")
-    group = reference_cases(everyone, chosen, reference) if of_maps else ()
+    group = reference_cases(everyone, chosen, reference)
     classifier = Classifier(read, device)
     heat: list[pd.DataFrame] = []
+    audit: list[pd.DataFrame] = []
     regions: list[dict[str, object]] = []
 
     def observe(found: ClassifiedSeries) -> None:
         heat.extend(_localised(found))
+        audit.append(heat_audit.audited(found, cohort.parent))
         if atlas is not None:
-            ranked_by_heat = with_region_heat(found.classification, *read_atlas(*atlas, found.series)).result.regions
-            regions.extend(heat_rows(found.case, ranked_by_heat))
+            regions.extend(region_rows(found, atlas))
 
     predictions = predict(classifier, chosen, advance, observe)
-    evaluation = Evaluation(read, chosen, split, predictions, pd.concat(heat) if heat else pd.DataFrame(), seed)
-    threshold, patients = read.card.threshold, evaluation.patients
-    further = []
-    if regions:
-        further.append(region_section(pd.DataFrame(regions), patients, read.card.classes, threshold))
-    if of_maps:
-        further.append(alteration_section(group, chosen, patients, read.recipe, threshold, advance))
-    evaluation = replace(evaluation, further=tuple(further))
+    localised = pd.concat(heat) if heat else pd.DataFrame()
+    evaluation = Evaluation(read, chosen, split, predictions, localised, pd.concat(audit, ignore_index=True), seed)
+    patients = evaluation.patients.assign(said=lambda rows: said(rows, read.card))
+    evaluation = replace(evaluation, further=tuple(map_sections(regions, group, chosen, patients, advance)))
     summary = summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest())
     with results_folder(out, FILES, overwrite=overwrite) as folder:
         write_evaluation(evaluation, classifier, summary, folder, advance)
@@ -264,6 +260,7 @@ def write_evaluation(
             *_figures(evaluation, folder / "figures"),
             _gallery(evaluation, classifier, folder / "gallery", advance),
             *_heat(evaluation, folder / "figures"),
+            heat_audit.section(evaluation.audit),
             *_deletion_insertion(evaluation, classifier, folder / "figures", advance),
             *_rivals(evaluation),
             *evaluation.further,
@@ -276,6 +273,7 @@ def write_evaluation(
     evaluation.images.to_csv(folder / "predictions.csv", index=False)
     evaluation.patients.to_csv(folder / "patients.csv", index=False)
     evaluation.predictions.failures.to_csv(folder / "failures.csv", index=False)
+    evaluation.audit.to_csv(folder / "audit.csv", index=False)
     (folder / "evaluation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
@@ -333,7 +331,7 @@ def _brief(evaluation: Evaluation) -> Section:
     paragraphs = [
         f"Per patient: {told} (95 % intervals), {how}.",
         f"{len(patients)} patients ({_counts(patients, card.classes)}) with {int(evaluation.images['counted'].sum())} "
-        f"images of the thigh from {series} series; "
+        f"images from {series} series; "
         + (f"split {evaluation.split} of the cohort." if evaluation.split else "the whole cohort."),
         "Labels as a user sees them: "
         + ", ".join(f"{label} {labels[label]}" for label in (*card.classes[::-1], INDETERMINATE))
@@ -545,7 +543,8 @@ def _unevaluated(evaluation: Evaluation) -> Section:
     return Section(
         "What was left out, and warnings",
         (
-            f"Images that show no thigh and enter no figure: {int((~images['counted']).sum())} of {len(images)}.",
+            f"Images that do not show what the model expects and enter no figure: {int((~images['counted']).sum())} of "
+            f"{len(images)}.",
             f"Series with a warning: {told}.",
             *((evaluation.cohort.others_told,) if evaluation.cohort.others else ()),
             *(() if len(failures) else ("All series of the cohort could be evaluated.",)),

@@ -3,49 +3,71 @@ patients are altered less."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from ..classify import with_region_heat
 from ..errors import InputError
+from ..explain.region_heat import read_atlas
 from ..recipe import Recipe
-from ..results import RegionHeat
 from ..training.cohort import Case, Cohort
 from .alterations import ALTERED, Reference, alterations, compared, in_words
 from .evaluation_report import Section
-from .predictions import Advance
-from .ranked import probability_columns
+from .predictions import Advance, ClassifiedSeries
 from .tables import Table
 
+Atlas = tuple[Path, Path | None]
+"""A label map on the grid of all series, and the table of its names; see `explain.region_heat.read_atlas`."""
 REGIONS_TOLD = 5
 
 
-def called_rightly(patients: pd.DataFrame, classes: Sequence[str], threshold: float | None) -> np.ndarray:
-    """(P,) bool of a table of patients, see `predictions.by_patient`."""
-    if threshold is None:
-        return patients[probability_columns(classes)].to_numpy().argmax(axis=1) == patients["truth"].to_numpy()
-    return (patients["probability"] >= threshold).to_numpy() == (patients["truth"] == 1).to_numpy()
+def region_rows(found: ClassifiedSeries, atlas: Atlas) -> list[dict[str, object]]:
+    """A row a region of a classified series, with its rank.
 
-
-def heat_rows(case: Case, regions: Sequence[RegionHeat]) -> list[dict[str, object]]:
-    """A row a region of a classified series, with its rank."""
+    Raises:
+        InputError: the atlas cannot be read, or lies on another grid than the series.
+    """
+    regions = with_region_heat(found.classification, *read_atlas(*atlas, found.series)).result.regions
     return [
-        {"patient_id": case.patient_id, "rank": rank, **region.model_dump()} for rank, region in enumerate(regions, 1)
+        {"patient_id": found.case.patient_id, "rank": rank, **region.model_dump()}
+        for rank, region in enumerate(regions, 1)
     ]
 
 
-def region_section(
-    rows: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[str], threshold: float | None
-) -> Section:
+def map_sections(
+    regions: Sequence[dict[str, object]],
+    reference: Sequence[Case] | None,
+    evaluated: Cohort,
+    patients: pd.DataFrame,
+    advance: Advance,
+) -> Iterator[Section]:
+    """The sections for which there is what they need.
+
+    Args:
+        regions: of `region_rows`, of all series; empty without an atlas.
+        reference: of `reference_cases`.
+        patients: those of `evaluated`, see `predictions.by_patient`, with `said`.
+    """
+    recipe = evaluated.recipe
+    if regions:
+        yield region_section(pd.DataFrame(regions), patients, recipe.classes)
+    if reference is not None:
+        yield alteration_section(reference, evaluated, patients, recipe, advance)
+
+
+def region_section(rows: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[str]) -> Section:
     """Mean heat of each region over the patients of a class who were called rightly, the highest first.
 
     Args:
-        rows: of `heat_rows`, of all series.
+        rows: of `region_rows`, of all series.
+        patients: see `predictions.by_patient`, with `said`.
     """
-    shown = patients[called_rightly(patients, classes, threshold)]
+    shown = patients[patients["said"] == patients["truth"]]
     tables, told = [], []
-    for label in range(0 if threshold is None else 1, len(classes)):
+    # Of two classes the heat is that of the second.
+    for label in range(len(classes) == 2, len(classes)):
         own = rows[rows["patient_id"].isin(shown.loc[shown["truth"] == label, "patient_id"])]
         if own.empty:
             continue
@@ -61,57 +83,60 @@ def region_section(
         tables.append(Table(f"regions_{label}", title, means.rename(columns=names)))
         told.append(f"{classes[label]}: most heat in {', '.join(means['region'].head(REGIONS_TOLD))}.")
     nobody = () if told else ("Nobody was called rightly, so there is no heat to rank.",)
-    return Section("Where does the heat lie?", (*told, *nobody), (), tuple(tables))
+    return Section("Which regions does the heat lie in?", (*told, *nobody), (), tuple(tables))
 
 
-def reference_cases(everyone: Cohort, evaluated: Cohort, diagnosis: str | None) -> tuple[Case, ...]:
-    """The cases of the reference group, none of whose patients is evaluated.
+def reference_cases(everyone: Cohort, evaluated: Cohort, diagnosis: str | None) -> tuple[Case, ...] | None:
+    """The cases of the reference group, none of whose patients is evaluated; None where the recipe sees no maps.
 
     Args:
         diagnosis: of the group, which the recipe may leave out; None for the first class' patients of the split train.
 
     Raises:
-        InputError: the cohort has no such patients.
+        InputError: the recipe sees no maps though `diagnosis` is given, or the cohort has no patients with it.
     """
+    if everyone.recipe.sample.region.kind != "volume":
+        if diagnosis is not None:
+            raise InputError("A reference group is for models of registered maps; leave --reference out.")
+        return None
     tested = {case.patient_id for case in evaluated.cases}
     if diagnosis is None:
         found = [case for case in everyone.of_split("train").cases if case.label == 0]
-    else:
-        named = [
-            case for case in (*everyone.cases, *everyone.others) if case.disease.casefold() == diagnosis.casefold()
-        ]
-        found = [case for case in named if case.patient_id not in tested]
-        if not found:
-            raise InputError(
-                f"The cohort has no patients with {diagnosis!r} beside those who are evaluated; name another diagnosis "
-                "with --reference."
-            )
-    return tuple(case for case in found if case.patient_id not in tested)
+        return tuple(case for case in found if case.patient_id not in tested)
+    found = tuple(
+        case
+        for case in (*everyone.cases, *everyone.others)
+        if case.disease.casefold() == diagnosis.casefold() and case.patient_id not in tested
+    )
+    if not found:
+        raise InputError(
+            f"The cohort has no patients with {diagnosis!r} beside those who are evaluated; name another diagnosis "
+            "with --reference."
+        )
+    return found
 
 
 def alteration_section(
-    reference: Sequence[Case],
-    evaluated: Cohort,
-    patients: pd.DataFrame,
-    recipe: Recipe,
-    threshold: float | None,
-    advance: Advance,
+    reference: Sequence[Case], evaluated: Cohort, patients: pd.DataFrame, recipe: Recipe, advance: Advance
 ) -> Section:
-    """Misclassified patients against those called rightly, by what a reference group does not have."""
+    """Misclassified patients against those called rightly, by what a reference group does not have.
+
+    Args:
+        patients: those of `evaluated`, see `predictions.by_patient`, with `said`.
+    """
     title = "Are misclassified patients altered less?"
     try:
         group = Reference.of(reference, recipe.sample, advance)
     except InputError as error:
-        return Section(title, (f"This cannot be told. {error}",))
-    right = called_rightly(patients, recipe.classes, threshold)
-    judged = patients.assign(right=right)[["patient_id", "truth", "right"]]
+        return Section(title, (f"This cannot be told. {error} Name one with --reference.",))
+    judged = patients.assign(right=patients["said"] == patients["truth"])[["patient_id", "truth", "right"]]
     table = alterations(evaluated.cases, group, recipe.sample, advance).merge(judged, on="patient_id")
     found = compared(table, recipe.classes)
     diseases = ", ".join(sorted({case.disease for case in reference}))
     return Section(
         title,
         (
-            f"Reference: {group.patients} series of {diseases}, none of which is evaluated. A voxel is altered where "
+            f"Reference: {group.series} series of {diseases}, none of which is evaluated. A voxel is altered where "
             f"it is {ALTERED} standard deviations of the reference or more away from its mean.",
             *in_words(found),
         ),

@@ -19,10 +19,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from ..cine import read_input
 from ..errors import InputError
+from ..probabilities import class_said
 from ..results import INDETERMINATE
 from ..series import Series
 from ..training.cohort import Case, Cohort
@@ -30,6 +32,7 @@ from .ranked import probability_columns
 
 if TYPE_CHECKING:  # what only has tables to make does without the network
     from ..classify import Classification, Classifier
+    from ..model_package import ModelCard
 
 _OF_PATIENT = ("disease", "truth", "sex", "age", "centre", "field_strength_t", "severity")
 Advance = Callable[[str, int, int], None]
@@ -124,6 +127,15 @@ def by_patient(images: pd.DataFrame) -> pd.DataFrame:
         )
         .reset_index()
     )
+
+
+def said(rows: pd.DataFrame, card: ModelCard) -> np.ndarray:
+    """(N,) index of the class that each row, of images or patients, says."""
+    if card.threshold is None:
+        probabilities = rows[probability_columns(card.classes)].to_numpy()
+    else:
+        probabilities = np.stack([1 - rows["probability"], rows["probability"]], axis=1)
+    return class_said(probabilities, card.threshold)
 
 
 def _image_rows(classified: ClassifiedSeries) -> list[dict[str, object]]:

@@ -14,13 +14,14 @@ from .figures import CalibrationBins, calibration_figure, confusion_figure, save
 from .predictions import counted
 from .ranked import FIRST_FEW, among_first, bootstrap_figures, confusion, probability_columns, published_figures
 from .roc import auc
+from .strata import by_stratum
 from .tables import BOOTSTRAP, PUBLISHED, Table
 
 
 def sections(
     images: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[str], seed: int, folder: Path
 ) -> Iterator[Section]:
-    """Performance, classes and calibration for the report; figures are written into `folder`."""
+    """Performance, classes, strata and calibration for the report; figures are written into `folder`."""
     matrix = confusion(patients, classes)
     save_figure(confusion_figure(matrix, classes), folder, "confusion")
     shown = Picture(
@@ -37,6 +38,8 @@ def sections(
         (shown,),
         (by_class(images, patients, classes), Table("confusion", "Confusion matrix of patients", counts)),
     )
+    said = patients[probability_columns(classes)].to_numpy().argmax(axis=1)
+    yield Section("Sex, age, centre and field strength", (), (), (by_stratum(patients.assign(said=said)),))
     yield _calibration(images, patients, classes, folder)
 
 

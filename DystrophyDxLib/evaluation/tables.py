@@ -267,7 +267,7 @@ def by_group(
 ) -> Table:
     """Performance by sex, band of age, centre and field strength."""
     rows = []
-    for attribute, group_of in _GROUPS.items():
+    for attribute, group_of in GROUPS.items():
         image_group, patient_group = (group_of(table) for table in (counted(images), patients))
         for group in sorted(patient_group.unique(), key=lambda name: (name == NOT_GIVEN, _natural(name))):
             for unit, members in (
@@ -301,7 +301,7 @@ def _band(age: float) -> str:
     return f"{start} years and over" if end == math.inf else f"{start} to {end - 1} years"
 
 
-_GROUPS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+GROUPS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "Sex": lambda rows: rows["sex"].map({"F": "female", "M": "male"}).fillna(NOT_GIVEN),
     "Age": lambda rows: rows["age"].map(_band),
     "Centre": lambda rows: rows["centre"].astype(object).fillna(NOT_GIVEN),

@@ -23,7 +23,7 @@ from ..explain.texture_score import texture_scores
 from ..output_folder import check_results_folder, results_folder
 from ..phantom.anatomy import MUSCLES
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
-from ..training.cohort import Cohort
+from ..training.cohort import Case, Cohort
 from ..training.sample_store import SampleStore
 from ..training.splits import FOLDS, k_folds, read_folds
 from ..training.train import recipe_as_asked
@@ -36,7 +36,7 @@ from .predictions import Advance, classify_case
 from .tables import Table
 from .texture_figures import neuron_figure, patch_figure
 from .texture_images import TextureImages
-from .texture_networks import FoldModels, Responses, neurons_beside_fat, patch_map, responses
+from .texture_networks import FoldModels, Responses, neurons_beside_fat, patch_map
 from .texture_rivals import held_out_answers, mean_fat_fraction, rivals
 from .truth_files import has_truth, read_muscles, read_truth
 
@@ -59,6 +59,16 @@ class Network:
     responses: Responses
     heat: pd.DataFrame
     muscles: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        return self.models.name
+
+    @property
+    def maps(self) -> str:
+        """Size of the class activation maps in cells, as Table 2 calls it: ICAM-28² where several layers are pooled."""
+        several = len(self.models.packages[0].recipe.network.pooled) > 1
+        return f"{'ICAM-' if several else ''}{self.responses.maps.shape[-1]}²"
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class TextureComparison:
     @property
     def best(self) -> Network:
         """The network with the highest mean accuracy over the folds, the first given of equal ones."""
-        return max(self.networks, key=lambda network: self.accuracies(network.models.name).mean())
+        return max(self.networks, key=lambda network: self.accuracies(network.name).mean())
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -159,12 +169,9 @@ def texture(
     images = TextureImages.of(store, cases.recipe.sample)
     fold = np.array([fold_of[patient] for patient in images.patients])
     said, failures = _rivals(images, fold, weights, seed, advance)
-    looked_at = []
-    for model in networks:
-        answered = responses(model, store, fold, device, advance)
-        said[model.name] = answered.said
-        looked_at.append(Network(model, answered, *_explained(model, store.cohort, fold_of, labelled, device, advance)))
-    found = TextureComparison(store.cohort, images, fold, said, tuple(looked_at), failures, seed)
+    looked_at = tuple(_looked_at(model, store, fold, labelled, device, advance) for model in networks)
+    said |= {network.name: network.responses.said for network in looked_at}
+    found = TextureComparison(store.cohort, images, fold, said, looked_at, failures, seed)
     summary = _summarised(found, hashlib.sha256(cohort.read_bytes()).hexdigest())
     with results_folder(out, FILES, overwrite=overwrite) as folder:
         _write(found, summary, folder)
@@ -223,39 +230,46 @@ def _rivals(
     return said, tuple(failures)
 
 
-def _explained(
+def _looked_at(
     models: FoldModels,
-    cohort: Cohort,
-    fold_of: dict[str, int],
+    store: SampleStore,
+    fold: np.ndarray,
     labelled: dict[int, Path],
     device: str,
     advance: Advance,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`Network.heat` and `Network.muscles` of the series whose muscles are known."""
-    heat, muscles, done = [], [], 0
+) -> Network:
+    """What the model of each fold says of the images of that fold and, where their muscles are known, where its heat
+    lies."""
+    answers, rows, heat, muscles = [], [], [], []
     for number, package in enumerate(models.packages, 1):
-        known = [
-            case
-            for case in cohort.cases
-            if fold_of[case.patient_id] == number and (case.row in labelled or has_truth(case))
-        ]
-        classifier = Classifier(package, device) if known else None
-        for case in known:
-            advance(f"{models.name}: heat", done, len(cohort.cases))
-            done += 1
-            of_case = {"patient_id": case.patient_id, "truth": case.label}
-            found = classify_case(classifier, case)
-            if has_truth(case):
-                truth = read_truth(case, found.series)
-                table = localisation.localise_series(found.series, found.classification, truth)
-                heat.append(table.assign(disease=cohort.recipe.classes[case.label], **of_case))
-                drawn, names = truth.muscles, dict(enumerate(MUSCLES, 1))
-            if case.row in labelled:
-                drawn, names = read_muscles(labelled[case.row], found.series)
-            legs = found.classification.regions.labels > 0
-            scores = texture_scores(found.classification.heatmap, drawn, names, legs)
-            muscles += [{**of_case, "muscle": score.muscle, "score": score.score} for score in scores]
-    return pd.concat(heat) if heat else pd.DataFrame(), pd.DataFrame(muscles)
+        classifier = Classifier(package, device)
+        rows.append(np.flatnonzero(fold == number))
+        answers.append(Responses.of(classifier, store.pixels, rows[-1]))
+        for n in np.unique(store.case[rows[-1]]):
+            case = store.cohort.cases[n]
+            advance(f"{models.name}, fold {number}", len(heat), len(store.cohort.cases))
+            of_heat, of_muscles = _explained(classifier, case, labelled.get(case.row))
+            heat.append(of_heat.assign(patient_id=case.patient_id, truth=case.label))
+            muscles.append(of_muscles.assign(patient_id=case.patient_id, truth=case.label))
+    answered = Responses.joined(answers, np.argsort(np.concatenate(rows)))
+    return Network(models, answered, pd.concat(heat), pd.concat(muscles))
+
+
+def _explained(classifier: Classifier, case: Case, labelled: Path | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of `Network.heat` and `Network.muscles` of one series, none where its muscles are not known."""
+    if labelled is None and not has_truth(case):
+        return pd.DataFrame(), pd.DataFrame()
+    found, heat = classify_case(classifier, case), pd.DataFrame()
+    if has_truth(case):
+        truth = read_truth(case, found.series)
+        heat = localisation.localise_series(found.series, found.classification, truth)
+        heat = heat.assign(disease=classifier.package.card.classes[case.label])
+        drawn, names = truth.muscles, dict(enumerate(MUSCLES, 1))
+    if labelled is not None:
+        drawn, names = read_muscles(labelled, found.series)
+    legs = found.classification.regions.labels > 0
+    scores = texture_scores(found.classification.heatmap, drawn, names, legs)
+    return heat, pd.DataFrame([{"muscle": score.muscle, "score": score.score} for score in scores])
 
 
 def accuracy_table(found: TextureComparison) -> Table:
@@ -284,10 +298,10 @@ def map_size_table(found: TextureComparison) -> Table:
     """Table 2: accuracy of each network in each fold, with the size of its maps."""
     rows = [
         {
-            "Network": network.models.name,
-            "Maps": network.models.maps,
-            **{f"Fold {n}": share for n, share in enumerate(found.accuracies(network.models.name), 1)},
-            "Mean": found.accuracies(network.models.name).mean(),
+            "Network": network.name,
+            "Maps": network.maps,
+            **{f"Fold {n}": share for n, share in enumerate(found.accuracies(network.name), 1)},
+            "Mean": found.accuracies(network.name).mean(),
         }
         for network in found.networks
     ]
@@ -302,7 +316,7 @@ def neuron_table(found: TextureComparison) -> Table:
         for (first, second, distance), group in counts.groupby(["first", "second", "distance"], sort=False):
             rows.append(
                 {
-                    "Network": network.models.name,
+                    "Network": network.name,
                     "Classes": f"{found.classes[second]} and {found.classes[first]}",
                     "Distance": distance,
                     "Neurons": int(group["neurons"].iloc[0]),
@@ -329,9 +343,9 @@ def localisation_table(found: TextureComparison) -> Table:
         means = localisation.by_disease(network.heat, seed=found.seed)
         frame = tables.heat_by_disease(means, network.heat.drop_duplicates("patient_id")).frame
         frame = frame.rename(columns={"Disease": "Class"})
-        frame.insert(0, "Network", network.models.name)
-        frame.insert(1, "Maps", network.models.maps)
-        frame.insert(2, "Accuracy", found.accuracies(network.models.name).mean())
+        frame.insert(0, "Network", network.name)
+        frame.insert(1, "Maps", network.maps)
+        frame.insert(2, "Accuracy", found.accuracies(network.name).mean())
         frames.append(frame)
     return Table(
         "localisation",
@@ -353,7 +367,7 @@ def muscle_table(found: TextureComparison) -> Table:
         rows.append(row)
     return Table(
         "table3",
-        f"Table 3. Muscle texture score by class, mean ± standard deviation over cases; {found.best.models.name}",
+        f"Table 3. Muscle texture score by class, mean ± standard deviation over cases; {found.best.name}",
         pd.DataFrame(rows),
         "The share of a muscle that lies under at least half of the strongest heat of the case, for the class that the "
         "case is called, by the network that has not seen the patient. Every case: muscles.csv.",
@@ -388,9 +402,7 @@ def _summarised(found: TextureComparison, cohort_sha256: str) -> dict[str, objec
             }
             for method in found.said
         },
-        "models": {
-            network.models.name: [package.sha256 for package in network.models.packages] for network in found.networks
-        },
+        "models": {network.name: [package.sha256 for package in network.models.packages] for network in found.networks},
         "failures": [{"method": name, "reason": reason} for name, reason in found.failures],
     }
 
@@ -407,7 +419,7 @@ def _write(found: TextureComparison, summary: dict[str, object], folder: Path) -
     page.write_tables(folder / "tables")
     page.write(folder / "report.html")
     _predictions(found).to_csv(folder / "predictions.csv", index=False)
-    muscles = [network.muscles.assign(network=network.models.name) for network in found.networks]
+    muscles = [network.muscles.assign(network=network.name) for network in found.networks]
     (pd.concat(muscles) if muscles else pd.DataFrame()).to_csv(folder / "muscles.csv", index=False)
     (folder / "texture.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
@@ -453,7 +465,7 @@ def _sections(found: TextureComparison, summary: dict[str, object], figures: Pat
 
 def _neurons(found: TextureComparison, figures: Path) -> Section:
     first = found.fold == 1
-    name = found.best.models.name
+    name = found.best.name
     fat = mean_fat_fraction(found.images)[first, 0]
     labels = found.images.labels[first]
     save_figure(neuron_figure(found.best.responses.features[first], fat, labels, found.classes), figures, "neurons")
@@ -480,7 +492,7 @@ def _patches(found: TextureComparison, figures: Path) -> Iterator[Section]:
         figures,
         "patches",
         f"Patches of 24 × 24 pixels under the strongest heat, laid out by t-SNE; patches of {told}",
-        f"Patches of fat fraction under the heat of network {found.best.models.name} in images that it calls rightly "
+        f"Patches of fat fraction under the heat of network {found.best.name} in images that it calls rightly "
         f"({told}), laid out by t-SNE of their pixels: those that look alike lie together, while distances between "
         "groups mean nothing. Frames: a patch of each region, in the colour of its class.",
     )

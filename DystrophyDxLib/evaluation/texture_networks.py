@@ -7,7 +7,7 @@ against the mean fat fraction by how far apart the classes' histograms of respon
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,15 @@ import pandas as pd
 import torch
 from sklearn.manifold import TSNE
 
-from ..devices import compute_device
+from ..classify import Classifier
 from ..errors import InputError
 from ..explain.heatmap import CellGrid
 from ..explain.texture_score import UNDER_HEAT
 from ..model_package import ModelPackage
-from ..networks import build_network
 from ..probabilities import class_probabilities, class_said
-from ..recipe import STAGES, Recipe
+from ..recipe import Recipe
 from ..training.fit import EVALUATION_BATCH
-from ..training.sample_store import SampleStore, restored
+from ..training.sample_store import StoredImages, restored
 from .texture_images import TextureImages
 
 BINS = 20
@@ -35,6 +34,7 @@ PATCH = 24
 _PATCHES_AN_IMAGE = 4
 _MOST_PATCHES = 1200
 _PERPLEXITY = 30
+_OF_IMAGES = ("said", "features", "maps")
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,6 @@ class FoldModels:
                 )
         return cls(folder.absolute().name, packages)
 
-    @property
-    def maps(self) -> str:
-        """Size of the class activation maps in cells, as Table 2 calls it: ICAM-28² where several layers are pooled."""
-        recipe = self.packages[0].recipe
-        edge = recipe.sample.size >> STAGES.index(recipe.network.pooled[0]) + 1
-        return f"{'ICAM-' if len(recipe.network.pooled) > 1 else ''}{edge}²"
-
 
 @dataclass(frozen=True)
 class Responses:
@@ -89,36 +82,27 @@ class Responses:
     maps: np.ndarray
     cells: CellGrid
 
-
-def responses(
-    models: FoldModels, store: SampleStore, fold: np.ndarray, device: str, advance: Callable[[str, int, int], None]
-) -> Responses:
-    """Runs each network on the images of its fold.
-
-    Args:
-        fold: (N,) of each image, from 1.
-        device: one of `devices.DEVICES`.
-    """
-    compute, found, rows = compute_device(device), [], []
-    for number, package in enumerate(models.packages, 1):
-        network = build_network(package.recipe).eval()
-        weights = {name: value for name, value in package.tensors().items() if not name.startswith("features.")}
-        network.load_state_dict(weights)
-        network.to(compute)
-        own = np.flatnonzero(fold == number)
-        for chosen in np.split(own, range(EVALUATION_BATCH, len(own), EVALUATION_BATCH)):
-            advance(f"{models.name}, fold {number}", len(rows), len(fold))
-            with torch.inference_mode():
-                output = network(restored(torch.from_numpy(store.pixels[chosen])).to(compute))
-            logits, maps, features = (part.cpu().numpy() for part in output)
-            probabilities = class_probabilities(logits, package.card.temperature)
+    @classmethod
+    def of(cls, classifier: Classifier, pixels: StoredImages, rows: np.ndarray) -> Responses:
+        """Of one network to some of the stored images."""
+        card, found = classifier.package.card, []
+        for chosen in np.split(rows, range(EVALUATION_BATCH, len(rows), EVALUATION_BATCH)):
+            output = classifier.output(restored(torch.from_numpy(pixels[chosen])))
+            logits, maps, features = (part.float().numpy() for part in output)
             if maps.shape[1] == 1:  # evidence for the second of two classes
                 maps = np.concatenate([-maps, maps], axis=1)
-            found.append((class_said(probabilities, package.card.threshold), features, maps))
-            rows.extend(chosen)
-    order = np.argsort(rows)
-    said, features, maps = (np.concatenate(part)[order] for part in zip(*found, strict=True))
-    return Responses(said, features, maps, CellGrid.of(network.cpu()))
+            found.append((class_said(class_probabilities(logits, card.temperature), card.threshold), features, maps))
+        return cls(*map(np.concatenate, zip(*found, strict=True)), classifier.cells)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Responses], order: np.ndarray) -> Responses:
+        """Those of all networks together.
+
+        Args:
+            order: (N,) number of each image among those of the parts one after the other.
+        """
+        together = (np.concatenate([getattr(part, name) for part in parts])[order] for name in _OF_IMAGES)
+        return cls(*together, parts[0].cells)
 
 
 def class_histograms(values: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:

@@ -38,8 +38,8 @@ DISTANCES = (1, 2, 4)
 PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation", "ASM")
 """Of co-occurrence (Haralick et al., IEEE Trans Syst Man Cybern 1973;3:610), the mean over the four directions."""
 NEIGHBOURS = (1, 3, 5, 7, 9, 15)
-COSTS = (0.1, 1.0, 10.0, 100.0)
-WIDTHS = (0.1, 0.3, 1.0, 3.0)
+COSTS = (1.0, 10.0, 100.0)
+WIDTHS = (0.1, 0.3, 1.0)
 """Gamma of the SVM, times the number of features."""
 INNER_FOLDS = 3
 _STEP = 6

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import chi2_contingency
 
 from ..errors import InputError
+
+
+def equal_errors(errors: Sequence[int], totals: Sequence[int]) -> float:
+    """p of Pearson's chi-square test, without continuity correction, that several groups err equally often; nan of
+    fewer than two groups.
+
+    Raises:
+        InputError: no decision in a group, or more errors than decisions.
+    """
+    table = np.array([errors, np.subtract(totals, errors)])
+    if (table < 0).any() or not all(totals):
+        raise InputError("There are more errors than decisions, or none; give how many there were of each.")
+    if len(errors) < 2:
+        return float("nan")
+    if not table.sum(axis=1).all():
+        return 1.0
+    return float(chi2_contingency(table, correction=False).pvalue)
 
 
 def compare_errors(first: int, first_total: int, second: int, second_total: int) -> float:
@@ -15,9 +34,4 @@ def compare_errors(first: int, first_total: int, second: int, second_total: int)
     Raises:
         InputError: no decision, or more errors than decisions.
     """
-    table = np.array([[first, first_total - first], [second, second_total - second]])
-    if (table < 0).any() or not (first_total and second_total):
-        raise InputError("There are more errors than decisions, or none; give how many there were of each.")
-    if not table.sum(axis=0).all():
-        return 1.0
-    return float(chi2_contingency(table, correction=False).pvalue)
+    return equal_errors((first, second), (first_total, second_total))

@@ -11,7 +11,8 @@ import numpy as np
 from ..roi import LegRegions, PlaneOrientation, Window
 from ..samples import Placement, place
 from ..series import Geometry
-from ..volumes import VolumeWindow, place_volume
+from ..volume_samples import place_volume
+from ..volumes import VolumeWindow
 from .heatmap import CellGrid
 
 

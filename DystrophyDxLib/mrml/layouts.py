@@ -17,7 +17,7 @@ SIDE_BY_SIDE_LAYOUT = 1554
 """Number of the own layout among those of the layout node; Slicer's end below 100."""
 
 _SIDE_BY_SIDE = f"""
-<layout type="horizontal" split="true">
+<layout type="horizontal">
  <item><view class="vtkMRMLSliceNode" singletontag="{MRI_VIEW}">
   <property name="orientation" action="default">Axial</property>
   <property name="viewlabel" action="default">MRI</property>

@@ -79,6 +79,13 @@ class StudyView:
         except InputError:
             return
 
+    def fit_again(self) -> None:
+        """Shows the study whole on the slice that is shown; for views that have taken the sizes of a new layout."""
+        k = self.slice
+        self.fit()
+        if k is not None:
+            self.slice = k
+
     @property
     def layout(self) -> Layout | None:
         """How the views are arranged; None for another layout of Slicer's."""

@@ -26,16 +26,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import cine, dicom_study, quality, regions, roi, samples, series, squares, volumes
+from .. import cine, dicom_study, quality, regions, roi, samples, series, squares, volume_samples, volumes
 from ..cine import read_input
 from ..errors import InputError
 from ..quality import input_warnings, judge_legs, thigh_images
 from ..recipe import SampleRecipe
-from ..regions import as_seen, find_regions, sampled
+from ..regions import as_seen, find_regions
 from ..results import WarningCode
 from ..roi import LegRegions
 from ..samples import BRIGHTEST, SampleBatch
 from ..series import Series, read_frames
+from ..volume_samples import sampled
 from .cohort import Case, Cohort, Problems
 
 Advance = Callable[[str, int, int], None]
@@ -277,7 +278,8 @@ def _fitting(
 @lru_cache(maxsize=1)
 def _preprocessing() -> str:
     """Digest of the code between a file and its samples."""
-    code = (series, cine, dicom_study, regions, roi, squares, volumes, samples, quality, stored, _samples, _fitting)
+    modules = (series, cine, dicom_study, regions, roi, squares, volumes, samples, volume_samples, quality)
+    code = (*modules, stored, _samples, _fitting)
     return hashlib.sha256("".join(map(inspect.getsource, code)).encode()).hexdigest()
 
 

@@ -20,6 +20,8 @@ PUBLISHED = (233 / 432, 97 / 432, 102 / 432)
 """Shares of the patients in training, validation and test of Yang et al., BMC Neurology 2021;21:13."""
 FOLDS = "folds.csv"
 """File beside the models of a cross-validation that tells who was tested in which fold."""
+REPEAT = "repeat"
+"""Begin of the names of the folders that hold the repeats of a cross-validation, "repeat1" and so on."""
 LEAST_PATIENTS = 2
 """Patients of each class that training and validation need: with one, nothing is known of how patients differ."""
 
@@ -108,6 +110,12 @@ def read_folds(path: Path, cohort: Cohort) -> dict[str, int]:
     if folds.keys() != {patient.patient_id for patient in cohort.patients}:
         raise InputError(f"The models in {path.parent.name} were trained on other patients; give their own cohort.")
     return folds
+
+
+def repeats_in(folder: Path) -> list[Path]:
+    """The folders of the repeats of a cross-validation, the first one first; none where `folder` holds no repeats."""
+    numbered = {path.name.removeprefix(REPEAT): path for path in folder.glob(f"{REPEAT}*") if (path / FOLDS).exists()}
+    return [numbered[number] for number in sorted(filter(str.isdecimal, numbered), key=int)]
 
 
 def hold_out_centre(cohort: Cohort, centre: str, seed: int) -> Cohort:

@@ -978,14 +978,19 @@ class Desktop:
 
     def open(self) -> object:
         """Sets the panel up and enters it; returns the widget object of the module."""
+        slicer.util.selectedModule = lambda: ""
+        self._set_up()
+        self.widget.enter()
+        slicer.util.selectedModule = lambda: self._path.stem
+        self.app.processEvents()
+        return self.widget
+
+    def _set_up(self) -> None:
         self.widget = getattr(self.module, f"{self._path.stem}Widget")(None)
         self.widget.setup()
         self.app._window.setCentralWidget(unwrap(self.widget.parent))
         self.app._window.resize(470, 1200)
         self.app._window.show()
-        self.widget.enter()
-        self.app.processEvents()
-        return self.widget
 
     def leave(self) -> None:
         self.widget.exit()
@@ -999,10 +1004,12 @@ class Desktop:
         self.app.processEvents()
 
     def reload(self) -> object:
-        """`slicer.util.reloadScriptedModule`."""
+        """`slicer.util.reloadScriptedModule`, which does not enter the new widget."""
         self.unload()
         self.module = self._import()
-        return self.open()
+        self._set_up()
+        self.app.processEvents()
+        return self.widget
 
     def wait(self, until: typing.Callable[[], bool], seconds: float = 5.0) -> None:
         """Lets timers and events run until something has happened."""

@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -261,18 +259,33 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, study, model, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupted_run_says_so_and_leaves_nothing(tmp_path, study, model):
-    code = "from DystrophyDxLib.cli import main; main()"
-    run = subprocess.Popen(
+INTERRUPTION = """
+import contextlib, os, signal
+from DystrophyDxLib import cli, series
+
+read = series.read_channels
+
+def interrupted(*arguments):
+    with contextlib.{}(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    return read(*arguments)
+
+series.read_channels = interrupted
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("lost_in_a_callback", [False, True])
+def test_an_interrupted_run_says_so_and_leaves_nothing(tmp_path, study, model, lost_in_a_callback):
+    code = INTERRUPTION.format("suppress" if lost_in_a_callback else "nullcontext")
+    run = subprocess.run(
         [sys.executable, "-c", code, "classify", str(study), "--out", str(tmp_path / "out"), "--model", str(model)],
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        timeout=120,
     )
-    time.sleep(2.5)
-    run.send_signal(signal.SIGINT)
-    _, stderr = run.communicate(timeout=60)
     assert run.returncode == 2
-    assert stderr == "dystrophydx: Interrupted; nothing was written.\n"
+    assert run.stderr == "dystrophydx: Interrupted; nothing was written.\n"
     assert list(tmp_path.iterdir()) == []
 
 

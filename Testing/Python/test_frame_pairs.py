@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -18,7 +19,7 @@ from DystrophyDxLib.regions import drawn_regions
 from DystrophyDxLib.results import WarningCode
 from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.splits import stratified
-from DystrophyDxLib.training.train import train
+from DystrophyDxLib.training.train import recipe_as_asked, split_as_asked, train
 
 SIZE = 64
 
@@ -29,7 +30,7 @@ def small(name: str) -> Recipe:
     facts["sample"] |= {"size": SIZE, "region": {"kind": "square", "pixel_mm": 160 / SIZE}}
     facts["network"] |= {"weights": "none"}
     facts["training"] |= {"optimiser": "adamw", "batch": 8, "trainable": ["stage5"]}
-    facts["training"]["stages"] = [{"size": SIZE, "epochs": 2, "learning_rate": 1e-3, "schedule": "constant"}]
+    facts["training"]["stages"] = [{"size": SIZE, "epochs": 1, "learning_rate": 1e-3, "schedule": "constant"}]
     return Recipe.model_validate(facts)
 
 
@@ -158,6 +159,35 @@ def test_the_command_line_takes_a_cine_with_frames_and_a_region_out_of_it(packag
         CliRunner().invoke(
             app, ["classify", study, *model, "--frame", "REST=1", "--out", str(tmp_path / "x")], catch_exceptions=False
         )
+
+
+def test_an_evaluation_holds_the_heat_against_the_heart_and_tells_strata(package, table, tmp_path):
+    ask = ["evaluate", str(package), str(table), "--device", "cpu", "--out", str(tmp_path / "out")]
+    told = CliRunner().invoke(app, ask, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    audit = pd.read_csv(tmp_path / "out" / "audit.csv")
+    assert len(audit) == 45
+    assert audit["area_outside"].between(0.5, 1).all()
+    assert audit["heat_outside"].dropna().between(0, 1).all()
+    strata = pd.read_csv(tmp_path / "out" / "tables" / "strata.csv")
+    assert (strata["By"] == "Age").sum() == 3
+    assert "Evaluated on synthetic images" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("matrix", "size", "kind"), [("128", 128, "square"), ("256", 256, "square"), ("raw", 160, "slice")]
+)
+def test_the_matrix_is_another_one_as_asked(matrix, size, kind):
+    recipe = recipe_as_asked("germain2021", None, False, matrix)
+    assert (recipe.sample.size, recipe.sample.region.kind) == (size, kind)
+    assert {stage.size for stage in recipe.training.stages} == {size}
+    with pytest.raises(InputError, match="recipes with a square region"):
+        recipe_as_asked("yang2021", None, False, matrix)
+
+
+def test_shares_of_a_split_are_as_asked(table):
+    split = split_as_asked(Cohort.read(table, small("germain2021")), "stratified:40/40/20", 1)[0]
+    assert [len(split.of_split(name).patients) for name in ("train", "validation", "test")] == [6, 6, 3]
 
 
 def test_the_phantom_command_makes_hearts(tmp_path):

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from model_packages import make_package
 from scipy.stats import mannwhitneyu
 from test_volumes import OF_MAPS
 
@@ -17,11 +16,11 @@ from DystrophyDxLib.diffusivity import mean_diffusivity
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.alterations import Reference, alterations, compared, in_words
 from DystrophyDxLib.evaluation.evaluate import evaluate
-from DystrophyDxLib.model_package import Metric, ModelPackage
+from DystrophyDxLib.evaluation.repeats import figures_of, spread
+from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.phantom.brain_maps import CHANGED, atlas, make_maps, write_cohort
 from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.training.cohort import Cohort
-from DystrophyDxLib.training.cross_validation import cross_validated
 from DystrophyDxLib.training.splits import hold_out_centre
 from DystrophyDxLib.training.train import recipe_as_asked, train
 
@@ -42,7 +41,7 @@ def table(folder):
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
     """Small, for the task of the cerebellar types, with few steps."""
-    asked = recipe_as_asked("mattia2025", None, False, "PD/MSA-C&PC").model_dump()
+    asked = recipe_as_asked("mattia2025", None, False, task="PD/MSA-C&PC").model_dump()
     stage = {"size": 32, "epochs": 8, "learning_rate": 2e-3, "schedule": "one_cycle"}
     return Recipe.model_validate(
         asked
@@ -79,12 +78,12 @@ def test_a_misspelt_diagnosis_is_not_taken_for_one_that_is_left_out(table, tmp_p
 
 
 def test_one_modality_is_asked_for_by_its_name():
-    alone = recipe_as_asked("mattia2025", None, False, None, ["md"])
+    alone = recipe_as_asked("mattia2025", None, False, channels=["md"])
     assert [channel.name for channel in alone.sample.channels] == ["MD"]
     with pytest.raises(InputError, match="choose from GM, MD"):
-        recipe_as_asked("mattia2025", None, False, None, ["FA"])
+        recipe_as_asked("mattia2025", None, False, channels=["FA"])
     with pytest.raises(InputError, match="first channel has the scale fat"):
-        recipe_as_asked("thigh3d", None, False, None, ["STIR"])
+        recipe_as_asked("thigh3d", None, False, channels=["STIR"])
 
 
 def test_a_disease_changes_its_own_regions_and_no_others():
@@ -197,7 +196,7 @@ def test_a_reference_group_needs_patients(table):
     recipe = Recipe.named("mattia2025")
     cases = Cohort.read(table, recipe).others
     small = Recipe.parse(OF_MAPS).sample
-    with pytest.raises(InputError, match="has 2 patients and needs at least 6"):
+    with pytest.raises(InputError, match="has 2 series and needs at least 6"):
         Reference.of(cases[:2], small, QUIET)
     reference = Reference.of(cases[:6], small, QUIET)
     found = alterations(cases[6:8], reference, small, QUIET)
@@ -205,26 +204,19 @@ def test_a_reference_group_needs_patients(table):
     assert found["altered"].between(0, 1).all()
 
 
-def test_repeats_of_a_cross_validation_have_a_mean_and_a_spread(tmp_path):
-    values = [0.6, 0.8, 0.7, 0.9, 0.5, 0.7]
-    packages = [
-        make_package(
-            tmp_path / f"fold{n}",
-            metrics={
-                "AUC, case": Metric(value=value, ci95=(0, 1), measured_on="test"),
-                "AUC, case, validation": Metric(value=1, ci95=(0, 1), measured_on="validation"),
-            },
-        )
-        for n, value in enumerate(values)
+def test_repeats_of_a_cross_validation_have_a_mean_and_a_spread():
+    summaries = [
+        {
+            "classes": ["PD", "MSA"],
+            "patients": {"confusion": matrix, "accuracy": {"value": accuracy}},
+            "images": {"accuracy": {"value": accuracy}},
+        }
+        for matrix, accuracy in (([[8, 2], [4, 6]], 0.7), ([[9, 1], [3, 7]], 0.8), ([[7, 3], [5, 5]], 0.6))
     ]
-    [row] = cross_validated(packages, 2).to_dict("records")
-    of_repeats = [0.7, 0.8, 0.6]
-    assert (row["figure"], row["folds"]) == ("AUC, case", 6)
-    assert row["mean"] == pytest.approx(np.mean(of_repeats))
-    assert row["sd"] == pytest.approx(np.std(of_repeats, ddof=1))
-    assert (row["lowest"], row["highest"]) == (0.5, 0.9)
-    [alone] = cross_validated(packages[:3], 3).to_dict("records")
-    assert alone["sd"] == pytest.approx(np.std(values[:3], ddof=1))
+    found = spread([figures_of(summary) for summary in summaries])
+    assert found["Accuracy, patients"] == pytest.approx((0.7, 0.1))
+    assert found["Called rightly, PD"] == pytest.approx((0.8, np.std([0.8, 0.9, 0.7], ddof=1)))
+    assert found["Called rightly, MSA"] == pytest.approx((0.6, 0.1))
 
 
 @pytest.fixture

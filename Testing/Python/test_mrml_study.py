@@ -577,7 +577,7 @@ def test_a_region_without_any_leg_is_refused_and_the_answer_stays(study, classif
     result = study.result
     for k in range(5):
         study.exclude(k)
-    with pytest.raises(InputError, match="holds no leg"):
+    with pytest.raises(InputError, match="holds nothing of this series"):
         study.reclassify(classifier)
     assert study.result == result
     study.reset()

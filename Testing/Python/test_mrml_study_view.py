@@ -207,6 +207,18 @@ def test_side_by_side_the_mri_lies_left_and_the_heatmap_right(slicer_app, view):
     assert view.layout is Layout.OVERLAY
 
 
+def test_side_by_side_views_have_one_zoom_once_they_have_their_sizes(slicer_app, view):
+    shown(slicer_app, view, "20° oblique", size=(200, 300))
+    view.slice = 1
+    view.layout = Layout.SIDE_BY_SIDE
+    slicer_app.resize(260, 240, "Red")
+    slicer_app.resize(260, 240, MRI_VIEW)
+    view.fit_again()
+    red, mri = (slicer.util.arrayFromVTKMatrix(slicer_app.node(name).GetXYToRAS()) for name in ("Red", MRI_VIEW))
+    np.testing.assert_allclose(red, mri, atol=1e-6)
+    assert view.slice == 1
+
+
 @pytest.mark.parametrize("moved", ["Red", MRI_VIEW])
 @pytest.mark.parametrize(
     "interaction", ["SliceToRASFlag", "FieldOfViewFlag", "XYZOriginFlag"], ids=["slice", "zoom", "position"]

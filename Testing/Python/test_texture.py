@@ -121,9 +121,9 @@ def textures():
 
 
 def accuracy(images, name):
-    """Of a rival over four folds of patients."""
+    """Of a rival over two folds of patients."""
     rival = next(rival for rival in rivals(lambda _: None, seed=1) if rival.name == name)
-    fold = np.array([int(patient[1:]) // 3 % 4 for patient in images.patients])
+    fold = np.array([int(patient[1:]) // 3 % 2 for patient in images.patients])
     answers = held_out_answers(rival, images, fold, seed=1)
     return np.mean([(said == images.labels[fold == n]).mean() for n, said in enumerate(answers)])
 
@@ -318,7 +318,7 @@ def test_every_accuracy_can_be_counted_again_from_the_predictions(analysed):
             [folds.mean(), folds.max(), folds.min()]
         )
     tables = pd.read_csv(out / "tables" / "table2.csv")
-    assert list(tables["Maps"]) == ["ICAM-14²", "3²"]
+    assert list(tables["Maps"]) == ["ICAM-14²", "4²"]
 
 
 def test_a_network_answers_only_for_patients_whom_it_has_not_seen(analysed, cohort, recipe, trained):
@@ -355,8 +355,10 @@ def test_tables_of_neurons_heat_and_muscles_hold_every_class(analysed):
     assert table.loc["gracilis", "DMD, cases"] == len(own)
 
 
-def test_equal_seeds_give_equal_rivals_and_the_folds_are_of_patients(analysed, cohort, recipe, tmp_path):
+def test_equal_seeds_give_equal_rivals_and_the_folds_are_of_patients(analysed, cohort, recipe, tmp_path, monkeypatch):
     first, _ = analysed
+    quick = (0, 1, 4, 5)
+    monkeypatch.setattr(module, "rivals", lambda *given: [rivals(*given)[n] for n in quick])
     again = run(cohort, tmp_path / "out", recipe, weights=tmp_path)  # no weights: two methods fail
     assert [failure["method"] for failure in again["failures"]] == ["VGG16-FC7, SVM", "ResNet18-GAP, SVM"]
     for method, figures in again["accuracy"].items():

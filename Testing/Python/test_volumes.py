@@ -20,7 +20,8 @@ from DystrophyDxLib.regions import find_regions
 from DystrophyDxLib.roi import find_legs
 from DystrophyDxLib.samples import BRIGHTEST, make_samples
 from DystrophyDxLib.series import Geometry, Series, with_channels
-from DystrophyDxLib.volumes import MEAN_LEVEL, STANDARD_DEVIATION, make_volumes, standardised, whole
+from DystrophyDxLib.volume_samples import MEAN_LEVEL, STANDARD_DEVIATION, make_volumes, standardised
+from DystrophyDxLib.volumes import whole
 
 SLICES = 8
 OF_LEGS = (
@@ -161,8 +162,8 @@ def test_networks_of_slices_do_not_take_volumes():
 
 
 def test_cells_lie_where_the_arithmetic_of_convolutions_puts_them():
-    """Dumoulin & Visin, arXiv:1603.07285: with padding (k - 1) / 2 the first cell is centred on the first voxel, and the
-    strides multiply: 2 in the plane of the first layer, then 2 of pooling and of two stages."""
+    """Dumoulin & Visin, arXiv:1603.07285: with padding (k - 1) / 2 the first cell is centred on the first voxel, and
+    the strides multiply: 2 in the plane of the first layer, then 2 of pooling and of two stages."""
     cells = CellGrid.of(build_network(Recipe.parse(OF_MAPS)))
     assert (cells.start, cells.along.start) == pytest.approx((0, 0), abs=1e-2)
     assert (cells.step, cells.along.step) == pytest.approx((16, 8), abs=1e-3)

@@ -1,0 +1,78 @@
+"""The audit of heat: how much of it lies outside the organ, and what is right for the wrong reason."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from DystrophyDxLib.classify import Classification, ImageScore
+from DystrophyDxLib.evaluation.heat_audit import WRONG, WRONG_REASON, audited, section
+from DystrophyDxLib.explain.heat import HeatDrawing
+from DystrophyDxLib.explain.heatmap import CellGrid
+from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.regions import find_regions
+from DystrophyDxLib.series import Geometry, Series, as_image
+
+SAMPLE = Recipe.named("germain2021_single").sample
+CLASSES = ("normal", "HCM", "DCM")
+
+
+@dataclass(frozen=True)
+class OneCase:
+    """What the audit needs of a row of a cohort."""
+
+    path: Path
+    label: int = 1
+    row: int = 2
+    patient_id: str = "A"
+    disease: str = "HCM"
+    extra: dict = field(default_factory=dict)
+
+
+@pytest.fixture
+def audit(tmp_path):
+    """Three slices of a heart in the left half of the image: heat in it, heat beside it, and heat in it of an image
+    that says another class."""
+    geometry = Geometry((0, 0, 0), (1.5, 1.5, 8), np.eye(3))
+    series = Series(np.ones((3, 160, 160), np.float32), geometry)
+    regions = find_regions(series, SAMPLE)
+    cells = np.zeros((3, 3, 10, 10), np.float32)
+    cells[0, 1, :, :3] = cells[1, 1, :, 7:] = cells[2, 0, :, :3] = 1
+    probabilities = np.array([[0.2, 0.7, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
+    drawing = HeatDrawing(CellGrid(7.5, 16), 160, 1.0, geometry, SAMPLE.extent_mm)
+    images = tuple(
+        SimpleNamespace(slice=k, side="none", counted=True, probability=row[1], probabilities=tuple(row))
+        for k, row in enumerate(probabilities)
+    )
+    result = SimpleNamespace(
+        images=images,
+        model=SimpleNamespace(classes=CLASSES),
+        case=SimpleNamespace(threshold=None, differential=("ranked",)),
+    )
+    scores = tuple(
+        ImageScore(np.log(row), maps, 0.0, None, None) for row, maps in zip(probabilities, cells, strict=True)
+    )
+    heat = drawing.draw(regions, list(cells[:, 1]), [True] * 3, 1)
+    heart = np.zeros((3, 160, 160), np.uint8)
+    heart[:, :, :80] = 1
+    sitk.WriteImage(as_image(heart, geometry), str(tmp_path / "heart.nii.gz"))
+    case = OneCase(tmp_path / "cine.nii.gz", extra={"organ": "heart.nii.gz"})
+    classification = Classification(result, regions, scores, heat, drawing)
+    return audited(SimpleNamespace(case=case, series=series, classification=classification), tmp_path)
+
+
+def test_heat_beside_the_organ_is_right_for_the_wrong_reason_and_another_class_is_wrong(audit):
+    assert audit["finding"].tolist() == ["", WRONG_REASON, WRONG]
+    assert audit["said"].tolist() == ["HCM", "HCM", "normal"]
+    assert audit["heat_outside"].round(2).tolist() == [0, 1, 0]
+    assert audit["area_outside"].tolist() == [0.5] * 3
+
+
+def test_the_report_lists_what_needs_a_look(audit):
+    told = section(audit)
+    assert told.paragraphs[0].startswith("1 of 3 images are misclassified. Of 2 that are right")
+    assert "Median share of heat outside the organ: 0.00 of misclassified images, 0.50 of others" in told.paragraphs[1]
+    assert told.tables[0].frame["Slice"].tolist() == ["1", "2"]
