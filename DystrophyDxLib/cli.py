@@ -197,6 +197,7 @@ def phantom(
             show_default="drawn, half dystrophinopathies",
         ),
     ] = None,
+    slices: Annotated[int | None, typer.Option(min=1, max=60, help="Of each series.", show_default="2 to 5")] = None,
     file_format: Annotated[
         str, typer.Option("--format", click_type=click.Choice(["nifti", "dicom"]), help="Of the series.")
     ] = "nifti",
@@ -214,25 +215,44 @@ def phantom(
             help="Cines of beating hearts instead of thighs; --diagnoses names normal, HCM, DCM, or planes.",
         ),
     ] = False,
+    brains: Annotated[
+        bool,
+        typer.Option(
+            "--brains",
+            help="Maps of brains (grey-matter density, mean diffusivity) with their atlas instead of thighs; "
+            "--diagnoses names HC, PD, MSA-P, MSA-C, MSA-PC.",
+        ),
+    ] = False,
 ) -> None:
-    """Make a cohort of synthetic thighs or hearts (phantoms), with truth and the table for train and evaluate."""
+    """Make a cohort of synthetic thighs, hearts or brains (phantoms), with the table for train and evaluate."""
+    if hearts and brains:
+        raise InputError("A cohort is of one organ; give --hearts or --brains.")
+    if (hearts or brains) and (like or slices or file_format != "nifti" or contrasts != "T1"):
+        raise InputError("--like, --slices, --format and --contrasts are for thighs; leave them out.")
+    if brains:
+        from .phantom.brain_maps import CHANGED, write_brains
+
+        with progress(False) as advance:
+            asked = _listed(diagnoses) or tuple(CHANGED)
+            table = write_brains(patients or 20, out, seed=seed, diagnoses=asked, advance=advance)
+        print(f"{patients or 20} persons with GM and MD each: {table}")
+        return
     if hearts:
-        if like or file_format != "nifti" or contrasts != "T1":
-            raise InputError("Hearts are written as NIfTI of one contrast; leave out --like, --format and --contrasts.")
         from .phantom.heart import DISEASES
         from .phantom.heart_cohort import write_hearts
 
-        asked = [name.strip() for name in diagnoses.split(",")] if diagnoses else DISEASES
+        asked = _listed(diagnoses) or DISEASES
         with progress(False) as advance:
             table = write_hearts(patients or 20, out, seed=seed, diagnoses=asked, matrix=matrix, advance=advance)
         print(f"{patients or 20} patients with a cine each: {table}")
         return
     from .phantom.cohort import drawn_patients, like_yang2021, write_cohort
 
-    if like and (patients or diagnoses):
-        raise InputError("A published cohort has its own patients; leave out --like, or --patients and --diagnoses.")
-    wanted = [name.strip() for name in (diagnoses or "").split(",") if name.strip()]
-    drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed, wanted)
+    if like and (patients or diagnoses or slices):
+        raise InputError(
+            "A published cohort has its own patients; leave out --like, or --patients, --diagnoses and --slices."
+        )
+    drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed, _listed(diagnoses), slices)
     with progress(False) as advance:
         table = write_cohort(
             drawn,

@@ -1,8 +1,7 @@
 """Synthetic brain maps, registered to each other, to try out and test recipes of maps: grey-matter density and mean
 diffusivity of Parkinson's disease, multiple system atrophy and health, with an atlas of the regions.
 
-Run as `python -m DystrophyDxLib.phantom.brain_maps --out FOLDER`; it writes the maps, `atlas.nii.gz` with `atlas.csv`,
-and the table `cohort.csv`.
+A cohort of them is the maps of each patient, `atlas.nii.gz` with `atlas.csv`, and the table `cohort.csv`.
 
 Which regions change is that of the diagnostic criteria (Wenning et al., Mov Disord 2022;37:1131): the putamen in the
 parkinsonian type, pons, middle cerebellar peduncles and cerebellum in the cerebellar type, both in the mixed type.
@@ -12,14 +11,17 @@ common size) and the normal values are our estimate: the maps say nothing about 
 
 from __future__ import annotations
 
-import argparse
 import csv
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
+
+from ..errors import InputError
+from ..series import Geometry, as_image
 
 SPACING_MM = 4.0
 SHAPE = (40, 48, 40)
@@ -81,6 +83,7 @@ PERSON = (0.06, 0.05)
 CENTRES = {"A": (1.0, 1.0), "B": (0.95, 1.08)}
 """Factors of density and diffusivity that a centre's scanner adds."""
 NAMES = ("GM", "MD")
+COLUMNS = ("patient_id", "path", "diagnosis", "sex", "age", "centre", "severity", "synthetic", *NAMES)
 
 
 @dataclass(frozen=True)
@@ -135,34 +138,82 @@ def make_maps(seed: int, diagnosis: str, severity: float, centre: str = "A") -> 
     return BrainMaps(maps[0].clip(0, 1), maps[1])
 
 
-def write_cohort(out: Path, patients: int, seed: int) -> Path:
-    """Writes the maps of a cohort with its table and atlas; gives the table's path.
+def write_brains(
+    patients: int,
+    out: Path,
+    *,
+    seed: int,
+    diagnoses: Sequence[str] = tuple(CHANGED),
+    advance: Callable[[str, int, int], None] = lambda what, done, total: None,
+) -> Path:
+    """Writes the maps of each patient, the table of all, and the atlas with the names of its regions.
 
-    Patients are dealt evenly to the diseases and centres; their severity is even from 0.1, so that some are mild.
+    Severity is even from 0.1, so that some are mild; the centres take turns.
+
+    Args:
+        out: new or empty folder.
+        diagnoses: of `CHANGED`, taken in turn.
+
+    Returns:
+        Path of the table, `cohort.csv`.
+
+    Raises:
+        InputError: another diagnosis, or `out` holds files or cannot be written.
     """
-    rng = np.random.default_rng(seed)
-    out.mkdir(parents=True, exist_ok=True)
+    unknown = [name for name in diagnoses if name not in CHANGED]
+    if unknown or not diagnoses:
+        known = ", ".join(CHANGED)
+        raise InputError(f"There are no brain maps with {unknown[:1] or 'nothing'}; choose from {known}.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise InputError("The folder for the cohort holds files; give a new or empty one.")
+        _write_atlas(out)
+        with (out / "cohort.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, COLUMNS)
+            table.writeheader()
+            for number in range(patients):
+                advance("Making brain maps", number, patients)
+                turn, place = divmod(number, len(diagnoses))
+                centre = list(CENTRES)[turn % len(CENTRES)]
+                table.writerow(_write_patient(out, number + 1, diagnoses[place], centre, seed))
+    except OSError:
+        raise InputError("The cohort cannot be written; check the place and its free space.") from None
+    return out / "cohort.csv"
+
+
+def _write_atlas(out: Path) -> None:
     labels, names = atlas()
-    sitk.WriteImage(_image(labels), str(out / "atlas.nii.gz"))
+    sitk.WriteImage(as_image(labels, _geometry()), str(out / "atlas.nii.gz"))
     with (out / "atlas.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("label", "name"), *names.items()])
-    table = out / "cohort.csv"
-    with table.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("patient_id", "path", "diagnosis", "sex", "age", "centre", "severity", "synthetic", *NAMES))
-        for number in range(patients):
-            diagnosis = list(CHANGED)[number % len(CHANGED)]
-            centre = list(CENTRES)[number // len(CHANGED) % len(CENTRES)]
-            severity = float(rng.uniform(0.1, 1)) if CHANGED[diagnosis] else 0.0
-            sex, age = str(rng.choice(["F", "M"])), int(rng.integers(50, 80))
-            person = f"P{number:03d}"
-            (out / person).mkdir(exist_ok=True)
-            made = make_maps(int(rng.integers(1 << 31)), diagnosis, severity, centre)
-            paths = [f"{person}/{name.lower()}.nii.gz" for name in NAMES]
-            for path, voxels in zip(paths, (made.density, made.diffusivity), strict=True):
-                sitk.WriteImage(_image(voxels), str(out / path))
-            writer.writerow((person, paths[0], diagnosis, sex, age, centre, round(severity, 3), "yes", *paths))
-    return table
+
+
+def _write_patient(out: Path, number: int, diagnosis: str, centre: str, seed: int) -> dict[str, object]:
+    """Files and row of a patient."""
+    rng = np.random.default_rng([seed, number])
+    severity = float(rng.uniform(0.1, 1)) if CHANGED[diagnosis] else 0.0
+    made = make_maps(int(rng.integers(1 << 31)), diagnosis, severity, centre)
+    name = f"B{number:04d}"
+    (out / name).mkdir()
+    for channel, voxels in zip(NAMES, (made.density, made.diffusivity), strict=True):
+        sitk.WriteImage(as_image(voxels, _geometry()), str(out / name / f"{channel}.nii.gz"))
+    return {
+        "patient_id": name,
+        "path": f"{name}/GM.nii.gz",
+        "diagnosis": diagnosis,
+        "sex": str(rng.choice(["F", "M"])),
+        "age": int(rng.integers(50, 80)),
+        "centre": centre,
+        "severity": round(severity, 3),
+        "synthetic": "yes",
+        **{channel: f"{name}/{channel}.nii.gz" for channel in NAMES},
+    }
+
+
+def _geometry() -> Geometry:
+    x, y, z = _positions()
+    return Geometry((float(x.flat[0]), float(y.flat[0]), float(z.flat[0])), (SPACING_MM,) * 3, np.eye(3))
 
 
 def _positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -189,25 +240,3 @@ def _patches(rng: np.random.Generator) -> np.ndarray:
     """Smooth noise of standard deviation 1."""
     noise = ndimage.gaussian_filter(rng.standard_normal(SHAPE), 4.0)
     return noise / noise.std()
-
-
-def _image(voxels: np.ndarray) -> sitk.Image:
-    image = sitk.GetImageFromArray(voxels)
-    image.SetSpacing((SPACING_MM,) * 3)
-    x, y, z = _positions()
-    image.SetOrigin((float(x.flat[0]), float(y.flat[0]), float(z.flat[0])))
-    return image
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the cohort")
-    parser.add_argument("--patients", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=2021)
-    options = parser.parse_args()
-    table = write_cohort(options.out, options.patients, options.seed)
-    print(f"{options.patients} persons with {' and '.join(NAMES)}: {table}")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -91,11 +91,12 @@ def like_yang2021(seed: int) -> list[Patient]:
     ]
 
 
-def drawn_patients(count: int, seed: int, diagnoses: Sequence[str] = ()) -> list[Patient]:
+def drawn_patients(count: int, seed: int, diagnoses: Sequence[str] = (), slices: int | None = None) -> list[Patient]:
     """`count` patients, a dystrophinopathy in about half of them, split like the published cohort within each half.
 
     Args:
         diagnoses: instead, as many patients of each of these, split like the published cohort within each.
+        slices: of each series; drawn, about as many as in the published cohort, when not given.
 
     Raises:
         InputError: no patient, or a diagnosis that phantoms cannot have.
@@ -119,9 +120,10 @@ def drawn_patients(count: int, seed: int, diagnoses: Sequence[str] = ()) -> list
         parts = shared(len(group), list(PATIENTS.values()))
         for n, name in zip(rng.permutation(group), np.repeat(SPLITS, parts), strict=True):
             split[int(n)] = str(name)
-    return [
+    drawn = [
         Patient(n + 1, diagnoses[n], split[n], str(rng.choice(list(CENTRES))), *_examination(rng)) for n in range(count)
     ]
+    return [replace(patient, slices=slices or patient.slices) for patient in drawn]
 
 
 def write_cohort(

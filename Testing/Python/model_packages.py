@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 
 from DystrophyDxLib.model_package import ModelCard, write_package
-from DystrophyDxLib.networks import build_network
+from DystrophyDxLib.networks import BACKBONES, build_network
 from DystrophyDxLib.recipe import Recipe
+
+IMAGE_BACKBONES = [name for name, backbone in BACKBONES.items() if not backbone.of_volumes]
 
 RECIPE = """
 name = "test"

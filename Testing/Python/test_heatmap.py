@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from model_packages import RECIPE, make_package
+from model_packages import IMAGE_BACKBONES, RECIPE, make_package
 from scipy import ndimage
 from torch import nn
 
@@ -13,7 +13,7 @@ from DystrophyDxLib import classify
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.explain.heatmap import Averaging, CellGrid
 from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.networks import BACKBONES, CamNetwork, build_network
+from DystrophyDxLib.networks import CamNetwork, build_network
 from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.roi import regions_from_labels
 from DystrophyDxLib.samples import make_samples
@@ -117,7 +117,7 @@ def test_a_case_without_evidence_is_not_shown_in_full_colour(spot_classifier, mo
     assert 0 < faint.heatmap.max() < 0.1
 
 
-@pytest.fixture(scope="module", params=BACKBONES)
+@pytest.fixture(scope="module", params=IMAGE_BACKBONES)
 def network(request) -> CamNetwork:
     """A network as it starts from ImageNet weights, but with random ones."""
     recipe = Recipe.parse(RECIPE.replace("resnet18", request.param).replace('"none"', '"imagenet"', 1))

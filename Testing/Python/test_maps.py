@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -11,14 +9,16 @@ import pytest
 import SimpleITK as sitk
 from scipy.stats import mannwhitneyu
 from test_volumes import OF_MAPS
+from typer.testing import CliRunner
 
+from DystrophyDxLib.cli import app
 from DystrophyDxLib.diffusivity import mean_diffusivity
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.alterations import Reference, alterations, compared, in_words
 from DystrophyDxLib.evaluation.evaluate import evaluate
 from DystrophyDxLib.evaluation.repeats import figures_of, spread
 from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.phantom.brain_maps import CHANGED, atlas, make_maps, write_cohort
+from DystrophyDxLib.phantom.brain_maps import CHANGED, atlas, make_maps, write_brains
 from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.splits import hold_out_centre
@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def table(folder):
-    return write_cohort(folder / "cohort", PATIENTS, 1)
+    return write_brains(PATIENTS, folder / "cohort", seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_a_task_is_a_pair_of_labels_and_leaves_the_others_out(table):
 
 
 def test_a_misspelt_diagnosis_is_not_taken_for_one_that_is_left_out(table, tmp_path):
-    rows = table.read_text().replace(",MSA-P,", ",MSAP,").replace("P0", str(table.parent / "P0"))
+    rows = table.read_text().replace(",MSA-P,", ",MSAP,").replace(",B0", f",{table.parent}/B0")
     (tmp_path / "cohort.csv").write_text(rows)
     with pytest.raises(InputError, match="a diagnosis that the recipe does not know"):
         Cohort.read(tmp_path / "cohort.csv", Recipe.named("mattia2025").for_task("PD/MSA-C&PC"))
@@ -136,17 +136,16 @@ def _with_splits(folder, table):
 
 
 def test_the_package_classifies_by_the_command_line_with_its_atlas(folder, package, tmp_path):
-    person = folder / "cohort" / "P003"
-    command = [sys.executable, "-m", "DystrophyDxLib.cli", "classify", person / "gm.nii.gz", "--model", package]
-    command += ["--channel", f"MD={person / 'md.nii.gz'}", "--atlas", folder / "cohort" / "atlas.nii.gz", "--json"]
+    person = folder / "cohort" / "B0004"
+    command = ["classify", person / "GM.nii.gz", "--model", package]
+    command += ["--channel", f"MD={person / 'MD.nii.gz'}", "--atlas", folder / "cohort" / "atlas.nii.gz", "--json"]
     command += ["--atlas-names", folder / "cohort" / "atlas.csv", "--out", tmp_path / "out"]
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, [str(part) for part in command], catch_exceptions=False)
     result = json.loads(done.stdout)
     assert [image["slices"] for image in result["images"]] == [[5, 37]]
     assert len(result["regions"]) == len(atlas()[1])
     heat = sitk.ReadImage(str(tmp_path / "out" / "heatmap.nrrd"))
-    assert heat.GetSize() == sitk.ReadImage(str(person / "gm.nii.gz")).GetSize()
+    assert heat.GetSize() == sitk.ReadImage(str(person / "GM.nii.gz")).GetSize()
 
 
 def planted(shift: float, seed: int = 5):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_packages import RECIPE, make_package
+from model_packages import IMAGE_BACKBONES, RECIPE, make_package
 from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
@@ -67,7 +67,7 @@ def pooled_features(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return seen["features"]
 
 
-@pytest.fixture(scope="module", params=BACKBONES)
+@pytest.fixture(scope="module", params=IMAGE_BACKBONES)
 def loaded(request, tmp_path_factory):
     """A backbone's recipe, torchvision's model, and our network with that model's weights from a file."""
     model = published_model(request.param)

@@ -121,7 +121,9 @@ def test_a_recipe_that_contradicts_itself_is_refused(old, new, said):
 
 
 def test_a_recipe_that_does_not_ship_is_refused_with_those_that_do():
-    with pytest.raises(InputError, match=r"choose one of cai2019, embedded, .*, thigh15, yang2021, yang2021_stir"):
+    with pytest.raises(
+        InputError, match=r"choose one of cai2019, embedded, .*, thigh15, thigh3d, yang2021, yang2021_stir"
+    ):
         Recipe.named("yang2020")
 
 
