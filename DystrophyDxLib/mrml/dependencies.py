@@ -29,8 +29,9 @@ _PYTORCH = ("torch", "torchvision")
 _PYTORCH_ON_DISK = "0.6 GB on disk, or 5 GB with support for NVIDIA graphics cards"
 """Measured: PyTorch 2.15 with CUDA 13.2 and what it brings takes 5.2 GB on Linux, 0.6 GB without all that is CUDA's."""
 
-_OTHERS_ON_DISK = "10 MB"
-"""Measured: jinja2 3.1, pydantic 2.13, safetensors 0.8 and what they bring, on Linux for Python 3.12."""
+_OTHERS_ON_DISK = "20 MB"
+"""Measured: jinja2 3.1, pydantic 2.13, safetensors 0.8 and what they bring, on Linux for Python 3.12, 10 MB; MONAI 1.6,
+which brings nothing beside PyTorch, 8 MB."""
 
 _UNINSTALL = "restart Slicer, press Uninstall PyTorch in the module PyTorch Utils, and try again."
 _TRY_AGAIN = "check the network connection and the free space on the disk, then try again; the log has the details."
@@ -133,11 +134,12 @@ class Dependencies:
             InputError: when that fails; the log has the reason.
         """
         try:
+            # First, or MONAI would bring a PyTorch that knows nothing of the graphics card.
+            if installation.pytorch:
+                self._install_pytorch()
             if installation.packages:
                 with self._constraints() as constraints:
                     self._pip_install(list(installation.packages), constraints=constraints, requester="DystrophyDx")
-            if installation.pytorch:
-                self._install_pytorch()
         # Two foreign installers with their networks and processes: what they raise is not documented.
         except Exception:
             logging.exception("DystrophyDx could not install what it needs")

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "DystrophyDx/Resources/requirements.txt"
 SLICER_VERSIONS = Path(__file__).with_name("slicer_versions.txt")
 PYTORCH = {"torch": "2.9.0+cpu", "torchvision": "0.24.0+cpu"}
-SMALL = {"jinja2": "3.1.6", "pydantic": "2.13.5", "safetensors": "0.8.0"}
+SMALL = {"jinja2": "3.1.6", "monai": "1.6.1", "pydantic": "2.13.5", "safetensors": "0.8.0"}
 
 
 def lines(file):
@@ -95,7 +95,7 @@ def test_a_fresh_slicer_is_asked_for_pytorch_and_the_small_packages_with_their_s
     assert missing.pytorch
     assert {Requirement(package).name for package in missing.packages} == set(SMALL)
     assert "PyTorch (0.6 GB on disk, or 5 GB with support for NVIDIA" in missing.question
-    assert "jinja2, pydantic, safetensors (together 10 MB at most)" in missing.question
+    assert "jinja2, monai, pydantic, safetensors (together 20 MB at most)" in missing.question
     assert "No package that is there already is changed." in missing.question
 
 

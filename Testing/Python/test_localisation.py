@@ -19,6 +19,7 @@ from DystrophyDxLib.evaluation.localisation import (
 from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.resources import embedded_model
+from DystrophyDxLib.results import ImageResult
 from DystrophyDxLib.roi import regions_from_labels
 from DystrophyDxLib.series import Geometry, Series
 
@@ -49,11 +50,19 @@ def looked_at(heat: np.ndarray, truth: SimpleNamespace | None = None, counted: b
     series, labels, known = two_legs()
     regions = regions_from_labels(series, labels)
     images = tuple(
-        SimpleNamespace(slice=w.slice, side=w.side.value, probability=0.8 if w.side == "left" else 0.2, counted=counted)
+        ImageResult(
+            slice=w.slice,
+            side=w.side.value,
+            window_ijk=(w.i, w.j),
+            probability=0.8 if w.side == "left" else 0.2,
+            roi="auto",
+            anatomy="thigh",
+            counted=counted,
+        )
         for w in regions.windows
     )
     result = SimpleNamespace(images=images, case=SimpleNamespace(threshold=0.5))
-    found = SimpleNamespace(result=result, regions=regions, heatmap=heat.astype(np.float32))
+    found = SimpleNamespace(result=result, regions=regions, seen=regions, heatmap=heat.astype(np.float32))
     return localise_series(series, found, truth or known)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from model_packages import make_package
 from scipy.stats import mannwhitneyu
 from test_volumes import OF_MAPS
 from typer.testing import CliRunner
@@ -21,10 +22,18 @@ from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.phantom.brain_maps import CHANGED, atlas, make_maps, write_brains
 from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.training.cohort import Cohort
-from DystrophyDxLib.training.splits import hold_out_centre
+from DystrophyDxLib.training.splits import FOLDS, hold_out_centre, k_folds, write_folds
 from DystrophyDxLib.training.train import recipe_as_asked, train
 
 PATIENTS = 60
+SMALL_MAPS = (
+    OF_MAPS.replace("size = 64", "size = 32")
+    .replace("depth = 32", "depth = 16")
+    .replace('["other", "dystrophinopathy"]', '["PD", "MSA"]\nleft_out = ["HC"]')
+    .replace('dystrophinopathy = ["DMD", "BMD"]', 'PD = ["PD"]')
+    .replace('other = ["FSHMD", "healthy"]', 'MSA = ["MSA-C"]')
+    .replace('["stage4"]', '["stage3"]')
+)
 QUIET = lambda what, done, total: None  # noqa: E731
 
 
@@ -216,6 +225,40 @@ def test_repeats_of_a_cross_validation_have_a_mean_and_a_spread():
     assert found["Accuracy, patients"] == pytest.approx((0.7, 0.1))
     assert found["Called rightly, PD"] == pytest.approx((0.8, np.std([0.8, 0.9, 0.7], ddof=1)))
     assert found["Called rightly, MSA"] == pytest.approx((0.6, 0.1))
+
+
+def test_each_repeat_answers_for_every_patient_and_is_held_against_the_reference_group(tmp_path):
+    """Untrained models of three folds, twice; healthy persons, whom the recipe leaves out, are the reference group."""
+    table = write_brains(24, tmp_path / "cohort", seed=2, diagnoses=["HC", "HC", "PD", "MSA-C"])
+    models = tmp_path / "models"
+    cohort = Cohort.read(table, Recipe.parse(SMALL_MAPS))
+    for repeat in (1, 2):
+        write_folds(models / f"repeat{repeat}" / FOLDS, k_folds(cohort, 3, repeat))
+        for fold in (1, 2, 3):
+            make_package(
+                models / f"repeat{repeat}" / f"fold{fold}",
+                recipe=SMALL_MAPS,
+                seed=repeat + 3 * fold,
+                classes=("PD", "MSA"),
+            )
+    command = ["evaluate", models, table, "--reference", "HC", "--atlas", table.with_name("atlas.nii.gz")]
+    command += ["--atlas-names", table.with_name("atlas.csv"), "--out", tmp_path / "out", "--device", "cpu"]
+    told = CliRunner().invoke(app, [str(part) for part in command], catch_exceptions=False)
+    assert "mean ± sd of 2 repeats" in told.stdout
+    summary = json.loads((tmp_path / "out" / "repeats.json").read_text())
+    for repeat in (1, 2):
+        patients = pd.read_csv(tmp_path / "out" / f"repeat{repeat}" / "patients.csv")
+        assert len(patients) == len(cohort.patients) == 12
+        accuracy = (patients["said"] == patients["truth"]).mean()
+        assert summary["figures"]["Accuracy, patients"]["repeats"][repeat - 1] == pytest.approx(accuracy)
+        altered = pd.read_csv(tmp_path / "out" / f"repeat{repeat}" / "tables" / "alterations_patients.csv")
+        assert len(altered) == 2 * len(patients)
+    with pytest.raises(InputError, match="no patients with 'PSP'"):
+        CliRunner().invoke(
+            app,
+            ["evaluate", str(models), str(table), "--reference", "PSP", "--out", str(tmp_path / "other")],
+            catch_exceptions=False,
+        )
 
 
 @pytest.fixture
