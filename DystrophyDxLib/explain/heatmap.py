@@ -42,8 +42,8 @@ class CellGrid:
         """Measures the grid: layers that only average turn a ramp into each cell's centre."""
         if not any(isinstance(layer, nn.Conv3d) for layer in trunk.modules()):
             return cls(*_start_and_step(trunk, (1536, 96), 0))
-        along = cls(*_start_and_step(trunk, (640, 96, 96), 0))
-        return cls(*_start_and_step(trunk, (64, 640, 96), 1), along)
+        along = cls(*_start_and_step(trunk, (352, 96, 96), 0))
+        return cls(*_start_and_step(trunk, (48, 640, 96), 1), along)
 
     def to_window(self, cells: np.ndarray, placement: Placement) -> np.ndarray:
         """Map of cells ([d,] h, w) on the pixels of a window in the canonical plane; see `at`."""

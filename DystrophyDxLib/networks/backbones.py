@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from torchvision import models
 
-from ..errors import InputError
 from ..recipe import STAGES
 
 RGB = tuple[float, float, float]
@@ -67,10 +66,9 @@ def _volume_resnet(blocks: Sequence[int]) -> nn.Module:
     """ResNet of basic blocks on volumes. Its first layer halves rows and columns alone, as slices are thick and few (as
     in Tran et al., CVPR 2018, section 4); it has half of the usual maps.
     """
-    try:
-        from monai.networks.nets import ResNet
-    except ImportError:
-        raise InputError("Networks of volumes need MONAI; install it with: pip install 'monai>=1.5,<2'.") from None
+    # Takes a second, which only models of volumes need.
+    from monai.networks.nets import ResNet
+
     return ResNet(
         "basic",
         list(blocks),
