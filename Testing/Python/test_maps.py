@@ -128,7 +128,6 @@ def test_a_centre_that_training_has_not_seen_is_told_apart_by_the_regions_that_t
     assert summary["cohort"]["synthetic"]
     assert summary["figures"]["patients"]["AUC"]["value"] > 0.8
     heat = pd.read_csv(folder / "evaluation" / "tables" / "regions_1.csv").set_index("Region")["Mean heat"]
-    print(heat)
     assert heat[list(CHANGED["MSA-C"])].min() > heat[["cerebral cortex", "white matter", "putamen"]].max()
     altered = pd.read_csv(folder / "evaluation" / "tables" / "alterations_patients.csv")
     both = altered[altered["Map"] == "MD"].groupby("Truth")["Altered"].median()
