@@ -163,7 +163,7 @@ def write_brains(
     unknown = [name for name in diagnoses if name not in CHANGED]
     if unknown or not diagnoses:
         known = ", ".join(CHANGED)
-        raise InputError(f"There are no brain maps with {unknown[:1] or 'nothing'}; choose from {known}.")
+        raise InputError(f"There are no brain maps with {(unknown or ["no diagnosis"])[0]}; choose from {known}.")
     try:
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):
