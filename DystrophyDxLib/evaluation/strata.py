@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from .confusion import proportion
-from .tables import GROUPS, NOT_GIVEN, Table
+from .tables import GROUPS, NOT_GIVEN, Table, group_order
 from .unpaired import equal_errors
 
 
@@ -22,10 +22,7 @@ def by_stratum(patients: pd.DataFrame) -> Table:
     rows = []
     for kind, group_of in kinds.items():
         groups = group_of(patients)
-        told = [
-            (name, right[groups == name])
-            for name in sorted(groups.unique(), key=lambda name: (name == NOT_GIVEN, name))
-        ]
+        told = [(name, right[groups == name]) for name in sorted(groups.unique(), key=group_order)]
         known = [members for name, members in told if name != NOT_GIVEN]
         p = equal_errors([int((~members).sum()) for members in known], [len(members) for members in known])
         for name, members in told:
@@ -47,5 +44,5 @@ def _tercile(patients: pd.DataFrame) -> pd.Series:
     if len(bounds) < 2:
         return pd.Series(NOT_GIVEN, index=patients.index)
     thirds = pd.cut(ages, bounds, include_lowest=True)
-    names = {part: f"{max(part.left, bounds[0]):05.1f} to {part.right:05.1f} years" for part in thirds.cat.categories}
+    names = {part: f"{max(part.left, bounds[0]):.1f} to {part.right:.1f} years" for part in thirds.cat.categories}
     return thirds.map(names).astype(object).fillna(NOT_GIVEN)

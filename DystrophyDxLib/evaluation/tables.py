@@ -269,7 +269,7 @@ def by_group(
     rows = []
     for attribute, group_of in GROUPS.items():
         image_group, patient_group = (group_of(table) for table in (counted(images), patients))
-        for group in sorted(patient_group.unique(), key=lambda name: (name == NOT_GIVEN, _natural(name))):
+        for group in sorted(patient_group.unique(), key=group_order):
             for unit, members in (
                 ("patients", patients[patient_group == group].reset_index(drop=True)),
                 ("images", counted(images)[image_group == group].reset_index(drop=True)),
@@ -311,12 +311,12 @@ GROUPS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
 }
 
 
-def _natural(name: str) -> tuple[float, str]:
-    """Bands of age and field strengths by their number, other names by the alphabet."""
+def group_order(name: str) -> tuple[bool, float, str]:
+    """Sorts bands of age and field strengths by their number, other names by the alphabet, those not given last."""
     try:
-        return float(name.split()[0]), name
+        return name == NOT_GIVEN, float(name.split()[0]), name
     except ValueError:
-        return math.inf, name
+        return name == NOT_GIVEN, math.inf, name
 
 
 def calibration(images: pd.DataFrame, patients: pd.DataFrame) -> tuple[Table, Table]:

@@ -152,7 +152,7 @@ def write_brains(
 
     Args:
         out: new or empty folder.
-        diagnoses: of `CHANGED`, taken in turn.
+        diagnoses: some of `CHANGED`, taken in turn.
 
     Returns:
         Path of the table, `cohort.csv`.
@@ -161,9 +161,8 @@ def write_brains(
         InputError: another diagnosis, or `out` holds files or cannot be written.
     """
     unknown = [name for name in diagnoses if name not in CHANGED]
-    if unknown or not diagnoses:
-        known = ", ".join(CHANGED)
-        raise InputError(f"There are no brain maps with {(unknown or ["no diagnosis"])[0]}; choose from {known}.")
+    if unknown:
+        raise InputError(f"There are no brain maps with {unknown[0]!r}; choose from {', '.join(CHANGED)}.")
     try:
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):
