@@ -121,6 +121,7 @@ def evaluate(
     check_results_folder(out, FILES, overwrite=overwrite)
     read = ModelPackage.read(package)
     chosen, split = evaluated_cases(Cohort.read(cohort, read.recipe), split)
+    heat_audit.check_organs(chosen, cohort.parent)
     classifier = Classifier(read, device)
     heat: list[pd.DataFrame] = []
     audit: list[pd.DataFrame] = []

@@ -110,6 +110,7 @@ def evaluate_folds(
     check_results_folder(out, FILES, overwrite=overwrite)
     first = ModelPackage.read(folder / "fold1")
     cases = Cohort.read(cohort, first.recipe)
+    heat_audit.check_organs(cases, cohort.parent)
     fold_of = read_folds(folder / FOLDS, cases)
     packages = [ModelPackage.read(folder / f"fold{n}") for n in range(1, max(fold_of.values()) + 1)]
     if any(package.card.classes != first.card.classes for package in packages):

@@ -390,7 +390,7 @@ def test_muscles_come_from_a_column_where_it_is_named(cohort, recipe, trained, t
     with pytest.raises(InputError, match="no column sketches"):
         run(folder / "cohort.csv", tmp_path / "out", recipe, muscles="sketches")
     (folder / "P0003" / "drawn.nrrd").unlink()
-    with pytest.raises(InputError, match="row 4 does not exist"):
+    with pytest.raises(InputError, match=r"column drawn a segmentation does not exist \(row 4\)"):
         run(folder / "cohort.csv", tmp_path / "out", recipe, muscles="drawn")
 
 
