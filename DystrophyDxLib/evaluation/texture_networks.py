@@ -20,7 +20,7 @@ from ..classify import Classifier
 from ..errors import InputError
 from ..explain.heatmap import CellGrid
 from ..explain.texture_score import UNDER_HEAT
-from ..model_package import ModelPackage
+from ..model_package import ModelPackage, fold_packages
 from ..probabilities import class_probabilities, class_said
 from ..recipe import Recipe
 from ..training.fit import EVALUATION_BATCH
@@ -55,7 +55,7 @@ class FoldModels:
         Raises:
             InputError: one is not there or damaged, or takes other samples or tells other classes apart than `recipe`.
         """
-        packages = tuple(ModelPackage.read(folder / f"fold{n}") for n in range(1, folds + 1))
+        packages = fold_packages(folder, folds)
         for package in packages:
             if (package.recipe.classes, package.recipe.sample) != (recipe.classes, recipe.sample):
                 raise InputError(
