@@ -372,7 +372,13 @@ def compare(
     packages: Annotated[
         list[Path] | None, typer.Option(help="Trained package to compare; once for each.", show_default="none")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Recipe to train by: a name, or the path of a .toml file.")] = "yang2021",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Recipe to train by: a name, or the path of a .toml file.",
+            show_default="yang2021, or the packages' without --backbones",
+        ),
+    ] = None,
     backbone_weights: Annotated[
         Path | None,
         typer.Option(help="Folder with a file of weights for each backbone.", show_default="torchvision's, fetched"),

@@ -210,7 +210,7 @@ def _under_heat(fraction: np.ndarray, muscle: np.ndarray, cells: np.ndarray, gri
     centres, heat = centres[inside], heat[inside]
     taken: list[np.ndarray] = []
     for n in np.argsort(-heat, kind="stable"):
-        if heat[n] <= 0 or heat[n] < UNDER_HEAT * heat.max() or len(taken) == _PATCHES_AN_IMAGE:
+        if heat[n] <= 0 or heat[n] < UNDER_HEAT * cells.max() or len(taken) == _PATCHES_AN_IMAGE:
             return
         if all(np.abs(centres[n] - other).max() >= half for other in taken):
             taken.append(centres[n])
