@@ -224,6 +224,14 @@ def test_patches_are_taken_under_the_strongest_heat_of_images_that_are_called_ri
     assert found.places.shape == (count - 1, 2)
 
 
+def test_no_patch_is_taken_under_heat_that_is_weak_beside_that_outside_the_muscles(textures):
+    maps = np.zeros((len(textures), 3, 7, 7), np.float32)
+    maps[:, :, 3, 2] = 0.4
+    maps[:, :, 0, 0] = 1
+    found = Responses(textures.labels, np.empty((len(textures), 1)), maps, CellGrid(8.0, 16.0))
+    assert patch_map(textures, found, seed=1) is None
+
+
 # The command.
 
 
