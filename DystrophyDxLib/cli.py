@@ -201,8 +201,11 @@ def phantom(
 ) -> None:
     """Make a cohort of synthetic thighs or hearts (phantoms), with truth and the table for train and evaluate."""
     if hearts:
-        if like or file_format != "nifti" or contrasts != "T1":
-            raise InputError("Hearts are written as NIfTI of one contrast; leave out --like, --format and --contrasts.")
+        if like or file_format != "nifti" or contrasts != "T1" or processes > 1 or not truth:
+            raise InputError(
+                "Hearts are written as NIfTI of one contrast, with their labels, by one process; leave out --like, "
+                "--format, --contrasts, --processes and --no-truth."
+            )
         from .phantom.heart import DISEASES
         from .phantom.heart_cohort import write_hearts
 

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from ..classify import HEAT_OUTSIDE
+from ..errors import InputError
 from ..explain.heat import of_window
 from ..probabilities import class_said
 from ..training.cohort import Case, Cohort
@@ -141,11 +142,14 @@ def _organ(found: ClassifiedSeries, folder: Path) -> np.ndarray | None:
     """(z, y, x) bool; None where the organ is not known.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, with the row.
     """
     case: Case = found.case
     if path := case.extra.get(ORGAN):
-        return read_muscles(folder / path, found.series)[0] > 0
+        try:
+            return read_muscles(folder / path, found.series)[0] > 0
+        except InputError as error:
+            raise InputError(f"Row {case.row} of the cohort: {error}") from None
     return read_truth(case, found.series).muscles > 0 if has_truth(case) else None
 
 

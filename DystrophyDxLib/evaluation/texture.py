@@ -244,7 +244,10 @@ def _looked_at(
         for n in np.unique(store.case[rows[-1]]):
             case = store.cohort.cases[n]
             advance(f"{models.name}, fold {number}", len(heat), len(store.cohort.cases))
-            of_heat, of_muscles = _explained(classifier, case, labelled.get(case.row))
+            try:
+                of_heat, of_muscles = _explained(classifier, case, labelled.get(case.row))
+            except InputError as error:
+                raise InputError(f"Row {case.row} of the cohort: {error}") from None
             heat.append(of_heat.assign(patient_id=case.patient_id, truth=case.label))
             muscles.append(of_muscles.assign(patient_id=case.patient_id, truth=case.label))
     answered = Responses.joined(answers, np.argsort(np.concatenate(rows)))

@@ -210,3 +210,5 @@ def test_the_phantom_command_makes_hearts(tmp_path):
     with (tmp_path / "planes" / "cohort.csv").open(encoding="utf-8") as file:
         assert [row["plane"] for row in csv.DictReader(file)] == ["4-chamber", "short axis"]
     Cohort.read(tmp_path / "planes" / "cohort.csv", Recipe.named("germain2021_plane"))
+    with pytest.raises(InputError, match=r"leave out .*--no-truth"):
+        CliRunner().invoke(app, [*arguments, "--no-truth", "--out", str(tmp_path / "x")], catch_exceptions=False)

@@ -130,3 +130,10 @@ def test_segmentations_of_the_organ_that_cannot_be_used_are_told_with_their_rows
     check_organs(SimpleNamespace(cases=cases[::4]), tmp_path)
     with pytest.raises(InputError, match=r"column organ .* not exist \(row 3\);.* be read \(row 4\);.*\(row 5\)"):
         check_organs(SimpleNamespace(cases=cases), tmp_path)
+
+
+def test_labels_that_are_no_whole_numbers_are_told_with_their_row(found, tmp_path):
+    heart = np.full((3, 160, 160), 0.5, np.float32)
+    sitk.WriteImage(as_image(heart, found.series.geometry), str(tmp_path / "heart.nii.gz"))
+    with pytest.raises(InputError, match="Row 2 of the cohort: The labels"):
+        audited(found, tmp_path)
