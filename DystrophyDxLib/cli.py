@@ -201,8 +201,11 @@ def phantom(
 ) -> None:
     """Make a cohort of synthetic thighs or hearts (phantoms), with truth and the table for train and evaluate."""
     if hearts:
-        if like or file_format != "nifti" or contrasts != "T1":
-            raise InputError("Hearts are written as NIfTI of one contrast; leave out --like, --format and --contrasts.")
+        if like or file_format != "nifti" or contrasts != "T1" or processes > 1 or not truth:
+            raise InputError(
+                "Hearts are written as NIfTI of one contrast, with their labels, by one process; leave out --like, "
+                "--format, --contrasts, --processes and --no-truth."
+            )
         from .phantom.heart import DISEASES
         from .phantom.heart_cohort import write_hearts
 
@@ -372,7 +375,13 @@ def compare(
     packages: Annotated[
         list[Path] | None, typer.Option(help="Trained package to compare; once for each.", show_default="none")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Recipe to train by: a name, or the path of a .toml file.")] = "yang2021",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Recipe to train by: a name, or the path of a .toml file.",
+            show_default="yang2021, or the packages' without --backbones",
+        ),
+    ] = None,
     backbone_weights: Annotated[
         Path | None,
         typer.Option(help="Folder with a file of weights for each backbone.", show_default="torchvision's, fetched"),
