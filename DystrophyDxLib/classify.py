@@ -108,10 +108,10 @@ class Classification:
         return np.maximum(self.heat.voxels, 0)
 
     def heat_of(self, label: int) -> Heat:
-        """Heat of another of more than two classes, from the same forward pass."""
+        """Heat of another class, from the same forward pass; for the first of two, what speaks against the second."""
         if label == self.heat.label:
             return self.heat
-        maps = [score.cells[label] for score in self.scores]
+        maps = [score.cells[label] if len(score.cells) > 1 else -score.cells[0] for score in self.scores]
         return self.drawing.draw(self.seen, maps, [image.counted for image in self.result.images], label)
 
 

@@ -227,8 +227,11 @@ def phantom(
     """Make a cohort of synthetic thighs, hearts or brains (phantoms), with the table for train and evaluate."""
     if hearts and brains:
         raise InputError("A cohort is of one organ; give --hearts or --brains.")
-    if (hearts or brains) and (like or slices or file_format != "nifti" or contrasts != "T1"):
-        raise InputError("--like, --slices, --format and --contrasts are for thighs; leave them out.")
+    of_thighs = like or slices or file_format != "nifti" or contrasts != "T1" or processes > 1 or not truth
+    if (hearts or brains) and of_thighs:
+        raise InputError(
+            "--like, --slices, --format, --contrasts, --processes and --no-truth are for thighs; leave them out."
+        )
     if brains:
         from .phantom.brain_maps import CHANGED, write_brains
 
@@ -475,7 +478,13 @@ def compare(
     packages: Annotated[
         list[Path] | None, typer.Option(help="Trained package to compare; once for each.", show_default="none")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="Recipe to train by: a name, or the path of a .toml file.")] = "yang2021",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Recipe to train by: a name, or the path of a .toml file.",
+            show_default="yang2021, or the packages' without --backbones",
+        ),
+    ] = None,
     backbone_weights: Annotated[
         Path | None,
         typer.Option(help="Folder with a file of weights for each backbone.", show_default="torchvision's, fetched"),

@@ -20,6 +20,7 @@ def find_regions(series: Series, sample: SampleRecipe) -> LegRegions:
 
 def drawn_regions(series: Series, labels: np.ndarray, sample: SampleRecipe) -> LegRegions:
     """Windows from a region that a person drew, (z, y, x) uint8 on the grid of `series`."""
+    labels = _where_seen(series, labels)
     if sample.region.kind == "legs":
         return regions_from_labels(series, labels)
     if sample.region.kind == "volume":
@@ -29,6 +30,7 @@ def drawn_regions(series: Series, labels: np.ndarray, sample: SampleRecipe) -> L
 
 def after_correction(series: Series, automatic: LegRegions, labels: np.ndarray, sample: SampleRecipe) -> LegRegions:
     """Windows after a person corrected the automatic ones; what was left as it was found stays "auto"."""
+    labels = _where_seen(series, labels)
     if sample.region.kind == "legs":
         return corrected_regions(automatic, labels)
     if sample.region.kind == "volume":
@@ -43,3 +45,10 @@ def as_seen(regions: LegRegions, sample: SampleRecipe) -> LegRegions:
         InputError: as `volumes.whole`.
     """
     return regions if sample.depth is None else whole(regions)
+
+
+def _where_seen(series: Series, labels: np.ndarray) -> np.ndarray:
+    """The same without what was drawn on slices that the series lacks, as one does who draws through all of them."""
+    seen = labels.copy()
+    seen[list(series.missing_slices)] = 0
+    return seen

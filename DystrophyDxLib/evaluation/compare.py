@@ -46,6 +46,7 @@ from .unpaired import compare_errors
 SCHEMA = "dystrophydx.comparison/1"
 PACKAGES, CACHE, RESULTS, PLAN = "packages", "cache", "comparison", "plan.json"
 FILES = ("report.html", "comparison.json", "tables", "figures", "predictions")
+PUBLISHED_RECIPE = "yang2021"
 PUBLISHED_BACKBONES = "vgg19,resnet50,densenet201,densenet121,inception_v3"
 """Of the paper's Table 1, separated by commas."""
 _IMAGE = ["row", "slice", "side"]
@@ -142,7 +143,7 @@ def compare(
     cohort: Path,
     out: Path,
     *,
-    recipe: str,
+    recipe: str | None,
     backbones: Sequence[str],
     packages: Sequence[Path],
     weights: Path | None,
@@ -160,7 +161,8 @@ def compare(
     is reported, the others go on.
 
     Args:
-        recipe: a shipped recipe's name or a .toml file.
+        recipe: a shipped recipe's name or a .toml file; None takes `PUBLISHED_RECIPE` or, where no backbone is to be
+            trained, that of the first package.
         backbones: to train, names of `networks.BACKBONES`.
         packages: trained ones; to be compared beside the backbones.
         weights: folder with torchvision's weights, a file for each backbone whose name begins with the backbone's.
@@ -175,7 +177,10 @@ def compare(
         InputError: cohort, recipe, packages, weights or `out` cannot be used, `out` holds another comparison, the user
             interrupted a training, or fewer than two models were left.
     """
-    published = recipe_as_asked(recipe, None, False)
+    if recipe is None and packages and not backbones:
+        published = ModelPackage.read(packages[0]).recipe
+    else:
+        published = recipe_as_asked(recipe or PUBLISHED_RECIPE, None, False)
     files = {name: weights_file(weights, name) for name in backbones}
     cases = Cohort.read(cohort, published)
     if backbones:
@@ -189,8 +194,9 @@ def compare(
     places = {_name(package): package for package in packages}
     for name in backbones:
         try:
+            wanted = recipe_as_asked(recipe or PUBLISHED_RECIPE, name, False)
             places[name] = _trained(
-                recipe, name, cases, out, files[name], cache or out / CACHE, device, processes, seed, advance
+                wanted, cases, out, files[name], cache or out / CACHE, device, processes, seed, advance
             )
         except InputError as error:
             if str(error).startswith("Training was interrupted"):
@@ -235,7 +241,7 @@ def weights_file(folder: Path | None, backbone: str) -> Path | None:
     """
     if folder is None:
         return None
-    found = sorted(path for path in folder.glob(f"{backbone}*") if path.stem.partition("-")[0].startswith(backbone))
+    found = sorted(folder.glob(f"{backbone}*"))
     if len(found) != 1:
         raise InputError(
             f"{'No' if not found else 'More than one'} file for {backbone} lies in the folder given with "
@@ -267,8 +273,7 @@ def _open_plan(out: Path, plan: dict[str, object]) -> None:
 
 
 def _trained(
-    recipe: str,
-    backbone: str,
+    recipe: Recipe,
     cohort: Cohort,
     out: Path,
     weights: Path | None,
@@ -278,13 +283,14 @@ def _trained(
     seed: int,
     advance: Advance,
 ) -> Path:
-    """The package of `backbone`, trained where it is not there yet."""
+    """The package of a recipe's backbone, trained where it is not there yet."""
+    backbone = recipe.network.backbone
     package = out / PACKAGES / backbone
     if package.exists():
         return package
     package.parent.mkdir(exist_ok=True)
     return train(
-        recipe_as_asked(recipe, backbone, False),
+        recipe,
         cohort,
         package,
         seed=seed,

@@ -130,6 +130,7 @@ def evaluate(
     everyone = Cohort.read(cohort, read.recipe)
     chosen, split = evaluated_cases(everyone, split)
     group = reference_cases(everyone, chosen, reference)
+    heat_audit.check_organs(chosen, cohort.parent)
     classifier = Classifier(read, device)
     heat: list[pd.DataFrame] = []
     audit: list[pd.DataFrame] = []
@@ -332,7 +333,11 @@ def _brief(evaluation: Evaluation) -> Section:
         f"Per patient: {told} (95 % intervals), {how}.",
         f"{len(patients)} patients ({_counts(patients, card.classes)}) with {int(evaluation.images['counted'].sum())} "
         f"images from {series} series; "
-        + (f"split {evaluation.split} of the cohort." if evaluation.split else "the whole cohort."),
+        + (
+            f"split {evaluation.split} of the cohort."
+            if evaluation.split
+            else "the whole cohort, also patients whom the model was trained on, if they are in it."
+        ),
         "Labels as a user sees them: "
         + ", ".join(f"{label} {labels[label]}" for label in (*card.classes[::-1], INDETERMINATE))
         + ".",
@@ -489,7 +494,7 @@ def _deletion_insertion(
 ) -> Iterator[Section]:
     """Of T1-weighted images alone and two classes: what is deleted becomes the grey that healthy muscle has there."""
     sample = evaluation.package.recipe.sample
-    if evaluation.ranks or sample.planes > 1 or sample.depth is not None:
+    if evaluation.ranks or sample.planes > 1 or sample.depth is not None or sample.expects != "t1_thigh":
         return
     title, card = "Does the answer hang on what the heatmap marks?", evaluation.package.card
     chosen = choose_images(evaluation.images, card.threshold, seed=evaluation.seed)

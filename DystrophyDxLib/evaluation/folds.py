@@ -22,7 +22,7 @@ import pandas as pd
 from .. import __version__
 from ..classify import Classifier
 from ..errors import InputError
-from ..model_package import ModelPackage
+from ..model_package import ModelPackage, fold_packages
 from ..output_folder import check_results_folder, results_folder
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from ..training.cohort import Cohort
@@ -118,10 +118,11 @@ def evaluate_folds(
         InputError: models, cohort or `out` cannot be used, or no series could be classified.
     """
     check_results_folder(out, FILES, overwrite=overwrite)
-    first = ModelPackage.read(folder / "fold1")
+    (first,) = fold_packages(folder, 1)
     cases = Cohort.read(cohort, first.recipe)
+    heat_audit.check_organs(cases, cohort.parent)
     fold_of = read_folds(folder / FOLDS, cases)
-    packages = [ModelPackage.read(folder / f"fold{n}") for n in range(1, max(fold_of.values()) + 1)]
+    packages = fold_packages(folder, max(fold_of.values()))
     if any(package.card.classes != first.card.classes for package in packages):
         raise InputError(f"The models in {folder.name} tell other classes apart; give those of one training.")
     group = reference_cases(cases, cases, reference)
@@ -143,7 +144,7 @@ def evaluate_folds(
         images.append(found.images.assign(fold=number, said=said(found.images, package.card)))
         failures.append(found.failures)
     predictions = Predictions(pd.concat(images, ignore_index=True), pd.concat(failures, ignore_index=True))
-    evaluation = FoldEvaluation(tuple(packages), cases, predictions, pd.concat(audit, ignore_index=True))
+    evaluation = FoldEvaluation(packages, cases, predictions, pd.concat(audit, ignore_index=True))
     further = tuple(map_sections(regions, group, cases, evaluation.patients, advance))
     evaluation = replace(evaluation, further=further)
     summary = _summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest(), seed)

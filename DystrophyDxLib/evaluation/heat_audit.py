@@ -13,18 +13,28 @@ import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from ..classify import HEAT_OUTSIDE
+from ..errors import InputError
 from ..probabilities import class_said
-from ..training.cohort import Case
+from ..training.cohort import Case, Cohort
 from .evaluation_report import Section
 from .predictions import ClassifiedSeries
 from .tables import Table
-from .truth_files import has_truth, read_muscles, read_truth
+from .truth_files import has_truth, read_muscles, read_truth, segmentation_files
 
 ORGAN = "organ"
 """Column of the cohort with a segmentation of what the answer should rest on, relative to the table's folder."""
 WRONG, WRONG_REASON = "misclassified", "right for the wrong reason"
 LISTED = 60
 """Images that the report lists; the file has all."""
+
+
+def check_organs(cohort: Cohort, folder: Path) -> None:
+    """Looks at the column `ORGAN` before anything is classified.
+
+    Raises:
+        InputError: files that are not there or are no segmentation, with their rows.
+    """
+    segmentation_files(cohort, folder, ORGAN)
 
 
 def audited(found: ClassifiedSeries, folder: Path) -> pd.DataFrame:
@@ -42,7 +52,7 @@ def audited(found: ClassifiedSeries, folder: Path) -> pd.DataFrame:
         - `row`, `patient_id`, `disease`, `slice`, `side`
         - `truth` and `said`, names of classes
         - `heat_outside`: share of the heat, of the evidence for what the image says, that lies outside the organ; nan
-          without heat, and where the organ is not known
+          without heat, and where the organ is not known or not in the window
         - `area_outside`: share of the window, which is what heat without knowledge would have there; nan where the
           organ is only seen, not known
         - `finding`: `WRONG`, `WRONG_REASON` (right, though more of the heat lies outside than heat without knowledge
@@ -68,7 +78,7 @@ def audited(found: ClassifiedSeries, folder: Path) -> pd.DataFrame:
             inside = organ[window.box][window.mask]
             of_image = heat[label][window.box][window.mask]
             area = limit = float(np.mean(~inside))
-            outside = float(of_image[~inside].sum() / of_image.sum()) if of_image.any() else np.nan
+            outside = float(of_image[~inside].sum() / of_image.sum()) if inside.any() and of_image.any() else np.nan
         outside = np.nan if outside is None else outside
         reason = WRONG_REASON if outside > limit else ""
         rows.append(
@@ -98,6 +108,8 @@ def section(audit: pd.DataFrame) -> Section:
         f"and whose heat could be held against the organ, {int(reason.sum())} are so for the wrong reason: more of the "
         "heat lies outside the organ than heat without knowledge would have there."
     ]
+    if absent := int((audit["area_outside"] == 1).sum()):
+        paragraphs.append(f"{absent} images show none of the organ, so their heat is not judged; see audit.csv.")
     groups = [audit.loc[known & part, "heat_outside"] for part in (wrong, ~wrong)]
     if all(len(group) for group in groups):
         p = mannwhitneyu(*groups).pvalue
@@ -129,18 +141,17 @@ def _organ(found: ClassifiedSeries, folder: Path) -> np.ndarray | None:
     """(z, y, x) bool; None where the organ is not known.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, with the row.
     """
     case: Case = found.case
     if path := case.extra.get(ORGAN):
-        return read_muscles(folder / path, found.series)[0] > 0
+        try:
+            return read_muscles(folder / path, found.series)[0] > 0
+        except InputError as error:
+            raise InputError(f"Row {case.row} of the cohort: {error}") from None
     return read_truth(case, found.series).muscles > 0 if has_truth(case) else None
 
 
 def _evidence(found: ClassifiedSeries, label: int) -> np.ndarray:
-    """(z, y, x) evidence for a class, at least 0; of two, that for the first is what speaks against the second."""
-    classification = found.classification
-    if classification.result.case.differential:
-        return np.maximum(classification.heat_of(label).voxels, 0)
-    voxels = classification.heat.voxels
-    return np.maximum(voxels if label else -voxels, 0)
+    """(z, y, x) evidence for a class, at least 0."""
+    return np.maximum(found.classification.heat_of(label).voxels, 0)

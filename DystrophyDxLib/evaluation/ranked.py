@@ -18,7 +18,7 @@ from .estimate import Estimate
 from .roc import auc_of_draws
 
 FIRST_FEW = 3
-"""Classes of a differential that are read: the figure is the top-3 accuracy."""
+"""Classes of a differential that are read: the figure is the top-3 accuracy, where there are more classes."""
 
 
 def probability_columns(classes: Sequence[str]) -> list[str]:
@@ -37,6 +37,11 @@ def among_first(truth: np.ndarray, probabilities: np.ndarray, k: int) -> np.ndar
     return np.count_nonzero(probabilities >= own, axis=1) <= k
 
 
+def depths(classes: Sequence[str]) -> tuple[int, ...]:
+    """How many of the most likely classes are looked at: one and, where there are more, `FIRST_FEW`."""
+    return (1, FIRST_FEW) if len(classes) > FIRST_FEW else (1,)
+
+
 def mean_auc(rows: pd.DataFrame, classes: Sequence[str], seed: int) -> BootstrapEstimate:
     """Mean over the classes of the AUC of each against the rest (Fawcett, Pattern Recognit Lett 2006;27:861, section
     9.2, every class the same weight), with an interval by patient bootstrap; classes without a row are left out."""
@@ -52,18 +57,18 @@ def mean_auc(rows: pd.DataFrame, classes: Sequence[str], seed: int) -> Bootstrap
 
 
 def accuracies(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Top-1 and top-3 accuracy by name: (N,) bool, whether each row is right."""
+    """Accuracy at each of `depths`, by name: (N,) bool, whether each row is right."""
     truth, probabilities = rows["truth"].to_numpy(), rows[probability_columns(classes)].to_numpy()
-    return {f"Top-{k} accuracy": among_first(truth, probabilities, k) for k in (1, FIRST_FEW)}
+    return {f"Top-{k} accuracy": among_first(truth, probabilities, k) for k in depths(classes)}
 
 
 def published_figures(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, Estimate]:
-    """Top-1 and top-3 accuracy of `rows` with Wilson's intervals, which take rows as independent."""
+    """Accuracy of `rows` at each of `depths` with Wilson's intervals, which take rows as independent."""
     return {name: proportion(int(right.sum()), len(right)) for name, right in accuracies(rows, classes).items()}
 
 
 def bootstrap_figures(rows: pd.DataFrame, classes: Sequence[str], seed: int) -> dict[str, Estimate]:
-    """Top-1 and top-3 accuracy and mean AUC of `rows` with intervals by patient bootstrap."""
+    """Accuracy of `rows` at each of `depths` and mean AUC with intervals by patient bootstrap."""
     found = {name: bootstrap(rows, _share_of(right), seed=seed) for name, right in accuracies(rows, classes).items()}
     return {**found, "AUC": mean_auc(rows, classes, seed)}
 

@@ -12,7 +12,7 @@ from .confusion import proportion
 from .evaluation_report import Picture, Section
 from .figures import CalibrationBins, calibration_figure, confusion_figure, save_figure
 from .predictions import counted
-from .ranked import FIRST_FEW, among_first, bootstrap_figures, confusion, probability_columns, published_figures
+from .ranked import among_first, bootstrap_figures, confusion, depths, probability_columns, published_figures
 from .roc import auc
 from .strata import by_stratum
 from .tables import BOOTSTRAP, PUBLISHED, Table
@@ -44,7 +44,7 @@ def sections(
 
 
 def performance(images: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[str], seed: int) -> Table:
-    """Top-1 and top-3 accuracy and mean AUC of images and patients."""
+    """Accuracy at each of `ranked.depths` and mean AUC of images and patients."""
     rows = []
     for unit, members in (("Images", counted(images)), ("Patients", patients)):
         described = {"Per": unit, "n": len(members)}
@@ -54,15 +54,17 @@ def performance(images: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[
         "performance",
         "Performance of the ranked differential, with 95 % intervals",
         pd.DataFrame(rows),
-        f"Top-{FIRST_FEW}: the truth is among the {FIRST_FEW} most likely classes; by chance "
-        f"{FIRST_FEW / len(classes):.2f}, and {1 / len(classes):.2f} for top-1. AUC: mean of each class against the "
-        "rest, every class with the same weight. Images of one patient are not independent: the patient bootstrap "
-        "is the one to quote for them, and the only one of the AUC.",
+        "".join(
+            f"Top-{k}: the truth is among the {k} most likely classes, by chance {k / len(classes):.2f}. "
+            for k in depths(classes)
+        )
+        + "AUC: mean of each class against the rest, every class with the same weight. Images of one patient are not "
+        "independent: the patient bootstrap is the one to quote for them, and the only one of the AUC.",
     )
 
 
 def by_class(images: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[str]) -> Table:
-    """Sensitivity, top-3 sensitivity, positive predictive value and AUC against the rest, a row a class."""
+    """Sensitivity at each of `ranked.depths`, positive predictive value and AUC against the rest, a row a class."""
     shown = counted(images)
     rows = []
     for k, name in enumerate(classes):
@@ -71,7 +73,8 @@ def by_class(images: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[str
             truth, probabilities = members["truth"].to_numpy(), members[probability_columns(classes)].to_numpy()
             own, said = truth == k, probabilities.argmax(axis=1) == k
             row[unit] = int(own.sum())
-            for title, n in (("Sensitivity", 1), (f"Top-{FIRST_FEW}", FIRST_FEW)):
+            for n in depths(classes):
+                title = "Sensitivity" if n == 1 else f"Top-{n}"
                 row[f"{title}, {unit.lower()}"] = proportion(
                     int(among_first(truth[own], probabilities[own], n).sum()), int(own.sum())
                 )

@@ -38,7 +38,7 @@ from .texture_figures import neuron_figure, patch_figure
 from .texture_images import TextureImages
 from .texture_networks import FoldModels, Responses, neurons_beside_fat, patch_map
 from .texture_rivals import held_out_answers, mean_fat_fraction, rivals
-from .truth_files import has_truth, read_muscles, read_truth
+from .truth_files import has_truth, read_muscles, read_truth, segmentation_files
 
 SCHEMA = "dystrophydx.texture/1"
 FILES = ("report.html", "texture.json", "predictions.csv", "muscles.csv", "tables", "figures")
@@ -198,17 +198,13 @@ def _muscle_files(cohort: Cohort, folder: Path, column: str | None) -> dict[int,
     """Path of the muscle segmentation of each row of the table that has one.
 
     Raises:
-        InputError: there is no such column, or a path in it does not exist.
+        InputError: there is no such column, or see `segmentation_files`.
     """
     if column is None:
         return {}
     if any(column.lower() not in case.extra for case in cohort.cases):
         raise InputError(f"The cohort table has no column {column}; give the one with the muscle segmentations.")
-    files = {case.row: folder / cell for case in cohort.cases if (cell := case.extra[column.lower()])}
-    missing = [row for row, path in files.items() if not path.is_file()]
-    if missing:
-        raise InputError(f"The muscle segmentation of row {missing[0]} does not exist; correct the column {column}.")
-    return files
+    return segmentation_files(cohort, folder, column.lower())
 
 
 def _rivals(
@@ -248,7 +244,10 @@ def _looked_at(
         for n in np.unique(store.case[rows[-1]]):
             case = store.cohort.cases[n]
             advance(f"{models.name}, fold {number}", len(heat), len(store.cohort.cases))
-            of_heat, of_muscles = _explained(classifier, case, labelled.get(case.row))
+            try:
+                of_heat, of_muscles = _explained(classifier, case, labelled.get(case.row))
+            except InputError as error:
+                raise InputError(f"Row {case.row} of the cohort: {error}") from None
             heat.append(of_heat.assign(patient_id=case.patient_id, truth=case.label))
             muscles.append(of_muscles.assign(patient_id=case.patient_id, truth=case.label))
     answered = Responses.joined(answers, np.argsort(np.concatenate(rows)))

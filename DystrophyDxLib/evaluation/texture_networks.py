@@ -20,7 +20,7 @@ from ..classify import Classifier
 from ..errors import InputError
 from ..explain.heatmap import CellGrid
 from ..explain.texture_score import UNDER_HEAT
-from ..model_package import ModelPackage
+from ..model_package import ModelPackage, fold_packages
 from ..probabilities import class_probabilities, class_said
 from ..recipe import Recipe
 from ..training.fit import EVALUATION_BATCH
@@ -55,7 +55,7 @@ class FoldModels:
         Raises:
             InputError: one is not there or damaged, or takes other samples or tells other classes apart than `recipe`.
         """
-        packages = tuple(ModelPackage.read(folder / f"fold{n}") for n in range(1, folds + 1))
+        packages = fold_packages(folder, folds)
         for package in packages:
             if (package.recipe.classes, package.recipe.sample) != (recipe.classes, recipe.sample):
                 raise InputError(
@@ -210,7 +210,7 @@ def _under_heat(fraction: np.ndarray, muscle: np.ndarray, cells: np.ndarray, gri
     centres, heat = centres[inside], heat[inside]
     taken: list[np.ndarray] = []
     for n in np.argsort(-heat, kind="stable"):
-        if heat[n] <= 0 or heat[n] < UNDER_HEAT * heat.max() or len(taken) == _PATCHES_AN_IMAGE:
+        if heat[n] <= 0 or heat[n] < UNDER_HEAT * cells.max() or len(taken) == _PATCHES_AN_IMAGE:
             return
         if all(np.abs(centres[n] - other).max() >= half for other in taken):
             taken.append(centres[n])

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..phantom.anatomy import MUSCLES
 from ..series import Geometry, Series
-from ..training.cohort import Case
+from ..training.cohort import Case, Cohort, Problems
 
 TRUTH, TABLE = "truth", "truth.csv"
 
@@ -51,20 +51,16 @@ def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]
         path: NRRD (also .seg.nrrd) or NIfTI with a label a muscle, 0 elsewhere.
 
     Raises:
-        InputError: it cannot be read, or its labels are no whole numbers above 0.
+        InputError: it cannot be read, is no volume of one label a voxel, or its labels are no whole numbers above 0.
     """
     try:
-        image = sitk.ReadImage(str(path))
+        image = _header(path).Execute()
     except RuntimeError:
-        raise InputError(
-            "A muscle segmentation cannot be read; give NRRD or NIfTI files with a label a muscle."
-        ) from None
-    if image.GetNumberOfComponentsPerPixel() > 1 or image.GetDimension() != 3:
-        raise InputError("Segments of a muscle segmentation overlap; export it as a label map, a label a muscle.")
+        raise InputError(_UNREADABLE) from None
     grid = _grid(series.geometry, series.voxels.shape)
     labels = sitk.GetArrayFromImage(sitk.Resample(image, grid, _SAME, _NEAREST))
     if labels.min() < 0 or np.any(labels % 1):
-        raise InputError("The labels of a muscle segmentation are no whole numbers; export it as a label map.")
+        raise InputError("The labels of a segmentation are no whole numbers; export it as a label map.")
     labels = labels.astype(np.int64)
     segments = (key.removesuffix("_Name") for key in image.GetMetaDataKeys() if key.endswith("_Name"))
     named = {
@@ -73,6 +69,42 @@ def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]
         if image.HasMetaDataKey(f"{segment}_LabelValue")
     }
     return labels, {label: named.get(label, f"muscle {label}") for label in np.unique(labels[labels > 0]).tolist()}
+
+
+def segmentation_files(cohort: Cohort, folder: Path, column: str) -> dict[int, Path]:
+    """Path of the segmentation of each row of a cohort that names one, all of them seen to be there.
+
+    Args:
+        folder: of the cohort table.
+        column: in lower case.
+
+    Raises:
+        InputError: files that are not there or are no segmentation, with their rows.
+    """
+    files = {case.row: folder / cell for case in cohort.cases if (cell := case.extra.get(column))}
+    problems = Problems()
+    for row, path in files.items():
+        try:
+            _header(path)
+        except InputError as error:
+            problems.add(f"in the column {column} {str(error).partition(';')[0].lower()}", f"row {row}")
+    problems.raise_any()
+    return files
+
+
+def _header(path: Path) -> sitk.ImageFileReader:
+    """A reader of one label map; see `read_muscles`."""
+    if not path.is_file():
+        raise InputError("A segmentation does not exist; correct its path.")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        raise InputError(_UNREADABLE) from None
+    if reader.GetNumberOfComponents() > 1 or reader.GetDimension() != 3:
+        raise InputError("Segments of a segmentation overlap, or it is no volume; export it as a label map.")
+    return reader
 
 
 def muscle_fat(case: Case) -> np.ndarray:
@@ -95,4 +127,5 @@ def _grid(geometry: Geometry, shape: tuple[int, ...]) -> sitk.Image:
     return image
 
 
+_UNREADABLE = "A segmentation cannot be read; give NRRD or NIfTI files with a label a muscle or organ."
 _SAME, _NEAREST = sitk.Transform(), sitk.sitkNearestNeighbor

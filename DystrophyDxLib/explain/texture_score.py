@@ -14,7 +14,8 @@ from ..errors import InputError
 from ..results import MuscleTexture
 
 UNDER_HEAT = 0.5
-"""Heat from which a voxel counts, of the strongest in the case (our choice)."""
+"""Heat from which a voxel counts (our choice): half of the strongest in the case, or of a typical positive one where
+the case has less (`HeatDrawing.reference`)."""
 
 
 def texture_scores(

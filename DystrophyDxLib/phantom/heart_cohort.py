@@ -43,9 +43,9 @@ def write_hearts(
         InputError: a diagnosis that is neither, or `out` holds files or cannot be written.
     """
     unknown = [name for name in diagnoses if name not in (*DISEASES, *PLANES)]
-    if unknown or not diagnoses:
+    if unknown:
         known = ", ".join((*DISEASES, *PLANES))
-        raise InputError(f"There is no phantom of a heart with {unknown[:1] or 'nothing'}; choose from {known}.")
+        raise InputError(f"There is no phantom of a heart with {unknown[0]!r}; choose from {known}.")
     try:
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):

@@ -190,7 +190,7 @@ def figures_of_two(scores: Scores, temperature: float, threshold: float) -> dict
 
 
 def figures_of_more(scores: Scores, temperature: float, classes: Sequence[str], seed: int) -> dict[str, Estimate]:
-    """Top-1 and top-3 accuracy and the mean AUC of each class against the rest, by patient (`evaluation.ranked`)."""
+    """Accuracy at each of `ranked.depths` and the mean AUC of each class against the rest, by patient."""
     truth, probabilities = scores.by_patient(temperature)
     rows = pd.DataFrame(probabilities, columns=probability_columns(classes))
     rows = rows.assign(truth=truth, patient_id=np.arange(len(truth)))

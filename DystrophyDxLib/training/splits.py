@@ -102,7 +102,7 @@ def read_folds(path: Path, cohort: Cohort) -> dict[str, int]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             folds = {row["patient_id"]: int(row["fold"]) for row in csv.DictReader(file)}
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise InputError(
             f"{path.parent.name} holds no {path.name}; give a folder in which 'dystrophydx train --split kfold:K' "
             "trained a model a fold."

@@ -100,8 +100,7 @@ def test_a_backbone_that_fails_is_told_and_the_others_go_on(cohort, tmp_path, tr
 def test_models_of_many_classes_are_compared_by_rank(cohort, tmp_path):
     text = FOUR_CLASSES.replace('= ["CMD"]', '= ["CMD", "BMD"]')
     packages = [make_package(tmp_path / f"model{n}", recipe=text, seed=n, **CARD_OF_FOUR) for n in range(2)]
-    (tmp_path / "four.toml").write_text(text)
-    summary = run(cohort, tmp_path / "out", recipe=str(tmp_path / "four.toml"), packages=packages)
+    summary = run(cohort, tmp_path / "out", recipe=None, packages=packages)
     results = tmp_path / "out" / "comparison"
     assert {path.name for path in results.iterdir()} == set(FILES)
     table = pd.read_csv(results / "tables" / "table1.csv")

@@ -118,17 +118,17 @@ def test_phantoms_are_audited_against_their_true_muscles(cross_validation):
     assert ((audit["truth"] != audit["said"]) == (audit["finding"] == "misclassified")).all()
 
 
-def test_models_of_other_patients_and_a_split_are_refused(cross_validation, tmp_path):
+def test_models_of_other_patients_a_lacking_one_and_a_split_are_refused(cross_validation, tmp_path):
     _, table, models, _ = cross_validation
     ask = ["evaluate", str(models), str(table), "--out", str(tmp_path / "out")]
     with pytest.raises(InputError, match="leave out --split"):
         CliRunner().invoke(app, [*ask, "--split", "test"], catch_exceptions=False)
     shutil.copytree(models, tmp_path / "models")
+    shutil.move(tmp_path / "models" / "fold2", tmp_path / "fold2")
+    asked = ["evaluate", str(tmp_path / "models"), str(table), "--out", str(tmp_path / "out")]
+    with pytest.raises(InputError, match="fold2 in models: There is no model package"):
+        CliRunner().invoke(app, asked, catch_exceptions=False)
     folds = (tmp_path / "models" / FOLDS).read_text().splitlines()
     (tmp_path / "models" / FOLDS).write_text("\n".join(folds[:-1]) + "\n")
     with pytest.raises(InputError, match="trained on other patients"):
-        CliRunner().invoke(
-            app,
-            ["evaluate", str(tmp_path / "models"), str(table), "--out", str(tmp_path / "out")],
-            catch_exceptions=False,
-        )
+        CliRunner().invoke(app, asked, catch_exceptions=False)

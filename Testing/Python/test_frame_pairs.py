@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from model_packages import make_package
 from typer.testing import CliRunner
 
 from DystrophyDxLib.cine import read_input
@@ -174,6 +175,19 @@ def test_an_evaluation_holds_the_heat_against_the_heart_and_tells_strata(package
     assert "Evaluated on synthetic images" in (tmp_path / "out" / "report.html").read_text()
 
 
+def test_two_kinds_of_hearts_are_evaluated_without_giving_the_heart_the_grey_of_leg_muscle(table, tmp_path):
+    facts = small("germain2021_single").model_dump(mode="json", exclude_none=True)
+    facts |= {"classes": ["normal", "HCM"], "diagnoses": {"normal": ["healthy", "DCM"], "HCM": []}}
+    facts["network"] = {"backbone": "resnet18", "weights": "none"}
+    model = make_package(
+        tmp_path / "two", recipe=Recipe.model_validate(facts).toml(), bias=3.0, classes=("normal", "HCM")
+    )
+    ask = ["evaluate", str(model), str(table), "--device", "cpu", "--out", str(tmp_path / "out")]
+    told = CliRunner().invoke(app, ask, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    assert "Pixels of the leg" not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("matrix", "size", "kind"), [("128", 128, "square"), ("256", 256, "square"), ("raw", 160, "slice")]
 )
@@ -196,3 +210,5 @@ def test_the_phantom_command_makes_hearts(tmp_path):
     with (tmp_path / "planes" / "cohort.csv").open(encoding="utf-8") as file:
         assert [row["plane"] for row in csv.DictReader(file)] == ["4-chamber", "short axis"]
     Cohort.read(tmp_path / "planes" / "cohort.csv", Recipe.named("germain2021_plane"))
+    with pytest.raises(InputError, match=r"leave out .*--no-truth"):
+        CliRunner().invoke(app, [*arguments, "--no-truth", "--out", str(tmp_path / "x")], catch_exceptions=False)

@@ -1,5 +1,6 @@
 """The audit of heat: how much of it lies outside the organ, and what is right for the wrong reason."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,8 @@ import pytest
 import SimpleITK as sitk
 
 from DystrophyDxLib.classify import Classification, ImageScore
-from DystrophyDxLib.evaluation.heat_audit import WRONG, WRONG_REASON, audited, section
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.evaluation.heat_audit import WRONG, WRONG_REASON, audited, check_organs, section
 from DystrophyDxLib.explain.heat import HeatDrawing
 from DystrophyDxLib.explain.heatmap import CellGrid
 from DystrophyDxLib.recipe import Recipe
@@ -33,7 +35,7 @@ class OneCase:
 
 
 @pytest.fixture
-def audit(tmp_path):
+def found(tmp_path):
     """Three slices of a heart in the left half of the image: heat in it, heat beside it, and heat in it of an image
     that says another class."""
     geometry = Geometry((0, 0, 0), (1.5, 1.5, 8), np.eye(3))
@@ -56,12 +58,22 @@ def audit(tmp_path):
         ImageScore(np.log(row), maps, 0.0, None, None) for row, maps in zip(probabilities, cells, strict=True)
     )
     heat = drawing.draw(regions, list(cells[:, 1]), [True] * 3, 1)
-    heart = np.zeros((3, 160, 160), np.uint8)
-    heart[:, :, :80] = 1
-    sitk.WriteImage(as_image(heart, geometry), str(tmp_path / "heart.nii.gz"))
+    write_heart(tmp_path, geometry)
     case = OneCase(tmp_path / "cine.nii.gz", extra={"organ": "heart.nii.gz"})
     classification = Classification(result, regions, scores, heat, drawing)
-    return audited(SimpleNamespace(case=case, series=series, classification=classification), tmp_path)
+    return SimpleNamespace(case=case, series=series, classification=classification)
+
+
+def write_heart(folder: Path, geometry: Geometry, slices: slice = slice(None)) -> None:
+    """Labels of a heart in the left half of some slices."""
+    heart = np.zeros((3, 160, 160), np.uint8)
+    heart[slices, :, :80] = 1
+    sitk.WriteImage(as_image(heart, geometry), str(folder / "heart.nii.gz"))
+
+
+@pytest.fixture
+def audit(found, tmp_path):
+    return audited(found, tmp_path)
 
 
 def test_heat_beside_the_organ_is_right_for_the_wrong_reason_and_another_class_is_wrong(audit):
@@ -76,3 +88,52 @@ def test_the_report_lists_what_needs_a_look(audit):
     assert told.paragraphs[0].startswith("1 of 3 images are misclassified. Of 2 that are right")
     assert "Median share of heat outside the organ: 0.00 of misclassified images, 0.50 of others" in told.paragraphs[1]
     assert told.tables[0].frame["Slice"].tolist() == ["1", "2"]
+
+
+def test_an_image_that_shows_none_of_the_organ_is_told_and_not_judged(found, tmp_path):
+    write_heart(tmp_path, found.series.geometry, slice(0, 1))
+    audit = audited(found, tmp_path)
+    assert audit["heat_outside"].isna().tolist() == [False, True, True]
+    assert audit["area_outside"].tolist() == [0.5, 1, 1]
+    assert audit["finding"].tolist() == ["", "", WRONG]
+    assert "Of 1 that are right" in section(audit).paragraphs[0]
+    assert "2 images show none of the organ" in section(audit).paragraphs[-1]
+
+
+def test_evidence_for_the_first_of_two_classes_keeps_its_shape_where_it_is_strong(found, tmp_path):
+    """Nine tenths of what speaks against the second class lie in the heart, all of it far beyond the reference."""
+    cells = np.full((1, 10, 10), -10.0, np.float32)
+    cells[:, :, :5] = -90
+    classification = found.classification
+    image = SimpleNamespace(slice=0, side="none", counted=True, probability=0.1, probabilities=())
+    result = SimpleNamespace(
+        images=(image,),
+        model=SimpleNamespace(classes=("normal", "HCM")),
+        case=SimpleNamespace(threshold=0.5, differential=()),
+    )
+    regions = dataclasses.replace(classification.regions, windows=classification.regions.windows[:1])
+    heat = classification.drawing.draw(regions, [cells[0]], [True], 1)
+    scores = (ImageScore(np.array([-3.0]), cells, 0.0, None, None),)
+    found.classification = Classification(result, regions, scores, heat, classification.drawing)
+    found.case = dataclasses.replace(found.case, label=0)
+    audit = audited(found, tmp_path)
+    assert audit["said"].tolist() == ["normal"]
+    assert audit["heat_outside"].item() == pytest.approx(0.1, abs=0.03)
+    assert audit["finding"].tolist() == [""]
+
+
+def test_segmentations_of_the_organ_that_cannot_be_used_are_told_with_their_rows_beforehand(found, tmp_path):
+    sitk.WriteImage(sitk.Image([4, 4, 2, 2], sitk.sitkUInt8), str(tmp_path / "cine.nii.gz"))
+    (tmp_path / "text.nii.gz").write_text("no image")
+    organs = ("heart.nii.gz", "absent.nii.gz", "text.nii.gz", "cine.nii.gz", "")
+    cases = tuple(OneCase(found.case.path, row=n, extra={"organ": name}) for n, name in enumerate(organs, 2))
+    check_organs(SimpleNamespace(cases=cases[::4]), tmp_path)
+    with pytest.raises(InputError, match=r"column organ .* not exist \(row 3\);.* be read \(row 4\);.*\(row 5\)"):
+        check_organs(SimpleNamespace(cases=cases), tmp_path)
+
+
+def test_labels_that_are_no_whole_numbers_are_told_with_their_row(found, tmp_path):
+    heart = np.full((3, 160, 160), 0.5, np.float32)
+    sitk.WriteImage(as_image(heart, found.series.geometry), str(tmp_path / "heart.nii.gz"))
+    with pytest.raises(InputError, match="Row 2 of the cohort: The labels"):
+        audited(found, tmp_path)

@@ -66,5 +66,5 @@ def test_a_cohort_has_a_cine_and_the_hearts_labels_of_each_patient(tmp_path):
     assert set(np.unique(sitk.GetArrayFromImage(organ))) == {0, 1, 2, 3}
     with pytest.raises(InputError, match="new or empty"):
         write_hearts(1, table.parent, seed=3)
-    with pytest.raises(InputError, match="choose from normal, HCM, DCM"):
+    with pytest.raises(InputError, match="heart with 'DMD'; choose from normal, HCM, DCM"):
         write_hearts(1, tmp_path / "other", seed=3, diagnoses=["DMD"])

@@ -13,7 +13,7 @@ from DystrophyDxLib.evaluation.ranked import (
     probability_columns,
     published_figures,
 )
-from DystrophyDxLib.evaluation.ranked_report import by_class
+from DystrophyDxLib.evaluation.ranked_report import by_class, performance
 
 CLASSES = ("healthy", "DMD", "FSHMD", "CMD", "GNE")
 
@@ -39,6 +39,15 @@ def test_accuracies_are_those_of_scikit_learn():
         expected = top_k_accuracy_score(rows["truth"], probabilities_of(rows), k=k)
         assert figures[f"Top-{k} accuracy"].value == pytest.approx(expected)
     assert figures["Top-1 accuracy"].value < figures["Top-3 accuracy"].value < 1
+
+
+def test_the_first_three_of_three_classes_are_no_figure():
+    three = CLASSES[:3]
+    rows = table()
+    rows = rows[rows["truth"] < 3].reset_index(drop=True)
+    assert list(published_figures(rows, three)) == ["Top-1 accuracy"]
+    assert not any("Top-3" in title for title in by_class(rows, rows, three).headers)
+    assert "Top-3" not in performance(rows, rows, three, seed=0).markdown()
 
 
 def test_a_model_that_finds_all_classes_alike_is_never_right():

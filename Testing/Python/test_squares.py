@@ -1,5 +1,7 @@
 """Square windows: as much as a sample shows, inside the image, where a user puts them."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -79,6 +81,18 @@ def test_only_squares_that_were_moved_are_edited():
     assert found.windows[0] is automatic.windows[0]
     assert sum(found.windows[1].j) / 2 == pytest.approx(100.5, abs=0.5)
     assert [(item.slice, item.reason) for item in found.skipped] == [(2, "left out by the reader")]
+
+
+@pytest.mark.parametrize("sample", [SAMPLE, Recipe.named("yang2021").sample])
+def test_what_is_drawn_on_a_slice_that_the_series_lacks_is_no_window(sample):
+    series = dataclasses.replace(series_of(300, 300, slices=3), missing_slices=(1,))
+    series.voxels[1] = 0
+    labels = np.zeros(series.voxels.shape, np.uint8)
+    labels[:, 100:140, 100:140] = LABEL_OF_SIDE[Side.LEFT]
+    automatic = find_regions(series, sample)
+    for found in (drawn_regions(series, labels, sample), after_correction(series, automatic, labels, sample)):
+        assert [window.slice for window in found.windows] == [0, 2]
+        assert [item.slice for item in found.skipped] == [1]
 
 
 def test_the_grey_window_is_the_regions_own_and_shows_what_is_over_range():

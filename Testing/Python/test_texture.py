@@ -224,6 +224,14 @@ def test_patches_are_taken_under_the_strongest_heat_of_images_that_are_called_ri
     assert found.places.shape == (count - 1, 2)
 
 
+def test_no_patch_is_taken_under_heat_that_is_weak_beside_that_outside_the_muscles(textures):
+    maps = np.zeros((len(textures), 3, 7, 7), np.float32)
+    maps[:, :, 3, 2] = 0.4
+    maps[:, :, 0, 0] = 1
+    found = Responses(textures.labels, np.empty((len(textures), 1)), maps, CellGrid(8.0, 16.0))
+    assert patch_map(textures, found, seed=1) is None
+
+
 # The command.
 
 
@@ -390,7 +398,7 @@ def test_muscles_come_from_a_column_where_it_is_named(cohort, recipe, trained, t
     with pytest.raises(InputError, match="no column sketches"):
         run(folder / "cohort.csv", tmp_path / "out", recipe, muscles="sketches")
     (folder / "P0003" / "drawn.nrrd").unlink()
-    with pytest.raises(InputError, match="row 4 does not exist"):
+    with pytest.raises(InputError, match=r"column drawn a segmentation does not exist \(row 4\)"):
         run(folder / "cohort.csv", tmp_path / "out", recipe, muscles="drawn")
 
 

@@ -332,8 +332,8 @@ def test_a_cohort_of_many_classes_becomes_a_package_that_ranks(ranking):
     table, package = ranking
     assert package.card.threshold is None
     assert package.card.training_cohort["class_weights"] == {"healthy": 1, "DMD": 1, "FSHMD": 1}
-    assert {"Top-1 accuracy, case", "Top-3 accuracy, case", "AUC, case"} < set(package.card.metrics)
-    assert package.card.metrics["Top-3 accuracy, case"].value == 1
+    assert {"Top-1 accuracy, case", "AUC, case"} < set(package.card.metrics)
+    assert not any(name.startswith("Top-3") for name in package.card.metrics), "one of three is always among three"
     result = Classifier(package, "cpu").classify(read_study(table.cases[0].path)).result
     assert {ranked.name for ranked in result.case.differential} == {"healthy", "DMD", "FSHMD"}
 
