@@ -230,7 +230,8 @@ def phantom(
     of_thighs = like or slices or file_format != "nifti" or contrasts != "T1" or processes > 1 or not truth
     if (hearts or brains) and of_thighs:
         raise InputError(
-            "--like, --slices, --format, --contrasts, --processes and --no-truth are for thighs; leave them out."
+            "Hearts and brains are written as NIfTI, one way alone; leave out --like, --slices, --format, --contrasts, "
+            "--processes and --no-truth."
         )
     if brains:
         from .phantom.brain_maps import CHANGED, write_brains
