@@ -250,3 +250,13 @@ def test_an_unreadable_region_file_is_refused(scene, tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(InputError, match="cannot be read"):
         read_labels(path, add_series(scene, study(np.eye(3))))
+
+
+def test_a_region_file_that_is_cut_off_is_refused(scene, tmp_path):
+    """SimpleITK would read its last slices as no region at all."""
+    volume = add_series(scene, study(np.eye(3)))
+    path = tmp_path / "roi.seg.nrrd"
+    write_segmentation(add_segmentation(volume, legs()), path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_labels(path, volume)
