@@ -477,7 +477,8 @@ def _belongings(node: slicer.vtkMRMLNode) -> Iterable[slicer.vtkMRMLNode]:
         for series in _series_of(node):
             yield from filter(None, (series.GetTableNode(), series))
     if node.IsA("vtkMRMLDisplayableNode"):
-        yield from (node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes()))
+        # The first last: a colour legend looks for it.
+        yield from (node.GetNthDisplayNode(n) for n in reversed(range(node.GetNumberOfDisplayNodes())))
     if node.IsA("vtkMRMLStorableNode") and node.GetStorageNode() is not None:
         yield node.GetStorageNode()
 
