@@ -320,22 +320,27 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         form = self.ui.channelsFrame.layout()
         for selector in self._channels.values():
             form.removeRow(selector)
-        self._channels = {name: self._channelSelector(name) for name in self._furtherInputs()}
+        first, *further = self._inputs()
+        self.ui.inputLabel.text = f"{first}:"
+        self._channels = {name: self._channelSelector(name) for name in further}
         for name, selector in self._channels.items():
             form.addRow(f"{name}:", selector)
         self.ui.channelsFrame.visible = bool(self._channels)
         self._showChannels()
 
-    def _furtherInputs(self):
-        """Names of the chosen model's further inputs; that a package cannot be read is said when it is used."""
+    def _inputs(self):
+        """Names of the chosen model's inputs; that a package cannot be read is said when it is used."""
+        thighs = [_("Thigh MRI")]
         if not self._loadLibrary():
-            return ()
+            return thighs
         from DystrophyDxLib.model_package import ModelPackage
 
         try:
-            return ModelPackage.read(self._model()).recipe.sample.further
+            sample = ModelPackage.read(self._model()).recipe.sample
         except InputError:
-            return ()
+            return thighs
+        names = [channel.name for channel in sample.channels]
+        return thighs if len(names) == 1 and sample.region.kind == "legs" else names
 
     def _channelSelector(self, name):
         selector = slicer.qMRMLNodeComboBox()
@@ -583,6 +588,13 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._editor.removeViewObservations()
             self._editor.setSegmentationNode(None)
 
+    def _checkEdited(self, study):
+        """Ends the correction of a region that was deleted; the editor turns to another one and shows its volume."""
+        if self.ui.editButton.checked and (study is None or study.segmentation is None):
+            self.ui.editButton.checked = False
+            if study is not None:
+                self._view.show(study)
+
     def _editorNode(self):
         """Own settings of the editor, so that those of the module Segment Editor stay as they are."""
         node = slicer.mrmlScene.GetSingletonNode("DystrophyDx", "vtkMRMLSegmentEditorNode")
@@ -695,6 +707,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showState(self):
         study = self._study
+        self._checkEdited(study)
         result = study.result if study is not None else None
         self._showChannels()
         self._showAnswer(study, result)
@@ -757,6 +770,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._plot is None:
             self._plot = slicer.qMRMLPlotView()
             self._plot.setMRMLScene(slicer.mrmlScene)
+            self._plot.chart().GetLegend().SetInline(False)  # else it covers the end of the curves
             self._plot.connect("dataSelected(vtkStringArray*,vtkCollection*)", self.onChartSelected)
             self.ui.chartFrame.layout().addWidget(self._plot)
         # Not in the scene: Slicer would make another view for it. So the view is told of each new chart.
@@ -789,10 +803,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Heatmaps are not offered as input, nor legs as muscles; without other segmentations none is asked for."""
         if self._view is None:
             return
-        from DystrophyDxLib.mrml.study import Study
+        from DystrophyDxLib.mrml.study import Study, is_heatmap
 
-        studies = Study.of(slicer.mrmlScene)
-        maps, legs = ([getattr(study, what) for study in studies] for what in ("heatmap", "segmentation"))
+        maps = filter(is_heatmap, slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+        legs = [study.segmentation for study in Study.of(slicer.mrmlScene)]
         for selector, nodes in ((self.ui.inputSelector, maps), (self.ui.musclesSelector, legs)):
             selector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in nodes if node is not None]
         others = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") - sum(map(bool, legs))

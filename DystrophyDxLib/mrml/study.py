@@ -468,6 +468,11 @@ class Study:
         self.volume.RemoveNodeReferenceIDs(role)
 
 
+def is_heatmap(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    """Whether a volume holds evidence of a classification, also where the volume that was classified is gone."""
+    return volume.GetAttribute(_CLASS) is not None
+
+
 _MEMORY = "dystrophydx_run"
 
 
