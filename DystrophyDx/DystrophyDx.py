@@ -161,6 +161,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._stop()
         self._setParameters(None)
         self._closeEditor()
+        self._detachEditor()
         for timer in (self._sceneTimer, self._editTimer, self._chartTimer):
             timer.stop()
         for shortcut in self._shortcuts:
@@ -206,6 +207,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         self._stop()
         self.ui.editButton.checked = False
+        self._detachEditor()
         self._setParameters(None)
         self._observeRegion(None)
         self._observeVolume(None)
@@ -216,6 +218,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEnd(self, caller, event):
         self._view = None
         self._bench = None
+        if self._editor is not None:
+            self._editor.setMRMLSegmentEditorNode(self._editorNode())
         if self._entered:
             self._setParameters(self.logic.getParameterNode())
             self._sceneTimer.start()
@@ -587,6 +591,12 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._editor.uninstallKeyboardShortcuts()
             self._editor.removeViewObservations()
             self._editor.setSegmentationNode(None)
+
+    def _detachEditor(self):
+        """Without its node the editor ignores the views. An effect stays active while a scene is closed, and would be
+        told of views whose parts are gone, which ends Slicer."""
+        if self._editor is not None:
+            self._editor.setMRMLSegmentEditorNode(None)
 
     def _checkEdited(self, study):
         """Ends the correction of a region that was deleted; the editor turns to another one and shows its volume."""

@@ -558,6 +558,19 @@ def test_a_region_deleted_while_it_is_corrected_ends_the_correction(desktop, pan
     assert panel._view.study == study, "the volume of the answer that the panel shows"
 
 
+def test_the_editor_ignores_the_views_while_the_scene_is_closed(panel, study):
+    panel.ui.editButton.checked = True
+    editor, attached = unwrap(panel._editor), []
+    # Slicer builds the views anew at the end of closing, and an effect that is told of it ends the program.
+    first = 10.0
+    slicer.mrmlScene.AddObserver(
+        slicer.mrmlScene.EndCloseEvent, lambda *_: attached.append(editor.mrmlSegmentEditorNode()), first
+    )
+    slicer.mrmlScene.Clear()
+    assert attached == [None]
+    assert editor.mrmlSegmentEditorNode() is not None, "ready for the next scene"
+
+
 def test_a_saved_scene_shows_everything_again_without_classifying(desktop, panel, study, tmp_path, monkeypatch):
     erase_half_of_the_left_leg(study, 2)
     panel.ui.reclassifyButton.enabled = True
