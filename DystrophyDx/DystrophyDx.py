@@ -151,6 +151,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAddedOrRemoved)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeAddedOrRemoved)
+        layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        self.addObserver(layoutNode, "ModifiedEvent", self.onLayoutNodeModified)
         self._checkPackages()
         self._showState()
         if slicer.util.selectedModule() == self.moduleName:  # reloaded while it is shown: Slicer does not enter it anew
@@ -558,6 +560,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.app.processEvents()  # the views take their sizes, each with a zoom of its own
             self._view.fit_again()
 
+    def onLayoutNodeModified(self, caller, event):
+        """The views may also be arranged by Slicer's own means."""
+        self._showLayout()
+
     # Region
 
     def onEdit(self, edited):
@@ -792,7 +798,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showHeatmap(self):
         heatmap, view, ui = self._heatmap, self._view, self.ui
         if heatmap is not None:
-            with quiet(ui.heatmapCheckBox, ui.legendCheckBox, ui.classSelector, ui.layoutSelector):
+            with quiet(ui.heatmapCheckBox, ui.legendCheckBox, ui.classSelector):
                 with quiet(ui.opacitySlider, ui.thresholdSlider):
                     ui.opacitySlider.value = view.opacity
                     ui.thresholdSlider.value = heatmap.threshold
@@ -801,8 +807,13 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 ui.classSelector.clear()
                 ui.classSelector.addItems(list(view.classes))
                 ui.classSelector.currentIndex = view.shown_class
-                ui.layoutSelector.currentIndex = self._layouts().index(view.layout)
+        self._showLayout()
         self._enable()
+
+    def _showLayout(self):
+        if self._view is not None:
+            with quiet(self.ui.layoutSelector):
+                self.ui.layoutSelector.currentIndex = self._layouts().index(self._view.layout)
 
     def _layouts(self):
         from DystrophyDxLib.mrml.study_view import Layout

@@ -558,6 +558,15 @@ def test_a_region_deleted_while_it_is_corrected_ends_the_correction(desktop, pan
     assert panel._view.study == study, "the volume of the answer that the panel shows"
 
 
+def test_the_selector_of_views_follows_slicers_own_layouts(panel, study):
+    panel.ui.layoutSelector.currentIndex = 1
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    node.SetViewArrangement(node.SlicerLayoutFourUpView)
+    assert panel.ui.layoutSelector.currentText == "As they are"
+    panel.ui.layoutSelector.currentIndex = 1
+    assert node.GetViewArrangement() == node.SlicerLayoutOneUpRedSliceView
+
+
 def test_the_editor_ignores_the_views_while_the_scene_is_closed(panel, study):
     panel.ui.editButton.checked = True
     editor, attached = unwrap(panel._editor), []
