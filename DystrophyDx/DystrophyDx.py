@@ -214,6 +214,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._observeRegion(None)
         self._observeVolume(None)
         self._report = None
+        for label in (self.ui.suggestionLabel, self.ui.messageLabel):
+            say(label, "")
         if self._plot is not None:
             self._plot.setMRMLPlotViewNode(None)
 

@@ -603,8 +603,10 @@ def test_a_saved_scene_shows_everything_again_without_classifying(desktop, panel
 
 def test_closing_the_scene_empties_the_panel_and_it_goes_on_working(desktop, panel, study, series):
     panel.ui.editButton.checked = True
+    panel.ui.suggestionLabel.text = "“Thighs” is the only volume."
     slicer.mrmlScene.Clear(0)
     desktop.settle(20)
+    assert panel.ui.suggestionLabel.text == "", "nothing is said of a volume that is gone"
     assert panel.ui.imagesTable.rowCount == 0
     assert "Not classified yet" in panel.ui.answerLabel.text
     assert not panel.ui.editButton.checked
