@@ -74,7 +74,7 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool, notices: tuple[str, ...
         )
         page.write_tables(folder / "tables")
         page.write(folder / "report.html")
-        summary = {"notices": list(notices), **_summarised(reads, answers, performance, arms)}
+        summary = _summarised(reads, answers, performance, arms, notices)
         (folder / "analysis.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return summary
 
@@ -177,7 +177,7 @@ def _answered_twice(reads: Reads) -> pd.DataFrame:
 
 
 def _performance(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> tuple[Section, Section]:
-    beside = (_bars_picture(answers, performance, figures), *_readers_picture(answers, figures))
+    beside = (*_bars_picture(answers, performance, figures), *_readers_picture(answers, figures))
     each = (*_curves_picture(answers, figures), *_confusion_picture(answers, figures))
     tables = performance_tables.performance_tables(performance)
     return (
@@ -186,7 +186,8 @@ def _performance(answers: FirstAnswers, performance: pd.DataFrame, figures: Path
     )
 
 
-def _bars_picture(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> Picture:
+def _bars_picture(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> Iterator[Picture]:
+    """None where nobody decided."""
     rows = performance.to_dict("records")
     shown = {
         name: {
@@ -197,7 +198,9 @@ def _bars_picture(answers: FirstAnswers, performance: pd.DataFrame, figures: Pat
         for name in _BARS
     }
     there = {place for estimates in shown.values() for _, place in estimates}
-    return _saved(
+    if not there:
+        return
+    yield _saved(
         bars_figure(
             {name: estimates for name, estimates in shown.items() if estimates},
             [place for place in (*answers.readers, MEAN, MODEL) if place in there],
@@ -337,11 +340,16 @@ def _planning(arms: tuple[ArmsAnalysis, ...]) -> Section:
 
 
 def _summarised(
-    reads: Reads, answers: FirstAnswers, performance: pd.DataFrame, arms: tuple[ArmsAnalysis, ...]
+    reads: Reads,
+    answers: FirstAnswers,
+    performance: pd.DataFrame,
+    arms: tuple[ArmsAnalysis, ...],
+    notices: tuple[str, ...],
 ) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "program": f"DystrophyDx {__version__}",
+        "notices": list(notices),
         "readers": list(answers.readers),
         "arms": list(answers.arms),
         "model": answers.model,

@@ -189,3 +189,19 @@ def test_errors_that_cannot_be_compared():
     assert compare_errors(0, 50, 0, 60) == 1
     with pytest.raises(InputError, match="more errors than decisions"):
         compare_errors(5, 4, 1, 10)
+
+
+def test_perfect_agreement_has_no_interval_whatever_cases_one_reader_left_out():
+    whole = np.array([[1, 1], [0, 0], [1, 1], [0, 0]], float)
+    one_left = np.vstack([whole, [1, np.nan]])
+    for answers in (whole, one_left):
+        found = fleiss_kappa(answers, 2).coefficient
+        assert found.value == 1
+        assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_two_readers_who_agree_always_give_no_warning():
+    for cases in range(2, 60):
+        answers = np.arange(cases) % 3 == 0
+        assert cohen_kappa(answers.astype(float), answers.astype(float), 2).coefficient.value == pytest.approx(1)
