@@ -93,7 +93,7 @@ def cohen_kappa(first: np.ndarray, second: np.ndarray, categories: int) -> Agree
     observed = float(np.trace(table) / table.sum())
     if np.count_nonzero(table.sum(axis=0) + table.sum(axis=1)) == 1:
         return Agreement(Estimate(np.nan, -1.0, 1.0), observed, len(pairs))
-    with np.errstate(invalid="ignore"):  # where nothing varies, rounding leaves a variance below 0
+    with np.errstate(invalid="ignore"):  # where one of them says always the same, nothing varies
         found = cohens_kappa(table)
     spread = found.std_kappa > 0
     low, high = (max(-1.0, found.kappa_low), min(1.0, found.kappa_upp)) if spread else (np.nan, np.nan)

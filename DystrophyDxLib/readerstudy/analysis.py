@@ -182,7 +182,7 @@ def _performance(answers: FirstAnswers, performance: pd.DataFrame, figures: Path
     tables = performance_tables.performance_tables(performance)
     return (
         Section("Performance", (), beside, tables),
-        Section("Decisions and confidences", (), each, (performance_tables.confusion_table(answers),)),
+        Section("Decisions and confidences", (), each, _there(performance_tables.confusion_table(answers))),
     )
 
 

@@ -208,8 +208,8 @@ def _mean_figures(answers: FirstAnswers, arm: int) -> dict[str, Estimate | float
     return figures
 
 
-def confusion_table(answers: FirstAnswers) -> Table:
-    """Counts of decisions."""
+def confusion_table(answers: FirstAnswers) -> Table | None:
+    """Counts of decisions; None where nobody decided."""
     planned = dict(zip(answers.readers, answers.planned.sum(axis=1), strict=True))
     rows = [
         {
@@ -225,7 +225,7 @@ def confusion_table(answers: FirstAnswers) -> Table:
         }
         for arm, reader, found in confusions(answers)
     ]
-    return Table("confusion", "Confusion matrices", pd.DataFrame(rows))
+    return Table("confusion", "Confusion matrices", pd.DataFrame(rows)) if rows else None
 
 
 def confusions(answers: FirstAnswers) -> Iterator[tuple[str, str, Confusion]]:
