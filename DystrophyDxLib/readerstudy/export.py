@@ -63,8 +63,8 @@ def check_content(study: Study) -> None:
     Raises:
         InputError: it names them.
     """
-    if study.faults:
-        raise InputError(f"{listed(study.faults)}; {RESTORE}")
+    if faults := study.faults:
+        raise InputError(f"{listed(faults)}; {RESTORE}")
 
 
 def one_class(study: Study) -> bool:

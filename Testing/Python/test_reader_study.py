@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import hashlib
 import json
 import shutil
 from datetime import datetime, timezone
@@ -22,7 +23,7 @@ from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.readerstudy import creation
 from DystrophyDxLib.readerstudy.creation import GREY_WINDOW, StudyPlan, create_study, read_readers
 from DystrophyDxLib.readerstudy.export import check_content, export, reads_of, status
-from DystrophyDxLib.readerstudy.protocol import Arm, Design, Reader
+from DystrophyDxLib.readerstudy.protocol import Arm, Design, Protocol, Reader
 from DystrophyDxLib.readerstudy.questions import Answer, Questions
 from DystrophyDxLib.readerstudy.reads import Reads
 from DystrophyDxLib.readerstudy.session import ReadingSession
@@ -449,10 +450,14 @@ def test_digests_of_the_content_cannot_be_changed_with_it(read):
     edited(read.folder / "truth/truth.csv", "C002,1,", "C002,0,")
     path = read.folder / "protocol.json"
     content = json.loads(path.read_text())
-    content["protocol"]["files"]["truth/truth.csv"] = "0" * 64
+    digest = hashlib.sha256((read.folder / "truth/truth.csv").read_bytes()).hexdigest()
+    content["protocol"]["files"]["truth/truth.csv"] = digest
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="protocol was changed"):
         Study.open(read.folder)
+    Protocol.model_validate(content["protocol"]).write(path)
+    with pytest.raises(InputError, match="protocol is another one than when reader R1's file was made"):
+        reads_of(Study.open(read.folder))
 
 
 def test_a_damaged_file_of_one_reader_leaves_the_others(read, tmp_path):
