@@ -151,6 +151,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAddedOrRemoved)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeAddedOrRemoved)
+        layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        self.addObserver(layoutNode, "ModifiedEvent", self.onLayoutNodeModified)
         self._checkPackages()
         self._showState()
         if slicer.util.selectedModule() == self.moduleName:  # reloaded while it is shown: Slicer does not enter it anew
@@ -161,6 +163,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._stop()
         self._setParameters(None)
         self._closeEditor()
+        self._detachEditor()
         for timer in (self._sceneTimer, self._editTimer, self._chartTimer):
             timer.stop()
         for shortcut in self._shortcuts:
@@ -206,16 +209,21 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         self._stop()
         self.ui.editButton.checked = False
+        self._detachEditor()
         self._setParameters(None)
         self._observeRegion(None)
         self._observeVolume(None)
         self._report = None
+        for label in (self.ui.suggestionLabel, self.ui.messageLabel):
+            say(label, "")
         if self._plot is not None:
             self._plot.setMRMLPlotViewNode(None)
 
     def onSceneEnd(self, caller, event):
         self._view = None
         self._bench = None
+        if self._editor is not None:
+            self._editor.setMRMLSegmentEditorNode(self._editorNode())
         if self._entered:
             self._setParameters(self.logic.getParameterNode())
             self._sceneTimer.start()
@@ -320,22 +328,27 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         form = self.ui.channelsFrame.layout()
         for selector in self._channels.values():
             form.removeRow(selector)
-        self._channels = {name: self._channelSelector(name) for name in self._furtherInputs()}
+        first, *further = self._inputs()
+        self.ui.inputLabel.text = f"{first}:"
+        self._channels = {name: self._channelSelector(name) for name in further}
         for name, selector in self._channels.items():
             form.addRow(f"{name}:", selector)
         self.ui.channelsFrame.visible = bool(self._channels)
         self._showChannels()
 
-    def _furtherInputs(self):
-        """Names of the chosen model's further inputs; that a package cannot be read is said when it is used."""
+    def _inputs(self):
+        """Names of the chosen model's inputs; that a package cannot be read is said when it is used."""
+        thighs = [_("Thigh MRI")]
         if not self._loadLibrary():
-            return ()
+            return thighs
         from DystrophyDxLib.model_package import ModelPackage
 
         try:
-            return ModelPackage.read(self._model()).recipe.sample.further
+            sample = ModelPackage.read(self._model()).recipe.sample
         except InputError:
-            return ()
+            return thighs
+        names = [channel.name for channel in sample.channels]
+        return thighs if len(names) == 1 and sample.region.kind == "legs" else names
 
     def _channelSelector(self, name):
         selector = slicer.qMRMLNodeComboBox()
@@ -549,6 +562,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.app.processEvents()  # the views take their sizes, each with a zoom of its own
             self._view.fit_again()
 
+    def onLayoutNodeModified(self, caller, event):
+        """The views may also be arranged by Slicer's own means."""
+        self._showLayout()
+
     # Region
 
     def onEdit(self, edited):
@@ -582,6 +599,19 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._editor.uninstallKeyboardShortcuts()
             self._editor.removeViewObservations()
             self._editor.setSegmentationNode(None)
+
+    def _detachEditor(self):
+        """Without its node the editor ignores the views. An effect stays active while a scene is closed, and would be
+        told of views whose parts are gone, which ends Slicer."""
+        if self._editor is not None:
+            self._editor.setMRMLSegmentEditorNode(None)
+
+    def _checkEdited(self, study):
+        """Ends the correction of a region that was deleted; the editor turns to another one and shows its volume."""
+        if self.ui.editButton.checked and (study is None or study.segmentation is None):
+            self.ui.editButton.checked = False
+            if study is not None:
+                self._view.show(study)
 
     def _editorNode(self):
         """Own settings of the editor, so that those of the module Segment Editor stay as they are."""
@@ -695,6 +725,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showState(self):
         study = self._study
+        self._checkEdited(study)
         result = study.result if study is not None else None
         self._showChannels()
         self._showAnswer(study, result)
@@ -757,6 +788,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._plot is None:
             self._plot = slicer.qMRMLPlotView()
             self._plot.setMRMLScene(slicer.mrmlScene)
+            self._plot.chart().GetLegend().SetInline(False)  # else it covers the end of the curves
             self._plot.connect("dataSelected(vtkStringArray*,vtkCollection*)", self.onChartSelected)
             self.ui.chartFrame.layout().addWidget(self._plot)
         # Not in the scene: Slicer would make another view for it. So the view is told of each new chart.
@@ -768,7 +800,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showHeatmap(self):
         heatmap, view, ui = self._heatmap, self._view, self.ui
         if heatmap is not None:
-            with quiet(ui.heatmapCheckBox, ui.legendCheckBox, ui.classSelector, ui.layoutSelector):
+            with quiet(ui.heatmapCheckBox, ui.legendCheckBox, ui.classSelector):
                 with quiet(ui.opacitySlider, ui.thresholdSlider):
                     ui.opacitySlider.value = view.opacity
                     ui.thresholdSlider.value = heatmap.threshold
@@ -777,8 +809,13 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 ui.classSelector.clear()
                 ui.classSelector.addItems(list(view.classes))
                 ui.classSelector.currentIndex = view.shown_class
-                ui.layoutSelector.currentIndex = self._layouts().index(view.layout)
+        self._showLayout()
         self._enable()
+
+    def _showLayout(self):
+        if self._view is not None:
+            with quiet(self.ui.layoutSelector):
+                self.ui.layoutSelector.currentIndex = self._layouts().index(self._view.layout)
 
     def _layouts(self):
         from DystrophyDxLib.mrml.study_view import Layout
@@ -789,10 +826,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Heatmaps are not offered as input, nor legs as muscles; without other segmentations none is asked for."""
         if self._view is None:
             return
-        from DystrophyDxLib.mrml.study import Study
+        from DystrophyDxLib.mrml.study import Study, is_heatmap
 
-        studies = Study.of(slicer.mrmlScene)
-        maps, legs = ([getattr(study, what) for study in studies] for what in ("heatmap", "segmentation"))
+        maps = filter(is_heatmap, slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+        legs = [study.segmentation for study in Study.of(slicer.mrmlScene)]
         for selector, nodes in ((self.ui.inputSelector, maps), (self.ui.musclesSelector, legs)):
             selector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in nodes if node is not None]
         others = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") - sum(map(bool, legs))

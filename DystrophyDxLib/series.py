@@ -331,12 +331,8 @@ def read_image_frames(path: Path, most_dimensions: int = 4) -> tuple[Series, ...
         try:
             reader.ReadImageInformation()
             _check_image_header(reader, most_dimensions)
-            if path.name.lower().endswith(_NIFTI):
-                _check_nifti_voxels(path, reader)
-            else:
-                _check_stored_voxels(path, reader)
-            image = reader.Execute()
-        except (RuntimeError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            image = read_voxels(path, reader)
+        except RuntimeError as error:
             if "orthonormal" in str(error):
                 raise InputError(
                     "The image axes are not perpendicular; resample the image to a regular grid."
@@ -357,6 +353,23 @@ def read_image_frames(path: Path, most_dimensions: int = 4) -> tuple[Series, ...
         )
         for frame in frames
     )
+
+
+def read_voxels(path: Path, reader: sitk.ImageFileReader) -> sitk.Image:
+    """The image of a NIfTI, NRRD or MetaImage file whose header `reader` has read.
+
+    Raises:
+        InputError: voxels are not finite.
+        RuntimeError: the file is damaged or cut off, where SimpleITK by itself would read zeros.
+    """
+    try:
+        if path.name.lower().endswith(_NIFTI):
+            _check_nifti_voxels(path, reader)
+        else:
+            _check_stored_voxels(path, reader)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise RuntimeError("The voxels are damaged or end early.") from None
+    return reader.Execute()
 
 
 @contextmanager

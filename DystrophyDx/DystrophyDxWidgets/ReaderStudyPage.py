@@ -209,6 +209,8 @@ class ReaderStudyPage(VTKObservationMixin):
 
     def onAmend(self):
         self._acting(self._beginAmending)
+        if self._amended is not None:
+            self.ui.reasonEdit.setFocus()
 
     def _beginAmending(self):
         number = self.ui.amendSelector.currentData
@@ -217,7 +219,6 @@ class ReaderStudyPage(VTKObservationMixin):
         self._amended = number
         self._form.fill(_content(stored.answer))
         self.ui.reasonEdit.text = ""
-        self.ui.reasonEdit.setFocus()
 
     def _amend(self):
         self._room.session.amend(self._amended, self._form.answer(), self.ui.reasonEdit.text)

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from ..errors import InputError
 from ..phantom.anatomy import MUSCLES
-from ..series import Geometry, Series
+from ..series import Geometry, Series, read_voxels
 from ..training.cohort import Case, Cohort, Problems
 
 TRUTH, TABLE = "truth", "truth.csv"
@@ -54,7 +54,7 @@ def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]
         InputError: it cannot be read, is no volume of one label a voxel, or its labels are no whole numbers above 0.
     """
     try:
-        image = _header(path).Execute()
+        image = read_voxels(path, _header(path))
     except RuntimeError:
         raise InputError(_UNREADABLE) from None
     grid = _grid(series.geometry, series.voxels.shape)

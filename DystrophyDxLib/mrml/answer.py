@@ -85,12 +85,13 @@ def muscles_html(scores: Sequence[MuscleTexture]) -> str:
 
 
 def warnings_html(result: StudyResult) -> str:
-    """Each warning in plain words: what it is, the details of this case, what to do."""
+    """Each warning in plain words: what it is, unless `answer_html` says so, the details of this case, what to do."""
     items = []
     for warning in result.warnings:
         meaning, advice = WARNINGS[warning.code]
-        details = "" if warning.message == meaning else f" {escape(warning.message)}"
-        items.append(f"<p><b>{escape(meaning)}</b>{details} <i>{escape(advice)}</i></p>")
+        heading = "" if meaning in notices(result) else f"<b>{escape(meaning)}</b> "
+        details = "" if warning.message == meaning else f"{escape(warning.message)} "
+        items.append(f"<p>{heading}{details}<i>{escape(advice)}</i></p>")
     return "".join(items)
 
 
@@ -133,11 +134,13 @@ def difference(result: StudyResult, before: StudyResult) -> str:
 
 def summary_in_two_lines(result: StudyResult) -> str:
     """For the clipboard: the answer with its figures; the model, the warnings and what must stand beside them."""
-    warnings = "; ".join(WARNINGS[warning.code][0].rstrip(".") for warning in result.warnings) or "none"
+    meanings = [WARNINGS[warning.code][0] for warning in result.warnings]
+    warnings = "; ".join(meaning.rstrip(".") for meaning in meanings) or "none"
+    unsaid = " ".join(notice for notice in notices(result) if notice not in meanings)
     model = f"{result.model.name} {result.model.version}"
     return (
         f"{finding(result)}. {figures(result.case)}. {result.case.reason}\n"
-        f"Model: {model}. Warnings: {warnings}. {' '.join(notices(result))}"
+        f"Model: {model}. Warnings: {warnings}. {unsaid}"
     )
 
 

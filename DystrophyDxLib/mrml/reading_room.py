@@ -142,10 +142,11 @@ class ReadingRoom:
         self._hidden = None
         self._forget()
         self._arrange(Layout.OVERLAY if evidence is None else Layout.SIDE_BY_SIDE)
-        self._view.show(self._study)
         self._view.overlay, self._view.opacity = True, DEFAULT_OPACITY
-        self._view.fit()
-        self._view.slice = self._view.slice if place is None else place  # not between two slices
+        self._view.show(self._study)
+        if place is not None:
+            self._view.fit()  # the layout may be another one; another case is fitted where it is shown
+            self._view.slice = place
         self._observe()
 
     def _arrange(self, layout: Layout) -> None:

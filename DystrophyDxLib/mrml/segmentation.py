@@ -15,6 +15,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
 from ..roi import LABEL_OF_SIDE, Side
+from ..series import read_voxels
 
 SEGMENT_NAMES = {
     Side.LEFT: "Left leg",
@@ -178,8 +179,11 @@ def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[np
 def _read(path: Path) -> slicer.vtkMRMLSegmentationNode:
     """A segmentation file's node, in a scene of its own, so that nothing is left behind in the volume's."""
     unreadable = InputError("The segmentation file cannot be read; give a segmentation saved by Slicer (.seg.nrrd).")
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
     try:
-        sitk.ReadImage(str(path))  # Slicer's reader ends the whole program at a damaged file.
+        reader.ReadImageInformation()
+        read_voxels(path, reader)  # Slicer's reader ends the whole program at a damaged file.
     except RuntimeError:
         raise unreadable from None
     scene = slicer.vtkMRMLScene()

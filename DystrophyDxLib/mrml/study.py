@@ -468,6 +468,11 @@ class Study:
         self.volume.RemoveNodeReferenceIDs(role)
 
 
+def is_heatmap(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    """Whether a volume holds evidence of a classification, also where the volume that was classified is gone."""
+    return volume.GetAttribute(_CLASS) is not None
+
+
 _MEMORY = "dystrophydx_run"
 
 
@@ -477,7 +482,8 @@ def _belongings(node: slicer.vtkMRMLNode) -> Iterable[slicer.vtkMRMLNode]:
         for series in _series_of(node):
             yield from filter(None, (series.GetTableNode(), series))
     if node.IsA("vtkMRMLDisplayableNode"):
-        yield from (node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes()))
+        # The first last: a colour legend looks for it.
+        yield from (node.GetNthDisplayNode(n) for n in reversed(range(node.GetNumberOfDisplayNodes())))
     if node.IsA("vtkMRMLStorableNode") and node.GetStorageNode() is not None:
         yield node.GetStorageNode()
 

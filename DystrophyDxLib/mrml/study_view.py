@@ -49,16 +49,19 @@ class StudyView:
             main.SetForegroundOpacity(DEFAULT_OPACITY)
         if study.heatmap is not None:
             HeatmapDisplay(study.heatmap)
-        for composite in self._composites():
+        if changes:
+            self._fit(study)  # before it is shown, as views draw at every change
+        unchanged = [(composite, composite.StartModify()) for composite in self._composites()]
+        for composite, _ in unchanged:
             composite.SetBackgroundVolumeID(study.volume.GetID())
         self._show_heatmap()
+        for composite, modifying in unchanged:
+            composite.EndModify(modifying)
         self.opacity = self.opacity  # in views that came later too
         for other in Study.of(self.scene):
             segmentation = other.segmentation
             if segmentation is not None and segmentation.GetDisplayNode() is not None and (changes or other != study):
                 segmentation.GetDisplayNode().SetVisibility(other == study)
-        if changes:
-            self.fit()
 
     @property
     def study(self) -> Study | None:
@@ -67,17 +70,10 @@ class StudyView:
         return Study(volume) if isinstance(volume, slicer.vtkMRMLScalarVolumeNode) else None
 
     def fit(self) -> None:
-        """Turns all slice views to voxel planes of the study and shows it whole; nothing under a warping transform."""
-        study = self.study
-        if study is None or study.volume.GetImageData() is None:
-            return
-        try:
-            for node in self._slice_nodes():
-                plane = SlicePlane(node, study.volume)
-                plane.turn(acquired=node.GetLayoutName() in (MAIN_VIEW, MRI_VIEW))
-                plane.frame(whole(study.volume))
-        except InputError:
-            return
+        """Turns all slice views to voxel planes of the study and shows it whole, the main one on a slice; nothing under
+        a warping transform."""
+        if self.study is not None:
+            self._fit(self.study)
 
     def fit_again(self) -> None:
         """Shows the study whole on the slice that is shown; for views that have taken the sizes of a new layout."""
@@ -239,6 +235,19 @@ class StudyView:
     def _images(self) -> list[ImageResult]:
         result = self.study.result if self.study else None
         return sorted(result.images, key=lambda image: image.slice) if result else []
+
+    def _fit(self, study: Study) -> None:
+        if study.volume.GetImageData() is None:
+            return
+        box = whole(study.volume)
+        middle = (box[2][1] - 1) // 2
+        try:
+            for node in self._slice_nodes():
+                plane, acquired = SlicePlane(node, study.volume), node.GetLayoutName() in (MAIN_VIEW, MRI_VIEW)
+                plane.turn(acquired)
+                plane.frame((*box[:2], (middle, middle + 1)) if acquired else box)
+        except InputError:
+            return
 
     def _show_heatmap(self) -> None:
         study = self.study

@@ -13,7 +13,7 @@ from ..dicom_study import described, read_facts, suitability
 from ..errors import InputError
 from ..roi import LegRegions, find_legs, is_axial
 from ..series import Acquisition, Geometry, Series
-from .study import Study
+from .study import Study, is_heatmap
 from .volumes import ijk_to_world
 
 LOOKED_AT = 5
@@ -62,11 +62,10 @@ def _grey_volumes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolume
     """Volumes with one value a voxel that are neither labels nor a heatmap."""
     kind = "vtkMRMLScalarVolumeNode"
     volumes = [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
-    heatmaps = {study.heatmap for study in Study.of(scene)}
     return [
         volume
         for volume in volumes
-        if volume not in heatmaps
+        if not is_heatmap(volume)
         and not volume.IsA("vtkMRMLLabelMapVolumeNode")
         and volume.GetImageData() is not None
         and volume.GetImageData().GetNumberOfPoints()

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from DystrophyDxLib.classify import Classification, ImageScore
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.heat_audit import WRONG, WRONG_REASON, audited, check_organs, section
+from DystrophyDxLib.evaluation.truth_files import read_muscles
 from DystrophyDxLib.explain.heat import HeatDrawing
 from DystrophyDxLib.explain.heatmap import CellGrid
 from DystrophyDxLib.recipe import Recipe
@@ -120,6 +121,17 @@ def test_evidence_for_the_first_of_two_classes_keeps_its_shape_where_it_is_stron
     assert audit["said"].tolist() == ["normal"]
     assert audit["heat_outside"].item() == pytest.approx(0.1, abs=0.03)
     assert audit["finding"].tolist() == [""]
+
+
+@pytest.mark.parametrize("name", ["heart.nii.gz", "heart.nii", "heart.nrrd"])
+def test_an_organ_of_a_file_that_is_cut_off_is_refused(found, tmp_path, name):
+    """SimpleITK would read the end of it as no organ at all."""
+    rng = np.random.default_rng(1)
+    path = tmp_path / name
+    sitk.WriteImage(as_image(rng.integers(0, 2, (3, 160, 160)).astype(np.uint8), found.series.geometry), str(path))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_muscles(path, found.series)
 
 
 def test_segmentations_of_the_organ_that_cannot_be_used_are_told_with_their_rows_beforehand(found, tmp_path):

@@ -9,11 +9,12 @@ from DystrophyDxLib.mrml.segmentation import (
     add_segmentation,
     labels_from_segmentation,
     read_labels,
+    read_muscles,
     set_labels,
     write_segmentation,
 )
 from DystrophyDxLib.mrml.volumes import add_series, series_from_volume
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.series import Geometry, Series, as_image
 
 BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
@@ -250,3 +251,14 @@ def test_an_unreadable_region_file_is_refused(scene, tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(InputError, match="cannot be read"):
         read_labels(path, add_series(scene, study(np.eye(3))))
+
+
+def test_a_muscle_file_that_is_cut_off_is_refused(scene, tmp_path):
+    """SimpleITK would read the rest of it as no muscle."""
+    series = study(np.eye(3))
+    labels = np.random.default_rng(1).integers(0, 5, series.voxels.shape).astype(np.uint8)
+    path = tmp_path / "muscles.nii.gz"
+    sitk.WriteImage(as_image(labels, series.geometry), str(path))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_muscles(path, add_series(scene, series))

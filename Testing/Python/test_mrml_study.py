@@ -11,7 +11,7 @@ import slicer
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from trame_slicer.core import SlicerApp
 from vtkmodules.util.numpy_support import vtk_to_numpy
-from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
+from vtkmodules.vtkCommonCore import VTK_OBJECT, VTK_UNSIGNED_CHAR
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkCommonTransforms import vtkTransform
 
@@ -19,6 +19,7 @@ from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled, InputError
 from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.mrml.answer import answer_html
+from DystrophyDxLib.mrml.display import HeatmapDisplay
 from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import copy_into, new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
@@ -286,6 +287,22 @@ def test_removing_a_study_leaves_the_volume_alone(scene, series, classifier):
     left = {scene.GetNthNode(n).GetID() for n in range(scene.GetNumberOfNodes())} - before
     assert not left
     assert study.result is None
+
+
+def test_the_colour_legend_goes_before_the_display_that_it_looks_for(series):
+    scene, removed = new_scene(), []
+    study = Study(add_series(scene, series))
+    study.put_heatmap(np.zeros_like(series.voxels))
+    HeatmapDisplay(study.heatmap)  # adds the legend
+
+    def remove(_scene, _event, node):
+        removed.append(node.GetClassName())
+
+    remove.CallDataType = VTK_OBJECT
+    scene.AddObserver(scene.NodeRemovedEvent, remove)
+    study.remove()
+    legend, display = map(removed.index, ("vtkMRMLColorLegendDisplayNode", "vtkMRMLScalarVolumeDisplayNode"))
+    assert legend < display
 
 
 def test_what_is_renamed_stays_found(study, classifier):

@@ -537,10 +537,47 @@ def test_renamed_and_deleted_nodes_break_nothing(desktop, panel, study):
     assert study.heatmap is not None
     assert study.segmentation is not None
     assert panel.ui.editButton.enabled
+    heatmap = study.heatmap
     slicer.mrmlScene.RemoveNode(study.volume)
     desktop.settle(20)
     assert panel.ui.imagesTable.rowCount == 0
     assert panel.ui.messageLabel.text == ""
+    hidden = panel.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs
+    assert heatmap.GetID() in hidden, "what is left of a deleted volume is not offered as input"
+
+
+def test_a_region_deleted_while_it_is_corrected_ends_the_correction(desktop, panel, study):
+    panel.ui.editButton.checked = True
+    slicer.mrmlScene.RemoveNode(study.segmentation)
+    # Slicer's editor turns to another region and shows the volume that belongs to it.
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        composite.SetBackgroundVolumeID(None)
+    desktop.settle(20)
+    assert not panel.ui.editButton.checked
+    assert not panel.ui.editorFrame.visible
+    assert panel._view.study == study, "the volume of the answer that the panel shows"
+
+
+def test_the_selector_of_views_follows_slicers_own_layouts(panel, study):
+    panel.ui.layoutSelector.currentIndex = 1
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    node.SetViewArrangement(node.SlicerLayoutFourUpView)
+    assert panel.ui.layoutSelector.currentText == "As they are"
+    panel.ui.layoutSelector.currentIndex = 1
+    assert node.GetViewArrangement() == node.SlicerLayoutOneUpRedSliceView
+
+
+def test_the_editor_ignores_the_views_while_the_scene_is_closed(panel, study):
+    panel.ui.editButton.checked = True
+    editor, attached = unwrap(panel._editor), []
+    # Slicer builds the views anew at the end of closing, and an effect that is told of it ends the program.
+    first = 10.0
+    slicer.mrmlScene.AddObserver(
+        slicer.mrmlScene.EndCloseEvent, lambda *_: attached.append(editor.mrmlSegmentEditorNode()), first
+    )
+    slicer.mrmlScene.Clear()
+    assert attached == [None]
+    assert editor.mrmlSegmentEditorNode() is not None, "ready for the next scene"
 
 
 def test_a_saved_scene_shows_everything_again_without_classifying(desktop, panel, study, tmp_path, monkeypatch):
@@ -566,8 +603,10 @@ def test_a_saved_scene_shows_everything_again_without_classifying(desktop, panel
 
 def test_closing_the_scene_empties_the_panel_and_it_goes_on_working(desktop, panel, study, series):
     panel.ui.editButton.checked = True
+    panel.ui.suggestionLabel.text = "“Thighs” is the only volume."
     slicer.mrmlScene.Clear(0)
     desktop.settle(20)
+    assert panel.ui.suggestionLabel.text == "", "nothing is said of a volume that is gone"
     assert panel.ui.imagesTable.rowCount == 0
     assert "Not classified yet" in panel.ui.answerLabel.text
     assert not panel.ui.editButton.checked
@@ -612,6 +651,7 @@ def test_the_panel_asks_for_the_further_volumes_that_the_model_needs_and_for_not
     assert panel.ui.channelsFrame.visible
     (name,) = panel._channels
     assert name == "STIR"
+    assert panel.ui.inputLabel.text == "T1:", "which of the two the first is"
     panel.ui.classifyButton.click()
     assert "needs STIR beside T1" in panel.ui.messageLabel.text
     phantom = make_phantom(1, "DMD", slices=SLICES, matrix=192, contrasts=("T1", "STIR"))
@@ -624,6 +664,7 @@ def test_the_panel_asks_for_the_further_volumes_that_the_model_needs_and_for_not
     panel.ui.modelSelector.currentIndex = 0
     assert not panel.ui.channelsFrame.visible
     assert not panel._channels
+    assert panel.ui.inputLabel.text == "Thigh MRI:"
 
 
 def test_a_model_of_many_classes_shows_its_differential_and_the_heatmap_of_each_class(panel, volume, tmp_path):
@@ -699,7 +740,9 @@ def test_report_and_summary(panel, study, tmp_path, monkeypatch):
     assert len(lines) == 2
     assert "Pattern suggests dystrophinopathy" in lines[0]
     assert study.result.model.name in lines[1]
-    assert "Demonstration model" in lines[1]
+    assert lines[1].count("Demonstration model") == 1
+    told = panel.ui.answerLabel.text + panel.ui.warningsLabel.text
+    assert told.count("Demonstration model") == 1
     assert "not for diagnosis" in lines[1]
 
 

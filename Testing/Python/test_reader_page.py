@@ -525,6 +525,7 @@ def test_an_answer_is_amended_with_a_reason_beside_the_one_that_was_submitted(pa
     assert not shown(), "no other case is seen beside the answer"
     assert page._form.content()["confidence"] == 10
     assert not ui.pauseButton.enabled
+    assert unwrap(ui.reasonEdit).window().focusWidget() is unwrap(ui.reasonEdit), "the reason can be typed at once"
     ui.confidenceSpinBox.value = 30
     ui.submitButton.click()
     assert "Give the reason" in ui.messageLabel.text
