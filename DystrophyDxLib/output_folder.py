@@ -96,6 +96,9 @@ def results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> 
 def check_results_folder(folder: Path, files: tuple[str, ...], *, overwrite: bool) -> None:
     """Raises `InputError` where `folder` cannot take results: it holds anything but `files`, or these without
     `overwrite`."""
-    if overwrite and folder.is_dir() and {path.name for path in folder.iterdir()} <= set(files):
-        return
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if present and present <= set(files):
+        if overwrite:
+            return
+        raise InputError("The output folder holds an earlier report; give another folder, or add --overwrite.")
     check_output_folder(folder, overwrite=False)

@@ -29,7 +29,7 @@ class Agreement:
 
     Attributes:
         coefficient: nan where chance alone agrees always (all answers alike); without bounds (nan) where nothing varies
-            between cases.
+            between cases, as where all answers to each case agree.
         observed: share of pairs of answers to a case that agree, chance included.
         cases: with at least two answers, which is what it rests on.
     """
@@ -93,7 +93,8 @@ def cohen_kappa(first: np.ndarray, second: np.ndarray, categories: int) -> Agree
     observed = float(np.trace(table) / table.sum())
     if np.count_nonzero(table.sum(axis=0) + table.sum(axis=1)) == 1:
         return Agreement(Estimate(np.nan, -1.0, 1.0), observed, len(pairs))
-    found = cohens_kappa(table)
+    with np.errstate(invalid="ignore"):  # where one of them says always the same, nothing varies
+        found = cohens_kappa(table)
     spread = found.std_kappa > 0
     low, high = (max(-1.0, found.kappa_low), min(1.0, found.kappa_upp)) if spread else (np.nan, np.nan)
     return Agreement(Estimate(float(found.kappa), float(low), float(high)), observed, len(pairs))
@@ -177,5 +178,7 @@ def _beyond_chance(answers: np.ndarray, categories: int, chance: Chance) -> Agre
     value = float((observed - expected) / (1 - expected))
     own = np.where(several, cases / shared * (agreeing - expected) / (1 - expected), 0.0)
     own = own - 2 * (1 - value) * (parts - expected) / (1 - expected)
-    variance = np.sum((own - value) ** 2) / (cases * (cases - 1)) if cases > 1 else 0.0
+    # Where all pairs agree, cases with one answer alone would make a variance of what cannot vary.
+    varies = cases > 1 and observed < 1
+    variance = np.sum((own - value) ** 2) / (cases * (cases - 1)) if varies else 0.0
     return Agreement(_interval(value, float(variance), cases), observed, shared)

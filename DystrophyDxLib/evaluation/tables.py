@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ LEAST_PATIENTS = 10
 PUBLISHED, BOOTSTRAP = "Wilson, DeLong", "patient bootstrap"
 NOT_GIVEN = "not given"
 _DASH = "–"
+_NEGATIVE_ZERO = re.compile(r"-(0\.?0*)(?![\d.e])")
 _FORMATS = {
     "AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".2g", "Value": ".3f", "Kappa": ".3f", "AC1": ".3f",
 }  # fmt: skip
@@ -96,7 +98,7 @@ def cell_text(header: str, cell: object) -> str:
         text = _DASH if math.isnan(cell) else f"{cell:{form}}"
     else:
         return str(cell)
-    return text.replace("inf", "∞").replace("-", "−")
+    return _NEGATIVE_ZERO.sub(r"\1", text).replace("inf", "∞").replace("-", "−")
 
 
 def published_figures(rows: pd.DataFrame, threshold: float) -> dict[str, Estimate | float]:

@@ -17,7 +17,7 @@ from ..evaluation.evaluation_report import Page, Picture, Section
 from ..evaluation.figures import save_figure
 from ..evaluation.roc import auc
 from ..evaluation.tables import Table, cell_text
-from ..output_folder import results_folder
+from ..output_folder import check_results_folder, results_folder
 from ..report import RESEARCH_ONLY, SYNTHETIC_COHORT
 from . import agreement_tables, comparison_tables, performance_tables
 from .agreement_tables import READERS
@@ -33,7 +33,7 @@ POSITIVE = "dystrophinopathy"
 _BARS = ("Accuracy", "Sensitivity", "Specificity")
 
 
-def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
+def analyse(reads: Reads, out: Path, *, overwrite: bool, notices: tuple[str, ...] = ()) -> dict[str, object]:
     """Analyses a reader study and writes `FILES` into `out`: a page that stands alone, its tables as CSV and Markdown
     and its figures as SVG and PNG.
 
@@ -41,6 +41,7 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
         reads: of `Reads.read` for a folder of CSV files.
         out: all of the files or none are written.
         overwrite: whether an earlier analysis in `out` is replaced.
+        notices: what is to stand beside every figure besides, such as readers whose answers could not be had.
 
     Returns:
         The content of analysis.json.
@@ -48,7 +49,9 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
     Raises:
         InputError: there is nothing to analyse, or `out` cannot be used.
     """
+    check_results_folder(out, FILES, overwrite=overwrite)
     answers = FirstAnswers.of(reads)
+    notices = (*_unfinished(reads), *notices, *_notices(reads))
     performance = performance_tables.performance_frame(answers)
     agreement = agreement_tables.agreement_table(answers)
     arms = comparison_tables.analyse_arms(answers)
@@ -58,7 +61,7 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
         page = Page(
             "reader study",
             f"{len(answers.readers)} readers, {len(answers.cases)} cases",
-            _notices(reads),
+            notices,
             (
                 _brief(reads, answers, performance, agreement, arms),
                 _read(reads, answers),
@@ -71,9 +74,20 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool) -> dict[str, object]:
         )
         page.write_tables(folder / "tables")
         page.write(folder / "report.html")
-        summary = _summarised(reads, answers, performance, arms)
+        summary = _summarised(reads, answers, performance, arms, notices)
         (folder / "analysis.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     return summary
+
+
+def _unfinished(reads: Reads) -> tuple[str, ...]:
+    """A sentence while answers are still to be given."""
+    if reads.unread is None:
+        return ()
+    given = int((reads.reads["amended"] == 0).sum())
+    return (
+        f"Reading is unfinished: {given} of {given + len(reads.unread)} answers are given. Whoever looks at these "
+        "figures or the truth now is unblinded; keep them from the readers, and change nothing of the study for them.",
+    )
 
 
 def _notices(reads: Reads) -> tuple[str, ...]:
@@ -91,21 +105,33 @@ def _brief(
     arms: tuple[ArmsAnalysis, ...],
 ) -> Section:
     positive = int(answers.truth.sum())
-    missing = int(np.isnan(answers.decisions).sum())
+    planned, missing = answers.planned.sum() * len(answers.arms), int(answers.missing.sum())
     paragraphs = [
+        *_unfinished(reads),
         f"{len(answers.readers)} readers ({', '.join(answers.readers)}) read {len(answers.cases)} cases "
         f"({positive} {POSITIVE}, {len(answers.cases) - positive} other), {' and '.join(answers.arms)}.",
-        f"{answers.decisions.size} first decisions were to be made, {missing} of them are missing."
+        f"{planned} first decisions on them were to be made, {missing} of them are missing."
         if missing
-        else f"All {answers.decisions.size} first decisions were made.",
+        else f"All {planned} first decisions on them were made.",
     ]
+    silent = sorted(set(reads.readers["reader"]) - set(answers.readers))
+    if silent:
+        paragraphs.append(f"Without an unaided or aided answer and in no figure: {', '.join(silent)}.")
+    if positive in (0, len(answers.cases)):
+        paragraphs.append(
+            f"All cases that were read are of one class, so that the AUC and the "
+            f"{'specificity' if positive else 'sensitivity'} cannot be told."
+        )
     for row in performance.to_dict("records"):
         if row["Reader"] == MEAN or row["Arm"] == MODEL:
             who = f"Mean of the readers, {row['Arm']}" if row["Reader"] == MEAN else f"Model {row['Reader']}"
-            told = (
-                f"{name if name == 'AUC' else name.lower()} {cell_text(name, row[name])}" for name in (*_BARS, "AUC")
-            )
-            paragraphs.append(f"{who}: {', '.join(told)}.")
+            told = [
+                f"{name if name == 'AUC' else name.lower()} {cell_text(name, row[name])}"
+                for name in (*_BARS, "AUC")
+                if not np.isnan(_value(row[name]))
+            ]
+            if told:
+                paragraphs.append(f"{who}: {', '.join(told)}.")
     for row in [] if agreement is None else agreement.frame.to_dict("records"):
         if row["Among"] == READERS:
             told = (cell_text("Kappa", row["Kappa, Fleiss"]), row["Band"])
@@ -128,47 +154,67 @@ def _brief(
 
 def _read(reads: Reads, answers: FirstAnswers) -> Section:
     paragraphs = []
-    if _is_sequential(reads):
+    both = _answered_twice(reads)
+    if (both["session_unaided"].eq(both["session_aided"]) & both["session_unaided"].gt(0)).any():
         paragraphs.append(
             "Sequential reading: aided answers were given in the session of the unaided ones. Differences tell what "
             "the aid changes in a reader who has just decided without it."
         )
+    if both[["session_unaided", "session_aided"]].eq(0).any(axis=None):
+        paragraphs.append("The tables do not tell all sessions, and so not whether reading was sequential.")
     answered = performance_tables.answers_table(reads, answers)
     times = performance_tables.time_table(reads, answers)
-    return Section("What was read", tuple(paragraphs), (), _there(answered, times))
+    subtypes, quality = performance_tables.subtype_table(reads), performance_tables.quality_table(reads)
+    return Section("What was read", tuple(paragraphs), (), _there(answered, times, subtypes, quality))
 
 
-def _is_sequential(reads: Reads) -> bool:
-    """Whether a reader gave unaided and aided answers to one case in one session."""
-    keys = ["reader", "case", "session"]
+def _answered_twice(reads: Reads) -> pd.DataFrame:
+    """Cases that a reader answered both unaided and aided, with the session of each answer."""
+    keys = ["reader", "case"]
     first = first_answers(reads)
-    unaided, aided = (first.loc[first["arm"] == arm, keys] for arm in (UNAIDED, AIDED))
-    return not unaided.merge(aided, on=keys).empty
+    unaided, aided = (first.loc[first["arm"] == arm, [*keys, "session"]] for arm in (UNAIDED, AIDED))
+    return unaided.merge(aided, on=keys, suffixes=("_unaided", "_aided"))
 
 
 def _performance(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> tuple[Section, Section]:
-    beside = (_bars_picture(performance, figures), *_readers_picture(answers, figures))
-    each = (*_curves_picture(answers, figures), _confusion_picture(answers, figures))
+    beside = (*_bars_picture(answers, performance, figures), *_readers_picture(answers, figures))
+    each = (*_curves_picture(answers, figures), *_confusion_picture(answers, figures))
     tables = performance_tables.performance_tables(performance)
     return (
         Section("Performance", (), beside, tables),
-        Section("Decisions and confidences", (), each, (performance_tables.confusion_table(answers),)),
+        Section("Decisions and confidences", (), each, _there(performance_tables.confusion_table(answers))),
     )
 
 
-def _bars_picture(performance: pd.DataFrame, figures: Path) -> Picture:
+def _bars_picture(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> Iterator[Picture]:
+    """None where nobody decided."""
     rows = performance.to_dict("records")
     shown = {
-        name: {(row["Arm"], row["Reader"]): row[name] for row in rows if not np.isnan(_value(row[name]))}
+        name: {
+            (row["Arm"], MODEL if row["Arm"] == MODEL else row["Reader"]): row[name]
+            for row in rows
+            if not np.isnan(_value(row[name]))
+        }
         for name in _BARS
     }
-    return _saved(
-        bars_figure(shown),
+    there = {place for estimates in shown.values() for _, place in estimates}
+    if not there:
+        return
+    yield _saved(
+        bars_figure(
+            {name: estimates for name, estimates in shown.items() if estimates},
+            [place for place in (*answers.readers, MEAN, MODEL) if place in there],
+        ),
         figures,
         "bars",
-        "Bars of accuracy, sensitivity and specificity of each reader, their mean and the model",
-        "Readers beside the model, with 95 % intervals (after Figure 3 of Yang et al. 2021).",
+        "Bars of accuracy, sensitivity and specificity of each reader, their mean" + _and_model(answers),
+        f"Readers{_and_model(answers, ' beside')}, with 95 % intervals (after Figure 3 of Yang et al. 2021).",
     )
+
+
+def _and_model(answers: FirstAnswers, joined: str = " and") -> str:
+    """The model by its name, for a caption; empty where none answered. In figures it is "model"."""
+    return f"{joined} the model ({answers.model})" if answers.model else ""
 
 
 def _readers_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
@@ -176,15 +222,16 @@ def _readers_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
     points = tuple(_points(answers))
     if not points:
         return
-    curve = _curve(answers.model, answers.truth, answers.probability) if answers.model else None
+    curve = _curve(MODEL, answers.truth, answers.probability) if answers.model else None
     point = _operating_point(answers.truth, answers.label)
     yield _saved(
         readers_figure(points, curve, point),
         figures,
         "roc",
         "ROC plane with readers as points, their average as a triangle" + (f", and {curve.label}" if curve else ""),
-        "Readers as points and their average as a triangle beside the model's ROC curve (after Figure 4 of Yang et al. "
-        "2021).",
+        "Readers as points, with the number of those at one place, and their average as a triangle"
+        + (f", beside the ROC curve of the model ({answers.model})" if curve else "")
+        + " (after Figure 4 of Yang et al. 2021).",
     )
 
 
@@ -210,16 +257,19 @@ def _curves_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
     )
 
 
-def _confusion_picture(answers: FirstAnswers, figures: Path) -> Picture:
+def _confusion_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
+    """None where nobody decided."""
     matrices = [
-        (reader if arm == MODEL else f"{reader}, {arm}", found)
+        (MODEL if arm == MODEL else f"{reader}\n{arm}", found)
         for arm, reader, found in performance_tables.confusions(answers)
     ]
-    return _saved(
+    if not matrices:
+        return
+    yield _saved(
         confusion_figure(matrices, POSITIVE),
         figures,
         "confusion",
-        "Confusion matrices of each reader in each arm and of the model; the counts are in the table below",
+        f"Confusion matrices of each reader in each arm{_and_model(answers)}; the counts are in the table below",
         f"Confusion matrices: rows are the truth, columns what was said. {POSITIVE.capitalize()}: yes.",
     )
 
@@ -265,15 +315,14 @@ def _agreement(reads: Reads, answers: FirstAnswers, agreement: Table | None) -> 
 
 def _arms(reads: Reads, answers: FirstAnswers, arms: tuple[ArmsAnalysis, ...]) -> Section:
     if answers.arms != (UNAIDED, AIDED):
-        read = f"Only {answers.arms[0]} readings are there"
+        unread = set() if reads.unread is None else set(reads.unread["arm"]) - set(answers.arms) - {RE_READ}
+        read = f"Only {answers.arms[0]} readings are there" + "".join(
+            f"; {arm} ones are still to come" for arm in unread
+        )
         more = ", and re-reads, which are compared under Agreement" if (reads.reads["arm"] == RE_READ).any() else ""
         return Section("Aided against unaided", (f"{read}{more}.",))
     found = _there(comparison_tables.arms_table(arms), comparison_tables.paired_arms_table(answers))
-    told = (
-        ()
-        if arms
-        else ("Fewer than two readers answered enough cases of both classes in both arms to tell of others.",)
-    )
+    told = () if arms else ("Fewer than two readers answered enough cases in both arms to tell of others.",)
     return Section("Aided against unaided", told, (), found)
 
 
@@ -291,12 +340,16 @@ def _planning(arms: tuple[ArmsAnalysis, ...]) -> Section:
 
 
 def _summarised(
-    reads: Reads, answers: FirstAnswers, performance: pd.DataFrame, arms: tuple[ArmsAnalysis, ...]
+    reads: Reads,
+    answers: FirstAnswers,
+    performance: pd.DataFrame,
+    arms: tuple[ArmsAnalysis, ...],
+    notices: tuple[str, ...],
 ) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "program": f"DystrophyDx {__version__}",
-        "notices": list(_notices(reads)),
+        "notices": list(notices),
         "readers": list(answers.readers),
         "arms": list(answers.arms),
         "model": answers.model,
@@ -308,7 +361,8 @@ def _summarised(
         "answers": {
             "rows": len(reads.reads),
             "first_decisions": int(np.count_nonzero(~np.isnan(answers.decisions))),
-            "missing_decisions": int(np.isnan(answers.decisions).sum()),
+            "missing_decisions": int(answers.missing.sum()),
+            "unread": 0 if reads.unread is None else len(reads.unread),
         },
         "performance": [{name: _json(cell) for name, cell in row.items()} for row in performance.to_dict("records")],
         "aided_less_unaided": [

@@ -20,6 +20,8 @@ _ARM_COLOURS = {"unaided": BLUE, "aided": ORANGE, "model": VERMILION}
 _READER_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 _READER_DASHES = ("-", "--", ":", "-.")
 _MARKERS = {"unaided": "o", "aided": "s"}
+_BESIDE = {"unaided": (6, 3), "aided": (6, -10)}
+"""Points from a marker to how many readers it stands for."""
 _WIDTH = 6.7
 _PER_ROW = 7
 _FAINT = "#8b949e"
@@ -43,18 +45,18 @@ class Points:
     true_positive: np.ndarray
 
 
-def bars_figure(figures: Mapping[str, Mapping[tuple[str, str], Estimate]]) -> Figure:
+def bars_figure(figures: Mapping[str, Mapping[tuple[str, str], Estimate]], readers: Sequence[str]) -> Figure:
     """Readers beside the model, as Figure 3 of Yang et al., BMC Neurology 2021;21:13.
 
     Args:
         figures: by their names, then by arm (or "model") and reader.
+        readers: from left to right.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 0.6 + 2.0 * len(figures)), layout="constrained")
         panels = figure.subplots(len(figures), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (name, estimates) in zip(panels, figures.items(), strict=True):
             arms = list(dict.fromkeys(arm for arm, _ in estimates))
-            readers = list(dict.fromkeys(reader for _, reader in estimates))
             side_by_side = [arm for arm in arms if arm != "model"]
             width = 0.8 / max(len(side_by_side), 1)
             for (arm, reader), estimate in estimates.items():
@@ -67,8 +69,8 @@ def bars_figure(figures: Mapping[str, Mapping[tuple[str, str], Estimate]]) -> Fi
             axes.set(ylabel=name, ylim=(0, 1.02))
             axes.set_xticks(range(len(readers)), readers, rotation=45 if len(readers) > 8 else 0)
             axes.grid(axis="x", visible=False)
-        handles, labels = panels[0].get_legend_handles_labels()
-        unique = dict(zip(labels, handles, strict=True))
+        shown = [axes.get_legend_handles_labels() for axes in panels]
+        unique = {label: handle for found in shown for handle, label in zip(*found, strict=True)}
         figure.legend(unique.values(), unique.keys(), loc="outside upper right", ncols=len(unique))
     return figure
 
@@ -89,18 +91,27 @@ def readers_figure(points: Sequence[Points], model: Curve | None, model_point: t
         if model is not None:
             axes.plot(model.false_positive, model.true_positive, color=_ARM_COLOURS["model"], label=model.label)
         if model_point is not None:
-            axes.plot(*model_point, "*", color=_ARM_COLOURS["model"], markersize=12, label="model's label")
+            axes.plot(
+                *model_point, "*", color=_ARM_COLOURS["model"], markersize=12, label="model's label", clip_on=False
+            )
         for arm in points:
             colour = _ARM_COLOURS[arm.arm]
+            places, counts = np.unique([arm.false_positive, arm.true_positive], axis=1, return_counts=True)
             axes.plot(
-                arm.false_positive,
-                arm.true_positive,
+                *places,
                 _MARKERS[arm.arm],
                 color=colour,
                 alpha=0.65,
+                markersize=8,
                 markeredgecolor="white",
                 label=f"readers, {arm.arm} (n = {len(arm.false_positive)})",
+                clip_on=False,
             )
+            for place, count in zip(places.T, counts, strict=True):
+                if count > 1:
+                    axes.annotate(
+                        f"{count}", place, xytext=_BESIDE[arm.arm], textcoords="offset points", color=colour, fontsize=8
+                    )
             axes.plot(
                 arm.false_positive.mean(),
                 arm.true_positive.mean(),
@@ -109,6 +120,7 @@ def readers_figure(points: Sequence[Points], model: Curve | None, model_point: t
                 markeredgecolor=BLACK,
                 markersize=11,
                 label=f"their average, {arm.arm}",
+                clip_on=False,
             )
         figure.legend(loc="outside lower center", ncols=2)
     return figure
@@ -148,7 +160,7 @@ def confusion_figure(matrices: Sequence[tuple[str, Confusion]], positive: str) -
     rows = math.ceil(len(matrices) / columns)
     with matplotlib.rc_context(STYLE | {"axes.grid": False, "axes.spines.left": False, "axes.spines.bottom": False}):
         size = _WIDTH / _PER_ROW
-        figure = Figure(figsize=(_WIDTH, 0.5 + rows * (size + 0.35)), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, 0.5 + rows * (size + 0.45)), layout="constrained")
         for n, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
             if n >= len(matrices):
                 axes.set_axis_off()

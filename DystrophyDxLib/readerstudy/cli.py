@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from .export import Unusable
 
 app = typer.Typer(help="Reader studies: blinded reads beside the model, and their statistics.", no_args_is_help=True)
 ASKED = ("subtype", "quality", "mercuri", "comment")
@@ -19,9 +24,17 @@ StudyFolder = Annotated[Path, typer.Argument(help="Folder of the study.", show_d
 
 @app.command()
 def create(
-    cohort: Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)],
+    cohort: Annotated[
+        Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False, exists=True, dir_okay=False)
+    ],
     readers: Annotated[
-        Path, typer.Option(help="Table of the readers (CSV): reader (a code), role, years.", show_default=False)
+        Path,
+        typer.Option(
+            help="Table of the readers (CSV): reader (a code), role, years.",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="New or empty folder for the study.", show_default=False)],
     title: Annotated[str, typer.Option(help="Of the protocol.")] = "Reader study of thigh MRI",
@@ -48,6 +61,7 @@ def create(
     from ..model_package import ModelPackage
     from ..resources import embedded_model
     from .creation import StudyPlan, create_study, read_readers
+    from .export import one_class
     from .protocol import Arm, Design
     from .questions import MUSCLES, Questions
     from .study import PAGE
@@ -73,6 +87,8 @@ def create(
         study = create_study(cohort, plan, ModelPackage.read(model or embedded_model()), device, out, advance)
     protocol = study.protocol
     print(f"{len(protocol.cases)} cases, {len(protocol.readers)} readers, arms {arms}: {out}")
+    if one_class(study):
+        print("All cases are of one class: sensitivity or specificity, and the AUC, cannot be told from this study.")
     print(f"Protocol to print: {out / PAGE}")
     print(f"Keep the truth from the readers: {study.truth}")
 
@@ -80,13 +96,19 @@ def create(
 @app.command()
 def status(study: StudyFolder) -> None:
     """Tell how far each reader is, and when reading may go on."""
+    from .export import check_content
     from .export import status as told
     from .study import Study
 
-    for reader in told(Study.open(study), datetime.now(timezone.utc)):
+    opened = Study.open(study)
+    readers, unusable = told(opened, datetime.now(timezone.utc))
+    for reader in readers:
         progress = reader.progress
         last = f", last on {reader.last_at.astimezone():%Y-%m-%d %H:%M}" if reader.last_at else ""
         print(f"{reader.reader.code}: {progress.answered} of {progress.answers} answers{last}. {progress.sentence}")
+    if unusable:
+        raise InputError(" ".join(map(str, unusable)))
+    check_content(opened)
 
 
 @app.command()
@@ -98,7 +120,8 @@ def export(
     from .export import export as exported
     from .study import Study
 
-    reads = exported(Study.open(study), out)
+    reads, unusable = exported(Study.open(study), out)
+    _tell(unusable)
     print(f"{len(reads.reads)} rows of answers by {reads.reads['reader'].nunique()} readers: {out}")
 
 
@@ -117,9 +140,16 @@ def analyse(
     from .reads import Reads
     from .study import PROTOCOL, Study
 
-    reads = reads_of(Study.open(source)) if (source / PROTOCOL).exists() else Reads.read(source)
-    summary = analysed(reads, out, overwrite=overwrite)
+    reads, unusable = reads_of(Study.open(source)) if (source / PROTOCOL).exists() else (Reads.read(source), ())
+    _tell(unusable)
+    summary = analysed(reads, out, overwrite=overwrite, notices=tuple(map(str, unusable)))
     print(dumps(summary, indent=1) if json else f"Report: {out / 'report.html'}")
+
+
+def _tell(unusable: Sequence[Unusable]) -> None:
+    """Names the readers whose answers cannot be had; the others' are reported all the same."""
+    for reader in unusable:
+        print(f"dystrophydx: {reader} The answers of the other readers are reported.", file=sys.stderr)
 
 
 def _words(text: str, what: str, known: list[str] | tuple[str, ...]) -> list[str]:

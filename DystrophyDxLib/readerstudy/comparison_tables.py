@@ -36,7 +36,7 @@ _NOT_CORRECTED = "The p values are not corrected for the number of comparisons."
 
 
 def paired_arms_table(answers: FirstAnswers) -> Table | None:
-    """Aided against unaided, reader by reader; None where there is one arm."""
+    """Aided against unaided, of each reader of both; None without one."""
     if answers.arms != (UNAIDED, AIDED):
         return None
     rows = [
@@ -49,7 +49,10 @@ def paired_arms_table(answers: FirstAnswers) -> Table | None:
             ),
         }
         for r, reader in enumerate(answers.readers)
+        if answers.answered(0, r) and answers.answered(1, r)
     ]
+    if not rows:
+        return None
     return Table(
         "arms_by_reader",
         "Aided against unaided, reader by reader",
@@ -65,6 +68,8 @@ def paired_model_table(answers: FirstAnswers) -> Table | None:
         return None
     rows = []
     for (t, arm), (r, reader) in itertools.product(enumerate(answers.arms), enumerate(answers.readers)):
+        if not answers.answered(t, r):
+            continue
         decisions = answers.decisions[t, r]
         both = ~np.isnan(decisions) & ~np.isnan(answers.label)
         wrong = [int(np.sum(who[both] != answers.truth[both])) for who in (decisions, answers.label)]
@@ -106,7 +111,7 @@ def _compared(
         "Cases": int(both.sum()),
         f"Only {one} right": test.only_first,
         f"Only {other} right": test.only_second,
-        "p, McNemar": test.p,
+        "p, McNemar": test.p if both.any() else np.nan,
         f"AUC, {one}": areas.first.value,
         f"AUC, {other}": areas.second.value,
         "AUC, difference": areas.difference,
@@ -135,16 +140,23 @@ class ArmsAnalysis:
 
 
 def analyse_arms(answers: FirstAnswers) -> tuple[ArmsAnalysis, ...]:
-    """Every figure of merit with both kinds of covariance; without those that lack two readers of both arms."""
+    """Every figure of merit, the AUC with both kinds of covariance; without those that lack two readers of both
+    arms."""
     if answers.arms != (UNAIDED, AIDED):
         return ()
     found = []
-    for figure, covariance in itertools.product(FIGURES_OF_MERIT, COVARIANCES):
+    kinds = [(figure, covariance) for figure in FIGURES_OF_MERIT for covariance in _covariances(figure)]
+    for figure, covariance in kinds:
         studied = answers.performance(answers.ratings(figure)[::-1], (AIDED, UNAIDED), figure, covariance)
         if studied is not None:
             tests = tuple(compare_arms(studied, random) for random in RANDOM)
             found.append(ArmsAnalysis(figure, covariance, len(studied.readers), studied.components, tests))
     return tuple(found)
+
+
+def _covariances(figure: FigureOfMerit) -> tuple[Covariance, ...]:
+    """DeLong's is of the AUC; of a proportion it would be the jackknife's once more."""
+    return COVARIANCES if figure == "AUC" else COVARIANCES[:1]
 
 
 def arms_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
@@ -175,8 +187,8 @@ def arms_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
         "Aided less unaided: means over readers, with 95 % intervals",
         pd.DataFrame(rows),
         "Obuchowski and Rockette's analysis with Hillis' degrees of freedom (df1 = 1). AUC of confidences, the others "
-        f"of decisions. Readers: with at least {LEAST_CASES} answered cases of each class in both arms; missing "
-        f"answers are taken account of case by case. {_NOT_CORRECTED}",
+        f"of decisions. Readers: with at least {LEAST_CASES} answered cases of each class of the figure in both arms; "
+        f"missing answers are taken account of case by case. {_NOT_CORRECTED}",
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import datetime
+import hashlib
+import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,12 +24,17 @@ from ..training.cohort import Case, Cohort, Problems
 from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
 from .protocol_page import write_protocol_page
 from .questions import Questions
-from .store import ReaderStore
-from .study import ANSWERS, CASES, HEATMAP, IMAGE, MODEL, MODEL_ANSWER, PAGE, PROTOCOL, TRUTH, ModelAnswer, Study
+from .study import CASES, HEATMAP, IMAGE, MODEL, MODEL_ANSWER, PAGE, TRUTH, TRUTH_TABLE, ModelAnswer, Study
 
 GREY_WINDOW = (0.0, 1000.0)
 """Every case is stored so that this window shows it from the 1st to the 99.5th percentile of its tissue."""
 _PERCENTILES = (1, 99.5)
+_READER_COLUMNS = {
+    "reader": "a code (1 to 16 letters, digits, - or _, such as R1; never a name)",
+    "role": "1 to 60 characters, such as radiologist",
+    "years": "a number from 0 to 80, or empty",
+}
+"""What the cells of the table of readers hold."""
 Advance = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
@@ -72,24 +79,27 @@ def create_study(
     protocol = _protocol(plan, codes, package)
     classifier = Classifier(package, device)
     with output_folder(out, overwrite=False) as folder:
-        for name in (CASES, MODEL, ANSWERS, TRUTH):
+        for name in (CASES, MODEL, TRUTH):
             (folder / name).mkdir()
-        (folder / TRUTH).chmod(0o700)
+        for name in (TRUTH,) if protocol.aided else (TRUTH, MODEL):
+            (folder / name).chmod(0o700)
         problems = Problems()
+        first: dict[str, Case] = {}
         for done, (code, case) in enumerate(codes.items()):
             advance("Reading and classifying", done, len(codes))
             try:
                 series = read_study(case.path)
                 _check_orientation(series)
+                twin = first.setdefault(hashlib.sha256(series.voxels.tobytes()).hexdigest(), case)
+                if twin is not case:
+                    problems.add("the same images in two rows", f"rows {twin.row} and {case.row}")
+                    continue
                 _write_case(folder, code, series, classifier.classify(series), heatmap=protocol.aided)
             except InputError as error:
                 problems.add(str(error).rstrip("."), f"row {case.row}")
         problems.raise_any()
         _write_truth(folder / TRUTH, codes)
-        protocol.write(folder / PROTOCOL)
-        write_protocol_page(protocol, folder / PAGE)
-        for reader in protocol.readers:
-            ReaderStore.create(folder / ANSWERS / f"{reader.code}.sqlite", protocol, reader)
+        write_protocol_page(Study.seal(folder, protocol).protocol, folder / PAGE)
     return Study.open(out)
 
 
@@ -109,19 +119,24 @@ def read_readers(path: Path) -> tuple[Reader, ...]:
                 for row in table
             ]
     except OSError:
-        raise InputError("The table of readers cannot be opened; check its path and permissions.") from None
+        raise InputError(f"The table of readers cannot be opened ({path}); check its path and permissions.") from None
     except (UnicodeDecodeError, csv.Error):
         raise InputError("The table of readers is not a CSV in UTF-8; save it as 'CSV UTF-8' again.") from None
+    missing = [name for name in _READER_COLUMNS if rows and name not in rows[0]]
+    if missing or not rows:
+        raise InputError(
+            f"The table of readers lacks {', '.join(missing) or 'rows'}; it has the columns reader, role, years."
+        )
     readers = []
     for number, row in enumerate(rows, 2):
         if any(row.values()):
             try:
-                years = row.get("years", "").replace(",", ".")
-                readers.append(Reader(code=row.get("reader", ""), role=row.get("role", ""), years=years))
+                years = row["years"].replace(",", ".") or None
+                readers.append(Reader(code=row["reader"], role=row["role"], years=years))
             except ValidationError as error:
+                column = {"code": "reader"}.get(found := error.errors()[0]["loc"][0], found)
                 raise InputError(
-                    f"The table of readers has the columns reader (a code), role and years; correct row {number}"
-                    f" ({first_problem(error)})."
+                    f"The table of readers, row {number}: {column} is not {_READER_COLUMNS[column]}; correct it."
                 ) from None
     return tuple(readers)
 
@@ -220,13 +235,17 @@ def _write_image(voxels: np.ndarray, geometry: Geometry, path: Path) -> None:
 
 
 def _write_truth(folder: Path, codes: Mapping[str, Case]) -> None:
+    """The salt is random, so that nobody can try out which truth has the digest that the protocol tells."""
     for name, header, rows in (
         (
-            "truth",
-            ("case", "label", "diagnosis", "synthetic"),
-            [(code, case.label, case.disease, int(case.synthetic)) for code, case in codes.items()],
+            TRUTH_TABLE,
+            ("case", "label", "diagnosis", "synthetic", "salt"),
+            [
+                (code, case.label, case.disease, int(case.synthetic), secrets.token_hex(16))
+                for code, case in codes.items()
+            ],
         ),
-        ("key", ("case", "patient_id", "row"), [(code, case.patient_id, case.row) for code, case in codes.items()]),
+        ("key.csv", ("case", "patient_id", "row"), [(code, case.patient_id, case.row) for code, case in codes.items()]),
     ):
-        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows((header, *rows))

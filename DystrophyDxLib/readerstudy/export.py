@@ -18,7 +18,7 @@ from .protocol import Presentation, Reader
 from .reads import COLUMNS, Reads
 from .session import Progress, progress_of
 from .store import ReaderStore, StoredAnswer
-from .study import Study
+from .study import RESTORE, TRUTH_TABLE, Study
 
 EVENTS = ("reader", "case", "arm", "session", "repeat", "kind", "seconds", "at", "slice", "low", "high")
 AMENDMENTS = (
@@ -36,28 +36,57 @@ class ReaderStatus:
     last_at: datetime | None
 
 
-def status(study: Study, now: datetime) -> tuple[ReaderStatus, ...]:
-    """How far each reader is.
+@dataclass(frozen=True)
+class Unusable:
+    """A reader whose file of answers cannot be used, and why."""
+
+    reader: Reader
+    why: str
+
+    def __str__(self) -> str:
+        return f"Reader {self.reader.code}: {self.why}"
+
+
+def status(study: Study, now: datetime) -> tuple[tuple[ReaderStatus, ...], tuple[Unusable, ...]]:
+    """How far each reader is, of those whose files can be used, and the others."""
+    unusable: list[Unusable] = []
+    told = tuple(
+        ReaderStatus(reader, progress_of(store, study.protocol, now), store.last_at)
+        for reader, store in _stores(study, unusable)
+    )
+    return told, tuple(unusable)
+
+
+def check_content(study: Study) -> None:
+    """Refuses a study of which a case, an answer of the model or the truth is not as it was when it was created.
 
     Raises:
-        InputError: the file of a reader's answers cannot be used.
+        InputError: it names them.
     """
-    return tuple(
-        ReaderStatus(reader, progress_of(store, study.protocol, now), store.last_at) for reader, store in _stores(study)
-    )
+    if faults := study.faults:
+        raise InputError(f"{listed(faults)}; {RESTORE}")
 
 
-def reads_of(study: Study) -> Reads:
-    """All answers so far, with truth and model.
+def one_class(study: Study) -> bool:
+    """Whether no case, or every case, has a dystrophinopathy."""
+    return _truth(study)["label"].nunique() == 1
+
+
+def reads_of(study: Study) -> tuple[Reads, tuple[Unusable, ...]]:
+    """All answers so far with truth and model, and the readers whose answers cannot be had.
 
     An amended answer has two rows: as submitted, and as last amended. The grades of muscles are the last ones.
 
     Raises:
-        InputError: nobody has answered yet, a file cannot be used, or the truth is not that of the study's cases.
+        InputError: nobody has answered yet, no reader's file can be used, or `check_content`.
     """
-    reads, grades = [], []
-    for reader, store in _stores(study):
-        for shown, submitted, *amendments in _answered(store):
+    check_content(study)
+    reads, grades, unread, unusable = [], [], [], []
+    for reader, store in _stores(study, unusable):
+        answered = tuple(_answered(store))
+        read = {shown.number for shown, *_ in answered}
+        unread += [_key(reader, shown) for shown in store.presentations if shown.number not in read]
+        for shown, submitted, *amendments in answered:
             key = _key(reader, shown)
             last = amendments[-1] if amendments else submitted
             for stored in (submitted, *amendments[-1:]):
@@ -65,8 +94,9 @@ def reads_of(study: Study) -> Reads:
                 reads.append((*key, int(stored.revision > 0), *_given(stored), *seen))
             grades += [(*key, muscle, side, grade) for (muscle, side), grade in last.answer.grades.items()]
     if not reads:
-        raise InputError("No reader has answered a case yet; come back once reading has begun.")
-    return Reads(
+        told = " ".join(map(str, unusable))
+        raise InputError(told or "No reader has answered a case yet; come back once reading has begun.")
+    tables = Reads(
         reads=pd.DataFrame(reads, columns=list(COLUMNS["reads"])),
         readers=pd.DataFrame(
             [(reader.code, reader.role, reader.years) for reader in study.protocol.readers],
@@ -75,19 +105,21 @@ def reads_of(study: Study) -> Reads:
         truth=_truth(study),
         model=_model(study),
         mercuri=pd.DataFrame(grades, columns=list(COLUMNS["mercuri"])) if grades else None,
+        unread=pd.DataFrame(unread, columns=list(COLUMNS["unread"])) if unread else None,
     )
+    return tables, tuple(unusable)
 
 
-def export(study: Study, out: Path) -> Reads:
+def export(study: Study, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:
     """Writes the tables of `reads_of` into a new or empty folder, with amendments.csv and events.csv: every amendment
     with its reason, and all that was logged.
 
     Raises:
         InputError: as in `reads_of`, or `out` cannot be written.
     """
-    reads = reads_of(study)
+    reads, unusable = reads_of(study)
     amendments, events = [AMENDMENTS], [EVENTS]
-    for reader, store in _stores(study):
+    for reader, store in _stores(study, []):
         keys = {shown.number: _key(reader, shown) for shown in store.presentations}
         amendments += [
             (*keys[stored.presentation], stored.revision, stored.at.isoformat(), stored.reason, *_given(stored))
@@ -111,13 +143,18 @@ def export(study: Study, out: Path) -> Reads:
         for name, rows in (("amendments", amendments), ("events", events)):
             with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows(rows)
-    return reads
+    return reads, unusable
 
 
-def _stores(study: Study) -> Iterator[tuple[Reader, ReaderStore]]:
-    """Each reader with the file of the answers, open while it is looked at."""
+def _stores(study: Study, unusable: list[Unusable]) -> Iterator[tuple[Reader, ReaderStore]]:
+    """Each reader with the file of the answers, open while it is looked at; those that cannot be opened are added to
+    `unusable`."""
     for reader in study.protocol.readers:
-        store = ReaderStore.open(study.answers(reader), study.protocol, reader)
+        try:
+            store = ReaderStore.open(study.answers(reader), study.protocol, reader)
+        except InputError as error:
+            unusable.append(Unusable(reader, str(error)))
+            continue
         try:
             yield reader, store
         finally:
@@ -144,22 +181,8 @@ def _given(stored: StoredAnswer) -> tuple[object, ...]:
 
 
 def _truth(study: Study) -> pd.DataFrame:
-    path = study.truth / "truth.csv"
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except OSError:
-        raise InputError("The study's truth (truth/truth.csv) cannot be opened; check its permissions.") from None
-    except ValueError:
-        raise InputError("The study's truth (truth/truth.csv) is not a CSV in UTF-8; restore it.") from None
-    if list(table) != list(COLUMNS["truth"]):
-        raise InputError(
-            f"The study's truth (truth/truth.csv) lacks its columns {', '.join(COLUMNS['truth'])}; restore it."
-        )
-    cases, told = set(study.protocol.cases), set(table["case"])
-    for codes, what in ((told - cases, "cases that the protocol does not have"), (cases - told, "no truth for cases")):
-        if codes:
-            raise InputError(f"The study's truth (truth/truth.csv) has {what} ({listed(sorted(codes))}); correct it.")
-    return table
+    table = pd.read_csv(study.truth / TRUTH_TABLE, dtype=str, keep_default_na=False, encoding="utf-8")
+    return table[list(COLUMNS["truth"])]
 
 
 def _model(study: Study) -> pd.DataFrame:

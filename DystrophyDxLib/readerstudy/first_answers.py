@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from .mrmc import LEAST_CASES, Covariance, FigureOfMerit, Performance
+from .mrmc import LEAST_CASES, Covariance, FigureOfMerit, Performance, counted_cases
 from .reads import AIDED, RE_READ, UNAIDED, Reads
 
 _FIRST = ["reader", "case"]
@@ -25,6 +25,8 @@ class FirstAnswers:
         readers: who read, in the order of the table of readers.
         cases: that anyone read, in the order of the table of truth.
         truth: (N,) 0 or 1.
+        planned: (R, N) whether the case is one of the reader's own: it stands in the tables for any arm, answered or
+            still to be read.
         decisions: (T, R, N) 0 or 1, NaN where there is none.
         confidences: (T, R, N) 0 to 100, NaN where there is none.
         model: name of the model, None without one.
@@ -35,6 +37,7 @@ class FirstAnswers:
     readers: tuple[str, ...]
     cases: tuple[str, ...]
     truth: np.ndarray
+    planned: np.ndarray
     decisions: np.ndarray
     confidences: np.ndarray
     model: str | None
@@ -61,6 +64,8 @@ class FirstAnswers:
             wide = first.pivot(index=["arm", "reader"], columns="case", values=column)
             return wide.reindex(index=index, columns=cases).to_numpy(float).reshape(len(arms), len(readers), -1)
 
+        own = pd.MultiIndex.from_frame(pd.concat([first[_FIRST], *_first_unread(reads)]))
+        planned = pd.MultiIndex.from_product([readers, cases]).isin(own).reshape(len(readers), -1)
         if reads.model is None:
             model, told = None, pd.DataFrame(np.nan, cases, ["probability", "label"])
         else:
@@ -70,12 +75,23 @@ class FirstAnswers:
             tuple(readers),
             tuple(cases),
             truth.to_numpy(),
+            planned,
             cube("decision"),
             cube("confidence"),
             model,
             told["probability"].to_numpy(float),
             told["label"].to_numpy(float),
         )
+
+    @property
+    def missing(self) -> np.ndarray:
+        """(T, R, N) planned decisions that there are not."""
+        return self.planned & np.isnan(self.decisions)
+
+    def answered(self, arm: int, reader: int) -> bool:
+        """Whether a reader, by index, gave any decision or confidence in an arm, by index."""
+        given = np.stack([self.decisions[arm, reader], self.confidences[arm, reader]])
+        return not np.isnan(given).all()
 
     def ratings(self, figure: FigureOfMerit) -> np.ndarray:
         """(T, R, N) what a figure of merit is of: confidences for the AUC, else decisions."""
@@ -88,10 +104,10 @@ class FirstAnswers:
     def performance(
         self, ratings: np.ndarray, arms: Sequence[str], figure: FigureOfMerit, covariance: Covariance
     ) -> Performance | None:
-        """Of the readers who rated `LEAST_CASES` cases of each class in every arm of `ratings` (T, R, N); None where
-        fewer than two did."""
+        """Of the readers who rated `LEAST_CASES` cases (of each class that the figure is of) in every arm of `ratings`
+        (T, R, N); None where fewer than two did."""
         rated = ~np.isnan(ratings)
-        counts = [np.count_nonzero(rated & (self.truth == label), axis=-1) for label in (0, 1)]
+        counts = [np.count_nonzero(rated & of_class, axis=-1) for of_class in counted_cases(self.truth == 1, figure)]
         enough = (np.min(counts, axis=0) >= LEAST_CASES).all(axis=0)
         readers = [reader for reader, chosen in zip(self.readers, enough, strict=True) if chosen]
         if len(readers) < 2:
@@ -103,6 +119,13 @@ def first_answers(reads: Reads) -> pd.DataFrame:
     """Rows of `reads.reads`: unaided and aided, no duplicates, as submitted."""
     table = reads.reads
     return table[(table["arm"] != RE_READ) & (table["repeat"] == 0) & (table["amended"] == 0)]
+
+
+def _first_unread(reads: Reads) -> list[pd.DataFrame]:
+    if reads.unread is None:
+        return []
+    unread = reads.unread
+    return [unread.loc[(unread["arm"] != RE_READ) & (unread["repeat"] == 0), _FIRST]]
 
 
 def repeated_answers(table: pd.DataFrame, within: Sequence[str] = ()) -> pd.DataFrame:

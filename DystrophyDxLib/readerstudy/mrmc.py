@@ -240,18 +240,23 @@ def compare_with_standalone(performance: Performance, random: Random) -> Differe
     return Difference(*performance.arms, interval, p)
 
 
+def counted_cases(truth: np.ndarray, figure: FigureOfMerit) -> tuple[np.ndarray, ...]:
+    """(N,) which cases a figure counts, for each class that it tells apart; `truth` (N,) is whether a case has it."""
+    return {
+        "AUC": (truth, ~truth),
+        "accuracy": (np.ones(len(truth), bool),),
+        "sensitivity": (truth,),
+        "specificity": (~truth,),
+    }[figure]
+
+
 def _influence(
     truth: np.ndarray, ratings: np.ndarray, figure: FigureOfMerit, covariance: Covariance
 ) -> tuple[np.ndarray, np.ndarray]:
     """Figures of merit (T, R), and what each case adds to their errors (T, R, N): products of these, summed over cases,
     are covariances."""
     rated = ~np.isnan(ratings)
-    counted = {
-        "AUC": (truth, ~truth),
-        "accuracy": (np.ones(len(truth), bool),),
-        "sensitivity": (truth,),
-        "specificity": (~truth,),
-    }[figure]
+    counted = counted_cases(truth, figure)
     counts = [np.count_nonzero(rated & of_class, axis=-1, keepdims=True) for of_class in counted]
     if min(count.min() for count in counts) < LEAST_CASES:
         raise InputError(

@@ -13,7 +13,8 @@ from ..evaluation.roc import auc
 from ..evaluation.tables import Table
 from .first_answers import FirstAnswers, first_answers
 from .mrmc import COVARIANCES, FIGURES_OF_MERIT, LEAST_CASES, RANDOM, mean_of_readers
-from .reads import Reads
+from .questions import SUBTYPES
+from .reads import RE_READ, Reads
 
 MEAN, MODEL = "(mean)", "model"
 """In the place of a reader, and of an arm."""
@@ -24,19 +25,23 @@ def answers_table(reads: Reads, answers: FirstAnswers) -> Table:
     rows = []
     described = reads.readers.set_index("reader")
     table = reads.reads
-    for t, arm in enumerate(answers.arms):
+    arms = (*answers.arms, RE_READ) if (table["arm"] == RE_READ).any() else answers.arms
+    for arm in arms:
         for r, reader in enumerate(answers.readers):
             own = table[(table["reader"] == reader) & (table["arm"] == arm)]
+            submitted = own[own["amended"] == 0]
+            first, again = (submitted[submitted["repeat"] == n] for n in (0, 1))
             rows.append(
                 {
                     "Reader": reader,
                     "Role": described.at[reader, "role"],
                     "Years": _years(described.at[reader, "years"]),
                     "Arm": arm,
-                    "Cases": len(answers.cases),
-                    "Decisions": int(np.count_nonzero(~np.isnan(answers.decisions[t, r]))),
-                    "Confidences": int(np.count_nonzero(~np.isnan(answers.confidences[t, r]))),
-                    "Duplicates": int(((own["repeat"] == 1) & (own["amended"] == 0)).sum()),
+                    "Cases": int(answers.planned[r].sum()),
+                    "Decisions": int(first["decision"].count()),
+                    "Confidences": int(first["confidence"].count()),
+                    "Duplicates": len(again),
+                    "Comments": int((submitted["comment"] != "").sum()),
                     "Amendments": int(own["amended"].sum()),
                     "Amended decisions": _amended_decisions(own),
                 }
@@ -45,8 +50,10 @@ def answers_table(reads: Reads, answers: FirstAnswers) -> Table:
         "answers",
         "What was read",
         pd.DataFrame(rows, dtype=object),
-        "Cases: those that any reader read. Decisions and confidences: first answers to them; what is missing is left "
-        "out of the figures that need it and of no other. Amendments stand beside the answers as submitted, which are "
+        "Cases: the reader's own, as far as any reader has read them. Decisions and confidences: without hidden "
+        "duplicates, which are counted beside; what is missing is left out of the figures that need it and of no "
+        "other. Re-reads and duplicates count for agreement alone. Comments: their text is in the tables that export "
+        "writes. Amendments stand beside the answers as submitted, which are "
         "what is analysed; amended decisions would be other ones.",
     )
 
@@ -64,8 +71,8 @@ def _amended_decisions(own: pd.DataFrame) -> int:
 
 def time_table(reads: Reads, answers: FirstAnswers) -> Table | None:
     """How long reading took; None where no time was taken."""
-    first = first_answers(reads)
-    timed = first[first["seconds"].notna()]
+    table = reads.reads
+    timed = table[(table["repeat"] == 0) & (table["amended"] == 0) & table["seconds"].notna()]
     rows = []
     for (arm, reader), own in timed.groupby(["arm", "reader"], sort=False):
         low, middle, high = own["seconds"].quantile([0.25, 0.5, 0.75])
@@ -83,8 +90,50 @@ def time_table(reads: Reads, answers: FirstAnswers) -> Table | None:
         )
     if not rows:
         return None
-    rows.sort(key=lambda row: (answers.arms.index(row["Arm"]), answers.readers.index(row["Reader"])))
-    return Table("times", "Reading time", pd.DataFrame(rows), "Of first answers whose time was taken.")
+    order = [*answers.arms, RE_READ], list(reads.readers["reader"])
+    rows.sort(key=lambda row: (order[0].index(row["Arm"]), order[1].index(row["Reader"])))
+    note = "Of answers whose time was taken, without hidden duplicates."
+    return Table("times", "Reading time", pd.DataFrame(rows), note)
+
+
+def subtype_table(reads: Reads) -> Table | None:
+    """Which subtypes readers told of cases whose diagnosis is one of them; None where none was told."""
+    told = _first_told(reads, "subtype").merge(reads.truth, on="case")
+    told = told[told["diagnosis"].isin(SUBTYPES)]
+    rows = []
+    for (arm, reader), own in told.groupby(["arm", "reader"], sort=False):
+        right = int((own["subtype"] == own["diagnosis"]).sum())
+        counts = {
+            f"{said}, truly {true}": int(((own["subtype"] == said) & (own["diagnosis"] == true)).sum())
+            for true in SUBTYPES
+            for said in SUBTYPES
+        }
+        rows.append({"Arm": arm, "Reader": reader, **counts, "Right": proportion(right, len(own))})
+    if not rows:
+        return None
+    return Table(
+        "subtypes",
+        "Subtypes told, with 95 % intervals",
+        pd.DataFrame(rows),
+        "First answers yes to cases whose diagnosis is one of the subtypes. Intervals are Wilson's.",
+    )
+
+
+def quality_table(reads: Reads) -> Table | None:
+    """How good readers found the images; None where nobody told."""
+    told = _first_told(reads, "quality")
+    if told.empty:
+        return None
+    counts = told.groupby(["arm", "reader", "quality"], sort=False).size().unstack(fill_value=0).sort_index(axis=1)
+    frame = counts.reset_index().rename(columns={"arm": "Arm", "reader": "Reader"})
+    frame.columns = [name if name in ("Arm", "Reader") else f"Quality {name}" for name in frame.columns]
+    return Table("quality", "Quality of the images", frame, "First answers; 1 is not diagnostic, 5 excellent.")
+
+
+def _first_told(reads: Reads, column: str) -> pd.DataFrame:
+    """First answers in which a text column is filled."""
+    first = first_answers(reads)
+    return first[first[column] != ""]
 
 
 def performance_frame(answers: FirstAnswers) -> pd.DataFrame:
@@ -92,8 +141,9 @@ def performance_frame(answers: FirstAnswers) -> pd.DataFrame:
     rows = []
     for t, arm in enumerate(answers.arms):
         for r, reader in enumerate(answers.readers):
-            figures = _figures(answers.truth, answers.decisions[t, r], answers.confidences[t, r])
-            rows.append({"Arm": arm, "Reader": reader, **figures})
+            if answers.answered(t, r):
+                figures = _figures(answers.truth, answers.decisions[t, r], answers.confidences[t, r])
+                rows.append({"Arm": arm, "Reader": reader, **figures})
         if len(answers.readers) > 1:
             rows.append({"Arm": arm, "Reader": MEAN, **_mean_figures(answers, t)})
     if answers.model:
@@ -112,8 +162,8 @@ def performance_tables(frame: pd.DataFrame) -> tuple[Table, Table]:
             frame.drop(columns=further),
             "Positive and negative: cases with a decision. AUC: of confidences, or of the model's probability. "
             "Intervals are Wilson's, for the AUC DeLong's. Means are over readers with at least "
-            f"{LEAST_CASES} cases of each class; their intervals hold for other readers and cases (Obuchowski and "
-            "Rockette, Hillis).",
+            f"{LEAST_CASES} cases of each class that the figure is of; their intervals hold for other readers "
+            "and cases (Obuchowski and Rockette, Hillis).",
         ),
         Table(
             "performance_further",
@@ -158,8 +208,9 @@ def _mean_figures(answers: FirstAnswers, arm: int) -> dict[str, Estimate | float
     return figures
 
 
-def confusion_table(answers: FirstAnswers) -> Table:
-    """Counts of decisions."""
+def confusion_table(answers: FirstAnswers) -> Table | None:
+    """Counts of decisions; None where nobody decided."""
+    planned = dict(zip(answers.readers, answers.planned.sum(axis=1), strict=True))
     rows = [
         {
             "Arm": arm,
@@ -168,15 +219,17 @@ def confusion_table(answers: FirstAnswers) -> Table:
             "False negative": found.fn,
             "False positive": found.fp,
             "True negative": found.tn,
-            "No decision": len(answers.cases) - found.positives - found.negatives,
+            "No decision": (len(answers.cases) if arm == MODEL else int(planned[reader]))
+            - found.positives
+            - found.negatives,
         }
         for arm, reader, found in confusions(answers)
     ]
-    return Table("confusion", "Confusion matrices", pd.DataFrame(rows))
+    return Table("confusion", "Confusion matrices", pd.DataFrame(rows)) if rows else None
 
 
 def confusions(answers: FirstAnswers) -> Iterator[tuple[str, str, Confusion]]:
-    """Arm, reader and counts of each reader in each arm, and of the model."""
+    """Arm, reader and counts of each reader who decided in an arm, and of the model."""
     deciders = [
         (arm, reader, answers.decisions[t, r])
         for t, arm in enumerate(answers.arms)
@@ -186,4 +239,6 @@ def confusions(answers: FirstAnswers) -> Iterator[tuple[str, str, Confusion]]:
         deciders.append((MODEL, answers.model, answers.label))
     for arm, reader, decisions in deciders:
         decided = ~np.isnan(decisions)
+        if not decided.any():
+            continue
         yield arm, reader, Confusion.from_decisions(answers.truth[decided], decisions[decided])

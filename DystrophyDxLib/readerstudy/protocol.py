@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..errors import InputError
 from .questions import Questions
 
-SCHEMA = "dystrophydx.readers/1"
+SCHEMA = "dystrophydx.readers/2"
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$")]
 """Of a reader or case: it names files, so it holds nothing that a file system could refuse."""
 _Item = TypeVar("_Item")
@@ -56,11 +56,11 @@ class _Part(BaseModel):
 
 
 class Reader(_Part):
-    """A reader by code, never by name. `years` are those of experience."""
+    """A reader by code, never by name. `years` are those of experience, None where they are not told."""
 
     code: Code
     role: Annotated[str, Field(min_length=1, max_length=60)]
-    years: Annotated[float, Field(ge=0, le=80)]
+    years: Annotated[float, Field(ge=0, le=80)] | None = None
 
 
 class StudyModel(_Part):
@@ -84,6 +84,8 @@ class Protocol(_Part):
         washout_days: least days from a reader's last answer of a session to the first case of the next.
         grey_window: lowest and highest grey value of the window in which every case is shown first.
         seed: of all orders.
+        files: SHA-256 of the truth, the images and the model's answers by their paths in the study folder, once they
+            are written (`Study.seal`).
     """
 
     title: Annotated[str, Field(min_length=1, max_length=120)]
@@ -98,6 +100,7 @@ class Protocol(_Part):
     grey_window: tuple[float, float]
     model: StudyModel
     seed: Annotated[int, Field(ge=0)]
+    files: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agrees(self) -> Protocol:

@@ -43,7 +43,7 @@ def _reader(protocol: Protocol, reader: Reader) -> dict[str, object]:
     return {
         "code": reader.code,
         "role": reader.role,
-        "years": f"{reader.years:g}",
+        "years": "" if reader.years is None else f"{reader.years:g}",
         "block": block_of(protocol, reader) + 1,
         "sessions": [
             f"{arm.value}, {len(session_order(protocol, reader, session))} cases"

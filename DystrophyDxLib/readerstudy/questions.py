@@ -24,7 +24,8 @@ MUSCLES = (
 """Of the thigh, that a protocol may ask to be graded."""
 LONGEST_TEXT = 4000
 """Characters of a comment or reason."""
-_UNDECIDED = 50
+UNDECIDED = 50
+"""Confidence that goes with a yes and with a no."""
 
 
 class Questions(BaseModel):
@@ -86,7 +87,7 @@ class Answer:
         ):
             if wrong:
                 raise InputError(told)
-        if self.confidence != _UNDECIDED and self.decision != (self.confidence > _UNDECIDED):
+        if self.confidence != UNDECIDED and self.decision != (self.confidence > UNDECIDED):
             raise InputError(
                 "The confidence says how sure you are that it is a dystrophinopathy: 50 to 100 with a yes, 0 to 50 with"
                 " a no; correct one of the two."

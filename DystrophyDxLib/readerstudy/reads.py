@@ -8,6 +8,7 @@
 - `truth.csv`: `case, label, diagnosis, synthetic`; the label is 1 for a dystrophinopathy, else 0; synthetic is 1 for a
   phantom.
 - `model.csv`, where a model answered too: `case, model, probability, label, trained_on`; one model.
+- `unread.csv`, while reading is unfinished: `reader, case, arm, session, repeat` of each answer still to be given.
 - `mercuri.csv`, where muscles were graded: `reader, case, arm, session, repeat, muscle, side, grade`.
 
 Columns without a default in `COLUMNS` must be there and filled; others may be empty or absent, and columns that are not
@@ -28,7 +29,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..training.cohort import listed
-from .questions import GRADES, SIDES
+from .questions import GRADES, SIDES, UNDECIDED
 
 UNAIDED, AIDED, RE_READ = ARMS = ("unaided", "aided", "re-read")
 """Of an answer. Sequential reading gives an unaided and an aided answer in one session. A re-read repeats the unaided
@@ -79,7 +80,7 @@ _WHICH = {
     "reader": _CODE,
     "case": _CODE,
     "arm": Column(f"one of {', '.join(ARMS)}", _one_of(ARMS)),
-    "session": Column("1 or more", _number(1, np.inf, step=1), 1),
+    "session": Column("1 or more, or 0 where it is not known", _number(0, np.inf, step=1), 0),
     "repeat": Column("0, or 1 for a hidden duplicate", _number(0, 1, step=1), 0),
 }
 COLUMNS: Mapping[str, Mapping[str, Column]] = {
@@ -108,6 +109,7 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "label": _LABEL,
         "trained_on": _NOTE,
     },
+    "unread": _WHICH,
     "mercuri": {
         **_WHICH,
         "muscle": Column("a muscle", _text),
@@ -122,9 +124,10 @@ _KEYS = {
     "readers": ["reader"],
     "truth": ["case"],
     "model": ["case"],
-    "mercuri": ["reader", "case", "arm", "session", "repeat", "muscle", "side"],
+    "unread": list(_WHICH),
+    "mercuri": [*_WHICH, "muscle", "side"],
 }
-_OPTIONAL = ("model", "mercuri")
+_OPTIONAL = ("model", "unread", "mercuri")
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ class Reads:
         truth: of every case that is read; there may be more.
         model: the model's probability, and its label at its own threshold; None without a model.
         mercuri: grades of muscles; None where none were given.
+        unread: answers that readers are still to give; None where reading is finished.
 
     Raises:
         InputError: a table does not keep to this, with file, rows and what to do. Row 1 is the header.
@@ -151,16 +155,18 @@ class Reads:
     truth: pd.DataFrame
     model: pd.DataFrame | None = None
     mercuri: pd.DataFrame | None = None
+    unread: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         for name in COLUMNS:
             table = getattr(self, name)
             if table is not None:
                 object.__setattr__(self, name, _checked(name, table))
-        for name in ("reads", "mercuri"):
+        for name in ("reads", "unread", "mercuri"):
             if getattr(self, name) is not None:
                 self._check_known(name, "reader", self.readers["reader"])
                 self._check_known(name, "case", self.truth["case"])
+        self._check_confidences()
         self._check_once()
         self._check_amendments()
         if self.model is not None and self.model["model"].nunique() > 1:
@@ -171,9 +177,11 @@ class Reads:
         """Reads the CSV files of a folder.
 
         Raises:
-            InputError: a file is missing or is not as it must be.
+            InputError: the folder or a file is missing, or is not as it must be.
         """
         folder = Path(folder)
+        if not folder.is_dir():
+            raise InputError(f"There is no folder {folder}; give that of a study or of its tables.")
         tables = {name: _file(folder / f"{name}.csv", optional=name in _OPTIONAL) for name in COLUMNS}
         return cls(**tables)
 
@@ -199,6 +207,13 @@ class Reads:
         table = getattr(self, name)
         told = "readers.csv" if column == "reader" else "truth.csv"
         _refuse(name, ~table[column].isin(known), f"a {column} that {told} does not hold", f"add it to {told}")
+
+    def _check_confidences(self) -> None:
+        """As `questions.Answer` has it; a table that holds another confidence would turn the ROC curve round."""
+        decision, confidence = self.reads["decision"], self.reads["confidence"]
+        contrary = ((decision == 1) & (confidence < UNDECIDED)) | ((decision == 0) & (confidence > UNDECIDED))
+        what = "a confidence that contradicts the decision (it is 50 to 100 with a 1, 0 to 50 with a 0)"
+        _refuse("reads", contrary, what, "give the confidence that it is a dystrophinopathy")
 
     def _check_once(self) -> None:
         """A case has one first answer of a reader in an arm, whatever the session, but for re-reads."""

@@ -7,23 +7,26 @@
     truth/truth.csv, key.csv        what the cases have, and which rows of the cohort table they are
 
 A process that shows cases opens the protocol, its reader's answers and the cases; the model's answer in the aided arm
-alone, and never the truth.
+alone, and never the truth. The protocol holds the digest of every file of cases, model and truth, so that one that is
+changed or lost later is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from ..errors import InputError
 from .protocol import Protocol, Reader
+from .store import ReaderStore
 
 PROTOCOL, PAGE, CASES, MODEL, ANSWERS, TRUTH = (
     "protocol.json", "protocol.html", "cases", "model", "answers", "truth",
 )  # fmt: skip
-IMAGE, MODEL_ANSWER, HEATMAP = "mri.nrrd", "answer.json", "heatmap.nrrd"
+IMAGE, MODEL_ANSWER, HEATMAP, TRUTH_TABLE = "mri.nrrd", "answer.json", "heatmap.nrrd", "truth.csv"
 
 
 class ModelAnswer(BaseModel):
@@ -54,6 +57,25 @@ class Study:
         folder = Path(folder).absolute()
         return cls(folder, Protocol.read(folder / PROTOCOL))
 
+    @classmethod
+    def seal(cls, folder: Path, protocol: Protocol) -> Study:
+        """Declares the study whose cases, model's answers and truth lie in `folder`: writes the protocol with their
+        digests, and a file of answers for each reader.
+
+        Raises:
+            InputError: a reader's file cannot be written.
+        """
+        content = sorted(path for name in (CASES, MODEL) for path in (folder / name).rglob("*") if path.is_file())
+        digests = {
+            path.relative_to(folder).as_posix(): _digest(path) for path in (*content, folder / TRUTH / TRUTH_TABLE)
+        }
+        study = cls(folder, protocol.model_copy(update={"files": digests}))
+        study.protocol.write(folder / PROTOCOL)
+        (folder / ANSWERS).mkdir()
+        for reader in protocol.readers:
+            ReaderStore.create(study.answers(reader), study.protocol, reader)
+        return study
+
     @property
     def truth(self) -> Path:
         """Folder of the truth."""
@@ -67,35 +89,51 @@ class Study:
         """The MRI of a case.
 
         Raises:
-            InputError: it is missing.
+            InputError: it is missing or was changed.
         """
-        return self._present(case, Path(CASES, case, IMAGE))
+        return self._present(case, CASES, IMAGE)
 
     def heatmap(self, case: str) -> Path:
         """Evidence of the model on the voxels of the case, 0 to 1.
 
         Raises:
-            InputError: it is missing.
+            InputError: it is missing or was changed.
         """
-        return self._present(case, Path(MODEL, case, HEATMAP))
+        return self._present(case, MODEL, HEATMAP)
 
     def model_answer(self, case: str) -> ModelAnswer:
         """What the model says of a case.
 
         Raises:
-            InputError: it is missing or damaged.
+            InputError: it is missing or was changed.
         """
-        path = self._present(case, Path(MODEL, case, MODEL_ANSWER))
+        path = self._present(case, MODEL, MODEL_ANSWER)
+        return ModelAnswer.model_validate_json(path.read_text(encoding="utf-8"))
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Which files of cases, model and truth are not as they were when the study was created, and how."""
+        return tuple(fault for path in self.protocol.files if (fault := self._fault(path)))
+
+    def _present(self, case: str, kind: str, name: str) -> Path:
+        path = f"{kind}/{case}/{name}"
+        if fault := self._fault(path):
+            raise InputError(f"{fault}; {RESTORE}")
+        return self.folder / path
+
+    def _fault(self, path: str) -> str | None:
+        """What is wrong with a file that the protocol declares."""
         try:
-            return ModelAnswer.model_validate_json(path.read_text(encoding="utf-8"))
-        except (OSError, ValidationError):
-            raise InputError(f"The model's answer to case {case} is damaged; {_RESTORE}") from None
-
-    def _present(self, case: str, relative: Path) -> Path:
-        path = self.folder / relative
-        if not path.is_file():
-            raise InputError(f"{relative.as_posix()} of case {case} is missing in the study folder; {_RESTORE}")
-        return path
+            changed = _digest(self.folder / path) != self.protocol.files.get(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return f"{path} is missing in the study folder"
+        except OSError:
+            return f"{path} cannot be read by this user"
+        return f"{path} was changed after the study was created" if changed else None
 
 
-_RESTORE = "restore it from the study's backup."
+RESTORE = "restore the study folder from its backup."
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

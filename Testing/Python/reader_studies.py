@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from DystrophyDxLib.readerstudy.protocol import Protocol
 from DystrophyDxLib.readerstudy.session import Clock
-from DystrophyDxLib.readerstudy.store import ReaderStore
 from DystrophyDxLib.readerstudy.study import (
-    ANSWERS,
     CASES,
     HEATMAP,
     IMAGE,
     MODEL,
     MODEL_ANSWER,
-    PROTOCOL,
     TRUTH,
+    TRUTH_TABLE,
     ModelAnswer,
     Study,
 )
@@ -55,22 +53,27 @@ def make_protocol(*, readers: int = 2, cases: int = 8, blocks: int = 1, **change
     return Protocol.model_validate(facts | changes)
 
 
-def make_study(folder: Path, protocol: Protocol) -> Study:
-    """The folder of a study; images are a few bytes, every second case has a dystrophinopathy."""
-    for name in (ANSWERS, TRUTH):
-        (folder / name).mkdir(parents=True)
+def _write_tokens(image: Path, heatmap: Path, number: int) -> None:
+    for path in (image, heatmap):
+        path.write_bytes(b"NRRD0004\n%d" % number)
+
+
+def make_study(folder: Path, protocol: Protocol, write: Callable[[Path, Path, int], None] = _write_tokens) -> Study:
+    """The folder of a study; every second case has a dystrophinopathy.
+
+    Args:
+        write: writes image and heatmap of the case with that number, from 0; a few bytes where none is given.
+    """
+    (folder / TRUTH).mkdir(parents=True)
     for n, case in enumerate(protocol.cases):
-        for name, file in ((CASES, IMAGE), (MODEL, HEATMAP)):
+        for name in (CASES, MODEL):
             (folder / name / case).mkdir(parents=True)
-            (folder / name / case / file).write_bytes(b"NRRD0004\n")
+        write(folder / CASES / case / IMAGE, folder / MODEL / case / HEATMAP, n)
         answer = ModelAnswer(probability=n / len(protocol.cases), ci95=(0, 1), label="indeterminate", warnings=())
         (folder / MODEL / case / MODEL_ANSWER).write_text(answer.model_dump_json())
     rows = [f"{case},{n % 2},{('healthy', 'DMD')[n % 2]},0" for n, case in enumerate(protocol.cases)]
-    (folder / TRUTH / "truth.csv").write_text("\n".join(["case,label,diagnosis,synthetic", *rows]) + "\n")
-    protocol.write(folder / PROTOCOL)
-    for reader in protocol.readers:
-        ReaderStore.create(folder / ANSWERS / f"{reader.code}.sqlite", protocol, reader)
-    return Study.open(folder)
+    (folder / TRUTH / TRUTH_TABLE).write_text("\n".join(["case,label,diagnosis,synthetic", *rows]) + "\n")
+    return Study.seal(folder, protocol)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import SimpleITK as sitk
 from reader_studies import make_study
 
 from DystrophyDxLib.readerstudy.protocol import Protocol
-from DystrophyDxLib.readerstudy.study import CASES, HEATMAP, IMAGE, MODEL, Study
+from DystrophyDxLib.readerstudy.study import Study
 
 SHAPE = (7, 48, 60)
 BLOCK = np.s_[2:5, 12:30, 36:50]
@@ -29,14 +30,18 @@ def write_image(path: Path, voxels: np.ndarray) -> None:
     sitk.WriteImage(image, str(path), useCompression=True)
 
 
-def make_reading_study(folder: Path, protocol: Protocol) -> Study:
-    study = make_study(folder, protocol)
-    for number, case in enumerate(protocol.cases):
-        voxels = np.full(SHAPE, grey_value(number), np.int16)
-        voxels[:, 0] = 0  # air, as a check of the image wants more than one value
-        write_image(folder / CASES / case / IMAGE, voxels)
-        evidence = np.zeros(SHAPE, np.float32)
-        if number:  # the model sees nothing at all in the first case
-            evidence[BLOCK] = 0.9
-        write_image(folder / MODEL / case / HEATMAP, evidence)
-    return study
+def write_case(image: Path, heatmap: Path, number: int) -> None:
+    """Image and heatmap of the case with that number."""
+    voxels = np.full(SHAPE, grey_value(number), np.int16)
+    voxels[:, 0] = 0  # air, as a check of the image wants more than one value
+    write_image(image, voxels)
+    evidence = np.zeros(SHAPE, np.float32)
+    if number:  # the model sees nothing at all in the first case
+        evidence[BLOCK] = 0.9
+    write_image(heatmap, evidence)
+
+
+def make_reading_study(
+    folder: Path, protocol: Protocol, write: Callable[[Path, Path, int], None] = write_case
+) -> Study:
+    return make_study(folder, protocol, write)

@@ -1,5 +1,7 @@
 """Agreement of readers: against print, statsmodels and scikit-learn."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.stats import norm, t
@@ -189,3 +191,20 @@ def test_errors_that_cannot_be_compared():
     assert compare_errors(0, 50, 0, 60) == 1
     with pytest.raises(InputError, match="more errors than decisions"):
         compare_errors(5, 4, 1, 10)
+
+
+def test_perfect_agreement_has_no_interval_whatever_cases_one_reader_left_out():
+    whole = np.array([[1, 1], [0, 0], [1, 1], [0, 0]], float)
+    one_left = np.vstack([whole, [1, np.nan]])
+    for answers in (whole, one_left):
+        found = fleiss_kappa(answers, 2).coefficient
+        assert found.value == 1
+        assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_reader_who_always_says_the_same_agrees_by_chance_alone_and_without_a_warning():
+    for yes, no in itertools.product(range(1, 9), repeat=2):
+        first = np.repeat([1.0, 0.0], [yes, no])
+        found = cohen_kappa(first, np.ones(yes + no), 2).coefficient
+        assert found.value == pytest.approx(0, abs=1e-12)

@@ -2,15 +2,20 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from simulated_reads import simulated_reads
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.evaluation.tables import cell_text
+from DystrophyDxLib.readerstudy import analysis
 from DystrophyDxLib.readerstudy.analysis import FILES, analyse
+from DystrophyDxLib.readerstudy.analysis_figures import Points, readers_figure
 from DystrophyDxLib.readerstudy.first_answers import FirstAnswers, repeated_answers
 from DystrophyDxLib.readerstudy.performance_tables import MEAN, performance_frame
 from DystrophyDxLib.readerstudy.reads import AIDED, RE_READ, UNAIDED, Reads
@@ -123,7 +128,10 @@ def test_agreement_is_that_of_scikit_learn(reads, found):
 def test_comparisons_of_the_tables_agree_with_each_other(found):
     _, tables, page, _ = found
     arms = tables["mrmc_arms"]
-    assert len(arms) == 4 * 2 * 3
+    assert arms.groupby(["Figure", "Covariances"]).size().to_dict() == {
+        ("AUC", "DeLong"): 3, ("AUC", "jackknife"): 3,
+        ("accuracy", "jackknife"): 3, ("sensitivity", "jackknife"): 3, ("specificity", "jackknife"): 3,
+    }  # fmt: skip
     assert arms["Value, difference"].to_numpy() == pytest.approx(
         (arms["Value, aided"] - arms["Value, unaided"]).to_numpy()
     )
@@ -172,8 +180,8 @@ def test_decisions_are_counted_by_hand(tmp_path):
     counts = tables["confusion"].set_index("Reader")
     assert counts.loc["A"].drop("Arm").tolist() == [2, 1, 0, 2, 1]
     assert counts.loc["B"].drop("Arm").tolist() == [1, 2, 1, 2, 0]
-    assert summary["answers"] == {"rows": 12, "first_decisions": 11, "missing_decisions": 1}
-    assert "12 first decisions were to be made, 1 of them are missing." in page
+    assert summary["answers"] == {"rows": 12, "first_decisions": 11, "missing_decisions": 1, "unread": 0}
+    assert "12 first decisions on them were to be made, 1 of them are missing." in page
     assert tables["agreement"].loc[0, "Cases"] == 5
     assert "No model answered." in page
     assert "Only unaided readings are there" in page
@@ -258,7 +266,132 @@ def test_a_re_read_is_compared_with_the_unaided_reading_and_a_duplicate_with_its
     assert len(pairs) == 2
 
 
+# Unfinished reading
+
+
+@pytest.fixture
+def unfinished(reads):
+    """R2 has not begun, R4 has not read aided yet."""
+    table = reads.reads
+    due = (table["reader"] == "R2") | ((table["reader"] == "R4") & (table["arm"] == AIDED))
+    unread = table.loc[due, ["reader", "case", "arm", "session", "repeat"]]
+    model = reads.model.assign(model="embedded, resnet18 (demonstration) 0.1.0")
+    return dataclasses.replace(reads, reads=table[~due], model=model, unread=unread)
+
+
+def test_an_unfinished_study_is_told_so_in_brief_and_beside_every_figure(unfinished, tmp_path):
+    summary, _, page = analysed(unfinished, tmp_path / "out")
+    given = len(unfinished.reads)
+    told = f"Reading is unfinished: {given} of {given + len(unfinished.unread)} answers are given. Whoever looks"
+    assert any(notice.startswith(told) for notice in summary["notices"])
+    assert told in page.partition("<h2>In brief</h2>")[2].partition("</section>")[0]
+    assert "is unblinded" in page
+    assert "in no figure: R2." in page
+    assert summary["answers"]["unread"] == len(unfinished.unread)
+
+
+def test_a_finished_study_is_not_called_unfinished(found):
+    assert "unfinished" not in found[2]
+
+
+def test_readers_without_answers_are_in_no_figure_and_no_test(unfinished, tmp_path):
+    _, tables, _ = analysed(unfinished, tmp_path / "out")
+    assert tables["arms_by_reader"]["Reader"].tolist() == ["R1", "R3"]
+    assert ("aided", "R4") not in set(tables["model_by_reader"][["Arm", "Reader"]].itertuples(index=False, name=None))
+    assert (tables["confusion"].drop(columns=["Arm", "Reader", "No decision"]).sum(axis=1) > 0).all()
+    assert "R2" not in set(tables["performance"]["Reader"])
+
+
+def test_an_arm_that_is_still_to_come_is_told(reads, tmp_path):
+    table = reads.reads
+    due = table["arm"] != UNAIDED
+    begun = dataclasses.replace(
+        reads, reads=table[~due], unread=table.loc[due, ["reader", "case", "arm", "session", "repeat"]]
+    )
+    assert "Only unaided readings are there; aided ones are still to come." in analysed(begun, tmp_path / "out")[2]
+
+
+def test_figures_say_model_and_captions_its_name(unfinished, tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(analysis, "save_figure", lambda figure, folder, name: drawn.update({name: figure}))
+    monkeypatch.setattr(analysis.Picture, "data_uri", "data:,")
+    page = analysed(unfinished, tmp_path / "out")[2]
+    for name, figure in drawn.items():
+        assert not [text for text in figure.findobj(Text) if "resnet18" in text.get_text()], name
+    assert [text.get_text() for text in drawn["bars"].axes[-1].get_xticklabels()] == ["R1", "R3", "R4", MEAN, "model"]
+    assert page.count("the model (embedded, resnet18 (demonstration) 0.1.0)") >= 3
+
+
+def test_readers_at_one_place_of_the_roc_plane_are_counted_and_not_cut_off():
+    points = Points(UNAIDED, np.array([0.0, 0.0, 0.5]), np.array([1.0, 1.0, 0.5]))
+    axes = readers_figure([points], None, None).axes[0]
+    assert [text.get_text() for text in axes.texts] == ["2"]
+    assert not any(line.get_clip_on() for line in axes.lines if line.get_marker() in ("o", "^"))
+
+
+def test_nothing_is_said_of_a_model_where_none_answered(tmp_path):
+    page = analysed(study_of([("A", UNAIDED, [1, 0, 1, 0]), ("B", UNAIDED, [1, 0, 0, 0])], [1, 0, 1, 0]), tmp_path)[2]
+    captions = re.findall("<figcaption>(.*?)</figcaption>", page)
+    assert captions
+    assert not [caption for caption in captions if "model" in caption]
+
+
+# What is planned and what else is asked
+
+
+def test_only_the_cases_of_a_readers_own_block_are_planned(tmp_path):
+    reads = simulated_reads(5, readers=4, cases=60, re_read=False, duplicates=0, grades=False, missing=0)
+    number = reads.reads["case"].str[1:].astype(int)
+    own = (number <= 30) == reads.reads["reader"].isin(["R1", "R2"])
+    summary, tables, page = analysed(dataclasses.replace(reads, reads=reads.reads[own]), tmp_path / "out")
+    assert "All 240 first decisions on them were made." in page
+    assert summary["answers"]["missing_decisions"] == 0
+    assert set(tables["answers"]["Cases"]) == {30}
+    assert set(tables["confusion"]["No decision"]) == {0}
+
+
+def test_tables_without_sessions_are_not_called_sequential(tmp_path):
+    answers = [("A", UNAIDED, [1, 0]), ("A", AIDED, [1, 0])]
+    told = "do not tell all sessions"
+    page = analysed(study_of(answers, [1, 0]), tmp_path / "unknown")[2]
+    assert "Sequential reading" not in page
+    assert told in page
+    page = analysed(study_of(answers, [1, 0], session=1), tmp_path / "one")[2]
+    assert "Sequential reading" in page
+    assert told not in page
+
+
+def test_subtypes_quality_comments_and_re_reads_are_reported(tmp_path):
+    rows = [
+        ("A", "C0", UNAIDED, 1, 1, "DMD", "4", "sure", 10), ("A", "C1", UNAIDED, 1, 1, "DMD", "4", "", 20),
+        ("A", "C2", UNAIDED, 1, 0, "", "1", "", 30), ("A", "C0", RE_READ, 2, 1, "BMD", "5", "", 40),
+    ]  # fmt: skip
+    columns = ["reader", "case", "arm", "session", "decision", "subtype", "quality", "comment", "seconds"]
+    truth = pd.DataFrame({"case": ["C0", "C1", "C2"], "label": [1, 1, 0], "diagnosis": ["DMD", "BMD", "FSHMD"]})
+    reads = Reads(pd.DataFrame(rows, columns=columns), pd.DataFrame({"reader": ["A"]}), truth)
+    _, tables, _ = analysed(reads, tmp_path / "out")
+    (subtypes,) = tables["subtypes"].to_dict("records")
+    assert (subtypes["DMD, truly DMD"], subtypes["DMD, truly BMD"], subtypes["Right"]) == (1, 1, 0.5)
+    assert tables["quality"][["Quality 1", "Quality 4"]].values.tolist() == [[1, 2]]
+    answers = tables["answers"].set_index("Arm")
+    assert answers["Decisions"].to_dict() == {UNAIDED: 3, RE_READ: 1}
+    assert answers["Comments"].to_dict() == {UNAIDED: 1, RE_READ: 0}
+    assert tables["times"].set_index("Arm")["Median, s"].to_dict() == {UNAIDED: 20, RE_READ: 40}
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_sign():
+    assert [cell_text("Value", value) for value in (-0.0001, -0.0006, -1e-17)] == ["0.000", "−0.001", "0.000"]
+
+
 # Small and odd studies
+
+
+def test_confidences_without_decisions_give_an_auc_and_no_picture_of_decisions(tmp_path):
+    reads = study_of([("A", UNAIDED, [None] * 4)], [1, 0, 1, 0])
+    rated = dataclasses.replace(reads, reads=reads.reads.assign(confidence=[80, 10, 60, 20]))
+    _, tables, page = analysed(rated, tmp_path / "out")
+    assert tables["performance"]["AUC"].tolist() == [1]
+    assert page.count("<figure>") == 1
 
 
 def test_one_reader_alone_is_analysed(tmp_path):
@@ -273,7 +406,10 @@ def test_cases_of_one_class_and_readers_who_never_differ_give_no_tests(tmp_path)
     _, tables, page = analysed(reads, tmp_path / "out")
     assert tables["performance"]["Specificity"].isna().all()
     assert tables["arms_by_reader"]["p, McNemar"].tolist() == [1, 1]
-    assert "Fewer than two readers answered enough cases of both classes" in page
+    assert "All cases that were read are of one class, so that the AUC and the specificity cannot be told." in page
+    assert "Mean of the readers, aided: accuracy 1.00 (–), sensitivity 1.00 (–)." in page
+    assert set(tables["mrmc_arms"]["Figure"]) == {"accuracy", "sensitivity"}
+    assert tables["mrmc_arms"]["p"].isna().all()
     assert tables["agreement"]["Kappa, Fleiss"].isna().all()
 
 

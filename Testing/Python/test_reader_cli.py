@@ -158,6 +158,31 @@ def test_a_folder_that_is_no_study_is_told(refusal, tmp_path):
     assert "reads.csv cannot be opened" in refusal("readers", "analyse", tmp_path / "empty", "--out", tmp_path / "out")
 
 
+def test_an_earlier_report_is_kept_with_a_hint(dystrophydx, refusal, read_study, tmp_path):
+    assert dystrophydx("readers", "analyse", read_study, "--out", tmp_path / "out")[0] == 0
+    assert "add --overwrite" in refusal("readers", "analyse", read_study, "--out", tmp_path / "out")
+
+
+def test_a_table_that_is_not_there_is_told_by_its_path_before_any_work(refusal, tmp_path, readers):
+    missing = tmp_path / "missing.csv"
+    assert "missing.csv" in refusal("readers", "create", missing, "--readers", readers, "--out", tmp_path / "study")
+    assert "missing.csv" in refusal("readers", "create", readers, "--readers", missing, "--out", tmp_path / "study")
+
+
+def test_a_damaged_file_and_a_changed_case_are_told_after_the_other_readers(dystrophydx, tmp_path):
+    study = make_study(tmp_path / "study", make_protocol())
+    (study.folder / "answers" / "R1.sqlite").write_bytes(b"SQLite format 3\0" + bytes(2000))
+    status, out, err = dystrophydx("readers", "status", study.folder)
+    assert status == 2
+    assert out.startswith("R2: 0 of 16 answers")
+    assert err.startswith("dystrophydx: Reader R1: ")
+    study = make_study(tmp_path / "other", make_protocol())
+    study.image("C003").write_bytes(b"other")
+    status, out, err = dystrophydx("readers", "status", study.folder)
+    assert (status, out.count("\n")) == (2, 2)
+    assert "cases/C003/mri.nrrd was changed after the study was created" in err
+
+
 def test_a_study_that_nobody_has_read_is_told(refusal, tmp_path):
     study = make_study(tmp_path / "study", make_protocol())
     assert "No reader has answered" in refusal("readers", "analyse", study.folder, "--out", tmp_path / "out")

@@ -170,7 +170,7 @@ def test_a_missing_case_is_told_and_reading_goes_on_when_it_is_back(study, clock
         ahead = session.next_image
         session.submit(NO)
         ahead.parent.rename(study.folder / "elsewhere")
-        with pytest.raises(InputError, match=r"mri.nrrd of case C\d+ is missing in the study folder; restore it"):
+        with pytest.raises(InputError, match=r"cases/C\d+/mri.nrrd is missing in the study folder; restore"):
             session.show()
         assert session.item is None
         (study.folder / "elsewhere").rename(ahead.parent)
@@ -178,11 +178,31 @@ def test_a_missing_case_is_told_and_reading_goes_on_when_it_is_back(study, clock
     assert len(stored_answers(study)) == 1
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("{")])
-def test_a_case_without_its_model_answer_is_not_shown_aided(study, clock, damage):
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_text(path.read_text().replace("indeterminate", "other")), "was changed"),
+    ],
+)
+def test_a_case_without_its_model_answer_is_not_shown_aided(study, clock, damage, told):
     aided = next(r for r in study.protocol.readers if plan(study.protocol, r)[0].arm is Arm.AIDED)
-    damage(study.folder / "model" / plan(study.protocol, aided)[0].case / "answer.json")
-    with ReadingSession(study, aided.code, clock) as session, pytest.raises(InputError, match="restore it"):
+    case = plan(study.protocol, aided)[0].case
+    damage(study.folder / "model" / case / "answer.json")
+    with (
+        ReadingSession(study, aided.code, clock) as session,
+        pytest.raises(InputError, match=f"model/{case}/answer.json {told}"),
+    ):
+        session.show()
+
+
+def test_the_images_of_another_case_are_not_shown(study, clock):
+    first, second, *_ = plan(study.protocol, study.protocol.reader("R1"))
+    study.image(first.case).write_bytes(study.image(second.case).read_bytes())
+    with (
+        ReadingSession(study, "R1", clock) as session,
+        pytest.raises(InputError, match=f"cases/{first.case}/mri.nrrd was changed after the study was created"),
+    ):
         session.show()
 
 

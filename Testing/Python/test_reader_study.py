@@ -2,6 +2,9 @@
 
 import csv
 import dataclasses
+import hashlib
+import json
+import shutil
 from datetime import datetime, timezone
 
 import numpy as np
@@ -19,11 +22,12 @@ from DystrophyDxLib.phantom.dicom_series import write_dicom
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.readerstudy import creation
 from DystrophyDxLib.readerstudy.creation import GREY_WINDOW, StudyPlan, create_study, read_readers
-from DystrophyDxLib.readerstudy.export import export, reads_of, status
-from DystrophyDxLib.readerstudy.protocol import Arm, Design, Reader
+from DystrophyDxLib.readerstudy.export import check_content, export, reads_of, status
+from DystrophyDxLib.readerstudy.protocol import Arm, Design, Protocol, Reader
 from DystrophyDxLib.readerstudy.questions import Answer, Questions
 from DystrophyDxLib.readerstudy.reads import Reads
 from DystrophyDxLib.readerstudy.session import ReadingSession
+from DystrophyDxLib.readerstudy.study import Study
 from DystrophyDxLib.series import read_study
 
 DIAGNOSES = ("DMD", "healthy", "BMD", "healthy", "FSHMD", "DMD")
@@ -246,6 +250,29 @@ def test_a_series_whose_sides_are_not_known_is_refused(package, quick, tmp_path)
         made(write_table(tmp_path, rows), package, tmp_path / "study", duplicates=0)
 
 
+def test_the_same_images_under_two_patients_are_refused(package, quick, tmp_path):
+    rows = rows_of(["DMD", "healthy", "BMD"])
+    for n, row in enumerate(rows):
+        write_series(two_legs(n), tmp_path / str(row["path"]))
+    shutil.copy(tmp_path / str(rows[0]["path"]), tmp_path / str(rows[2]["path"]))
+    with pytest.raises(InputError, match=r"the same images in two rows \(rows . and .\)") as refused:
+        made(write_table(tmp_path, rows), package, tmp_path / "study", duplicates=0)
+    assert {digit for digit in str(refused.value) if digit.isdigit()} == {"2", "4"}
+
+
+def test_the_models_answers_are_kept_from_readers_who_never_see_them(cohort, package, quick, study, tmp_path):
+    unaided = made(cohort, package, tmp_path / "study", arms=(Arm.UNAIDED,), design=Design.FULLY_CROSSED)
+    assert (unaided.folder / "model").stat().st_mode & 0o077 == 0
+    assert (study.folder / "model").stat().st_mode & 0o005 == 0o005
+
+
+def test_the_digest_of_the_truth_does_not_tell_the_truth(cohort, package, quick, study, tmp_path):
+    again = made(cohort, package, tmp_path / "again")
+    labels = [[row["label"] for row in table(one.truth / "truth.csv")] for one in (study, again)]
+    assert labels[0] == labels[1]
+    assert study.protocol.files["truth/truth.csv"] != again.protocol.files["truth/truth.csv"]
+
+
 def test_a_protocol_that_contradicts_itself_is_refused_with_the_reason(cohort, package, tmp_path):
     with pytest.raises(InputError, match="cannot be made like this: between two sessions lies a wash-out"):
         made(cohort, package, tmp_path / "study", washout_days=0)
@@ -270,9 +297,14 @@ def test_readers_are_read_as_spreadsheets_write_them(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"reader,role,years\nR1,radiologist,many\n", r"correct row 2 \(years"),
-        (b"reader,role,years\nR1,radiologist,12\nDr. Meier,radiologist,12\n", r"correct row 3 \(code"),
-        (b"reader,role\nR1,radiologist\n", r"columns reader \(a code\), role and years"),
+        (b"reader,role,years\nR1,radiologist,many\n", "row 2: years is not a number from 0 to 80, or empty; correct"),
+        (
+            b"reader,role,years\nR1,radiologist,12\nDr. Meier,radiologist,12\n",
+            r"row 3: reader is not a code \(1 to 16 letters, digits, - or _, such as R1; never a name\); correct it.$",
+        ),
+        (b"reader,role,years\nR1,,12\n", "row 2: role is not 1 to 60 characters"),
+        (b"reader,role\nR1,radiologist\n", "lacks years; it has the columns reader, role, years"),
+        (b"reader,role,years\n", "lacks rows"),
         (b"reader,role,years\nR\xf6,x,1\n", "UTF-8"),
     ],
 )
@@ -280,8 +312,13 @@ def test_a_table_of_readers_that_is_none_is_refused(tmp_path, content, told):
     (tmp_path / "readers.csv").write_bytes(content)
     with pytest.raises(InputError, match=told):
         read_readers(tmp_path / "readers.csv")
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(InputError, match=r"cannot be opened \(.*none.csv\)"):
         read_readers(tmp_path / "none.csv")
+
+
+def test_years_that_are_not_told_stay_empty(tmp_path):
+    (tmp_path / "readers.csv").write_text("reader,role,years\nR1,radiologist,\n")
+    assert read_readers(tmp_path / "readers.csv") == (Reader(code="R1", role="radiologist", years=None),)
 
 
 # Export
@@ -366,7 +403,8 @@ def test_an_export_does_not_overwrite(read, tmp_path):
 
 
 def test_status_tells_how_far_each_reader_is(read):
-    first, second = status(read, datetime(2026, 4, 1, tzinfo=timezone.utc))
+    (first, second), unusable = status(read, datetime(2026, 4, 1, tzinfo=timezone.utc))
+    assert not unusable
     assert (first.reader.code, first.progress.finished, first.progress.answered) == ("R1", True, 20)
     assert (second.progress.answered, second.progress.position, second.last_at is None) == (3, 4, False)
 
@@ -374,7 +412,8 @@ def test_status_tells_how_far_each_reader_is(read):
 def test_a_study_that_nobody_has_read_has_nothing_to_export(folder_of_none):
     with pytest.raises(InputError, match="No reader has answered a case yet"):
         reads_of(folder_of_none)
-    assert [reader.last_at for reader in status(folder_of_none, datetime.now(timezone.utc))] == [None, None]
+    readers, _ = status(folder_of_none, datetime.now(timezone.utc))
+    assert [reader.last_at for reader in readers] == [None, None]
 
 
 @pytest.fixture
@@ -383,32 +422,60 @@ def folder_of_none():
         yield make_study(folder / "study", make_protocol())
 
 
+def edited(path, old, new):
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda text: text.replace("C002,1,", "C002,2,"), "label not 0 or 1"),
-        (lambda text: text.replace("C002,1,", "C002,yes,"), "label not 0 or 1"),
-        (lambda text: text.replace("C002,1,", "C002,,"), "label not 0 or 1"),
-        (lambda text: text + "C099,1,DMD,0\n", "cases that the protocol does not have (C099)"),
-        (lambda text: text.replace("C003,0,healthy,0\n", ""), "no truth for cases (C003)"),
-        (lambda text: text.replace("label", "class"), "lacks its columns"),
-        (lambda text: "", "not a CSV"),
-        (None, "cannot be opened"),
+        (lambda study: edited(study / "truth/truth.csv", "C002,1,", "C002,0,"), "truth/truth.csv was changed"),
+        (lambda study: (study / "truth/truth.csv").unlink(), "truth/truth.csv is missing"),
+        (lambda study: edited(study / "model/C001/answer.json", '"probability":0.0', '"probability":0.9'),
+         "model/C001/answer.json was changed"),
+        (lambda study: shutil.copy(study / "cases/C001/mri.nrrd", study / "cases/C002/mri.nrrd"),
+         "cases/C002/mri.nrrd was changed"),
+        (lambda study: shutil.rmtree(study / "cases/C003"), "cases/C003/mri.nrrd is missing"),
     ],
-)
-def test_a_truth_that_was_not_declared_is_refused(read, change, told):
-    path = read.truth / "truth.csv"
-    if change:
-        path.write_text(change(path.read_text()))
-    else:
-        path.unlink()
-    with pytest.raises(InputError) as refused:
-        reads_of(read)
-    assert told in str(refused.value)
+)  # fmt: skip
+def test_content_that_is_not_as_it_was_declared_is_refused(read, tmp_path, change, told):
+    change(read.folder)
+    for use in (check_content, reads_of, lambda study: export(study, tmp_path / "out")):
+        with pytest.raises(InputError, match=told):
+            use(read)
 
 
-def test_a_tampered_reader_stops_the_export(read):
-    path = read.answers(read.protocol.readers[0])
+def test_digests_of_the_content_cannot_be_changed_with_it(read):
+    edited(read.folder / "truth/truth.csv", "C002,1,", "C002,0,")
+    path = read.folder / "protocol.json"
+    content = json.loads(path.read_text())
+    digest = hashlib.sha256((read.folder / "truth/truth.csv").read_bytes()).hexdigest()
+    content["protocol"]["files"]["truth/truth.csv"] = digest
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="protocol was changed"):
+        Study.open(read.folder)
+    Protocol.model_validate(content["protocol"]).write(path)
+    with pytest.raises(InputError, match="protocol is another one than when reader R1's file was made"):
+        reads_of(Study.open(read.folder))
+
+
+def test_a_damaged_file_of_one_reader_leaves_the_others(read, tmp_path):
+    path = read.answers(read.protocol.reader("R2"))
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(InputError, match="restore it from a backup"):
+    (first,), (unusable,) = status(read, datetime(2026, 4, 1, tzinfo=timezone.utc))
+    assert first.reader.code == "R1"
+    assert str(unusable).startswith("Reader R2: The file of")
+    assert "restore it from a backup" in str(unusable)
+    reads, (unusable,) = export(read, tmp_path / "out")
+    assert set(reads.reads["reader"]) == {"R1"}
+    assert unusable.reader.code == "R2"
+    read.answers(read.protocol.reader("R1")).unlink()
+    with pytest.raises(InputError, match=r"Reader R1: .* is missing or empty.* Reader R2: "):
         reads_of(read)
+
+
+def test_what_is_still_to_be_read_is_in_the_tables(read, tmp_path):
+    export(read, tmp_path / "out")
+    unread = Reads.read(tmp_path / "out").unread
+    assert unread.groupby("reader").size().to_dict() == {"R2": 17}

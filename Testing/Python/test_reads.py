@@ -83,9 +83,9 @@ def test_columns_that_mean_nothing_here_are_left_alone(tmp_path):
     assert list(Reads.read(folder_of(tmp_path, truth=truth)).truth) == ["case", "label", "diagnosis", "synthetic"]
 
 
-def test_a_study_without_sessions_is_one_session(tmp_path):
+def test_a_session_that_is_not_told_stays_unknown(tmp_path):
     reads = Reads.read(folder_of(tmp_path, reads="reader,case,arm,decision\nR1,C1,aided,1\n")).reads.iloc[0]
-    assert (reads["arm"], reads["session"], reads["repeat"], reads["amended"]) == (AIDED, 1, 0, 0)
+    assert (reads["arm"], reads["session"], reads["repeat"], reads["amended"]) == (AIDED, 0, 0, 0)
     assert np.isnan(reads["confidence"])
 
 
@@ -97,6 +97,8 @@ def test_a_study_without_sessions_is_one_session(tmp_path):
         ("R1,C3,unaided,1,0,1,nan,,", "confidence not 0 to 100"),
         ("R1,C3,assisted,1,0,1,80,,", "arm not one of unaided, aided, re-read"),
         ("R1,C3,unaided,1.5,0,1,80,,", "session not 1 or more"),
+        ("R1,C3,unaided,1,0,1,0,,", "a confidence that contradicts the decision"),
+        ("R1,C3,unaided,1,0,0,51,,", "a confidence that contradicts the decision"),
         ("R1,C3,unaided,1,2,1,80,,", "repeat not 0, or 1 for a hidden duplicate"),
         ("R1,C3,unaided,1,0,1,80,,-1", "seconds not 0 or more"),
         ("R1,C3,unaided", "more or fewer cells than the header"),
@@ -132,6 +134,8 @@ def test_an_amendment_stands_beside_what_it_amends(tmp_path):
 
 def test_tables_that_are_not_there_or_not_such_are_told(tmp_path):
     assert "reads.csv cannot be opened" in refusal(tmp_path, reads=None)
+    with pytest.raises(InputError, match=r"There is no folder .*nowhere"):
+        Reads.read(tmp_path / "nowhere")
     assert "lacks the columns label" in refusal(tmp_path, truth="case,diagnosis\nC1,DMD\n")
     assert "reads.csv has no rows" in refusal(tmp_path, reads=READS)
     assert "not a CSV in UTF-8" in refusal(tmp_path, readers="")
