@@ -42,6 +42,10 @@ WARNINGS = {
         "The model's evidence lies largely outside muscle.",
         "Look at the heatmap: an answer that rests on fat, bone or the image border says little about muscle.",
     ),
+    WarningCode.MODEL_NOT_SHOWN_TO_TELL: (
+        "The model is not shown to tell the classes apart.",
+        "Do not rely on its answer; train a model longer or on more cases.",
+    ),
     WarningCode.DEMONSTRATION_MODEL: (
         DEMONSTRATION_MODEL,
         "Use this result to see how the program works, and nothing else.",

@@ -188,7 +188,7 @@ def recipe_as_asked(
     """
     if recipe.endswith(".toml"):
         try:
-            found = Recipe.parse(Path(recipe).read_text(encoding="utf-8"))
+            found = Recipe.parse(Path(recipe).read_text(encoding="utf-8"), Path(recipe).name)
         except (OSError, UnicodeDecodeError):
             raise InputError("The recipe cannot be read; give the path of a TOML file, or a recipe's name.") from None
     else:

@@ -300,6 +300,18 @@ def test_a_region_of_another_study_is_refused(classified, model, tmp_path):
     assert "region" in message
 
 
+@pytest.mark.parametrize("command", ["phantom", "train", "evaluate", "compare", "texture", "readers"])
+def test_a_package_that_is_missing_is_named_with_what_to_install_before_anything_slow(command):
+    code = "import sys; sys.modules['sklearn'] = sys.modules['torch'] = None; from DystrophyDxLib.cli import main; "
+    run = subprocess.run([sys.executable, "-c", code + "main()", command, "x"], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "The package sklearn is missing" in run.stderr
+    assert "make .venv/.dev" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    asked = subprocess.run([sys.executable, "-c", code + "main()", command, "--help"], capture_output=True, text=True)
+    assert asked.returncode == 0
+
+
 def test_importing_the_library_is_light():
     heavy = ["torch", "torchvision", "slicer", "SimpleITK", "pydicom", "matplotlib", "vtk"]
     code = f"import sys, DystrophyDxLib; assert not set({heavy!r}) & set(sys.modules)"

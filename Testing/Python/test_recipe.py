@@ -19,6 +19,14 @@ def refusal(old: str, new: str) -> str:
     return message
 
 
+def test_a_recipe_of_ones_own_is_named_by_its_file_where_it_is_wrong(tmp_path):
+    (tmp_path / "ours.toml").write_text("classes = 3\n")
+    from DystrophyDxLib.training.train import recipe_as_asked
+
+    with pytest.raises(InputError, match=r"^ours\.toml is not a valid recipe"):
+        recipe_as_asked(str(tmp_path / "ours.toml"), None, False)
+
+
 def test_yang2021_is_as_published():
     """Frozen ImageNet ResNet50 under a new head, SGD at 1e-4 in batches of 32 until it converges."""
     recipe = Recipe.named("yang2021")
