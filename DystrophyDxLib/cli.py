@@ -602,6 +602,7 @@ def texture(
         print(
             f"{name}: accuracy {of_images['mean']:.3f} (folds {of_images['minimum']:.3f} to {of_images['maximum']:.3f})"
         )
+    print(f"By chance (always the most frequent class): {summary['chance']['images']:.3f}")
     for failure in summary["failures"]:
         print(f"{failure['method']} failed: {failure['reason']}")
     print(f"Results: {out / 'report.html'}")
