@@ -341,10 +341,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on a cohort and write its package, with log and figure beside it."""
-    from .report import NOT_SHOWN_TO_TELL
+    from .training.asked import recipe_as_asked, split_as_asked
     from .training.cohort import Cohort
-    from .training.train import LEFT_OUT, checked_place, recipe_as_asked, split_as_asked, train_folds, train_repeats
-    from .training.train import train as trained
 
     chosen = recipe_as_asked(recipe, backbone, from_scratch, matrix, task, _listed(channels))
     read = Cohort.read(cohort, chosen)
@@ -354,6 +352,10 @@ def train(
         raise InputError("Only cross-validation is repeated; add --split kfold:K.")
     if read.others:
         print(read.others_told)
+    from .report import NOT_SHOWN_TO_TELL
+    from .training.train import LEFT_OUT, checked_place, train_folds, train_repeats
+    from .training.train import train as trained
+
     work = checked_place(out, resume=resume) if not folds else out
     with progress(False) as advance:
         options = {

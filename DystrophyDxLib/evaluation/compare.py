@@ -24,8 +24,9 @@ from ..networks.weights import fetch_published
 from ..output_folder import results_folder
 from ..recipe import Recipe, SampleRecipe
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
+from ..training.asked import recipe_as_asked, split_as_asked
 from ..training.cohort import Cohort
-from ..training.train import recipe_as_asked, split_as_asked, train
+from ..training.train import train
 from . import ranked, tables
 from .confusion import proportion
 from .estimate import Estimate

@@ -24,10 +24,10 @@ from ..explain.texture_score import texture_scores
 from ..output_folder import check_results_folder, results_folder
 from ..phantom.anatomy import MUSCLES
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
+from ..training.asked import recipe_as_asked
 from ..training.cohort import Case, Cohort
 from ..training.sample_store import SampleStore
 from ..training.splits import FOLDS, k_folds, read_folds
-from ..training.train import recipe_as_asked
 from . import localisation, tables
 from .compare import weights_file
 from .confusion import proportion

@@ -19,9 +19,10 @@ from DystrophyDxLib.phantom.heart_cohort import write_hearts
 from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.regions import drawn_regions
 from DystrophyDxLib.results import WarningCode
+from DystrophyDxLib.training.asked import recipe_as_asked, split_as_asked
 from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.splits import stratified
-from DystrophyDxLib.training.train import recipe_as_asked, split_as_asked, train
+from DystrophyDxLib.training.train import train
 
 SIZE = 64
 

@@ -8,6 +8,7 @@ from model_packages import RECIPE
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.training.asked import recipe_as_asked
 
 
 def refusal(old: str, new: str) -> str:
@@ -21,8 +22,6 @@ def refusal(old: str, new: str) -> str:
 
 def test_a_recipe_of_ones_own_is_named_by_its_file_where_it_is_wrong(tmp_path):
     (tmp_path / "ours.toml").write_text("classes = 3\n")
-    from DystrophyDxLib.training.train import recipe_as_asked
-
     with pytest.raises(InputError, match=r"^ours\.toml is not a valid recipe"):
         recipe_as_asked(str(tmp_path / "ours.toml"), None, False)
 
