@@ -69,6 +69,7 @@ def picked(cine: Sequence[Series], sample: SampleRecipe, frames: Mapping[str, in
     return dataclasses.replace(
         first,
         selection=" ".join((first.selection, *told)),
+        notes=(*first.notes, f"Pictures show {sample.channels[0].name}, frame {numbers[0]} of {len(cine)} (from 0)."),
         further={name: cine[number].voxels for name, number in zip(sample.further, numbers[1:], strict=True)},
     )
 

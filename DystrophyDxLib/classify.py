@@ -394,6 +394,11 @@ class Classifier:
                 message=f"{np.median(outside):.0%} of the evidence lies outside the muscles; look at the heatmap "
                 "before using the figures.",
             )
+        if not card.shown_to_tell:
+            yield ResultWarning(
+                code=WarningCode.MODEL_NOT_SHOWN_TO_TELL,
+                message="By its card the interval of its AUC per case reaches 0.5: it may be no better than chance.",
+            )
         if card.demonstration:
             yield ResultWarning(
                 code=WarningCode.DEMONSTRATION_MODEL,
@@ -408,7 +413,9 @@ class Classifier:
         slices = np.array([0 if of_volumes else window.slice for window in seen.windows])[counted]
         unsuitable = [warning.code.value for warning in warnings if warning.code in UNSUITABLE]
         why_not = None
-        if unsuitable:
+        if not self.package.card.shown_to_tell:
+            why_not = "The model is not shown to tell the classes apart."
+        elif unsuitable:
             why_not = f"The model was not made for this input: {', '.join(unsuitable)}."
         elif len(np.unique(slices)) < 2 and not of_volumes:
             why_not = "One slice alone gives no interval."

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
 from types import FrameType
@@ -36,13 +37,20 @@ app.add_typer(readers, name="readers")
 INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
 _interrupted = threading.Event()
+_NEED_TRAIN = ("phantom", "train", "evaluate", "compare", "texture", "readers")
+"""Commands that need the extra `train`; that it is there is seen before anything slow is imported."""
+_TRAIN_MODULES = ("matplotlib", "pandas", "PIL", "skimage", "sklearn", "statsmodels", "threadpoolctl")
 Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 @app.callback()
-def _several_commands() -> None:
+def _several_commands(context: typer.Context) -> None:
     """Dystrophinopathy pattern in thigh MRI. For research only, not for diagnosis."""
+    if context.invoked_subcommand in _NEED_TRAIN and "--help" not in sys.argv:
+        for module in _TRAIN_MODULES:
+            if find_spec(module) is None:
+                raise ModuleNotFoundError(name=module)
 
 
 @app.command()
@@ -333,10 +341,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on a cohort and write its package, with log and figure beside it."""
-    from .report import NOT_SHOWN_TO_TELL
+    from .training.asked import recipe_as_asked, split_as_asked
     from .training.cohort import Cohort
-    from .training.train import LEFT_OUT, checked_place, recipe_as_asked, split_as_asked, train_folds, train_repeats
-    from .training.train import train as trained
 
     chosen = recipe_as_asked(recipe, backbone, from_scratch, matrix, task, _listed(channels))
     read = Cohort.read(cohort, chosen)
@@ -346,6 +352,10 @@ def train(
         raise InputError("Only cross-validation is repeated; add --split kfold:K.")
     if read.others:
         print(read.others_told)
+    from .report import NOT_SHOWN_TO_TELL
+    from .training.train import LEFT_OUT, checked_place, train_folds, train_repeats
+    from .training.train import train as trained
+
     work = checked_place(out, resume=resume) if not folds else out
     with progress(False) as advance:
         options = {
@@ -371,10 +381,10 @@ def train(
         if left_out.exists():
             print(f"{len(left_out.read_text(encoding='utf-8').splitlines())} series gave no image: see {left_out}")
         print(f"{package}:")
-        metrics = ModelPackage.read(package).card.metrics
-        for name, metric in metrics.items():
+        card = ModelPackage.read(package).card
+        for name, metric in card.metrics.items():
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
-        if any(name.startswith("AUC, case") and metric.ci95[0] <= 0.5 for name, metric in metrics.items()):
+        if not card.shown_to_tell:
             print(f"  {NOT_SHOWN_TO_TELL}")
 
 
@@ -594,6 +604,7 @@ def texture(
         print(
             f"{name}: accuracy {of_images['mean']:.3f} (folds {of_images['minimum']:.3f} to {of_images['maximum']:.3f})"
         )
+    print(f"By chance (always the most frequent class): {summary['chance']['images']:.3f}")
     for failure in summary["failures"]:
         print(f"{failure['method']} failed: {failure['reason']}")
     print(f"Results: {out / 'report.html'}")
@@ -738,6 +749,11 @@ def main() -> None:
         _fail(f"{error.format_message()} Use --help to see what is possible.")
     except MemoryError:
         _fail("The memory of this computer is not enough for this study; close other programs or give fewer slices.")
+    except ModuleNotFoundError as error:
+        _fail(
+            f"The package {error.name} is missing, which this command needs; install what it needs with "
+            "'make .venv/.dev' in a checkout, or pip install 'dystrophydx[train,viewer,diffusion]'."
+        )
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         print(

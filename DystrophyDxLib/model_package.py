@@ -75,6 +75,11 @@ class ModelCard(_Part):
             raise ValueError("two classes have a threshold, more have none")
         return self
 
+    @property
+    def shown_to_tell(self) -> bool:
+        """Whether no 95 % interval of its AUC per case, where that was measured, reaches 0.5."""
+        return all(metric.ci95[0] > 0.5 for name, metric in self.metrics.items() if name.startswith("AUC, case"))
+
 
 @dataclass(frozen=True)
 class ModelPackage:

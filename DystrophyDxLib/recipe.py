@@ -421,8 +421,11 @@ class Recipe(_Table):
             yield from ((disease, label) for disease in self.diagnoses[name])
 
     @classmethod
-    def parse(cls, text: str) -> Recipe:
+    def parse(cls, text: str, name: str = "recipe.toml") -> Recipe:
         """Reads TOML text.
+
+        Args:
+            name: of the file that it is from.
 
         Raises:
             InputError: when it is not TOML or not a recipe.
@@ -430,7 +433,7 @@ class Recipe(_Table):
         try:
             return cls.model_validate(tomllib.loads(text))
         except (tomllib.TOMLDecodeError, ValidationError) as error:
-            raise InputError(f"recipe.toml is not a valid recipe ({_first_line(error)}); correct that entry.") from None
+            raise InputError(f"{name} is not a valid recipe ({_first_line(error)}); correct that entry.") from None
 
     @classmethod
     def named(cls, name: str) -> Recipe:

@@ -42,6 +42,10 @@ WARNINGS = {
         "The model's evidence lies largely outside muscle.",
         "Look at the heatmap: an answer that rests on fat, bone or the image border says little about muscle.",
     ),
+    WarningCode.MODEL_NOT_SHOWN_TO_TELL: (
+        "The model is not shown to tell the classes apart.",
+        "Do not rely on its answer; train a model longer or on more cases.",
+    ),
     WarningCode.DEMONSTRATION_MODEL: (
         DEMONSTRATION_MODEL,
         "Use this result to see how the program works, and nothing else.",
@@ -87,13 +91,18 @@ def figures(case: CaseResult) -> str:
 
 
 def extent(result: StudyResult) -> str:
-    """Of which legs and slices the figures are, in one line."""
+    """Of which slices, and of legs which, the figures are, in one line."""
     sides = Counter(image.side for image in result.images if image.counted)
     legs = ", ".join(f"{side} {number}" for side, number in sorted(sides.items()))
     return (
-        f"Images that count: {sides.total()} of {len(result.images)} ({legs}); "
-        f"slices: {result.input.slices}, legs or slices left out: {len(result.skipped)}."
+        f"Images that count: {sides.total()} of {len(result.images)}{f' ({legs})' if of_legs(result) else ''}; "
+        f"slices: {result.input.slices}, {'legs or ' if of_legs(result) else ''}slices left out: {len(result.skipped)}."
     )
+
+
+def of_legs(result: StudyResult) -> bool:
+    """Whether the images are of legs, and not of a heart or another region."""
+    return any(image.side != "none" for image in result.images)
 
 
 def notices(result: StudyResult) -> list[str]:
@@ -126,9 +135,10 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
         result=result,
         finding=finding(result),
         notices=notices(result),
+        of_legs=of_legs(result),
         warnings=[(*WARNINGS[warning.code], warning.message) for warning in result.warnings],
         overview=base64.b64encode(Path(overview_png).read_bytes()).decode(),
-        chart=_ThighChart(result),
+        chart=_SliceChart(result),
         acquisition=_acquisition(result.input.acquisition),
         card=card,
         metrics=card.get("metrics", {}),
@@ -139,8 +149,8 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
 
 
 @dataclass(frozen=True)
-class _ThighChart:
-    """Coordinates of the chart of probability along the thigh, in SVG units (x right, y down)."""
+class _SliceChart:
+    """Coordinates of the chart of probability by slice, in SVG units (x right, y down)."""
 
     result: StudyResult
     left: int = 52
@@ -150,7 +160,7 @@ class _ThighChart:
 
     @cached_property
     def sides(self) -> list[tuple[str, list[tuple[float, float, ImageResult]]]]:
-        """Points (x, y, image) of each side that occurs, along the thigh."""
+        """Points (x, y, image) of each side that occurs, by slice."""
         found = []
         for side in ("right", "left", "unknown", "none"):
             images = sorted((i for i in self.result.images if i.side == side), key=lambda image: image.slice)

@@ -24,12 +24,19 @@ class WarningCode(str, Enum):
     PARTIAL_FIELD_OF_VIEW = "PARTIAL_FIELD_OF_VIEW"
     OUT_OF_DISTRIBUTION = "OUT_OF_DISTRIBUTION"
     HEATMAP_OUTSIDE_MUSCLE = "HEATMAP_OUTSIDE_MUSCLE"
+    MODEL_NOT_SHOWN_TO_TELL = "MODEL_NOT_SHOWN_TO_TELL"
     DEMONSTRATION_MODEL = "DEMONSTRATION_MODEL"
 
 
-# The model was never meant for an image with one of these; the case is labelled indeterminate.
+# The model was never meant for an image with one of these, or for no image at all; the case is labelled indeterminate.
 UNSUITABLE = frozenset(
-    {WarningCode.NOT_T1_WEIGHTED, WarningCode.NOT_AXIAL, WarningCode.NOT_THIGH, WarningCode.OUT_OF_DISTRIBUTION}
+    {
+        WarningCode.NOT_T1_WEIGHTED,
+        WarningCode.NOT_AXIAL,
+        WarningCode.NOT_THIGH,
+        WarningCode.OUT_OF_DISTRIBUTION,
+        WarningCode.MODEL_NOT_SHOWN_TO_TELL,
+    }
 )
 
 
@@ -85,8 +92,7 @@ class CaseResult(_Sparse):
     them from the most likely on, `probability` and `ci95` are those of the first, and there is no threshold.
 
     `label` is a class name, or "indeterminate" when the interval crosses the threshold (of more than two: that of the
-    first class' lead over the next holds 0) or a warning in `UNSUITABLE` says that the model was never meant for this
-    image. `reason` says why in one sentence.
+    first class' lead over the next holds 0) or there is a warning in `UNSUITABLE`. `reason` says why in one sentence.
     """
 
     ONLY_WHERE_KNOWN = ("threshold", "differential")

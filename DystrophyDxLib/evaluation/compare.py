@@ -20,11 +20,13 @@ from ..classify import Classifier
 from ..errors import InputError
 from ..model_package import ModelPackage
 from ..networks import BACKBONES
+from ..networks.weights import fetch_published
 from ..output_folder import results_folder
 from ..recipe import Recipe, SampleRecipe
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
+from ..training.asked import recipe_as_asked, split_as_asked
 from ..training.cohort import Cohort
-from ..training.train import recipe_as_asked, split_as_asked, train
+from ..training.train import train
 from . import ranked, tables
 from .confusion import proportion
 from .estimate import Estimate
@@ -192,9 +194,18 @@ def compare(
     _open_plan(out, {"recipe": published.toml(), "cohort": _sha256(cohort), "seed": seed})
     failures: list[tuple[str, str]] = []
     places = {_name(package): package for package in packages}
+    recipes = {}
     for name in backbones:
         try:
             wanted = recipe_as_asked(recipe or PUBLISHED_RECIPE, name, False)
+            if not (out / PACKAGES / name).exists():
+                fetch_published(wanted, files[name])
+            recipes[name] = wanted
+        except InputError as error:
+            failures.append((name, str(error)))
+    _check_number(len(packages) + len(recipes), failures)
+    for name, wanted in recipes.items():
+        try:
             places[name] = _trained(
                 wanted, cases, out, files[name], cache or out / CACHE, device, processes, seed, advance
             )
@@ -210,14 +221,19 @@ def compare(
             models.append(_evaluated(name, place, published, chosen, device, advance))
         except InputError as error:
             failures.append((name, str(error)))
-    if len(models) < 2:
-        told = "; ".join(f"{name}: {reason}" for name, reason in failures)
-        raise InputError(f"Fewer than two models are left to compare{f' ({told})' if told else ''}; give more of them.")
+    _check_number(len(models), failures)
     comparison = Comparison(tuple(models), tuple(failures), chosen, split, seed)
     summary = _summarised(comparison, _sha256(cohort))
     with results_folder(out / RESULTS, FILES, overwrite=True) as folder:
         _write(comparison, summary, folder)
     return summary
+
+
+def _check_number(models: int, failures: Sequence[tuple[str, str]]) -> None:
+    """Raises an `InputError` with the reasons when fewer than two models are left."""
+    if models < 2:
+        told = " ".join(f"{name}: {reason}" for name, reason in failures)
+        raise InputError(f"Fewer than two models are left to compare; give more of them. {told}".strip())
 
 
 def _check_names(backbones: Sequence[str], packages: Sequence[Path]) -> None:

@@ -292,10 +292,7 @@ def _figures(evaluation: Evaluation, figures: Path) -> Iterator[Section]:
 
 
 def roc_line(rows: pd.DataFrame, name: str, threshold: float, seed: int, *, band: bool) -> RocLine:
-    """The ROC curve of `rows` (of both classes), with its AUC and n in the label.
-
-    The AUC's interval is that for cases of patients, see `roc.auc`.
-    """
+    """The ROC curve of `rows` (of both classes), with its AUC and n in the label."""
     truth, probability = rows["truth"].to_numpy(), rows["probability"].to_numpy()
     area = auc(truth, probability, rows["patient_id"].to_numpy())
     curve = roc_band(rows, seed=seed)
@@ -361,14 +358,19 @@ def _performance(evaluation: Evaluation, figures: Path) -> Section:
     units = (("Images", counted(evaluation.images)), ("Patients", patients))
     if any(rows["truth"].nunique() < 2 for _, rows in units):
         return Section("Performance", ("A ROC curve needs patients of both classes.",), (), table1)
-    lines = [roc_line(rows, unit, card.threshold, evaluation.seed, band=True) for unit, rows in units]
+    band = patients["truth"].value_counts().min() >= tables.LEAST_PATIENTS
+    lines = [roc_line(rows, unit, card.threshold, evaluation.seed, band=band) for unit, rows in units]
+    drawn = (
+        "ROC curves with pointwise 95 % bands by patient bootstrap"
+        if band
+        else f"ROC curves, without bands as a class has fewer than {tables.LEAST_PATIENTS} patients"
+    )
     save_figure(roc_figure(lines), figures, "roc")
     shown = picture(
         figures,
         "roc",
         "ROC curves: " + "; ".join(line.label for line in lines),
-        f"ROC curves with pointwise 95 % bands by patient bootstrap; dots: the threshold {card.threshold:.2f}; n: "
-        f"{card.classes[1]} + {card.classes[0]}. Intervals of the AUC take account of images that are of one patient.",
+        f"{drawn}; dots: the threshold {card.threshold:.2f}; n: {card.classes[1]} + {card.classes[0]}.",
     )
     return Section("Performance", (), (shown,), table1)
 

@@ -7,6 +7,7 @@ neurons beside the mean fat fraction (Figure 3), patches under the heat (Figure 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -23,12 +24,14 @@ from ..explain.texture_score import texture_scores
 from ..output_folder import check_results_folder, results_folder
 from ..phantom.anatomy import MUSCLES
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
+from ..training.asked import recipe_as_asked
 from ..training.cohort import Case, Cohort
 from ..training.sample_store import SampleStore
 from ..training.splits import FOLDS, k_folds, read_folds
-from ..training.train import recipe_as_asked
 from . import localisation, tables
 from .compare import weights_file
+from .confusion import proportion
+from .estimate import Estimate
 from .evaluate import is_synthetic, picture
 from .evaluation_report import Page, Section
 from .figures import save_figure
@@ -76,18 +79,23 @@ class TextureComparison:
     """Methods that answered for the same images, each image while its patient was not trained on.
 
     Attributes:
+        store: whose images `images` are.
         fold: (N,) of each image, from 1.
         said: by method, (N,) index of the class.
         failures: (method, reason) of rivals that could not be tried.
     """
 
-    cohort: Cohort
+    store: SampleStore
     images: TextureImages
     fold: np.ndarray
     said: dict[str, np.ndarray]
     networks: tuple[Network, ...]
     failures: tuple[tuple[str, str], ...]
     seed: int
+
+    @property
+    def cohort(self) -> Cohort:
+        return self.store.cohort
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -114,12 +122,27 @@ class TextureComparison:
 
     def accuracies_of_patients(self, method: str) -> np.ndarray:
         """(folds,) share of the patients of whom more images are called their class than any other."""
+        return self.right_patients(method).groupby("fold")["right"].mean().to_numpy()
+
+    def right_patients(self, method: str) -> pd.DataFrame:
+        """`label`, `fold` and whether a method is `right` of each patient."""
         said = np.eye(len(self.classes))[self.said[method]]
         votes = pd.DataFrame(said).groupby(self.images.patients).sum()
         facts = pd.DataFrame({"label": self.images.labels, "fold": self.fold}).groupby(self.images.patients).first()
         own = np.take_along_axis(votes.to_numpy(), facts[["label"]].to_numpy(), axis=1)
-        right = (votes.to_numpy() >= own).sum(axis=1) == 1
-        return facts.assign(right=right).groupby("fold")["right"].mean().to_numpy()
+        return facts.assign(right=(votes.to_numpy() >= own).sum(axis=1) == 1)
+
+    def overall(self, method: str) -> dict[str, Estimate]:
+        """Accuracy over all folds by unit, with Wilson's interval."""
+        rights = {"images": self.said[method] == self.images.labels, "patients": self.right_patients(method)["right"]}
+        return {unit: proportion(int(right.sum()), len(right)) for unit, right in rights.items()}
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """Accuracy by unit of who always says the most frequent class of the images."""
+        most = np.full(len(self.images), np.bincount(self.images.labels).argmax())
+        always = dataclasses.replace(self, said={"": most})
+        return {unit: accuracy.value for unit, accuracy in always.overall("").items()}
 
 
 def texture(
@@ -171,7 +194,7 @@ def texture(
     said, failures = _rivals(images, fold, weights, seed, advance)
     looked_at = tuple(_looked_at(model, store, fold, labelled, device, advance) for model in networks)
     said |= {network.name: network.responses.said for network in looked_at}
-    found = TextureComparison(store.cohort, images, fold, said, looked_at, failures, seed)
+    found = TextureComparison(store, images, fold, said, looked_at, failures, seed)
     summary = _summarised(found, hashlib.sha256(cohort.read_bytes()).hexdigest())
     with results_folder(out, FILES, overwrite=overwrite) as folder:
         _write(found, summary, folder)
@@ -281,12 +304,17 @@ def accuracy_table(found: TextureComparison) -> Table:
             ("patients", found.accuracies_of_patients(method)),
         ):
             row |= {f"Mean, {unit}": shares.mean(), f"Maximum, {unit}": shares.max(), f"Minimum, {unit}": shares.min()}
+            row[f"All {unit}"] = found.overall(method)[unit]
         rows.append(row)
     return Table(
         "table1",
         f"Table 1. Accuracy of each method over the {len(np.unique(found.fold))} folds",
         pd.DataFrame(rows),
-        "An image is one leg in one slice. A patient is called what most images are; where two classes have as many, "
+        "All: over all folds, with Wilson's 95 % interval, which takes images as independent and is too narrow where a "
+        "patient has several. "
+        f"Always saying the most frequent class is right about {found.chance['images']:.3f} of the images and "
+        f"{found.chance['patients']:.3f} of the patients. An image is one leg in one slice. A patient is called "
+        "what most images are; where two classes have as many, "
         "the call is wrong. All methods answer for the same images of patients whom they have not seen. The networks "
         "use one of the other folds to stop in time; the rest learn from it, and choose k, C and gamma by "
         "cross-validation within the patients that they learn from.",
@@ -380,8 +408,14 @@ def _mean_and_deviation(scores: pd.Series) -> str:
 
 
 def _summarised(found: TextureComparison, cohort_sha256: str) -> dict[str, object]:
-    def told(shares: np.ndarray) -> dict[str, object]:
-        return {"folds": shares.tolist(), "mean": shares.mean(), "maximum": shares.max(), "minimum": shares.min()}
+    def told(shares: np.ndarray, overall: Estimate) -> dict[str, object]:
+        return {
+            "folds": shares.tolist(),
+            "mean": shares.mean(),
+            "maximum": shares.max(),
+            "minimum": shares.min(),
+            "all": {"value": overall.value, "ci95": [overall.low, overall.high]},
+        }
 
     return {
         "schema": SCHEMA,
@@ -396,11 +430,12 @@ def _summarised(found: TextureComparison, cohort_sha256: str) -> dict[str, objec
         "seed": found.seed,
         "accuracy": {
             method: {
-                "images": told(found.accuracies(method)),
-                "patients": told(found.accuracies_of_patients(method)),
+                "images": told(found.accuracies(method), found.overall(method)["images"]),
+                "patients": told(found.accuracies_of_patients(method), found.overall(method)["patients"]),
             }
             for method in found.said
         },
+        "chance": found.chance,
         "models": {network.name: [package.sha256 for package in network.models.packages] for network in found.networks},
         "failures": [{"method": name, "reason": reason} for name, reason in found.failures],
     }
@@ -418,15 +453,24 @@ def _write(found: TextureComparison, summary: dict[str, object], folder: Path) -
     page.write_tables(folder / "tables")
     page.write(folder / "report.html")
     _predictions(found).to_csv(folder / "predictions.csv", index=False)
-    muscles = [network.muscles.assign(network=network.name) for network in found.networks]
-    (pd.concat(muscles) if muscles else pd.DataFrame()).to_csv(folder / "muscles.csv", index=False)
+    muscles = [network.muscles.assign(network=network.name) for network in found.networks if not network.muscles.empty]
+    if muscles:
+        pd.concat(muscles).to_csv(folder / "muscles.csv", index=False)
     (folder / "texture.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
 def _predictions(found: TextureComparison) -> pd.DataFrame:
-    """One row an image: patient, fold, class, and the class that each method says."""
+    """One row an image: patient, row of the cohort table, slice, side, fold, class, and the class that each method
+    says."""
     names = np.array(found.classes)
-    facts = {"patient_id": found.images.patients, "fold": found.fold, "truth": names[found.images.labels]}
+    facts = {
+        "patient_id": found.images.patients,
+        "row": np.array([case.row for case in found.cohort.cases])[found.store.case],
+        "slice": found.store.slice,
+        "side": found.store.side,
+        "fold": found.fold,
+        "truth": names[found.images.labels],
+    }
     return pd.DataFrame({**facts, **{method: names[said] for method, said in found.said.items()}})
 
 

@@ -92,7 +92,8 @@ def render_overview(study: Study, path: Path) -> None:
 
     rows = -(-len(slices) // columns)
     sheet = Image.new("RGB", (_SHEET_WIDTH, _HEADER + rows * (_CAPTION + height + _GAP)), _BACKGROUND)
-    _draw_header(sheet, view.heatmap, result)
+    heat = slicer.util.arrayFromVolume(study.heatmap)[slices] if study.heatmap is not None else np.zeros(1)
+    _draw_header(sheet, view.heatmap, result, heat_is_seen=bool(heat.max() >= view.heatmap.threshold))
     for n, k in enumerate(slices):
         tile = Image.new("RGB", (width, _CAPTION + height), _BACKGROUND)
         tile.paste(Image.fromarray(drawing.picture((*box, (k, k + 1)), width, height)), (0, _CAPTION))
@@ -134,12 +135,14 @@ def _framed(volume: slicer.vtkMRMLScalarVolumeNode, result: StudyResult) -> tupl
     return ((int(start[0]), int(stop[0])), (int(start[1]), int(stop[1])))
 
 
-def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult) -> None:
+def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult, *, heat_is_seen: bool) -> None:
     draw = ImageDraw.Draw(sheet)
     unsuitable = [warning.code.value for warning in result.warnings if warning.code in UNSUITABLE]
     draw.text((_GAP, 14), ": ".join([finding(result), *unsuitable[:1]]), _TEXT, _font(34))
     draw.text((_GAP, 58), figures(result.case), _TEXT, _font(20))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
+    unseen = () if heat_is_seen else (f"No heat is drawn: nowhere here does it reach {heatmap.threshold:.2f}.",)
+    draw.text((_GAP, 112), "  ".join((*result.input.notes, *unseen)), _FAINT, _font(14))
     _draw_legend(draw, heatmap)
 
 

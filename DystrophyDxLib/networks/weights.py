@@ -48,6 +48,16 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
         _load_torchvision(branches_of(network.trunk), recipe, _fetched(backbone) if file is None else file)
 
 
+def fetch_published(recipe: Recipe, file: Path | None = None) -> None:
+    """Fetches torchvision's weights where `load_backbone` with the same arguments would and they are not there.
+
+    Raises:
+        InputError: they cannot be fetched.
+    """
+    if file is None and recipe.network.weights == "imagenet":
+        _fetched(backbone_of(recipe))
+
+
 def published_model(name: str, file: Path | None = None) -> nn.Module:
     """torchvision's whole network with its ImageNet weights, head included, in evaluation mode.
 
@@ -208,7 +218,7 @@ def _published_name(backbone: Backbone) -> str:
 
 
 def _what_to_pass(backbone: Backbone) -> str:
-    return f"get {_published_name(backbone)} from {backbone.published.url} and pass it with --backbone-weights FILE"
+    return f"get {_published_name(backbone)} from {backbone.published.url} and give it with --backbone-weights"
 
 
 def _sha256(file: Path) -> str:

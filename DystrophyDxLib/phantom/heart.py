@@ -22,7 +22,7 @@ Plane = Literal["short axis", "2-chamber", "3-chamber", "4-chamber"]
 DISEASES: tuple[Disease, ...] = ("normal", "HCM", "DCM")
 PLANES: tuple[Plane, ...] = ("2-chamber", "3-chamber", "4-chamber", "short axis")
 LEFT_CAVITY, MUSCLE, RIGHT_CAVITY = 1, 2, 3
-"""Labels of the heart."""
+"""Labels of the heart; `make_heart` gives their grey levels in this order."""
 FIELD_MM = 320.0
 SLICE_MM = 8.0
 GAP_MM = 14.0
@@ -139,25 +139,26 @@ def make_heart(
     chest = _chest(points)
     axes = _axes()
     inside = points @ axes
-    near = np.linalg.norm(inside - [0, 0, heart.length_mm / 2], axis=1) < 110
+    near = np.flatnonzero(np.linalg.norm(inside - [0, 0, heart.length_mm / 2], axis=1) < 110)
+    inside = inside[near]
+    behind = np.where(_vessels(inside, heart), _BLOOD, chest[near])
     contractions = np.sin(np.pi * np.minimum(np.arange(frames) / frames / 0.7, 1)) ** 2
-    greys = {LEFT_CAVITY: _BLOOD, MUSCLE: _MUSCLE, RIGHT_CAVITY: _BLOOD * rng.uniform(0.92, 1.0)}
+    greys = np.array([0.0, _BLOOD, _MUSCLE, _BLOOD * rng.uniform(0.92, 1.0)])
     shape = (slices, matrix, 2, matrix, 2)
     shading = 1 + rng.uniform(-0.25, 0.25, 2) @ (points[:, :2].T / FIELD_MM)
     noise = _BLOOD / rng.uniform(15, 35)
     voxels, truth = [], None
     for contraction in contractions:
-        signal, labels = chest.copy(), np.zeros(len(points), np.uint8)
-        labels[near] = heart.labels(inside[near], contraction)
-        vessels = near & (labels == 0) & _vessels(inside, heart)
-        signal[vessels] = _BLOOD
-        for label, grey in greys.items():
-            signal[labels == label] = grey
-        image = (signal * shading).reshape(shape).mean(axis=(2, 4))
+        signal, labels = chest.copy(), heart.labels(inside, contraction)
+        signal[near] = np.where(labels > 0, greys[labels], behind)
+        fine = (signal * shading).reshape(shape)
+        image = (fine[:, :, 0, :, 0] + fine[:, :, 0, :, 1] + fine[:, :, 1, :, 0] + fine[:, :, 1, :, 1]) / 4
         parts = rng.normal(0, noise, (2, *image.shape))
         voxels.append(np.hypot(image + parts[0], parts[1]))
         if truth is None:
-            truth = labels.reshape(shape)[:, :, 0, :, 0]
+            truth = np.zeros(len(points), np.uint8)
+            truth[near] = labels
+            truth = truth.reshape(shape)[:, :, 0, :, 0]
     stack = (1000 * np.stack(voxels)).astype(np.float32)
     return HeartPhantom(heart, plane, stack, truth, geometry, int(contractions.argmax()))
 

@@ -7,13 +7,11 @@ package is written, the checkpoint from which an interrupted training goes on.
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +24,7 @@ from ..evaluation.estimate import Estimate
 from ..model_package import ModelCard, write_package
 from ..networks import CamNetwork, build_network, load_backbone, trainable_parameters
 from ..recipe import AugmentationRecipe, Recipe, StageRecipe
+from .asked import split_as_asked
 from .calibration import (
     FeatureSpread,
     Scores,
@@ -41,7 +40,7 @@ from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
 from .fit import CHECKPOINT, Examples, ExamplesOfStage, Logits, SampleExamples, class_weights, fit
 from .sample_store import SampleStore
-from .splits import FOLDS, REPEAT, hold_out_centre, k_folds, own, stratified, write_folds
+from .splits import FOLDS, REPEAT, own, write_folds
 from .training_log import Epoch, draw_log
 
 Advance = Callable[[str, int, int], None]
@@ -163,88 +162,6 @@ def train_repeats(
             recipe, split_as_asked(cohort, split, seed + n), out / f"{REPEAT}{n + 1}", seed=seed + n, **options
         )
     ]
-
-
-def recipe_as_asked(
-    recipe: str,
-    backbone: str | None,
-    from_scratch: bool,
-    matrix: str | None = None,
-    task: str | None = None,
-    channels: Sequence[str] = (),
-) -> Recipe:
-    """A recipe with what the command line changes in it.
-
-    Args:
-        recipe: name of one that ships with the library, or path of a .toml file.
-        backbone: another backbone.
-        from_scratch: train all layers from random weights.
-        matrix: other edge of square samples in pixels, or "raw" for whole slices.
-        task: one of the recipe's tasks.
-        channels: those of the recipe's that are used, all where none is named.
-
-    Raises:
-        InputError: there is no such recipe, task or channel, it is none, or it cannot be changed so.
-    """
-    if recipe.endswith(".toml"):
-        try:
-            found = Recipe.parse(Path(recipe).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError):
-            raise InputError("The recipe cannot be read; give the path of a TOML file, or a recipe's name.") from None
-    else:
-        found = Recipe.named(recipe)
-    found = found.for_task(task) if task else found
-    found = found.with_channels(channels) if channels else found
-    network, training = found.network.model_dump(), found.training.model_dump()
-    if backbone:
-        network |= {"backbone": backbone}
-    if from_scratch:
-        network |= {"weights": "none"}
-        training |= {"trainable": "all", "copies": 0}
-    changed = found.model_dump() | {"network": network, "training": training}
-    return Recipe.model_validate(changed if matrix is None else _with_matrix(changed, matrix))
-
-
-def _with_matrix(recipe: dict[str, Any], matrix: str) -> dict[str, Any]:
-    """The matrix sizes of Germain et al., Diagnostics 2021;11:1554, Table 4."""
-    if recipe["sample"]["region"]["kind"] != "square":
-        raise InputError("--matrix is for recipes with a square region; leave it out.")
-    if matrix == "raw":
-        return recipe | {"sample": recipe["sample"] | {"region": {"kind": "slice"}}}
-    if matrix not in ("128", "160", "256"):
-        raise InputError(f"--matrix cannot be {matrix!r}; give 128, 160, 256 or raw.")
-    scale = int(matrix) / recipe["sample"]["size"]
-    stages = [stage | {"size": round(stage["size"] * scale)} for stage in recipe["training"]["stages"]]
-    return recipe | {
-        "sample": recipe["sample"] | {"size": int(matrix)},
-        "training": recipe["training"] | {"stages": stages},
-    }
-
-
-def split_as_asked(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
-    """The cohort with splits, or one for each fold.
-
-    Args:
-        how: "cohort" for the table's own splits, "stratified" (with the shares in percent of other than Yang et al.'s:
-            "stratified:60/20/20"), "kfold:K" or "centre:NAME"; None takes the table's own where it has some.
-
-    Raises:
-        InputError: another word, or splits that cannot be made.
-    """
-    kind, _, argument = (how or ("cohort" if cohort.has_splits else "stratified")).partition(":")
-    if kind == "kfold" and argument.isdecimal():
-        return k_folds(cohort, int(argument), seed)
-    if kind == "centre" and argument:
-        return [hold_out_centre(cohort, argument, seed)]
-    if (kind, argument) == ("stratified", ""):
-        return [stratified(cohort, seed)]
-    if kind == "stratified" and re.fullmatch(r"\d+/\d+/\d+", argument):
-        return [stratified(cohort, seed, tuple(int(share) / 100 for share in argument.split("/")))]
-    if (kind, argument) == ("cohort", ""):
-        return [own(cohort)]
-    raise InputError(
-        f"--split cannot be {how!r}; give cohort, stratified, stratified:60/20/20, kfold:K or centre:NAME."
-    )
 
 
 def checked_place(out: Path, *, resume: bool) -> Path:

@@ -13,7 +13,7 @@ from scipy import stats
 
 from DystrophyDxLib.classify import LARGEST_SHIFT, Classifier, _ranked_case, case_interval
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.model_package import Metric, ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.results import StudyResult, WarningCode
@@ -181,6 +181,30 @@ def test_a_demonstration_model_says_so_always(classifier, phantom, monkeypatch):
     assert WarningCode.DEMONSTRATION_MODEL in codes(classifier.classify(phantom.series).result)
     trained = with_card(classifier, monkeypatch, demonstration=False)
     assert WarningCode.DEMONSTRATION_MODEL not in codes(trained.classify(phantom.series).result)
+
+
+@pytest.mark.parametrize(("low", "label"), [(0.5, "indeterminate"), (0.51, "dystrophinopathy")])
+def test_a_model_not_shown_to_tell_the_classes_apart_gives_no_label(classifier, phantom, monkeypatch, low, label):
+    """A model measured on few patients is told apart from chance only where the interval says so."""
+    measured = {"AUC, case, validation": Metric(value=0.9, ci95=(low, 1.0), measured_on="six patients")}
+    result = with_card(classifier, monkeypatch, threshold=0.01, metrics=measured).classify(phantom.series).result
+    assert result.case.label == label
+    assert (WarningCode.MODEL_NOT_SHOWN_TO_TELL in codes(result)) is (label == "indeterminate")
+    assert result.case.probability > 0
+
+
+def test_a_ranking_model_not_shown_to_tell_gives_no_label_however_much_the_first_leads(tmp_path, phantom):
+    package = make_package(
+        tmp_path / "four",
+        recipe=FOUR_CLASSES,
+        **CARD_OF_FOUR,
+        metrics={"AUC, case": Metric(value=0.6, ci95=(0.4, 0.8), measured_on="six patients")},
+    )
+    alike = dataclasses.replace(phantom.series, voxels=phantom.series.voxels[[1, 1, 1]])
+    case = Classifier(ModelPackage.read(package), "cpu").classify(alike).result.case
+    assert case.label == "indeterminate"
+    assert case.reason == "The model is not shown to tell the classes apart."
+    assert len(case.differential) == 4
 
 
 @pytest.mark.parametrize(("share", "warned"), [(0.9, True), (0.1, False)])

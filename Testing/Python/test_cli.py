@@ -300,6 +300,30 @@ def test_a_region_of_another_study_is_refused(classified, model, tmp_path):
     assert "region" in message
 
 
+@pytest.mark.parametrize("command", ["phantom", "train", "evaluate", "compare", "texture", "readers"])
+def test_a_package_that_is_missing_is_named_with_what_to_install_before_anything_slow(command):
+    code = "import sys; sys.modules['sklearn'] = sys.modules['torch'] = None; from DystrophyDxLib.cli import main; "
+    run = subprocess.run([sys.executable, "-c", code + "main()", command, "x"], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "The package sklearn is missing" in run.stderr
+    assert "make .venv/.dev" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+    asked = subprocess.run([sys.executable, "-c", code + "main()", command, "--help"], capture_output=True, text=True)
+    assert asked.returncode == 0
+
+
+def test_a_table_with_too_few_patients_of_a_class_is_told_without_pytorch(tmp_path):
+    rows = [f"P{n},{n}.nii,{disease}" for n, disease in enumerate(["DMD", "healthy", "healthy", "healthy"] * 2)]
+    for n in range(len(rows)):
+        (tmp_path / f"{n}.nii").touch()
+    (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,path,diagnosis", *rows]) + "\n")
+    code = "import sys; sys.modules['torch'] = None; from DystrophyDxLib.cli import main; main()"
+    asked = ["train", "embedded", str(tmp_path / "cohort.csv"), "--out", str(tmp_path / "model")]
+    run = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "2 patients of class 'dystrophinopathy', and needs at least 2 of each class" in run.stderr
+
+
 def test_importing_the_library_is_light():
     heavy = ["torch", "torchvision", "slicer", "SimpleITK", "pydicom", "matplotlib", "vtk"]
     code = f"import sys, DystrophyDxLib; assert not set({heavy!r}) & set(sys.modules)"

@@ -119,6 +119,21 @@ def test_finished_backbones_are_kept_when_run_again(cohort, tmp_path, trained):
         assert again["models"][name]["sha256"] == model["sha256"]
 
 
+def test_weights_that_cannot_be_fetched_are_told_before_any_training(cohort, tmp_path, trained, monkeypatch):
+    def offline(*_, **__):
+        raise OSError("no route")
+
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    with pytest.raises(InputError, match="Fewer than two models are left to compare; give more of them") as raised:
+        run(cohort, tmp_path / "out", recipe="yang2021", backbones=["resnet50", "densenet121"])
+    assert trained == []
+    message = str(raised.value)
+    assert "resnet50: torchvision's weights could not be fetched; get resnet50-" in message
+    assert "densenet121: torchvision's" in message
+    assert not {".;", ".)", "FILE"} & {message[n : n + width] for n in range(len(message)) for width in (2, 4)}
+
+
 def test_another_comparison_is_never_mixed_in(cohort, tmp_path, trained):
     run(cohort, tmp_path / "out", backbones=["resnet18", "resnet50"])
     for other in ({"seed": 2}, {"recipe": "yang2021"}):

@@ -208,6 +208,9 @@ def test_all_files_are_written_and_the_test_split_is_evaluated(evaluated):
         assert (out / "figures" / f"{name}.svg").stat().st_size > 2000
         assert (out / "figures" / f"{name}.png").stat().st_size > 2000
     assert {path.suffix for path in (out / "tables").iterdir()} == {".csv", ".md"}
+    # Three and two patients draw no band.
+    assert "FillBetweenPolyCollection" not in (out / "figures" / "roc.svg").read_text()
+    assert "without bands as a class has fewer than 10 patients" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_probabilities_are_those_that_classify_gives(evaluated, cohort, package):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -18,9 +19,10 @@ from DystrophyDxLib.phantom.heart_cohort import write_hearts
 from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.regions import drawn_regions
 from DystrophyDxLib.results import WarningCode
+from DystrophyDxLib.training.asked import recipe_as_asked, split_as_asked
 from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.splits import stratified
-from DystrophyDxLib.training.train import recipe_as_asked, split_as_asked, train
+from DystrophyDxLib.training.train import train
 
 SIZE = 64
 
@@ -89,6 +91,8 @@ def test_a_cine_is_classified_with_a_map_of_every_class_within_its_square(classi
     assert [ranked.name for ranked in result.case.differential] != []
     assert {(image.side, image.anatomy, image.counted) for image in result.images} == {("none", "not judged", True)}
     assert "SYSTOLE is frame 3 of 8" in result.input.selection
+    shown = re.search(r"DIASTOLE is (frame \d of 8)", result.input.selection).group(1)
+    assert f"Pictures show DIASTOLE, {shown} (from 0)." in result.input.notes
     assert {warning.code for warning in result.warnings} >= {WarningCode.DEMONSTRATION_MODEL}
     assert not {warning.code for warning in result.warnings} & {WarningCode.NOT_AXIAL, WarningCode.NOT_THIGH}
     inside = found.regions.labels > 0

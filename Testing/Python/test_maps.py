@@ -21,9 +21,10 @@ from DystrophyDxLib.evaluation.repeats import figures_of, spread
 from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.phantom.brain_maps import CHANGED, atlas, make_maps, write_brains
 from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.training.asked import recipe_as_asked
 from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.splits import FOLDS, hold_out_centre, k_folds, write_folds
-from DystrophyDxLib.training.train import recipe_as_asked, train
+from DystrophyDxLib.training.train import train
 
 PATIENTS = 60
 SMALL_MAPS = (

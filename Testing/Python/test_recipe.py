@@ -8,6 +8,7 @@ from model_packages import RECIPE
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.training.asked import recipe_as_asked
 
 
 def refusal(old: str, new: str) -> str:
@@ -17,6 +18,12 @@ def refusal(old: str, new: str) -> str:
     message = str(raised.value)
     assert "\n" not in message
     return message
+
+
+def test_a_recipe_of_ones_own_is_named_by_its_file_where_it_is_wrong(tmp_path):
+    (tmp_path / "ours.toml").write_text("classes = 3\n")
+    with pytest.raises(InputError, match=r"^ours\.toml is not a valid recipe"):
+        recipe_as_asked(str(tmp_path / "ours.toml"), None, False)
 
 
 def test_yang2021_is_as_published():

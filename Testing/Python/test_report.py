@@ -213,3 +213,14 @@ def test_reporting_needs_neither_slicer_nor_torch():
 def test_one_line_tells_which_legs_and_slices_count():
     shown = [image(0, "left", 0.2), image(1, "left", 0.3), image(1, "right", 0.9, counted=False)]
     assert extent(result(images=shown)).startswith("Images that count: 2 of 3 (left 2); slices: ")
+
+
+def test_a_report_of_a_heart_speaks_of_no_legs(page):
+    heart = result([image(k, "none", 0.3).model_copy(update={"anatomy": "not judged"}) for k in range(3)])
+    assert extent(heart).startswith("Images that count: 3 of 3; slices: 7, slices left out: 1")
+    bare = page(heart, {})
+    assert not re.search(r"thigh|\bleg", bare.text.replace("no leg found", ""), re.IGNORECASE)
+    assert not any(re.search("thigh|legs", attrs.get("alt", "")) for attrs in bare.all("img"))
+    assert "classification of an MRI" in bare.text
+    assert "Probability by slice" in bare.text
+    assert "classification of a thigh MRI" in page(result([image(0, "left", 0.3)])).text

@@ -246,6 +246,15 @@ def test_the_overview_shows_slices_along_the_thigh_and_the_most_suspicious_one(s
     assert len(np.flatnonzero(hot.any(axis=1))) < sheet.shape[0] / 3, "one tile is hot"
 
 
+@pytest.mark.parametrize(("strongest", "said"), [(0.1, True), (0.9, False)])
+def test_an_overview_without_any_heat_to_see_says_so(scene, tmp_path, strongest, said):
+    heat = np.full(SHAPE, 0.05, np.float32)
+    heat[3, 20, 20] = strongest
+    render_overview(planted(scene, series_of(np.eye(3)), heat, images=[image(3, "left", 0.4)]), tmp_path / "o.png")
+    line = np.asarray(Image.open(tmp_path / "o.png"))[116:128, :800]
+    assert bool(line.max() > 120) is said
+
+
 @pytest.mark.parametrize(
     "images",
     [(), (image(3, "unknown", 1.0),), (image(3, "left", 0.4, counted=False), image(4, "right", 0.2, counted=False))],

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 import torch
 from model_packages import make_package
 from scipy.spatial.distance import euclidean as scipy_euclidean
+from statsmodels.stats.proportion import proportion_confint
 from torchvision import models
 
 from DystrophyDxLib.errors import InputError
@@ -325,6 +326,12 @@ def test_every_accuracy_can_be_counted_again_from_the_predictions(analysed):
         assert [figures[name] for name in ("mean", "maximum", "minimum")] == pytest.approx(
             [folds.mean(), folds.max(), folds.min()]
         )
+        low, high = proportion_confint(right.sum(), len(right), method="wilson")
+        assert figures["all"]["value"] == pytest.approx(right.mean())
+        assert figures["all"]["ci95"] == pytest.approx([max(low, 0), min(high, 1)])
+    assert summary["chance"]["images"] == pytest.approx(rows["truth"].value_counts(normalize=True).max())
+    assert not rows.duplicated(["patient_id", "row", "slice", "side"]).any()
+    assert set(rows["side"]) == {"left"}
     tables = pd.read_csv(out / "tables" / "table2.csv")
     assert list(tables["Maps"]) == ["ICAM-14²", "4²"]
 
@@ -371,6 +378,7 @@ def test_equal_seeds_give_equal_rivals_and_the_folds_are_of_patients(analysed, c
     assert [failure["method"] for failure in again["failures"]] == ["VGG16-FC7, SVM", "ResNet18-GAP, SVM"]
     for method, figures in again["accuracy"].items():
         assert figures == first["accuracy"][method]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES) - {"muscles.csv"}
     rows = pd.read_csv(tmp_path / "out" / "predictions.csv", keep_default_na=False)
     assert rows.groupby("patient_id")["fold"].nunique().max() == 1
     with pytest.raises(InputError, match="new or empty folder"):

@@ -22,11 +22,12 @@ from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.recipe import Recipe, StageRecipe, TrainingRecipe
 from DystrophyDxLib.series import read_channels, read_study
 from DystrophyDxLib.training import fit as fit_module
+from DystrophyDxLib.training.asked import recipe_as_asked, split_as_asked
 from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples
 from DystrophyDxLib.training.fit import CHECKPOINT, class_weights, fit
-from DystrophyDxLib.training.train import recipe_as_asked, split_as_asked, train
+from DystrophyDxLib.training.train import train
 from DystrophyDxLib.training.training_log import FIGURES, draw_log, read_log
 
 CPU = torch.device("cpu")
