@@ -411,13 +411,9 @@ class Classifier:
     ) -> CaseResult:
         of_volumes = self.package.recipe.sample.depth is not None
         slices = np.array([0 if of_volumes else window.slice for window in seen.windows])[counted]
-        unsuitable = [warning.code.value for warning in warnings if warning.code in UNSUITABLE]
-        why_not = None
-        if not self.package.card.shown_to_tell:
-            why_not = "The model is not shown to tell the classes apart."
-        elif unsuitable:
-            why_not = f"The model was not made for this input: {', '.join(unsuitable)}."
-        elif len(np.unique(slices)) < 2 and not of_volumes:
+        given = {warning.code for warning in warnings}
+        why_not = next((reason for code, reason in UNSUITABLE.items() if code in given), None)
+        if why_not is None and len(np.unique(slices)) < 2 and not of_volumes:
             why_not = "One slice alone gives no interval."
         if self._ranks:
             return _ranked_case(self.package.card.classes, probabilities[counted], slices, why_not)

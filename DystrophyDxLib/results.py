@@ -28,16 +28,14 @@ class WarningCode(str, Enum):
     DEMONSTRATION_MODEL = "DEMONSTRATION_MODEL"
 
 
-# The model was never meant for an image with one of these, or for no image at all; the case is labelled indeterminate.
-UNSUITABLE = frozenset(
-    {
-        WarningCode.NOT_T1_WEIGHTED,
-        WarningCode.NOT_AXIAL,
-        WarningCode.NOT_THIGH,
-        WarningCode.OUT_OF_DISTRIBUTION,
-        WarningCode.MODEL_NOT_SHOWN_TO_TELL,
-    }
-)
+UNSUITABLE = {
+    WarningCode.MODEL_NOT_SHOWN_TO_TELL: "The model is not shown to tell the classes apart.",
+    WarningCode.NOT_T1_WEIGHTED: "The model was not made for images that are not T1-weighted.",
+    WarningCode.NOT_AXIAL: "The model was not made for slices that are not axial.",
+    WarningCode.NOT_THIGH: "The model was not made for images that show no thigh.",
+    WarningCode.OUT_OF_DISTRIBUTION: "The model was not made for images unlike those it was trained on.",
+}
+"""Warnings with which the case is labelled indeterminate, each with the reason."""
 
 
 class ResultWarning(_Part):
@@ -92,7 +90,7 @@ class CaseResult(_Sparse):
     them from the most likely on, `probability` and `ci95` are those of the first, and there is no threshold.
 
     `label` is a class name, or "indeterminate" when the interval crosses the threshold (of more than two: that of the
-    first class' lead over the next holds 0) or there is a warning in `UNSUITABLE`. `reason` says why in one sentence.
+    first class' lead over the next holds 0) or there is a warning in `UNSUITABLE`. `reason` says why.
     """
 
     ONLY_WHERE_KNOWN = ("threshold", "differential")
