@@ -220,7 +220,7 @@ class Study:
             series, regions, progress=progress, previous=run.classification if run else None
         )
         self._check_still_there()
-        if regions.labels is not drawn:  # squares around what was drawn
+        if not np.array_equal(regions.labels, drawn):  # squares around what was drawn, or slices that are not there
             self._set_labels(regions.labels)
         before = self._node(_RESULT)
         if before is not None:
