@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from .recipe import SampleRecipe
-from .roi import LegRegions, corrected_regions, find_legs, regions_from_labels
+from .roi import LABEL_OF_SIDE, LegRegions, corrected_regions, find_legs, regions_from_labels
 from .series import Series
 from .squares import corrected_squares, find_squares, squares_from_labels
 from .volumes import corrected_volume, find_volume, volume_from_labels, whole
@@ -32,7 +34,8 @@ def after_correction(series: Series, automatic: LegRegions, labels: np.ndarray, 
     """Windows after a person corrected the automatic ones; what was left as it was found stays "auto"."""
     labels = _where_seen(series, labels)
     if sample.region.kind == "legs":
-        return corrected_regions(automatic, labels)
+        regions = corrected_regions(automatic, labels)
+        return regions if sample.depth is None else _edited_as_wholes(regions, automatic)
     if sample.region.kind == "volume":
         return corrected_volume(automatic, labels)
     return corrected_squares(series, automatic, labels, sample)
@@ -45,6 +48,19 @@ def as_seen(regions: LegRegions, sample: SampleRecipe) -> LegRegions:
         InputError: as `volumes.whole`.
     """
     return regions if sample.depth is None else whole(regions)
+
+
+def _edited_as_wholes(regions: LegRegions, automatic: LegRegions) -> LegRegions:
+    """All windows of a leg are edited where any of it is: as one volume it is another one without a slice, too."""
+    edited = {
+        side
+        for side, label in LABEL_OF_SIDE.items()
+        if not np.array_equal(regions.labels == label, automatic.labels == label)
+    }
+    windows = (
+        dataclasses.replace(window, source="edited") if window.side in edited else window for window in regions.windows
+    )
+    return dataclasses.replace(regions, windows=tuple(windows))
 
 
 def _where_seen(series: Series, labels: np.ndarray) -> np.ndarray:

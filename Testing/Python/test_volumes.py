@@ -12,12 +12,16 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.explain.heatmap import CellGrid
 from DystrophyDxLib.explain.region_heat import rank_regions, read_atlas
 from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.mrml.scenes import new_scene
+from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
+from DystrophyDxLib.mrml.study import Study
+from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.networks import build_network
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.phantom.brain_maps import atlas, make_maps
 from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.regions import find_regions
-from DystrophyDxLib.roi import find_legs
+from DystrophyDxLib.roi import LABEL_OF_SIDE, Side, find_legs
 from DystrophyDxLib.samples import BRIGHTEST, make_samples
 from DystrophyDxLib.series import Geometry, Series, with_channels
 from DystrophyDxLib.volume_samples import MEAN_LEVEL, STANDARD_DEVIATION, make_volumes, standardised
@@ -277,3 +281,44 @@ def test_an_atlas_elsewhere_or_without_labels_is_named(brain, tmp_path):
     (tmp_path / "names.csv").write_text("number,region\n1,pons\n")
     with pytest.raises(InputError, match="columns label and name"):
         read_atlas(written(labels), tmp_path / "names.csv", brain)
+
+
+def test_maps_are_classified_and_corrected_in_a_scene(brain, classifier):
+    """As the panel does: the second map is a channel, and what is erased of the region is classified again."""
+    scene = new_scene()
+    study = Study(add_series(scene, brain, "GM"))
+    with pytest.raises(InputError, match="MD"):
+        study.classify(classifier)
+    further = dataclasses.replace(brain, voxels=brain.further["MD"], further={})
+    study.set_channel("MD", add_series(scene, further, "MD"))
+    (image,) = study.classify(classifier).images
+    assert image.side == "none"
+    assert image.slice == sum(image.slices) // 2
+    assert study.segmentation.GetSegmentation().GetNumberOfSegments() == 1
+
+    study.exclude(image.slices[0])
+    assert study.changed_slices == (image.slices[0],)
+    (edited,) = study.reclassify(classifier).images
+    assert (edited.roi, edited.slices) == ("edited", (image.slices[0] + 1, image.slices[1]))
+    assert edited.probability != image.probability
+    study.reset()
+    (again,) = study.reclassify(classifier).images
+    assert (again.roi, again.probability) == ("auto", image.probability)
+
+
+def test_whole_legs_are_classified_and_corrected_in_a_scene(thigh, tmp_path):
+    classifier = Classifier(ModelPackage.read(make_package(tmp_path / "legs", recipe=OF_LEGS)), "cpu")
+    scene = new_scene()
+    study = Study(add_series(scene, thigh, "Thighs"))
+    first = study.classify(classifier)
+    assert [image.side for image in first.images] == ["left", "right"]
+    labels = labels_from_segmentation(study.segmentation, study.volume)
+    labels[:2][labels[:2] == LABEL_OF_SIDE[Side.LEFT]] = 0
+    set_labels(study.segmentation, study.volume, labels)
+    run = []
+    result = study.reclassify(classifier, lambda done, total: run.append(total))
+    assert run == [1], "the right leg is not run again"
+    left, right = result.images
+    assert (left.roi, right.roi) == ("edited", "auto")
+    assert left.slices == (2, SLICES)
+    assert right == first.images[1]
