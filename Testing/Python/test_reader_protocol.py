@@ -179,7 +179,7 @@ def test_a_protocol_is_read_as_it_was_written(protocol, tmp_path):
         (lambda text: text.replace('"seed": 1', '"seed": 2'), "changed after"),
         (lambda text: text.replace('"washout_days": 28', '"washout_days": 0'), "wash-out of at least one day"),
         (lambda text: text.replace('"seed": 1', '"seed": 1, "other": 1'), "not valid"),
-        (lambda text: text.replace("readers/1", "readers/2"), "another version"),
+        (lambda text: text.replace("readers/2", "readers/3"), "another version"),
         (lambda text: text[:100], "damaged"),
         (lambda text: "[]", "another version"),
     ],

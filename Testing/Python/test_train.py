@@ -359,7 +359,8 @@ def test_the_recipe_of_cai_trains_on_dixon_phantoms_and_classifies_with_maps_of_
     assert found.scores[0].cells.shape == (3, 14, 14)
     seen = "synthetic DIXON_FAT and DIXON_WATER and DIXON_FF images of 6 phantoms only, no patients"
     assert package.card.trained_on == seen
-    assert {warning.code for warning in found.result.warnings} <= {"DEMONSTRATION_MODEL", "OUT_OF_DISTRIBUTION"}
+    about_the_model = {"DEMONSTRATION_MODEL", "OUT_OF_DISTRIBUTION", "MODEL_NOT_SHOWN_TO_TELL"}
+    assert {warning.code for warning in found.result.warnings} <= about_the_model
     assert all(image.counted for image in found.result.images)
     with pytest.raises(InputError, match="needs DIXON_WATER and DIXON_FF beside DIXON_FAT"):
         Classifier(package, "cpu").classify(read_study(case.path))
