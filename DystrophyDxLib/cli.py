@@ -429,7 +429,6 @@ def evaluate(
     with progress(json) as advance:
         options = {
             "device": device,
-            "seed": seed,
             "overwrite": overwrite,
             "advance": advance,
             "atlas": _atlas(atlas, atlas_names),
@@ -440,7 +439,7 @@ def evaluate(
         elif folds:
             summary = evaluate_folds(package, cohort, out, **options)
         else:
-            summary = evaluated(package, cohort, out, split=split, **options)
+            summary = evaluated(package, cohort, out, split=split, seed=seed, **options)
     if json:
         print(dumps(summary, indent=1))
         return

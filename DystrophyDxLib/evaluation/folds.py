@@ -97,7 +97,6 @@ def evaluate_folds(
     out: Path,
     *,
     device: str,
-    seed: int,
     overwrite: bool,
     advance: Advance,
     atlas: Atlas | None = None,
@@ -108,7 +107,6 @@ def evaluate_folds(
     Args:
         folder: in which `dystrophydx train --split kfold:K` trained a model a fold.
         cohort: the CSV that they were trained on.
-        seed: recorded only; nothing is drawn.
         out, device, overwrite, atlas, reference: as of `evaluate.evaluate`.
 
     Returns:
@@ -147,13 +145,13 @@ def evaluate_folds(
     evaluation = FoldEvaluation(packages, cases, predictions, pd.concat(audit, ignore_index=True))
     further = tuple(map_sections(regions, group, cases, evaluation.patients, advance))
     evaluation = replace(evaluation, further=further)
-    summary = _summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest(), seed)
+    summary = _summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest())
     with results_folder(out, FILES, overwrite=overwrite) as inside:
         _write(evaluation, summary, inside)
     return summary
 
 
-def _summarised(evaluation: FoldEvaluation, cohort_sha256: str, seed: int) -> dict[str, object]:
+def _summarised(evaluation: FoldEvaluation, cohort_sha256: str) -> dict[str, object]:
     def told(rows: pd.DataFrame) -> dict[str, object]:
         matrix = evaluation.matrix(rows)
         errors, total = errors_of(matrix)
@@ -172,7 +170,6 @@ def _summarised(evaluation: FoldEvaluation, cohort_sha256: str, seed: int) -> di
         "models": [package.sha256 for package in evaluation.packages],
         "classes": list(evaluation.classes),
         "cohort": {"sha256": cohort_sha256, "synthetic": is_synthetic(evaluation.cohort)},
-        "seed": seed,
         "images": told(evaluation.images),
         "patients": told(evaluation.patients),
         "series_failed": len(evaluation.predictions.failures),

@@ -28,7 +28,6 @@ def evaluate_repeats(
     out: Path,
     *,
     device: str,
-    seed: int,
     overwrite: bool,
     advance: Advance,
     atlas: Atlas | None = None,
@@ -38,7 +37,7 @@ def evaluate_repeats(
 
     Args:
         folder: in which `dystrophydx train --split kfold:K --repeats R` trained.
-        cohort, out, device, seed, overwrite, atlas, reference: as of `folds.evaluate_folds`.
+        cohort, out, device, overwrite, atlas, reference: as of `folds.evaluate_folds`.
 
     Returns:
         The content of repeats.json.
@@ -56,7 +55,6 @@ def evaluate_repeats(
                 cohort,
                 inside / repeat.name,
                 device=device,
-                seed=seed,
                 overwrite=False,
                 advance=lambda what, done, total, name=repeat.name: advance(f"{name}: {what}", done, total),
                 atlas=atlas,

@@ -29,7 +29,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..training.cohort import listed
-from .questions import GRADES, SIDES, UNDECIDED
+from .questions import GRADES, SIDES
 
 UNAIDED, AIDED, RE_READ = ARMS = ("unaided", "aided", "re-read")
 """Of an answer. Sequential reading gives an unaided and an aided answer in one session. A re-read repeats the unaided
@@ -209,10 +209,14 @@ class Reads:
         _refuse(name, ~table[column].isin(known), f"a {column} that {told} does not hold", f"add it to {told}")
 
     def _check_confidences(self) -> None:
-        """As `questions.Answer` has it; a table that holds another confidence would turn the ROC curve round."""
-        decision, confidence = self.reads["decision"], self.reads["confidence"]
-        contrary = ((decision == 1) & (confidence < UNDECIDED)) | ((decision == 0) & (confidence > UNDECIDED))
-        what = "a confidence that contradicts the decision (it is 50 to 100 with a 1, 0 to 50 with a 0)"
+        """A table that holds the confidence in the decision, whichever it is, would turn the ROC curve round.
+
+        Ratings that rise with the likelihood of a dystrophinopathy pass, wherever the reader's threshold lies.
+        """
+        table = self.reads
+        highest_no = table["confidence"].where(table["decision"] == 0).groupby([table["reader"], table["arm"]])
+        contrary = (table["decision"] == 1) & (table["confidence"] < highest_no.transform("max"))
+        what = "a 1 with less confidence than a 0 of the same reader and arm"
         _refuse("reads", contrary, what, "give the confidence that it is a dystrophinopathy")
 
     def _check_once(self) -> None:

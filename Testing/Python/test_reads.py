@@ -97,8 +97,7 @@ def test_a_session_that_is_not_told_stays_unknown(tmp_path):
         ("R1,C3,unaided,1,0,1,nan,,", "confidence not 0 to 100"),
         ("R1,C3,assisted,1,0,1,80,,", "arm not one of unaided, aided, re-read"),
         ("R1,C3,unaided,1.5,0,1,80,,", "session not 1 or more"),
-        ("R1,C3,unaided,1,0,1,0,,", "a confidence that contradicts the decision"),
-        ("R1,C3,unaided,1,0,0,51,,", "a confidence that contradicts the decision"),
+        ("R1,C3,unaided,1,0,1,0,,", "a 1 with less confidence than a 0 of the same reader and arm"),
         ("R1,C3,unaided,1,2,1,80,,", "repeat not 0, or 1 for a hidden duplicate"),
         ("R1,C3,unaided,1,0,1,80,,-1", "seconds not 0 or more"),
         ("R1,C3,unaided", "more or fewer cells than the header"),
@@ -113,6 +112,19 @@ def test_a_row_that_cannot_be_used_is_told(tmp_path, row, told):
     message = refusal(tmp_path, reads=FILES["reads"] + row + "\n")
     assert told in message
     assert "row 5" in message
+
+
+def test_confidence_in_the_decision_is_not_taken_for_that_in_the_disease(tmp_path):
+    """A reader who is 90 % sure of a no and 70 % of a yes."""
+    rows = "R3,C1,unaided,1,0,1,70,,\nR3,C2,unaided,1,0,0,90,,\n"
+    readers = FILES["readers"] + "R3,resident,\n"
+    assert "row 5: a 1 with less" in refusal(tmp_path, reads=FILES["reads"] + rows, readers=readers)
+
+
+def test_ratings_of_one_to_five_with_decisions_from_three_on_are_read(tmp_path):
+    """As the published ratings of Van Dyke are, which other programs take."""
+    rows = "".join(f"R{n % 2 + 1},C{n % 3 + 1},aided,1,0,{int(n >= 3)},{n},,\n" for n in range(1, 6))
+    assert Reads.read(folder_of(tmp_path, reads=READS + rows)).reads["confidence"].tolist() == [1, 2, 3, 4, 5]
 
 
 def test_all_rows_with_one_fault_are_told_at_once(tmp_path):
