@@ -31,7 +31,8 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
     Args:
         network: of `build_network(recipe)`.
         file: instead, a file of torchvision's (.pth), the same weights as .safetensors, or a model package (folder or
-            .zip) with the same backbone.
+            .zip) with the same backbone. If it saw another number of planes, each of the new ones is seen as grey and
+            counts for its share of the whole.
 
     Raises:
         InputError: when the weights cannot be fetched or read, or belong to another backbone.
@@ -115,15 +116,30 @@ def _normalising(kernels: torch.Tensor, backbone: Backbone, planes: int) -> torc
 
     With w the kernel of a colour, m its mean and s its standard deviation, sum w (x - m) / s is one kernel for x, sum
     w / s, and one for ones, - sum w m / s. Padding with zeros afterwards is so the same for both. Three planes take the
-    place of the three colours; of another number each is seen as grey, and counts for its share of the whole.
+    place of the three colours; of another number each is seen as grey (`_spread`).
     """
     mean, deviation = (torch.tensor(colours)[:, None, None] for colours in backbone.normalisation)
     kernels = kernels / deviation
     ones = -(kernels * mean).sum(dim=1, keepdim=True)
-    if planes == 3:
-        return torch.cat([kernels, ones], dim=1)
+    return torch.cat([_spread(kernels, planes), ones], dim=1)
+
+
+def _spread(kernels: torch.Tensor, planes: int) -> torch.Tensor:
+    """(K, n, ...) kernels for so many planes: as they are for n, else the same for each, by its share of the whole."""
+    if planes == kernels.shape[1]:
+        return kernels
     grey = kernels.sum(dim=1, keepdim=True) / planes
-    return torch.cat([grey.expand(-1, planes, -1, -1), ones], dim=1)
+    return grey.expand(-1, planes, *kernels.shape[2:])
+
+
+def _for_planes(kernels: torch.Tensor, shape: torch.Size, normalised: bool, normalising: bool) -> torch.Tensor:
+    """A package's first kernels, with or without a plane of ones at the end, as those of `shape`, likewise.
+
+    The plane of ones counts for nothing in a trunk that was fitted without it.
+    """
+    ones = kernels[:, -1:] if normalised else torch.zeros_like(kernels[:, :1])
+    images = _spread(kernels[:, :-1] if normalised else kernels, shape[1] - normalising)
+    return torch.cat([images, ones], dim=1) if normalising else images
 
 
 def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> None:
@@ -152,13 +168,11 @@ def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> None:
     state = {name: tensor for name, tensor in package.tensors().items() if name.startswith(parts)}
     state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     try:
-        if have.weights != want.weights:
-            # The plane of ones counts for nothing in a trunk that was fitted without it.
-            convolutions = [first_convolution(branch) for branch in branches_of(network.trunk)]
-            for name, module in network.trunk.named_modules():
-                if module in convolutions:
-                    kernels = state[f"trunk.{name}.weight"]
-                    state[f"trunk.{name}.weight"] = torch.cat([kernels, torch.zeros_like(kernels[:, :1])], dim=1)
+        convolutions = [first_convolution(branch) for branch in branches_of(network.trunk)]
+        for name, module in network.trunk.named_modules():
+            if module in convolutions:
+                key, normalised = f"trunk.{name}.weight", have.weights == "imagenet"
+                state[key] = _for_planes(state[key], module.weight.shape, normalised, want.weights == "imagenet")
         keys = network.load_state_dict(state, strict=False)
         if keys.unexpected_keys or any(name.startswith(parts) for name in keys.missing_keys):
             raise RuntimeError("other layers")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from model_packages import IMAGE_BACKBONES, RECIPE, make_package
+from model_packages import IMAGE_BACKBONES, RECIPE, TWO_CHANNELS, make_package
 from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
@@ -311,6 +311,20 @@ def test_a_package_of_other_classes_leaves_the_head_alone(tmp_path):
     head = network.head.weight.clone()
     load_backbone(network, recipe, package)
     torch.testing.assert_close(network.head.weight, head)
+
+
+@pytest.mark.parametrize("weights", ["none", "imagenet"])
+def test_the_backbone_of_a_package_of_one_series_sees_two_equal_ones_as_that_one(tmp_path, weights):
+    package = make_package(tmp_path / "package")
+    source, tensors = build_network(recipe_of("resnet18", "none")).eval(), ModelPackage.read(package).tensors()
+    source.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("features.")})
+    recipe = Recipe.parse(TWO_CHANNELS.replace('"none"', f'"{weights}"', 1))
+    network = build_network(recipe).eval()
+    load_backbone(network, recipe, package)
+    samples = torch.rand(1, 1, 112, 112)
+    with torch.inference_mode():
+        seen = network(samples.expand(-1, 2, -1, -1)).features
+        torch.testing.assert_close(seen, source(samples).features, atol=1e-3, rtol=1e-3)
 
 
 def test_a_package_with_another_backbone_is_refused(tmp_path):
