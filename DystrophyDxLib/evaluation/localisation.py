@@ -36,6 +36,8 @@ FIGURES = (
     "area_outside_muscle",
 )
 """Columns of `localise` of which `by_disease` gives the mean."""
+COMPARED = ("right", "pointing", "heat_in_diseased_muscle", "rank_correlation", "heat_outside_muscle")
+"""Columns that depend on the model, of which `differences` gives the mean difference of two."""
 
 
 class ThighTruth(Protocol):
@@ -136,6 +138,26 @@ def by_disease(table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
             mean = _mean(defined, figure, seed)
             rows.append((disease, defined["patient_id"].nunique(), len(defined), figure, *mean))
     return pd.DataFrame(rows, columns=["disease", "patients", "images", "figure", "value", "low", "high"])
+
+
+def differences(first: pd.DataFrame, second: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """Mean differences of `COMPARED`, first less second, over the images of both, with 95 % intervals by patient
+    bootstrap.
+
+    Args:
+        first, second: as `localise` gives them, with `row` (which series) and `right` (1 where an image is called
+            rightly).
+
+    Returns:
+        `patients`, `images` (in which both have the figure), `figure`, `value`, `low`, `high`, one row a figure.
+    """
+    both = first.merge(second, on=["row", "slice", "side"], suffixes=("", "_second"))
+    rows = []
+    for figure in COMPARED:
+        table = both.assign(difference=both[figure] - both[f"{figure}_second"])
+        defined = table[table["difference"].notna()]
+        rows.append((defined["patient_id"].nunique(), len(defined), figure, *_mean(defined, "difference", seed)))
+    return pd.DataFrame(rows, columns=["patients", "images", "figure", "value", "low", "high"])
 
 
 def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:

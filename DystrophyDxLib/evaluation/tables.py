@@ -33,6 +33,7 @@ _DASH = "–"
 _NEGATIVE_ZERO = re.compile(r"-(0\.?0*)(?![\d.e])")
 _FORMATS = {
     "AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".2g", "Value": ".3f", "Kappa": ".3f", "AC1": ".3f",
+    "Difference": ".3f",
 }  # fmt: skip
 
 
@@ -374,10 +375,9 @@ def heat_by_disease(means: pd.DataFrame, patients: pd.DataFrame) -> Table:
             "Patients": int(group["patients"].max()),
             "Images": int(group["images"].max()),
         }
-        for title, figure in _HEAT.items():
+        for title, figure in HEAT.items():
             mean = figures[figure]
-            told = mean.patients >= LEAST_PATIENTS
-            row[title] = Estimate(mean.value, *((mean.low, mean.high) if told else (math.nan, math.nan)))
+            row[title] = mean_of_patients(mean.patients, mean.value, mean.low, mean.high)
         rows.append(row)
     return Table(
         "localisation",
@@ -389,7 +389,12 @@ def heat_by_disease(means: pd.DataFrame, patients: pd.DataFrame) -> Table:
     )
 
 
-_HEAT = {
+def mean_of_patients(patients: int, value: float, low: float, high: float) -> Estimate:
+    """A mean with its interval, which is left out (nan) where fewer than `LEAST_PATIENTS` stand behind it."""
+    return Estimate(value, *((low, high) if patients >= LEAST_PATIENTS else (math.nan, math.nan)))
+
+
+HEAT = {
     "Pointing game": "pointing",
     "By chance": "pointing_by_chance",
     "Heat in diseased muscle": "heat_in_diseased_muscle",
@@ -397,6 +402,7 @@ _HEAT = {
     "Rank correlation": "rank_correlation",
     "Heat outside muscle": "heat_outside_muscle",
 }
+"""Figures of `localisation`, by their titles."""
 
 
 def deletion_insertion(areas: pd.DataFrame, patients: pd.DataFrame, seed: int) -> Table:

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ from .texture_rivals import held_out_answers, mean_fat_fraction, rivals
 from .truth_files import has_truth, read_muscles, read_truth, segmentation_files
 
 SCHEMA = "dystrophydx.texture/1"
-FILES = ("report.html", "texture.json", "predictions.csv", "muscles.csv", "tables", "figures")
+FILES = ("report.html", "texture.json", "predictions.csv", "heat.csv", "muscles.csv", "tables", "figures")
 PUBLISHED_FOLDS = 4
 
 
@@ -53,8 +54,9 @@ class Network:
     """A network of the comparison.
 
     Attributes:
-        heat: rows of `localisation.localise_series` of the series with truth, with `patient_id`, `disease` (the class)
-            and `truth`; empty where no series has.
+        heat: rows of `localisation.localise_series` of the series with truth, with `patient_id`, `row` of the cohort
+            table, `disease` (the class), `truth` and `right` (whether the image's most likely class is the truth);
+            empty where no series has.
         muscles: one row a series and muscle, `patient_id`, `truth`, `muscle`, `score`; empty without muscle labels.
     """
 
@@ -271,7 +273,7 @@ def _looked_at(
                 of_heat, of_muscles = _explained(classifier, case, labelled.get(case.row))
             except InputError as error:
                 raise InputError(f"Row {case.row} of the cohort: {error}") from None
-            heat.append(of_heat.assign(patient_id=case.patient_id, truth=case.label))
+            heat.append(of_heat.assign(patient_id=case.patient_id, row=case.row, truth=case.label))
             muscles.append(of_muscles.assign(patient_id=case.patient_id, truth=case.label))
     answered = Responses.joined(answers, np.argsort(np.concatenate(rows)))
     return Network(models, answered, pd.concat(heat), pd.concat(muscles))
@@ -285,7 +287,10 @@ def _explained(classifier: Classifier, case: Case, labelled: Path | None) -> tup
     if has_truth(case):
         truth = read_truth(case, found.series)
         heat = localisation.localise_series(found.series, found.classification, truth)
-        heat = heat.assign(disease=classifier.package.card.classes[case.label])
+        said = [np.argmax(image.probabilities) for image in found.classification.result.images if image.counted]
+        heat = heat.assign(
+            disease=classifier.package.card.classes[case.label], right=np.equal(said, case.label).astype(float)
+        )
         drawn, names = truth.muscles, dict(enumerate(MUSCLES, 1))
     if labelled is not None:
         drawn, names = read_muscles(labelled, found.series)
@@ -383,6 +388,24 @@ def localisation_table(found: TextureComparison) -> Table:
     )
 
 
+def difference_table(found: TextureComparison) -> Table:
+    """Accuracy and places of the heat, each network less each later one on the same images."""
+    rows = []
+    for first, second in combinations(found.networks, 2):
+        differences = localisation.differences(first.heat, second.heat, seed=found.seed).set_index("figure")
+        titles = {"right": "Accuracy"} | {figure: title for title, figure in tables.HEAT.items()}
+        for figure, (patients, images, *interval) in differences.iterrows():
+            row: dict[str, object] = {"Networks": f"{first.name} less {second.name}", "Figure": titles[figure]}
+            row |= {"Patients": int(patients), "Images": int(images)}
+            rows.append(row | {"Difference": tables.mean_of_patients(patients, *interval)})
+    return Table(
+        "differences",
+        "Networks on the same images: mean differences with 95 % intervals by patient bootstrap",
+        pd.DataFrame(rows),
+        f"Images in which both have the figure. (–): fewer than {tables.LEAST_PATIENTS} patients.",
+    )
+
+
 def muscle_table(found: TextureComparison) -> Table:
     """Table 3: texture score of each muscle by class, mean and standard deviation over the cases."""
     scores, rows = found.best.muscles, []
@@ -453,6 +476,9 @@ def _write(found: TextureComparison, summary: dict[str, object], folder: Path) -
     page.write_tables(folder / "tables")
     page.write(folder / "report.html")
     _predictions(found).to_csv(folder / "predictions.csv", index=False)
+    heat = [network.heat.assign(network=network.name) for network in found.networks if not network.heat.empty]
+    if heat:
+        pd.concat(heat).to_csv(folder / "heat.csv", index=False)
     muscles = [network.muscles.assign(network=network.name) for network in found.networks if not network.muscles.empty]
     if muscles:
         pd.concat(muscles).to_csv(folder / "muscles.csv", index=False)
@@ -490,7 +516,9 @@ def _sections(found: TextureComparison, summary: dict[str, object], figures: Pat
         yield from _patches(found, figures)
         if not any(network.heat.empty for network in found.networks):
             paragraph = "The series are of phantoms, whose muscles and fat are known."
-            yield Section("Does the heat look where the disease is?", (paragraph,), (), (localisation_table(found),))
+            compared = (difference_table(found),) if len(found.networks) > 1 else ()
+            own = (localisation_table(found), *compared)
+            yield Section("Does the heat look where the disease is?", (paragraph,), (), own)
         if not found.best.muscles.empty:
             yield Section("Muscle texture score", (), (), (muscle_table(found),))
     if found.failures:

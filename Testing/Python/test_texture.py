@@ -361,6 +361,14 @@ def test_tables_of_neurons_heat_and_muscles_hold_every_class(analysed):
     heat = pd.read_csv(out / "tables" / "localisation.csv", keep_default_na=False)
     assert set(heat["Network"]) == {"icam", "plain"}
     assert {"DMD", "CMD"} < set(heat["Class"])
+    images = pd.read_csv(out / "heat.csv").set_index(["row", "slice", "side"])
+    own, other = (images[images["network"] == name] for name in ("icam", "plain"))
+    differences = pd.read_csv(out / "tables" / "differences.csv", keep_default_na=False).set_index("Figure")
+    assert set(differences["Networks"]) == {"icam less plain"}
+    for title, figure in {"Accuracy": "right", "Pointing game": "pointing"}.items():
+        difference = (own[figure] - other[figure]).dropna()
+        assert differences.loc[title, "Images"] == len(difference)
+        assert differences.loc[title, "Difference"] == pytest.approx(difference.mean())
     scores = pd.read_csv(out / "muscles.csv", keep_default_na=False)
     assert scores["score"].between(0, 1).all()
     table = pd.read_csv(out / "tables" / "table3.csv", keep_default_na=False).set_index("Muscle")
@@ -378,7 +386,7 @@ def test_equal_seeds_give_equal_rivals_and_the_folds_are_of_patients(analysed, c
     assert [failure["method"] for failure in again["failures"]] == ["VGG16-FC7, SVM", "ResNet18-GAP, SVM"]
     for method, figures in again["accuracy"].items():
         assert figures == first["accuracy"][method]
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES) - {"muscles.csv"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES) - {"heat.csv", "muscles.csv"}
     rows = pd.read_csv(tmp_path / "out" / "predictions.csv", keep_default_na=False)
     assert rows.groupby("patient_id")["fold"].nunique().max() == 1
     with pytest.raises(InputError, match="an earlier report; give another folder, or add --overwrite"):
