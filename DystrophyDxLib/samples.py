@@ -27,6 +27,11 @@ MEDIAN = 0.3
 """Normalised median of a channel beside the first: as muscle in the first, so that five times as bright is seen."""
 BRIGHTEST = 1.5
 """Ceiling of normalised intensity, so that inflowing blood does not dominate a sample."""
+DIXON = ("DIXON_FAT", "DIXON_WATER", "DIXON_FF")
+"""Names of channels that must agree where a recipe has all three, fat first."""
+CONTRADICTION = 0.5
+"""Median difference of a fat fraction from fat / (fat + water) from which they contradict each other: where fat and water
+are exchanged it is about 0.9 (our choice)."""
 WINDOW = (0.01, 0.99)
 """Shares of a window's pixels that are darker than its grey window begins and ends (our choice)."""
 
@@ -86,15 +91,32 @@ def samples_as(recipe: SampleRecipe, series: Series, windows: Sequence[Window]) 
     """Samples of `windows` as a recipe sees them, all at once: a `LegBatch` where it sees legs.
 
     Raises:
-        InputError: as `make_samples`.
+        InputError: as `make_samples`, or fat, water and fat fraction contradict each other.
     """
     if recipe.region.kind == "legs":
-        return make_samples(series, windows, recipe.size, recipe.channels[1:], recipe.slices)
+        batch = make_samples(series, windows, recipe.size, recipe.channels[1:], recipe.slices)
+        _check_dixon(series, windows, recipe)
+        return batch
     volumes = [series.voxels, *(series.further[name] for name in recipe.further)]
     planes, placements = _cut(series, volumes, windows, recipe.size, recipe.slices, recipe.extent_mm)
     covered, *signals = torch.from_numpy(planes)
     pixels = [window_level(signal, covered > _WHOLE) for signal in signals]
     return SampleBatch(tuple(windows), placements, torch.stack(pixels, dim=1))
+
+
+def _check_dixon(series: Series, windows: Sequence[Window], recipe: SampleRecipe) -> None:
+    """Raises an `InputError` when the channels `DIXON` contradict each other in the windows: most often fat and water
+    are exchanged, which no other channel would show."""
+    if not windows or recipe.channels[0].name != DIXON[0] or not set(DIXON[1:]) <= set(recipe.further):
+        return
+    volumes = (series.voxels, *(series.further[name] for name in DIXON[1:]))
+    fat, water, fraction = (
+        np.concatenate([volume[window.box][window.mask] for window in windows]).astype(np.float32) for volume in volumes
+    )
+    both = fat + water
+    tissue = both > both.mean() / 2
+    if tissue.any() and np.median(np.abs(fat / both - fraction)[tissue]) > CONTRADICTION:
+        raise InputError("DIXON_FAT, DIXON_WATER and DIXON_FF contradict each other; check which series is which.")
 
 
 def window_level(signals: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:

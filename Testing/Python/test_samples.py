@@ -9,9 +9,9 @@ from torch.nn import functional
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.recipe import ChannelRecipe
+from DystrophyDxLib.recipe import ChannelRecipe, Recipe
 from DystrophyDxLib.roi import find_legs
-from DystrophyDxLib.samples import MEDIAN, make_samples, place, resampling_weights
+from DystrophyDxLib.samples import DIXON, MEDIAN, make_samples, place, resampling_weights, samples_as
 from DystrophyDxLib.series import with_channels
 
 
@@ -80,6 +80,22 @@ def test_a_fat_fraction_is_seen_as_it_is_and_percent_are_refused():
     percent = replace(fat, further={"FF": 100 * fraction})
     with pytest.raises(InputError, match="FF is no fraction"):
         make_samples(percent, windows, 224, [channel])
+
+
+def test_fat_and_water_that_contradict_the_fat_fraction_are_refused():
+    """Exchanged, they look alike enough to be classified."""
+    images = make_phantom(5, "DMD", slices=2, contrasts=("T1", *DIXON)).images
+    fat, water, fraction = (images[name] for name in DIXON)
+    recipe = Recipe.named("cai2019").sample
+    right = with_channels(fat, {"DIXON_WATER": water, "DIXON_FF": fraction})
+    windows = find_legs(fat).windows
+    assert len(samples_as(recipe, right, windows).pixels) == len(windows)
+    exchanged = with_channels(water, {"DIXON_WATER": fat, "DIXON_FF": fraction})
+    with pytest.raises(InputError, match="contradict each other; check which series is which"):
+        samples_as(recipe, exchanged, windows)
+    percent = with_channels(fat, {"DIXON_WATER": water, "DIXON_FF": replace(fraction, voxels=100 * fraction.voxels)})
+    with pytest.raises(InputError, match="divide it by 100"):
+        samples_as(recipe, percent, windows)
 
 
 def test_channels_that_lie_apart_or_are_the_same_are_refused_by_name():
