@@ -30,8 +30,8 @@ BRIGHTEST = 1.5
 DIXON = ("DIXON_FAT", "DIXON_WATER", "DIXON_FF")
 """Names of channels that must agree where a recipe has all three, fat first."""
 CONTRADICTION = 0.5
-"""Median difference of a fat fraction from fat / (fat + water) from which they contradict each other: where fat and water
-are exchanged it is about 0.9 (our choice)."""
+"""Median difference of a fat fraction from fat / (fat + water) that contradicts them; about 0.9 where these two are
+exchanged (our choice)."""
 WINDOW = (0.01, 0.99)
 """Shares of a window's pixels that are darker than its grey window begins and ends (our choice)."""
 

@@ -137,9 +137,10 @@ def _framed(volume: slicer.vtkMRMLScalarVolumeNode, result: StudyResult) -> tupl
 
 def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult, *, heat_is_seen: bool) -> None:
     draw = ImageDraw.Draw(sheet)
-    unsuitable = [warning.code.value for warning in result.warnings if warning.code in UNSUITABLE]
-    draw.text((_GAP, 14), ": ".join([finding(result), *unsuitable[:1]]), _TEXT, _font(34))
-    draw.text((_GAP, 58), figures(result.case), _TEXT, _font(20))
+    given = {warning.code for warning in result.warnings}
+    unsuitable = [reason for code, reason in UNSUITABLE.items() if code in given]
+    draw.text((_GAP, 14), finding(result), _TEXT, _font(34))
+    draw.text((_GAP, 58), "  ".join([*unsuitable[:1], figures(result.case)]), _TEXT, _font(20))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
     unseen = () if heat_is_seen else (f"No heat is drawn: nowhere here does it reach {heatmap.threshold:.2f}.",)
     draw.text((_GAP, 112), "  ".join((*result.input.notes, *unseen)), _FAINT, _font(14))

@@ -218,7 +218,9 @@ def _fetched(backbone: Backbone) -> Path:
             digest = re.search(r"-([0-9a-f]{8,})\.pth$", file.name).group(1)
             torch.hub.download_url_to_file(url, str(file), digest, progress=False)
         except (OSError, RuntimeError):
-            raise InputError(f"torchvision's weights could not be fetched; {_what_to_pass(backbone)}.") from None
+            raise InputError(
+                f"torchvision's weights could not be fetched; {_what_to_pass(backbone)}, or train with --from-scratch."
+            ) from None
     return file
 
 
