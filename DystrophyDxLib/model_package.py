@@ -53,6 +53,8 @@ class ModelCard(_Part):
             evidence is not shown in full colour.
         largest_distance: Mahalanobis distance of a case's mean features from the training cohort's beyond which the
             case is unlike what the model has seen.
+        seen: of each series that the model was fitted to or whose threshold was chosen by it, see `training.seen`;
+            empty in packages that do not tell.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ModelCard(_Part):
     temperature: Annotated[float, Field(gt=0)]
     heat_reference: Annotated[float, Field(gt=0)]
     largest_distance: Annotated[float, Field(gt=0)]
+    seen: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _threshold_of_two(self) -> ModelCard:

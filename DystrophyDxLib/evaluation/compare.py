@@ -26,6 +26,7 @@ from ..recipe import Recipe, SampleRecipe
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from ..training.asked import recipe_as_asked, split_as_asked
 from ..training.cohort import Cohort
+from ..training.seen import seen_patients
 from ..training.train import train
 from . import ranked, tables
 from .confusion import proportion
@@ -36,6 +37,7 @@ from .evaluate import (
     is_synthetic,
     picture,
     roc_line,
+    seen_notice,
 )
 from .evaluation_report import Page, Section
 from .figures import roc_figure, save_figure
@@ -121,11 +123,16 @@ class Comparison:
         """Patients of each model, row by row the same."""
         return {name: by_patient(table) for name, table in self.images.items()}
 
-    @property
+    @cached_property
     def notices(self) -> tuple[str, ...]:
         """What must stand beside every figure."""
         demonstration = any(model.package.card.demonstration for model in self.models)
-        facts = ((DEMONSTRATION_MODEL, demonstration), (SYNTHETIC_COHORT, is_synthetic(self.cohort)))
+        seen = {model.name: len(seen_patients(self.cohort, model.package.card)) for model in self.models}
+        facts = (
+            (DEMONSTRATION_MODEL, demonstration),
+            (SYNTHETIC_COHORT, is_synthetic(self.cohort)),
+            *((f"{name}: {seen_notice(count, len(self.cohort.patients))}", count > 0) for name, count in seen.items()),
+        )
         return (*(notice for notice, applies in facts if applies), RESEARCH_ONLY)
 
     @cached_property
@@ -187,10 +194,8 @@ def compare(
     cases = Cohort.read(cohort, published)
     if backbones:
         cases = split_as_asked(cases, None, seed)[0]
-    chosen, split = evaluated_cases(cases, split)
     _check_names(backbones, packages)
-    for package in packages:
-        ModelPackage.read(package)
+    chosen, split = evaluated_cases(cases, split, [ModelPackage.read(package).card for package in packages])
     _open_plan(out, {"recipe": published.toml(), "cohort": _sha256(cohort), "seed": seed})
     failures: list[tuple[str, str]] = []
     places = {_name(package): package for package in packages}

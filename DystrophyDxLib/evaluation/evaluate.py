@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,13 @@ import pandas as pd
 from .. import __version__
 from ..classify import HEAT_OUTSIDE, Classifier
 from ..errors import InputError
-from ..model_package import ModelPackage
+from ..model_package import ModelCard, ModelPackage
 from ..output_folder import check_results_folder, results_folder
 from ..phantom.rivals import trefoil_sign
 from ..report import DEMONSTRATION_MODEL, NOT_SHOWN_TO_TELL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from ..results import INDETERMINATE
 from ..training.cohort import SPLITS, Cohort
+from ..training.seen import seen_patients
 from . import heat_audit, localisation, ranked, tables
 from .calibration_error import reliability
 from .estimate import Estimate
@@ -58,7 +59,8 @@ class Evaluation:
     """A package's answers on a cohort, with what is needed to tell about them.
 
     Attributes:
-        split: the split that was evaluated, None for the whole cohort.
+        split: the split that was evaluated, None for patients of a cohort without splits.
+        seen: number of the patients that the model has seen, see `training.seen`.
         heat: rows of `localisation.localise_series` of the series with truth beside them, with `patient_id`, `disease`
             and `truth`; empty where no series has.
         audit: rows of `heat_audit.audited`.
@@ -68,6 +70,7 @@ class Evaluation:
     package: ModelPackage
     cohort: Cohort
     split: str | None
+    seen: int
     predictions: Predictions
     heat: pd.DataFrame
     audit: pd.DataFrame
@@ -90,8 +93,20 @@ class Evaluation:
     @property
     def notices(self) -> tuple[str, ...]:
         """What must stand beside every figure."""
-        facts = ((DEMONSTRATION_MODEL, self.package.card.demonstration), (SYNTHETIC_COHORT, is_synthetic(self.cohort)))
+        facts = (
+            (DEMONSTRATION_MODEL, self.package.card.demonstration),
+            (SYNTHETIC_COHORT, is_synthetic(self.cohort)),
+            (seen_notice(self.seen, len(self.cohort.patients)), self.seen > 0),
+        )
         return (*(notice for notice, applies in facts if applies), RESEARCH_ONLY)
+
+
+def seen_notice(seen: int, patients: int) -> str:
+    """What must stand beside figures of patients that a model has seen."""
+    return (
+        f"Too good: {seen} of these {patients} patients {'was' if seen == 1 else 'were'} used in training or to choose "
+        "the threshold. Such figures say nothing of new patients."
+    )
 
 
 def evaluate(
@@ -113,7 +128,8 @@ def evaluate(
         package: folder or .zip.
         cohort: the CSV.
         out: all of the files or none are written.
-        split: train, validation or test; None takes the test split, or all patients where the cohort has no splits.
+        split: train, validation or test; None takes the test split, or where the cohort has no splits the patients
+            that the model has not seen.
         seed: of the bootstrap, and of the images that are deleted and inserted.
         overwrite: whether an earlier evaluation in `out` is replaced.
         atlas: by whose regions the heat is ranked.
@@ -128,7 +144,8 @@ def evaluate(
     check_results_folder(out, FILES, overwrite=overwrite)
     read = ModelPackage.read(package)
     everyone = Cohort.read(cohort, read.recipe)
-    chosen, split = evaluated_cases(everyone, split)
+    chosen, split = evaluated_cases(everyone, split, [read.card])
+    seen = len(seen_patients(chosen, read.card))
     group = reference_cases(everyone, chosen, reference)
     heat_audit.check_organs(chosen, cohort.parent)
     classifier = Classifier(read, device)
@@ -144,7 +161,8 @@ def evaluate(
 
     predictions = predict(classifier, chosen, advance, observe)
     localised = pd.concat(heat) if heat else pd.DataFrame()
-    evaluation = Evaluation(read, chosen, split, predictions, localised, pd.concat(audit, ignore_index=True), seed)
+    audited = pd.concat(audit, ignore_index=True)
+    evaluation = Evaluation(read, chosen, split, seen, predictions, localised, audited, seed)
     patients = evaluation.patients.assign(said=lambda rows: said(rows, read.card))
     evaluation = replace(evaluation, further=tuple(map_sections(regions, group, chosen, patients, advance)))
     summary = summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest())
@@ -153,8 +171,9 @@ def evaluate(
     return summary
 
 
-def evaluated_cases(cohort: Cohort, split: str | None) -> tuple[Cohort, str | None]:
-    """The cases to evaluate and the split they are from, see `evaluate`.
+def evaluated_cases(cohort: Cohort, split: str | None, cards: Sequence[ModelCard]) -> tuple[Cohort, str | None]:
+    """The cases to evaluate and the split they are from, see `evaluate`; of several models, without splits, the
+    patients that none has seen, or all where there is none.
 
     Raises:
         InputError: there is no such split, or it is empty.
@@ -162,7 +181,9 @@ def evaluated_cases(cohort: Cohort, split: str | None) -> tuple[Cohort, str | No
     if split is not None and split not in SPLITS:
         raise InputError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
     if split is None and not cohort.has_splits:
-        return cohort, None
+        seen = frozenset().union(*(seen_patients(cohort, card) for card in cards))
+        unseen = tuple(case for case in cohort.cases if case.patient_id not in seen)
+        return (replace(cohort, cases=unseen) if unseen else cohort), None
     chosen = cohort.of_split(split or "test")
     if not chosen.cases:
         raise InputError(f"The cohort has no case in the split {split or 'test'!r}; choose another with --split.")
@@ -205,6 +226,7 @@ def summarised(evaluation: Evaluation, cohort_sha256: str) -> dict[str, object]:
             "patients": len(patients),
             "images": int(images["counted"].sum()),
             "series_failed": len(evaluation.predictions.failures),
+            "seen_in_training": evaluation.seen,
         },
         "seed": evaluation.seed,
         "figures": {
@@ -333,7 +355,9 @@ def _brief(evaluation: Evaluation) -> Section:
         + (
             f"split {evaluation.split} of the cohort."
             if evaluation.split
-            else "the whole cohort, also patients whom the model was trained on, if they are in it."
+            else "of a cohort without splits, without the patients that the model has seen."
+            if card.seen and not evaluation.seen
+            else "the whole cohort, also patients that the model has seen, if they are in it."
         ),
         "Labels as a user sees them: "
         + ", ".join(f"{label} {labels[label]}" for label in (*card.classes[::-1], INDETERMINATE))

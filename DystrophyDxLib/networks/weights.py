@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import re
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError
+from ..file_digests import file_digest
 from ..model_package import ModelPackage
 from ..recipe import Recipe
 from .backbones import BACKBONES, Backbone, WithOnes, branches_of, first_convolution
@@ -196,7 +196,7 @@ def _read(file: Path, backbone: Backbone) -> dict[str, torch.Tensor]:
     if not file.is_file():
         raise InputError(f"There is no file {file.name} at the given place; {_what_to_pass(backbone)}.")
     digest = re.search(r"-([0-9a-f]{8,})\.pth$", file.name)
-    if digest and not _sha256(file).startswith(digest.group(1)):
+    if digest and not file_digest(file).startswith(digest.group(1)):
         raise InputError(f"{file.name} does not match the checksum in its name; get an intact copy of it.")
     try:
         if file.suffix == ".safetensors":
@@ -235,11 +235,3 @@ def _published_name(backbone: Backbone) -> str:
 
 def _what_to_pass(backbone: Backbone) -> str:
     return f"get {_published_name(backbone)} from {backbone.published.url} and give it with --backbone-weights"
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -29,13 +29,14 @@ import torch
 from .. import cine, dicom_study, quality, regions, roi, samples, series, squares, volume_samples, volumes
 from ..cine import read_input
 from ..errors import InputError
+from ..file_digests import file_digest, series_digest
 from ..quality import input_warnings, judge_legs, thigh_images
 from ..recipe import SampleRecipe
 from ..regions import as_seen, find_regions
 from ..results import WarningCode
 from ..roi import LegRegions
 from ..samples import BRIGHTEST, SampleBatch
-from ..series import Series, read_frames
+from ..series import Series
 from ..volume_samples import sampled
 from .cohort import Case, Cohort, Problems
 
@@ -43,8 +44,6 @@ Advance = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 _UNSUITABLE = (WarningCode.NOT_AXIAL, WarningCode.NOT_T1_WEIGHTED)
-_DETACHED_HEADERS = (".mhd", ".nhdr")
-_CHUNK = 1 << 20
 _Paths = tuple[Path, Mapping[str, Path]]
 """Of a series, and of its further channels by name."""
 
@@ -222,7 +221,7 @@ def _one_thread() -> Iterator[None]:
 def _made(paths: _Paths, folder: Path, sample: SampleRecipe) -> _Entry | str:
     """The entry of a series, taken from the folder or made; or why the series cannot be read."""
     try:
-        content = " ".join(map(_content, (paths[0], *paths[1].values())))
+        content = " ".join(map(series_digest, (paths[0], *paths[1].values())))
         key = hashlib.sha256(f"{_preprocessing()} {sample} {content}".encode()).hexdigest()[:32]
         entry = _read(folder, key)
         if entry is not None:
@@ -283,23 +282,6 @@ def _preprocessing() -> str:
     return hashlib.sha256("".join(map(inspect.getsource, code)).encode()).hexdigest()
 
 
-def _content(path: Path) -> str:
-    """Digest of a series' files, whatever their names."""
-    if path.suffix.lower() in _DETACHED_HEADERS:
-        frames = b"".join(frame.voxels.tobytes() for frame in read_frames(path))
-        return hashlib.sha256(path.read_bytes() + frames).hexdigest()
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    return " ".join(sorted(map(_file_digest, files)))
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _read(folder: Path, key: str) -> _Entry | None:
     """The entry of that key, None where there is none that is whole."""
     try:
@@ -308,7 +290,7 @@ def _read(folder: Path, key: str) -> _Entry | None:
             return None
         values = json.loads(facts)
         entry = _Entry(**values | {name: tuple(values[name]) for name in ("slices", "sides")})
-        return entry if _file_digest(entry.images(folder)) == entry.sha256 else None
+        return entry if file_digest(entry.images(folder)) == entry.sha256 else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -40,6 +40,7 @@ from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
 from .fit import CHECKPOINT, Examples, ExamplesOfStage, Logits, SampleExamples, class_weights, fit
 from .sample_store import SampleStore
+from .seen import digests
 from .splits import FOLDS, REPEAT, own, write_folds
 from .training_log import Epoch, draw_log
 
@@ -375,6 +376,7 @@ def _card(
         temperature=scale,
         heat_reference=typical_heat(validation),
         largest_distance=spread.largest,
+        seen=digests(case for case in images.store.cohort.cases if case.split != "test"),
     )
     return card, spread
 

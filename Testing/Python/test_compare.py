@@ -9,7 +9,10 @@ from model_packages import CARD_OF_FOUR, FOUR_CLASSES, make_package
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation import compare as module
 from DystrophyDxLib.evaluation.compare import FILES, compare
+from DystrophyDxLib.model_package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
+from DystrophyDxLib.training.cohort import Cohort
+from DystrophyDxLib.training.seen import digests
 
 DISEASES = {
     "train": ("DMD", "BMD", "FSHMD", "healthy"),
@@ -77,6 +80,16 @@ def test_packages_are_compared_on_the_same_images(cohort, packages, tmp_path):
     text = (results / "report.html").read_text(encoding="utf-8")
     assert "Research only, not for diagnosis." in text
     assert "Evaluated on synthetic images" in text
+
+
+def test_a_model_that_has_seen_the_patients_is_named(cohort, packages, tmp_path):
+    recipe = ModelPackage.read(packages[0]).recipe
+    knowing = make_package(tmp_path / "knowing", seen=digests(Cohort.read(cohort, recipe).of_split("test").cases))
+    run(cohort, tmp_path / "out", packages=[packages[0], knowing])
+    text = (tmp_path / "out" / "comparison" / "report.html").read_text(encoding="utf-8")
+    patients = len(DISEASES["test"])
+    assert f"knowing: Too good: {patients} of these {patients} patients were used in training" in text
+    assert "model0: Too good" not in text
 
 
 def test_a_model_does_not_differ_from_itself(cohort, packages, tmp_path):

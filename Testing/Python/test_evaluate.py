@@ -1,5 +1,6 @@
 """Evaluation: tables from probabilities, and the whole way from a cohort to a report that opens offline."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -303,6 +304,51 @@ def test_a_model_of_many_classes_is_evaluated_by_rank(cohort, tmp_path):
     assert "Does the heatmap look where the disease is?" in page.text
     matrix = pd.read_csv(tmp_path / "out" / "tables" / "confusion.csv").set_index("Truth")
     assert matrix.to_numpy().sum() == len(patients) == 5
+
+
+@pytest.fixture(scope="module")
+def without_splits(cohort, tmp_path_factory):
+    """The readable series of the cohort under other names and patients, in a table without splits."""
+    folder = tmp_path_factory.mktemp("without")
+    rows = [
+        {"patient_id": f"Q{n}", "path": f"{n}.nii.gz", "diagnosis": disease} for n, disease in enumerate(DISEASES, 1)
+    ]
+    for n, row in enumerate(rows, 1):
+        shutil.copy(cohort.parent / f"P{n:04}" / "T1.nii.gz", folder / row["path"])
+    pd.DataFrame(rows).to_csv(folder / "cohort.csv", index=False)
+    return folder / "cohort.csv"
+
+
+def package_that_has_seen(folder, *series):
+    """A package whose card says that it was fitted to these series."""
+    seen = tuple(hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in series)
+    return make_package(folder / "package", recipe=SMALL_RECIPE, seed=3, bias=BIAS, seen=seen)
+
+
+def test_without_splits_only_patients_that_the_model_has_not_seen_are_evaluated(cohort, without_splits, tmp_path):
+    package = package_that_has_seen(tmp_path, *(cohort.parent / f"P{n:04}" / "T1.nii.gz" for n in (1, 4)))
+    summary = run(package, without_splits, tmp_path / "out")
+    patients = pd.read_csv(tmp_path / "out" / "patients.csv")["patient_id"]
+    assert sorted(patients) == ["Q2", "Q3", "Q5", "Q6"]
+    assert summary["cohort"]["seen_in_training"] == 0
+    text = Page(tmp_path / "out" / "report.html").text
+    assert "without the patients that the model has seen" in text
+    assert "Too good" not in text
+
+
+def test_figures_of_patients_that_the_model_has_seen_are_said_to_be_too_good(cohort, tmp_path):
+    """The table calls them test patients, which they are not of this model."""
+    package = package_that_has_seen(tmp_path, cohort.parent / "P0002" / "T1.nii.gz")
+    summary = run(package, cohort, tmp_path / "out")
+    assert summary["cohort"]["seen_in_training"] == 1
+    assert "Too good: 1 of these 6 patients was used in training" in Page(tmp_path / "out" / "report.html").text
+
+
+def test_of_a_cohort_that_was_seen_whole_the_figures_are_said_to_be_too_good(without_splits, tmp_path):
+    package = package_that_has_seen(tmp_path, *(without_splits.parent / f"{n}.nii.gz" for n in range(1, 7)))
+    summary = run(package, without_splits, tmp_path / "out")
+    assert summary["cohort"]["patients"] == summary["cohort"]["seen_in_training"] == 6
+    assert "Too good: 6 of these 6 patients were used" in summary["notices"][-2]
 
 
 def test_nothing_tells_where_the_cohort_lay(evaluated, cohort):

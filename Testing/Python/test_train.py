@@ -27,6 +27,7 @@ from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples
 from DystrophyDxLib.training.fit import CHECKPOINT, class_weights, fit
+from DystrophyDxLib.training.seen import seen_patients
 from DystrophyDxLib.training.train import train
 from DystrophyDxLib.training.training_log import FIGURES, draw_log, read_log
 
@@ -299,8 +300,9 @@ def test_a_cohort_becomes_a_package_that_classifies(cohort, package):
     assert result.model.trained_on == "synthetic T1-weighted thigh images of 4 phantoms only, no patients"
 
 
-def test_the_card_says_what_was_seen_and_what_was_measured(package):
+def test_the_card_says_what_was_seen_and_what_was_measured(cohort, package):
     card = package[0].card
+    assert seen_patients(cohort[0], card) == {case.patient_id for case in cohort[0].cases if case.split != "test"}
     assert card.demonstration
     assert card.training_cohort["patients"] == 4
     assert card.training_cohort["diagnoses"] == {"DMD": 2, "healthy": 2}
