@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,11 @@ from pydantic import ValidationError
 
 from ..classify import Classification, Classifier
 from ..errors import InputError
-from ..model_package import ModelPackage
+from ..model_package import ModelCard, ModelPackage
 from ..output_folder import check_output_folder, output_folder
 from ..series import Geometry, Series, as_image, read_study
 from ..training.cohort import Case, Cohort, Problems
+from ..training.seen import seen_patients
 from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
 from .protocol_page import write_protocol_page
 from .questions import Questions
@@ -75,7 +76,7 @@ def create_study(
         InputError: plan, cohort or `out` cannot be used, or series cannot be read or classified, with their rows.
     """
     check_output_folder(out, overwrite=False)
-    codes = _codes(_cases(Cohort.read(cohort, package.recipe)), plan.seed)
+    codes = _codes(_cases(Cohort.read(cohort, package.recipe), package.card), plan.seed)
     protocol = _protocol(plan, codes, package)
     classifier = Classifier(package, device)
     with output_folder(out, overwrite=False) as folder:
@@ -141,13 +142,15 @@ def read_readers(path: Path) -> tuple[Reader, ...]:
     return tuple(readers)
 
 
-def _cases(cohort: Cohort) -> Sequence[Case]:
-    """The cases to be read."""
+def _cases(cohort: Cohort, card: ModelCard) -> Sequence[Case]:
+    """The cases to be read, none of which the model has seen."""
     cases = cohort.of_split("test").cases if cohort.has_splits else cohort.cases
     problems = Problems()
     for patient, rows in Counter(case.patient_id for case in cases).items():
         if rows > 1:
             problems.add("patients with more than one series, of which a reader study takes one", patient)
+    for patient in sorted(seen_patients(replace(cohort, cases=cases), card)):
+        problems.add("patients that the model has seen in training, so that its answers would be too good", patient)
     problems.raise_any()
     if not cases:
         raise InputError("The cohort has no case in the test split; leave the column split out to read all cases.")

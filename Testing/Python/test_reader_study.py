@@ -250,6 +250,16 @@ def test_a_series_whose_sides_are_not_known_is_refused(package, quick, tmp_path)
         made(write_table(tmp_path, rows), package, tmp_path / "study", duplicates=0)
 
 
+def test_cases_that_the_model_has_seen_are_refused(cohort, quick, tmp_path):
+    """Its answers beside the image, and its place among the readers, would be too good."""
+    second = table(cohort)[1]
+    seen = (hashlib.sha256((cohort.parent / second["path"]).read_bytes()).hexdigest()[:16],)
+    knowing = ModelPackage.read(make_package(tmp_path / "knowing", seen=seen))
+    with pytest.raises(InputError, match=rf"patients that the model has seen in training.*\({second['patient_id']}\)"):
+        made(cohort, knowing, tmp_path / "study", duplicates=0)
+    assert not (tmp_path / "study").exists()
+
+
 def test_the_same_images_under_two_patients_are_refused(package, quick, tmp_path):
     rows = rows_of(["DMD", "healthy", "BMD"])
     for n, row in enumerate(rows):
