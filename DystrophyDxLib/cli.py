@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
@@ -629,42 +629,43 @@ def _channels(given: list[str], sample: SampleRecipe) -> dict[str, Path]:
     """Paths of a model's further channels by name, from NAME=PATH.
 
     Raises:
-        InputError: a channel that the model does not have, or lacks.
+        InputError: a channel that the model does not have, is given twice, or is lacking.
     """
-    names = {name.casefold(): name for name in sample.further}
-    paths = {}
-    for text in given:
-        name, _, path = text.partition("=")
-        if name.casefold() not in names or not path:
-            known = (
-                f"NAME=PATH with NAME one of {', '.join(sample.further)}" if names else "none: this model has one input"
-            )
-            raise InputError(f"--channel cannot be {text!r}; give {known}.")
-        paths[names[name.casefold()]] = Path(path)
-    if paths or not sample.of_cine:
-        sample.check_further(paths)
-    return paths
+    texts = _by_name("--channel", given, sample.further, "PATH", bool, "this model has one input")
+    if texts or not sample.of_cine:
+        sample.check_further(texts)
+    return {name: Path(text) for name, text in texts.items()}
 
 
 def _frames(given: list[str], sample: SampleRecipe) -> dict[str, int]:
     """Numbers of a cine's frames by the name of the input that they are, from NAME=NUMBER.
 
     Raises:
-        InputError: an input that the model does not have or take from a cine, or no number.
+        InputError: an input that the model does not have or take from a cine, or is given twice, or no number.
     """
-    names = {channel.name.casefold(): channel.name for channel in sample.channels if channel.frame}
-    numbers = {}
+    names = [channel.name for channel in sample.channels if channel.frame]
+    texts = _by_name("--frame", given, names, "NUMBER", str.isdecimal, "the model takes no cine")
+    return {name: int(text) for name, text in texts.items()}
+
+
+def _by_name(
+    option: str, given: list[str], names: Sequence[str], what: str, fits: Callable[[str], bool], why_none: str
+) -> dict[str, str]:
+    """Values of an option that is given once for each of `names`, as NAME=VALUE.
+
+    Raises:
+        InputError: another name, a value that does not fit, or a name that is given twice.
+    """
+    known, values = {name.casefold(): name for name in names}, {}
     for text in given:
-        name, _, number = text.partition("=")
-        if name.casefold() not in names or not number.isdecimal():
-            known = (
-                f"NAME=NUMBER with NAME one of {', '.join(names.values())}"
-                if names
-                else "none: the model takes no cine"
-            )
-            raise InputError(f"--frame cannot be {text!r}; give {known}.")
-        numbers[names[name.casefold()]] = int(number)
-    return numbers
+        name, _, value = text.partition("=")
+        if name.casefold() not in known or not fits(value):
+            how = f"NAME={what} with NAME one of {', '.join(names)}" if names else f"none: {why_none}"
+            raise InputError(f"{option} cannot be {text!r}; give {how}.")
+        if known[name.casefold()] in values:
+            raise InputError(f"{option} names {known[name.casefold()]} twice; give it once.")
+        values[known[name.casefold()]] = value
+    return values
 
 
 @contextlib.contextmanager

@@ -507,6 +507,7 @@ def _sections(found: TextureComparison, summary: dict[str, object], figures: Pat
         (
             f"{cohort['patients']} patients with {cohort['images']} images of {', '.join(found.classes)}; "
             f"{len(np.unique(found.fold))} folds of patients.",
+            *found.store.warnings,
         ),
         (),
         (accuracy_table(found), *([map_size_table(found)] if found.networks else [])),
@@ -562,9 +563,9 @@ def _patches(found: TextureComparison, figures: Path) -> Iterator[Section]:
     shown = picture(
         figures,
         "patches",
-        f"Patches of 24 × 24 pixels under the strongest heat, laid out by t-SNE; patches of {told}",
-        f"Patches of fat fraction under the heat of network {found.best.name} in images that it calls rightly "
-        f"({told}), laid out by t-SNE of their pixels: those that look alike lie together, while distances between "
+        f"Patches of 24 × 24 pixels under the strongest heat, laid out by t-SNE: {told}",
+        f"Patches of fat fraction ({told}) under the heat of network {found.best.name} in images that it calls "
+        "rightly, laid out by t-SNE of their pixels: those that look alike lie together, while distances between "
         "groups mean nothing. Frames: a patch of each region, in the colour of its class.",
     )
     yield Section("Patches under the heat", (), (shown,))

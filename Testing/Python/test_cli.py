@@ -80,6 +80,7 @@ def test_a_further_input_is_given_by_name_and_missed_before_anything_is_read(tmp
     for given, said in (
         ([], "needs STIR beside T1"),
         (["--channel", "T2=x"], "--channel cannot be 'T2=x'; give NAME=PATH with NAME one of STIR"),
+        (["--channel", "STIR=x", "--channel", "stir=y"], "--channel names STIR twice; give it once"),
         (["--channel", f"STIR={tmp_path / 'T1'}"], "first channel's series once more"),
     ):
         refused = CliRunner().invoke(app, told + given)
