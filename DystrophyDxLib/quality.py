@@ -239,13 +239,13 @@ def input_warnings(
     if regions.touching:
         warn(
             WarningCode.LEGS_TOUCHING,
-            f"The legs touch in slices {_listed(regions.touching)} and were separated along the seam of least tissue; "
+            f"The legs touch in {_listed(regions.touching)} and were separated along the seam of least tissue; "
             "check the border between them there.",
         )
     if regions.cut_by_border:
         warn(
             WarningCode.PARTIAL_FIELD_OF_VIEW,
-            f"A leg runs out of the image in slices {_listed(regions.cut_by_border)}; the answer for them rests on the "
+            f"A leg runs out of the image in {_listed(regions.cut_by_border)}; the answer for them rests on the "
             "part that is shown.",
         )
     return warnings
@@ -268,11 +268,12 @@ def _why_not_t1(acquisition: Acquisition, qualities: Sequence[ImageQuality], thi
 
 
 def _listed(slices: Sequence[int]) -> str:
-    """Runs of slice indices, as in "3-7, 9"."""
+    """Slices with their runs, as in "slices 3-7, 9"."""
     runs: list[list[int]] = []
     for k in slices:
         if runs and k == runs[-1][-1] + 1:
             runs[-1].append(k)
         else:
             runs.append([k])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    told = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return f"slice {told}" if len(slices) == 1 else f"slices {told}"
