@@ -55,6 +55,8 @@ def mean_diffusivity(path: Path, b_values: Path | None = None, directions: Path 
     signal = np.moveaxis(sitk.GetArrayFromImage(image).astype(np.float32), 0, -1)
     plain = signal[..., ~weighted].mean(axis=-1)
     tissue = plain > BRAIN_FRACTION * np.percentile(plain, 99)
+    if not np.isfinite(signal).all() or not tissue.any():
+        raise InputError("The diffusion series holds values that are no numbers, or nothing at all; export it again.")
     found = sitk.GetImageFromArray(_fitted(signal, tissue, values, vectors))
     found.CopyInformation(image[:, :, :, 0])
     return found

@@ -149,15 +149,18 @@ def differences(first: pd.DataFrame, second: pd.DataFrame, *, seed: int) -> pd.D
             rightly).
 
     Returns:
-        `patients`, `images` (in which both have the figure), `figure`, `value`, `low`, `high`, one row a figure.
+        `disease` ("all" for all of them), `patients`, `images` (in which both have the figure), `figure`, `value`,
+        `low`, `high`, one row a disease and figure.
     """
     both = first.merge(second, on=["row", "slice", "side"], suffixes=("", "_second"))
     rows = []
-    for figure in COMPARED:
-        table = both.assign(difference=both[figure] - both[f"{figure}_second"])
-        defined = table[table["difference"].notna()]
-        rows.append((defined["patient_id"].nunique(), len(defined), figure, *_mean(defined, "difference", seed)))
-    return pd.DataFrame(rows, columns=["patients", "images", "figure", "value", "low", "high"])
+    for disease, group in (*both.groupby("disease"), ("all", both)):
+        for figure in COMPARED:
+            table = group.assign(difference=group[figure] - group[f"{figure}_second"])
+            defined = table[table["difference"].notna()]
+            patients = defined["patient_id"].nunique()
+            rows.append((disease, patients, len(defined), figure, *_mean(defined, "difference", seed)))
+    return pd.DataFrame(rows, columns=["disease", "patients", "images", "figure", "value", "low", "high"])
 
 
 def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:

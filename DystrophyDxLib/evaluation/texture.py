@@ -389,20 +389,24 @@ def localisation_table(found: TextureComparison) -> Table:
 
 
 def difference_table(found: TextureComparison) -> Table:
-    """Accuracy and places of the heat, each network less each later one on the same images."""
+    """Accuracy and places of the heat, each network less each later one on the same images, a row a class."""
+    titles = {"right": "Accuracy"} | {figure: title for title, figure in tables.HEAT.items()}
     rows = []
     for first, second in combinations(found.networks, 2):
-        differences = localisation.differences(first.heat, second.heat, seed=found.seed).set_index("figure")
-        titles = {"right": "Accuracy"} | {figure: title for title, figure in tables.HEAT.items()}
-        for figure, (patients, images, *interval) in differences.iterrows():
-            row: dict[str, object] = {"Networks": f"{first.name} less {second.name}", "Figure": titles[figure]}
-            row |= {"Patients": int(patients), "Images": int(images)}
-            rows.append(row | {"Difference": tables.mean_of_patients(patients, *interval)})
+        differences = localisation.differences(first.heat, second.heat, seed=found.seed)
+        for disease, group in differences.groupby("disease", sort=False):
+            row: dict[str, object] = {"Networks": f"{first.name} less {second.name}", "Class": disease}
+            row |= {"Patients": int(group["patients"].max()), "Images": int(group["images"].max())}
+            for of in group.itertuples():
+                row[f"Difference, {titles[of.figure].lower()}"] = tables.mean_of_patients(
+                    of.patients, of.value, of.low, of.high
+                )
+            rows.append(row)
     return Table(
         "differences",
         "Networks on the same images: mean differences with 95 % intervals by patient bootstrap",
         pd.DataFrame(rows),
-        f"Images in which both have the figure. (–): fewer than {tables.LEAST_PATIENTS} patients.",
+        f"Each figure: of the images in which both networks have it. (–): fewer than {tables.LEAST_PATIENTS} patients.",
     )
 
 

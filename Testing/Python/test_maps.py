@@ -290,6 +290,15 @@ def test_mean_diffusivity_is_that_of_the_tensor(diffusion):
     assert found.GetSpacing() == (2, 2, 3)
 
 
+@pytest.mark.parametrize("spoil", [lambda voxels: voxels * 0, lambda voxels: np.where(voxels > 800, np.nan, voxels)])
+def test_a_diffusion_series_of_nothing_or_with_no_numbers_gives_no_map(diffusion, spoil):
+    image = sitk.ReadImage(str(diffusion))
+    volumes = [sitk.GetImageFromArray(volume) for volume in spoil(sitk.GetArrayFromImage(image))]
+    sitk.WriteImage(sitk.JoinSeries(volumes), str(diffusion))
+    with pytest.raises(InputError, match="values that are no numbers, or nothing at all"):
+        mean_diffusivity(diffusion)
+
+
 def test_what_is_no_diffusion_series_is_named(diffusion):
     with pytest.raises(InputError, match="does not exist"):
         mean_diffusivity(diffusion.with_name("none.nii.gz"))

@@ -362,13 +362,13 @@ def test_tables_of_neurons_heat_and_muscles_hold_every_class(analysed):
     assert set(heat["Network"]) == {"icam", "plain"}
     assert {"DMD", "CMD"} < set(heat["Class"])
     images = pd.read_csv(out / "heat.csv").set_index(["row", "slice", "side"])
-    own, other = (images[images["network"] == name] for name in ("icam", "plain"))
-    differences = pd.read_csv(out / "tables" / "differences.csv", keep_default_na=False).set_index("Figure")
+    differences = pd.read_csv(out / "tables" / "differences.csv", keep_default_na=False).set_index("Class")
     assert set(differences["Networks"]) == {"icam less plain"}
-    for title, figure in {"Accuracy": "right", "Pointing game": "pointing"}.items():
-        difference = (own[figure] - other[figure]).dropna()
-        assert differences.loc[title, "Images"] == len(difference)
-        assert differences.loc[title, "Difference"] == pytest.approx(difference.mean())
+    for disease, of_class in (("all", images["disease"].notna()), ("DMD", images["disease"] == "DMD")):
+        for title, figure in {"accuracy": "right", "pointing game": "pointing"}.items():
+            own, other = (images[of_class & (images["network"] == name)][figure] for name in ("icam", "plain"))
+            assert differences.loc[disease, f"Difference, {title}"] == pytest.approx((own - other).mean())
+            assert differences.loc[disease, "Patients"] == images[of_class]["patient_id"].nunique()
     scores = pd.read_csv(out / "muscles.csv", keep_default_na=False)
     assert scores["score"].between(0, 1).all()
     table = pd.read_csv(out / "tables" / "table3.csv", keep_default_na=False).set_index("Muscle")
