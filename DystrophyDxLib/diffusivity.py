@@ -12,6 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import InputError
+from .series import Series, as_image, read_image_frames
 
 LEAST_DIRECTIONS = 6
 """Directions that a tensor needs."""
@@ -33,33 +34,20 @@ def mean_diffusivity(path: Path, b_values: Path | None = None, directions: Path 
     Raises:
         InputError: a file cannot be read, the series is no diffusion series, or DIPY is not installed.
     """
-    image = _read(path)
+    frames = _read(path)
     values, vectors = (
         _numbers(given or _beside(path, suffix), suffix)
         for given, suffix in ((b_values, ".bval"), (directions, ".bvec"))
     )
     values = values.ravel()
     vectors = vectors.T if vectors.shape[0] == 3 and vectors.shape[1] != 3 else vectors
-    count = image.GetSize()[3]
-    if len(values) != count or vectors.shape != (count, 3):
-        raise InputError(
-            f"The diffusion series has {count} volumes, but {len(values)} b-values and {len(vectors)} directions; give "
-            "the files that belong to it."
-        )
-    weighted = values > UNWEIGHTED
-    if weighted.all() or np.linalg.matrix_rank(_tensor_design(vectors[weighted])) < LEAST_DIRECTIONS:
-        raise InputError(
-            f"The diffusion series needs an image without diffusion weighting and {LEAST_DIRECTIONS} directions with "
-            "it; give a whole series."
-        )
-    signal = np.moveaxis(sitk.GetArrayFromImage(image).astype(np.float32), 0, -1)
-    plain = signal[..., ~weighted].mean(axis=-1)
+    _check_weighting(len(frames), values, vectors)
+    signal = np.stack([frame.voxels for frame in frames], axis=-1).astype(np.float32)
+    plain = signal[..., values <= UNWEIGHTED].mean(axis=-1)
     tissue = plain > BRAIN_FRACTION * np.percentile(plain, 99)
-    if not np.isfinite(signal).all() or not tissue.any():
-        raise InputError("The diffusion series holds values that are no numbers, or nothing at all; export it again.")
-    found = sitk.GetImageFromArray(_fitted(signal, tissue, values, vectors))
-    found.CopyInformation(image[:, :, :, 0])
-    return found
+    if not tissue.any():
+        raise InputError("The diffusion series shows nothing; export it again.")
+    return as_image(_fitted(signal, tissue, values, vectors), frames[0].geometry)
 
 
 def write_map(diffusivity: sitk.Image, out: Path) -> None:
@@ -86,24 +74,44 @@ def _fitted(signal: np.ndarray, tissue: np.ndarray, values: np.ndarray, vectors:
     return np.where(tissue, np.nan_to_num(diffusivity), 0).clip(0, LARGEST).astype(np.float32)
 
 
+def _check_weighting(count: int, values: np.ndarray, vectors: np.ndarray) -> None:
+    """Raises an `InputError` unless a tensor can be fitted to `count` volumes with these b-values and directions."""
+    if len(values) != count or vectors.shape != (count, 3):
+        raise InputError(
+            f"The diffusion series has {count} volumes, but {len(values)} b-values and {len(vectors)} directions; give "
+            "the files that belong to it."
+        )
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() <= UNWEIGHTED:
+        raise InputError(
+            f"The b-values are not in s/mm², or no image is diffusion-weighted: they must be positive numbers, some "
+            f"above {UNWEIGHTED:.0f}."
+        )
+    weighted = values > UNWEIGHTED
+    if weighted.all():
+        raise InputError("The diffusion series has no image without diffusion weighting; give a whole series.")
+    lengths = np.linalg.norm(vectors[weighted], axis=1)
+    if not np.allclose(lengths, 1, atol=0.1):
+        raise InputError(
+            "The directions of diffusion-weighted images are not of length 1; give the files that belong to the series."
+        )
+    if np.linalg.matrix_rank(_tensor_design(vectors[weighted])) < LEAST_DIRECTIONS:
+        raise InputError(f"A tensor needs {LEAST_DIRECTIONS} directions that differ enough; give a whole series.")
+
+
 def _tensor_design(vectors: np.ndarray) -> np.ndarray:
     """(n, 6) products of the components of directions, whose rank says how much of a tensor they determine."""
     x, y, z = vectors.T
     return np.stack([x * x, y * y, z * z, x * y, x * z, y * z], axis=1)
 
 
-def _read(path: Path) -> sitk.Image:
-    if not path.is_file():
-        raise InputError("The diffusion series does not exist; check the path.")
+def _read(path: Path) -> tuple[Series, ...]:
     try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError:
-        raise InputError("The diffusion series cannot be read; give a 4D NIfTI file that is intact.") from None
-    if image.GetDimension() != 4 or image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(
-            f"The diffusion series has {image.GetDimension()} dimensions; give the 4D file with all of its volumes."
-        )
-    return image
+        frames = read_image_frames(path)
+    except OSError:
+        raise InputError("The diffusion series cannot be opened; check its path and permissions.") from None
+    if len(frames) == 1:
+        raise InputError("The diffusion series has one volume only; give the 4D file with all of its volumes.")
+    return frames
 
 
 def _beside(path: Path, suffix: str) -> Path:

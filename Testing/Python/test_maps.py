@@ -271,9 +271,9 @@ def diffusion(tmp_path):
     values = np.where(directions.any(axis=1), 1000.0, 0.0)
     axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     tensor = axes @ np.diag([1.7e-3, 0.4e-3, 0.3e-3]) @ axes.T
-    signal = np.zeros((len(values), 6, 7, 8), np.float32)
+    signal = np.zeros((len(values), 6, 16, 18), np.float32)
     decay = np.exp(-values * np.einsum("ni,ij,nj->n", directions, tensor, directions))
-    signal[:, 1:5, 1:6, 1:7] = 900 * decay[:, None, None, None]
+    signal[:, 1:5, 3:13, 4:14] = 900 * decay[:, None, None, None]
     image = sitk.JoinSeries([sitk.GetImageFromArray(volume) for volume in signal])
     image.SetSpacing((2, 2, 3, 1))
     sitk.WriteImage(image, str(tmp_path / "dwi.nii.gz"))
@@ -285,26 +285,39 @@ def diffusion(tmp_path):
 def test_mean_diffusivity_is_that_of_the_tensor(diffusion):
     found = mean_diffusivity(diffusion)
     voxels = sitk.GetArrayFromImage(found)
-    np.testing.assert_allclose(voxels[1:5, 1:6, 1:7], 0.8e-3, rtol=1e-3)
+    np.testing.assert_allclose(voxels[1:5, 3:13, 4:14], 0.8e-3, rtol=1e-3)
     assert not voxels[0].any()
     assert found.GetSpacing() == (2, 2, 3)
 
 
-@pytest.mark.parametrize("spoil", [lambda voxels: voxels * 0, lambda voxels: np.where(voxels > 800, np.nan, voxels)])
-def test_a_diffusion_series_of_nothing_or_with_no_numbers_gives_no_map(diffusion, spoil):
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda voxels: voxels * 0, "shows nothing"),
+        (lambda voxels: np.where(voxels > 800, np.nan, voxels), "NaN"),
+    ],
+)
+def test_a_diffusion_series_of_nothing_or_with_no_numbers_gives_no_map(diffusion, spoil, told):
     image = sitk.ReadImage(str(diffusion))
     volumes = [sitk.GetImageFromArray(volume) for volume in spoil(sitk.GetArrayFromImage(image))]
     sitk.WriteImage(sitk.JoinSeries(volumes), str(diffusion))
-    with pytest.raises(InputError, match="values that are no numbers, or nothing at all"):
+    with pytest.raises(InputError, match=told):
+        mean_diffusivity(diffusion)
+
+
+def test_a_diffusion_series_that_is_cut_off_gives_no_map(diffusion):
+    content = diffusion.read_bytes()
+    diffusion.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="cut off"):
         mean_diffusivity(diffusion)
 
 
 def test_what_is_no_diffusion_series_is_named(diffusion):
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="cut off, damaged or lacks"):
         mean_diffusivity(diffusion.with_name("none.nii.gz"))
     image = sitk.ReadImage(str(diffusion))
     sitk.WriteImage(image[:, :, :, 0], str(diffusion.with_name("map.nii.gz")))
-    with pytest.raises(InputError, match="has 3 dimensions"):
+    with pytest.raises(InputError, match="one volume only"):
         mean_diffusivity(diffusion.with_name("map.nii.gz"))
     np.savetxt(diffusion.with_name("few.bval"), np.zeros((1, 5)))
     with pytest.raises(InputError, match="22 volumes, but 5 b-values"):
@@ -312,6 +325,17 @@ def test_what_is_no_diffusion_series_is_named(diffusion):
     np.savetxt(diffusion.with_name("flat.bval"), np.full((1, 22), 1000.0))
     with pytest.raises(InputError, match="without diffusion weighting"):
         mean_diffusivity(diffusion, diffusion.with_name("flat.bval"))
+    values = np.loadtxt(diffusion.with_name("dwi.bval"))
+    for wrong in (values / 1000, -values, np.where(values > 0, np.nan, 0)):
+        np.savetxt(diffusion.with_name("wrong.bval"), wrong[None])
+        with pytest.raises(InputError, match="b-values are not in s/mm²"):
+            mean_diffusivity(diffusion, diffusion.with_name("wrong.bval"))
+    np.savetxt(diffusion.with_name("zero.bvec"), np.zeros((3, 22)))
+    with pytest.raises(InputError, match="not of length 1"):
+        mean_diffusivity(diffusion, directions=diffusion.with_name("zero.bvec"))
+    np.savetxt(diffusion.with_name("one.bvec"), np.eye(3)[:, [0] * 22])
+    with pytest.raises(InputError, match="6 directions that differ"):
+        mean_diffusivity(diffusion, directions=diffusion.with_name("one.bvec"))
     diffusion.with_name("dwi.bvec").unlink()
     with pytest.raises(InputError, match=r"no \.bvec file .* --bvec"):
         mean_diffusivity(diffusion)
