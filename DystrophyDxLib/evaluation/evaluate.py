@@ -59,7 +59,7 @@ class Evaluation:
     """A package's answers on a cohort, with what is needed to tell about them.
 
     Attributes:
-        split: the split that was evaluated, None for patients of a cohort without splits.
+        split: the split that was evaluated, None for patients of any.
         seen: number of the patients that the model has seen, see `training.seen`.
         heat: rows of `localisation.localise_series` of the series with truth beside them, with `patient_id`, `disease`
             and `truth`; empty where no series has.
@@ -128,8 +128,7 @@ def evaluate(
         package: folder or .zip.
         cohort: the CSV.
         out: all of the files or none are written.
-        split: train, validation or test; None takes the test split, or where the cohort has no splits the patients
-            that the model has not seen.
+        split: train, validation or test; None: see `evaluated_cases`.
         seed: of the bootstrap, and of the images that are deleted and inserted.
         overwrite: whether an earlier evaluation in `out` is replaced.
         atlas: by whose regions the heat is ranked.
@@ -172,22 +171,26 @@ def evaluate(
 
 
 def evaluated_cases(cohort: Cohort, split: str | None, cards: Sequence[ModelCard]) -> tuple[Cohort, str | None]:
-    """The cases to evaluate and the split they are from, see `evaluate`; of several models, without splits, the
-    patients that none has seen, or all where there is none.
+    """The cases to evaluate, and the split that they are; None for patients of any split.
+
+    Args:
+        split: None takes the test split. Where the cohort has none, or models were trained in other splits and so have
+            seen some of it, these are the patients that no model has seen, if there are any.
 
     Raises:
         InputError: there is no such split, or it is empty.
     """
     if split is not None and split not in SPLITS:
         raise InputError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
-    if split is None and not cohort.has_splits:
-        seen = frozenset().union(*(seen_patients(cohort, card) for card in cards))
-        unseen = tuple(case for case in cohort.cases if case.patient_id not in seen)
-        return (replace(cohort, cases=unseen) if unseen else cohort), None
-    chosen = cohort.of_split(split or "test")
+    chosen = cohort.of_split(split or "test") if split or cohort.has_splits else cohort
     if not chosen.cases:
         raise InputError(f"The cohort has no case in the split {split or 'test'!r}; choose another with --split.")
-    return chosen, split or "test"
+    if split is None:
+        seen = frozenset().union(*(seen_patients(cohort, card) for card in cards))
+        unseen = tuple(case for case in cohort.cases if case.patient_id not in seen)
+        if unseen and not seen.isdisjoint(case.patient_id for case in chosen.cases):
+            return replace(cohort, cases=unseen), None
+    return chosen, split or ("test" if cohort.has_splits else None)
 
 
 def is_synthetic(cohort: Cohort) -> bool:
@@ -355,7 +358,7 @@ def _brief(evaluation: Evaluation) -> Section:
         + (
             f"split {evaluation.split} of the cohort."
             if evaluation.split
-            else "of a cohort without splits, without the patients that the model has seen."
+            else "patients of the cohort that the model has not seen in training."
             if card.seen and not evaluation.seen
             else "the whole cohort, also patients that the model has seen, if they are in it."
         ),

@@ -332,14 +332,22 @@ def test_without_splits_only_patients_that_the_model_has_not_seen_are_evaluated(
     assert sorted(patients) == ["Q2", "Q3", "Q5", "Q6"]
     assert summary["cohort"]["seen_in_training"] == 0
     text = Page(tmp_path / "out" / "report.html").text
-    assert "without the patients that the model has seen" in text
+    assert "patients of the cohort that the model has not seen in training" in text
     assert "Too good" not in text
 
 
-def test_figures_of_patients_that_the_model_has_seen_are_said_to_be_too_good(cohort, tmp_path):
-    """The table calls them test patients, which they are not of this model."""
+def test_a_model_of_other_splits_than_the_tables_is_tested_on_whom_it_has_not_seen(cohort, tmp_path):
+    """P0001 is a training patient of the table, P0002 a test patient; this model was trained the other way round."""
     package = package_that_has_seen(tmp_path, cohort.parent / "P0002" / "T1.nii.gz")
     summary = run(package, cohort, tmp_path / "out")
+    patients = pd.read_csv(tmp_path / "out" / "patients.csv")["patient_id"]
+    assert sorted(patients) == ["P0001", "P0003", "P0004", "P0005", "P0006"]
+    assert (summary["cohort"]["split"], summary["cohort"]["seen_in_training"]) == (None, 0)
+
+
+def test_figures_of_patients_that_the_model_has_seen_are_said_to_be_too_good(cohort, tmp_path):
+    package = package_that_has_seen(tmp_path, cohort.parent / "P0002" / "T1.nii.gz")
+    summary = run(package, cohort, tmp_path / "out", split="test")
     assert summary["cohort"]["seen_in_training"] == 1
     assert "Too good: 1 of these 6 patients was used in training" in Page(tmp_path / "out" / "report.html").text
 
