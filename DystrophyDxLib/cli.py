@@ -394,7 +394,7 @@ def evaluate(
     cohort: Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the results; it is made.", show_default=False)],
     split: Annotated[
-        str | None, typer.Option(help="train, validation or test.", show_default="test, or all without splits")
+        str | None, typer.Option(help="train, validation or test.", show_default="test, or whom the model has not seen")
     ] = None,
     atlas: Annotated[
         Path | None,
@@ -503,7 +503,7 @@ def compare(
         Path | None, typer.Option(help="Folder for samples and features.", show_default="OUT/cache")
     ] = None,
     split: Annotated[
-        str | None, typer.Option(help="To compare on.", show_default="test, or all without splits")
+        str | None, typer.Option(help="To compare on.", show_default="test, or whom the model has not seen")
     ] = None,
     device: Device = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Processes that make samples.")] = 1,

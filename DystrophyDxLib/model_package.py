@@ -80,8 +80,11 @@ class ModelCard(_Part):
 
     @property
     def shown_to_tell(self) -> bool:
-        """Whether no 95 % interval of its AUC per case, where that was measured, reaches 0.5."""
-        return all(metric.ci95[0] > 0.5 for name, metric in self.metrics.items() if name.startswith("AUC, case"))
+        """Whether the 95 % interval of its AUC per case, where that was measured, lies above 0.5: of patients that
+        training did not see, else of those by whom the threshold was chosen."""
+        measured = (self.metrics.get(name) for name in ("AUC, case", "AUC, case, validation"))
+        area = next(filter(None, measured), None)
+        return area is None or area.ci95[0] > 0.5
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,20 @@ def test_a_model_not_shown_to_tell_the_classes_apart_gives_no_label(classifier, 
     assert result.case.probability > 0
 
 
+@pytest.mark.parametrize(
+    ("unseen", "validation", "named"), [((0.6, 1.0), (0.3, 1.0), False), ((0.4, 0.9), (0.7, 1.0), True)]
+)
+def test_patients_that_training_did_not_see_outweigh_those_of_validation(
+    classifier, phantom, monkeypatch, unseen, validation, named
+):
+    measured = {
+        "AUC, case": Metric(value=0.8, ci95=unseen, measured_on="patients that training did not see"),
+        "AUC, case, validation": Metric(value=0.8, ci95=validation, measured_on="six patients"),
+    }
+    result = with_card(classifier, monkeypatch, threshold=0.01, metrics=measured).classify(phantom.series).result
+    assert (WarningCode.MODEL_NOT_SHOWN_TO_TELL in codes(result)) is named
+
+
 def test_a_ranking_model_not_shown_to_tell_gives_no_label_however_much_the_first_leads(tmp_path, phantom):
     package = make_package(
         tmp_path / "four",
