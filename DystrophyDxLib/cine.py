@@ -41,7 +41,11 @@ def read_input(
         return read_channels(path, further, series_uid)
     cine = read_frames(path, series_uid)
     if len(cine) == 1 and not frames:
-        sample.check_further(())  # one frame, as it is, is enough for a model of one
+        if sample.further:
+            raise InputError(
+                f"The input has one frame, and the model needs {' and '.join(sample.further)} beside "
+                f"{sample.channels[0].name}; give a cine, or each frame as a channel."
+            )
         return cine[0]
     return picked(cine, sample, frames or {})
 

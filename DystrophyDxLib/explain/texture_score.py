@@ -6,6 +6,7 @@ Pattern Recognition 2019;86:368, equation (5): s = n / m, with m the pixels of a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,7 +22,7 @@ the case has less (`HeatDrawing.reference`)."""
 def texture_scores(
     heatmap: np.ndarray, muscles: np.ndarray, names: Mapping[int, str], legs: np.ndarray
 ) -> tuple[MuscleTexture, ...]:
-    """Scores of all muscles that are in view, in the order of their names.
+    """Scores of all muscles that are in view, in the order of their names (2 before 10).
 
     Args:
         heatmap: (z, y, x) float32, 0 to 1, see `Classification.heatmap`.
@@ -43,9 +44,14 @@ def texture_scores(
             under_heat=int(heated[value]),
             score=float(heated[value] / voxels[value]),
         )
-        for value in sorted(names, key=names.get)
+        for value in sorted(names, key=lambda value: _in_order(names[value]))
         if voxels[value]
     )
     if not scores:
         raise InputError("The muscle segmentation holds no muscle within the legs; draw it on this series.")
     return scores
+
+
+def _in_order(name: str) -> list[str]:
+    """Sorts the numbers in names by their size."""
+    return [part.zfill(9) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]

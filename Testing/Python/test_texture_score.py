@@ -34,6 +34,13 @@ def test_the_score_is_the_share_of_the_muscles_voxels_under_the_heat():
     assert scores["gracilis"].score == pytest.approx(1 / 3)
 
 
+def test_muscles_come_in_the_order_of_their_names_and_numbers():
+    muscles = np.arange(1, 13).reshape(1, 3, 4)
+    names = {value: f"Segment_{value}" for value in range(1, 13)}
+    scores = texture_scores(np.ones(muscles.shape, np.float32), muscles, names, muscles > 0)
+    assert [score.muscle for score in scores] == [f"Segment_{value}" for value in range(1, 13)]
+
+
 def test_muscles_of_another_grid_or_outside_the_legs_are_refused():
     legs, muscles = legs_and_muscles()
     heat = np.zeros(SHAPE, np.float32)
