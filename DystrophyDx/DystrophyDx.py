@@ -126,6 +126,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._plot = None
         self._report = None
         self._installation = None
+        self._sample = None
         self._channels = {}
         self._entered = False
         # Many changes of scene or region in a row are answered once.
@@ -238,7 +239,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameters is None or self._busy:
             return
         self.onParametersChanged()
-        if self._parameters.inputVolume is None and self._hasVolume() and self._loadLibrary():
+        if self._parameters.inputVolume is None and self._ofLegs and self._hasVolume() and self._loadLibrary():
             from DystrophyDxLib.mrml.suggestion import suggest_volume
 
             volume, why = suggest_volume(slicer.mrmlScene)
@@ -306,7 +307,11 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             say(self.ui.messageLabel, "")
 
     def onModelChanged(self, index):
+        self._sample = self._sampleOfModel()
         self._listChannels()
+        if not self._ofLegs:
+            say(self.ui.suggestionLabel, "")
+        self._sceneTimer.start()
         if self.ui.cardButton.checked:
             self._showCard()
 
@@ -336,19 +341,26 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.channelsFrame.visible = bool(self._channels)
         self._showChannels()
 
-    def _inputs(self):
-        """Names of the chosen model's inputs; that a package cannot be read is said when it is used."""
-        thighs = [_("Thigh MRI")]
+    def _sampleOfModel(self):
+        """What the chosen model takes; None where its package cannot be read, which is said when it is used."""
         if not self._loadLibrary():
-            return thighs
+            return None
         from DystrophyDxLib.model_package import ModelPackage
 
         try:
-            sample = ModelPackage.read(self._model()).recipe.sample
+            return ModelPackage.read(self._model()).recipe.sample
         except InputError:
-            return thighs
-        names = [channel.name for channel in sample.channels]
-        return thighs if len(names) == 1 and sample.region.kind == "legs" else names
+            return None
+
+    def _inputs(self):
+        """Names of the chosen model's inputs."""
+        names = [channel.name for channel in self._sample.channels] if self._sample is not None else []
+        return [_("Thigh MRI")] if self._ofLegs and len(names) < 2 else names
+
+    @property
+    def _ofLegs(self):
+        """Whether the chosen model looks at legs, as the demonstration model does."""
+        return self._sample is None or self._sample.region.kind == "legs"
 
     def _channelSelector(self, name):
         selector = slicer.qMRMLNodeComboBox()
@@ -770,7 +782,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for row, image in enumerate(images):
             anatomy = image.anatomy if image.counted else _("{anatomy}, not counted").format(anatomy=image.anatomy)
             region = _("edited") if image.roi == "edited" else _("automatic")
-            cells = (image.slice, image.side, f"{image.probability:.3f}", region, anatomy)
+            slices = _ranges(image.shown) if image.slices else image.slice
+            cells = (slices, image.side, f"{image.probability:.3f}", region, anatomy)
             for column, value in enumerate(cells):
                 item = qt.QTableWidgetItem()
                 item.setData(qt.Qt.DisplayRole, value)
@@ -870,8 +883,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             widget.enabled = bool(result)
         for widget in (ui.editButton, ui.excludeButton, ui.autoReclassifyCheckBox):
             widget.enabled = bool(region)
-        for widget in (ui.resetSliceButton, ui.resetLeftButton, ui.resetRightButton, ui.resetAllButton):
+        for widget in (ui.resetSliceButton, ui.resetAllButton):
             widget.enabled = bool(result)
+        for widget in (ui.resetLeftButton, ui.resetRightButton):
+            widget.enabled = bool(result) and any(image.side != "none" for image in study.result.images)
         ui.reclassifyButton.enabled = bool(region and ui.pendingLabel.text)
         ui.openButton.enabled = idle and self._report is not None
         shown = self._heatmap is not None

@@ -111,7 +111,7 @@ class Study:
 
     @property
     def chart(self) -> slicer.vtkMRMLPlotChartNode | None:
-        """Probability along the thigh, one plot series a side; see `image_of_point`."""
+        """Probability along the thigh, one plot series a side; see `image_of_point`. None of a model of volumes."""
         return self._node(_CHART)
 
     @property
@@ -329,8 +329,12 @@ class Study:
         self.show_heat(classification.heat)
         self._write_text(_RESULT, "result", classification.result.to_json())
         self._node(_RESULT).SetAttribute(_REGIONS, " ".join(_digests(classification.regions.labels)))
-        self._tabulate(classification.result.images)
-        self._plot(classification.result.images)
+        images = classification.result.images
+        self._tabulate(images)
+        if any(image.slices for image in images):
+            self._remove(_CHART)  # a volume has one probability for all slices
+        else:
+            self._plot(images)
         # A Python attribute of a VTK object lives as long as the object, whoever holds it.
         setattr(self.volume, _MEMORY, _Run(classification, automatic, state))
 

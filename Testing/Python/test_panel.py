@@ -19,6 +19,7 @@ import slicer_facts
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from PySide6 import QtCore
 from slicer_desktop import Desktop, unwrap
+from test_volumes import OF_LEGS, OF_MAPS
 from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.errors import InputError
@@ -30,7 +31,9 @@ from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segme
 from DystrophyDxLib.mrml.study import Study
 from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
 from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.phantom.brain_maps import make_maps
 from DystrophyDxLib.roi import LABEL_OF_SIDE, Side
+from DystrophyDxLib.series import Geometry, Series
 
 MODULE = Path(__file__).resolve().parents[2] / "DystrophyDx" / "DystrophyDx.py"
 SLICES = 6
@@ -681,6 +684,74 @@ def test_a_model_of_many_classes_shows_its_differential_and_the_heatmap_of_each_
     before = slicer.util.arrayFromVolume(Study(volume).heatmap).copy()
     selector.currentIndex = (told + 1) % 4
     assert not np.array_equal(slicer.util.arrayFromVolume(Study(volume).heatmap), before)
+
+
+@pytest.fixture
+def maps(panel):
+    """Grey-matter density and mean diffusivity of a brain in the scene, none chosen."""
+    made = make_maps(1, "MSA-C", 1.0)
+    geometry = Geometry((0, 0, 0), (4, 4, 4), np.eye(3))
+    named = {"GM": made.density, "MD": made.diffusivity}
+    return {name: add_series(slicer.mrmlScene, Series(voxels, geometry), name) for name, voxels in named.items()}
+
+
+def test_maps_are_chosen_by_the_reader_and_not_taken_for_thighs(desktop, panel, tmp_path):
+    panel.addModel(make_package(tmp_path / "maps", recipe=OF_MAPS))
+    desktop.settle(20)
+    thighs = make_phantom(1, "DMD", slices=SLICES, matrix=192).series
+    add_series(slicer.mrmlScene, thighs, "Thighs")
+    desktop.settle(20)
+    assert (panel.ui.inputSelector.currentNode(), panel.ui.suggestionLabel.text) == (None, "")
+    panel.ui.modelSelector.currentIndex = 0
+    desktop.settle(20)
+    assert panel.ui.inputSelector.currentNode().GetName() == "Thighs"
+    assert panel.ui.suggestionLabel.text
+    panel.ui.modelSelector.currentIndex = 1
+    assert panel.ui.suggestionLabel.text == ""
+
+
+def test_a_missing_map_is_named_before_pytorch_is_loaded(panel, maps, tmp_path, monkeypatch):
+    panel.addModel(make_package(tmp_path / "maps", recipe=OF_MAPS))
+    panel.ui.inputSelector.setCurrentNode(maps["GM"])
+    loaded = []
+    monkeypatch.setattr(panel._bench, "_load_packages", lambda: loaded.append(True))
+    panel.ui.classifyButton.click()
+    assert "needs MD beside GM" in panel.ui.messageLabel.text
+    assert not loaded
+
+
+def test_a_whole_brain_is_one_image_without_interval_chart_or_sides(panel, maps, tmp_path):
+    panel.addModel(make_package(tmp_path / "maps", recipe=OF_MAPS))
+    ui = panel.ui
+    ui.inputSelector.setCurrentNode(maps["GM"])
+    panel._channels["MD"].setCurrentNode(maps["MD"])
+    ui.classifyButton.click()
+    study = Study(maps["GM"])
+    assert study.result is not None, ui.messageLabel.text
+    (cells,) = rows(panel)
+    seen = slicer.util.arrayFromVolume(maps["GM"]).any(axis=(1, 2)).nonzero()[0]
+    assert cells[:2] == (f"{seen[0]} to {seen[-1]}", "none")
+    assert "95 % interval none" in ui.figuresLabel.text
+    assert study.chart is None
+    assert not ui.chartFrame.visible
+    assert ui.resetAllButton.enabled
+    assert not ui.resetLeftButton.enabled
+    assert not ui.resetRightButton.enabled
+    ui.excludeButton.click()
+    panel.onRegionChanged()
+    ui.reclassifyButton.click()
+    assert "1 image changed, most the volume: " in ui.differenceLabel.text
+
+
+def test_slices_of_another_model_leave_no_chart_when_volumes_follow(panel, study, tmp_path):
+    assert study.chart is not None
+    panel.addModel(make_package(tmp_path / "legs", recipe=OF_LEGS))
+    panel.ui.classifyButton.click()
+    assert {image.side for image in study.result.images} == {"left", "right"}
+    assert len(rows(panel)) == 2
+    assert study.chart is None
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 0
+    assert panel.ui.resetLeftButton.enabled
 
 
 def test_muscles_are_asked_for_where_the_scene_holds_some_and_told_with_their_share_under_the_heat(
