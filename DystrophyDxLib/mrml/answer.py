@@ -137,9 +137,10 @@ def _place(image: ImageResult) -> tuple[int | None, str]:
     return None if image.slices else image.slice, image.side
 
 
-def _words(slice_: int | None, side: str) -> str:
-    where = "the volume" if slice_ is None else f"slice {slice_}"
-    return where if side == "none" else f"{where} {side}"
+def _words(k: int | None, side: str) -> str:
+    if k is None:
+        return {"none": "the volume", "unknown": "the leg of unknown side"}.get(side, f"the {side} leg")
+    return f"slice {k}" if side == "none" else f"slice {k} {side}"
 
 
 def summary_in_two_lines(result: StudyResult) -> str:

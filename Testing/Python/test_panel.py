@@ -752,6 +752,10 @@ def test_slices_of_another_model_leave_no_chart_when_volumes_follow(panel, study
     assert study.chart is None
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 0
     assert panel.ui.resetLeftButton.enabled
+    erase_half_of_the_left_leg(study, SLICES // 2)
+    panel.onRegionChanged()
+    panel.ui.reclassifyButton.click()
+    assert "1 image changed, most the left leg: " in panel.ui.differenceLabel.text
 
 
 def test_muscles_are_asked_for_where_the_scene_holds_some_and_told_with_their_share_under_the_heat(
