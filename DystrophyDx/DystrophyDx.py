@@ -239,7 +239,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameters is None or self._busy:
             return
         self.onParametersChanged()
-        if self._parameters.inputVolume is None and self._ofLegs and self._hasVolume() and self._loadLibrary():
+        if self._parameters.inputVolume is None and self._readsThighs and self._hasVolume() and self._loadLibrary():
             from DystrophyDxLib.mrml.suggestion import suggest_volume
 
             volume, why = suggest_volume(slicer.mrmlScene)
@@ -309,7 +309,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onModelChanged(self, index):
         self._sample = self._sampleOfModel()
         self._listChannels()
-        if not self._ofLegs:
+        if not self._readsThighs:
             say(self.ui.suggestionLabel, "")
         self._sceneTimer.start()
         if self.ui.cardButton.checked:
@@ -355,12 +355,12 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _inputs(self):
         """Names of the chosen model's inputs."""
         names = [channel.name for channel in self._sample.channels] if self._sample is not None else []
-        return [_("Thigh MRI")] if self._ofLegs and len(names) < 2 else names
+        return [_("Thigh MRI")] if self._readsThighs and len(names) < 2 else names
 
     @property
-    def _ofLegs(self):
-        """Whether the chosen model looks at legs, as the demonstration model does."""
-        return self._sample is None or self._sample.region.kind == "legs"
+    def _readsThighs(self):
+        """Whether the chosen model's first input is a T1-weighted thigh MRI, as that of the demonstration model."""
+        return self._sample is None or self._sample.expects == "t1_thigh"
 
     def _channelSelector(self, name):
         selector = slicer.qMRMLNodeComboBox()

@@ -16,7 +16,7 @@ import numpy as np
 import slicer
 import slicer_desktop
 import slicer_facts
-from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, RECIPE, TWO_CHANNELS, make_package
 from PySide6 import QtCore
 from slicer_desktop import Desktop, unwrap
 from test_volumes import OF_LEGS, OF_MAPS
@@ -706,8 +706,8 @@ def test_maps_are_chosen_by_the_reader_and_not_taken_for_thighs(desktop, panel, 
     desktop.settle(20)
     assert panel.ui.inputSelector.currentNode().GetName() == "Thighs"
     assert panel.ui.suggestionLabel.text
-    panel.ui.modelSelector.currentIndex = 1
-    assert panel.ui.suggestionLabel.text == ""
+    panel.addModel(make_package(tmp_path / "leg", recipe=RECIPE.replace("size = 224", 'size = 224\nexpects = "leg"')))
+    assert panel.ui.suggestionLabel.text == "", "it is no T1-weighted thigh that this model takes"
 
 
 def test_a_missing_map_is_named_before_pytorch_is_loaded(panel, maps, tmp_path, monkeypatch):
