@@ -128,6 +128,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._installation = None
         self._sample = None
         self._channels = {}
+        self._cine = None
+        self._frames = {}
         self._entered = False
         # Many changes of scene or region in a row are answered once.
         self._sceneTimer = makeTimer(0, self.onSceneChanged)
@@ -214,6 +216,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._setParameters(None)
         self._observeRegion(None)
         self._observeVolume(None)
+        self._listFrames()
         self._report = None
         for label in (self.ui.suggestionLabel, self.ui.messageLabel):
             say(label, "")
@@ -259,6 +262,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.editButton.checked = False
         say(self.ui.suggestionLabel, "")
         say(self.ui.messageLabel, "")
+        self._listFrames()
         if volume is not None and self._loadLibrary():
             with self._reporting():
                 self._view.show(self._study)
@@ -329,16 +333,21 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.cardBrowser.setHtml(card_html(ModelPackage.read(self._model()).card))
 
     def _listChannels(self):
-        """Makes a selector for each further volume that the chosen model needs, and for nothing else."""
+        """Makes a selector for each further volume that the chosen model needs, and for nothing else; of a cine, a box
+        for the number of each frame."""
         form = self.ui.channelsFrame.layout()
-        for selector in self._channels.values():
-            form.removeRow(selector)
+        for widget in (*self._channels.values(), *self._frames.values()):
+            form.removeRow(widget)
         first, *further = self._inputs()
-        self.ui.inputLabel.text = f"{first}:"
-        self._channels = {name: self._channelSelector(name) for name in further}
+        self._cine = self._cineOfVolume()
+        self.ui.inputLabel.text = _("Cine:") if self._cine is not None else f"{first}:"
+        self._frames = self._frameBoxes() if self._cine is not None else {}
+        self._channels = {} if self._frames else {name: self._channelSelector(name) for name in further}
+        for name, box in self._frames.items():
+            form.addRow(_("{name}, frame:").format(name=name), box)
         for name, selector in self._channels.items():
             form.addRow(f"{name}:", selector)
-        self.ui.channelsFrame.visible = bool(self._channels)
+        self.ui.channelsFrame.visible = bool(self._frames or self._channels)
         self._showChannels()
 
     def _sampleOfModel(self):
@@ -361,6 +370,40 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _readsThighs(self):
         """Whether the chosen model's first input is a T1-weighted thigh MRI, as that of the demonstration model."""
         return self._sample is None or self._sample.expects == "t1_thigh"
+
+    def _listFrames(self):
+        """Asks for volumes or for frames, as the chosen volume is."""
+        if self._sample is not None and self._sample.of_cine:
+            self._listChannels()
+
+    def _cineOfVolume(self):
+        """The cine of which the chosen volume shows a frame, where the model takes frames."""
+        if self._sample is None or not self._sample.of_cine or self._volume is None:
+            return None
+        from DystrophyDxLib.mrml.cines import Cine
+
+        return Cine.of(self._volume)
+
+    def _frameBoxes(self):
+        """Number of the frame that each input is, as proposed; the views follow when another one is chosen."""
+        boxes = {channel.name: qt.QSpinBox() for channel in self._sample.channels}
+        for box in boxes.values():
+            box.setRange(0, len(self._cine) - 1)
+        with self._reporting():
+            for name, number in self._cine.proposed(self._sample).items():
+                boxes[name].value = number
+        for box in boxes.values():
+            box.connect("valueChanged(int)", self._cine.show)
+        return boxes
+
+    def _takeFrames(self):
+        """Makes volumes of the chosen frames, and chooses these."""
+        volumes = self._cine.take({name: box.value for name, box in self._frames.items()})
+        first, *further = volumes
+        self._parameters.inputVolume = volumes[first]
+        for name in further:
+            self._study.set_channel(name, volumes[name])
+        self._showChannels()
 
     def _channelSelector(self, name):
         selector = slicer.qMRMLNodeComboBox()
@@ -463,6 +506,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._report = None
         with self._reporting():
             try:
+                if self._frames:
+                    self._takeFrames()
                 run = getattr(self._bench, what)
                 run(self._volume, self._model(), self.ui.deviceSelector.currentText, self._onProgress)
             finally:

@@ -17,6 +17,7 @@ import slicer
 import slicer_desktop
 import slicer_facts
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, RECIPE, TWO_CHANNELS, make_package
+from mrml_cases import add_cine
 from PySide6 import QtCore
 from slicer_desktop import Desktop, unwrap
 from test_volumes import OF_LEGS, OF_MAPS
@@ -32,6 +33,8 @@ from DystrophyDxLib.mrml.study import Study
 from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.phantom.brain_maps import make_maps
+from DystrophyDxLib.phantom.heart import make_heart
+from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.roi import LABEL_OF_SIDE, Side
 from DystrophyDxLib.series import Geometry, Series
 
@@ -756,6 +759,55 @@ def test_slices_of_another_model_leave_no_chart_when_volumes_follow(panel, study
     panel.onRegionChanged()
     panel.ui.reclassifyButton.click()
     assert "1 image changed, most the left leg: " in panel.ui.differenceLabel.text
+
+
+@pytest.fixture(scope="module")
+def frame_pairs(tmp_path_factory):
+    """A model of end-diastole and end-systole on small squares."""
+    facts = Recipe.named("germain2021").model_dump(mode="json", exclude_none=True)
+    facts["sample"] |= {"size": 64, "region": {"kind": "square", "pixel_mm": 2.5}}
+    facts["network"] |= {"weights": "none"}
+    facts["training"]["stages"] = [stage | {"size": 64} for stage in facts["training"]["stages"]]
+    recipe = Recipe.model_validate(facts)
+    folder = tmp_path_factory.mktemp("models") / "hearts"
+    return make_package(folder, recipe=recipe.toml(), classes=recipe.classes, threshold=None)
+
+
+def test_of_a_cine_the_panel_asks_for_frames_and_classifies_those_chosen(desktop, panel, frame_pairs):
+    heart = make_heart("HCM", seed=4, number=1, matrix=96, frames=14)
+    cine = add_cine(slicer.mrmlScene, heart)
+    panel.addModel(frame_pairs)
+    panel.ui.inputSelector.setCurrentNode(cine)
+    assert panel.ui.inputLabel.text == "Cine:"
+    assert not panel._channels
+    boxes = panel._frames
+    assert boxes["SYSTOLE"].value == heart.systole
+    assert boxes["DIASTOLE"].maximum == 13
+    boxes["SYSTOLE"].value = 3
+    assert np.array_equal(slicer.util.arrayFromVolume(cine), heart.voxels[3]), "the frame is seen when it is chosen"
+    boxes["DIASTOLE"].value = 3
+    panel.ui.classifyButton.click()
+    assert "Frame 3 cannot be two inputs" in panel.ui.messageLabel.text
+    boxes["DIASTOLE"].value = 1
+    panel.ui.classifyButton.click()
+    assert panel.ui.messageLabel.text == ""
+    chosen = panel.ui.inputSelector.currentNode()
+    assert (chosen.GetName(), panel._channels["SYSTOLE"].currentNode().GetName()) == ("cine frame 1", "cine frame 3")
+    assert not panel._frames
+    assert panel.ui.inputLabel.text == "DIASTOLE:"
+    told = "DIASTOLE is frame 1 of 14 (from 0). SYSTOLE is frame {} of 14 (from 0)."
+    assert told.format(3) in Study(chosen).result.input.selection
+    assert Study(cine).result is None
+    panel.ui.inputSelector.setCurrentNode(cine)
+    panel._frames["DIASTOLE"].value, panel._frames["SYSTOLE"].value = 1, 6
+    panel.ui.classifyButton.click()
+    assert panel.ui.inputSelector.currentNode() is chosen
+    assert told.format(6) in Study(chosen).result.input.selection
+    panel.ui.inputSelector.setCurrentNode(cine)
+    assert set(panel._frames) == {"DIASTOLE", "SYSTOLE"}
+    slicer.mrmlScene.Clear(0)
+    desktop.settle(20)
+    assert not panel._frames
 
 
 def test_muscles_are_asked_for_where_the_scene_holds_some_and_told_with_their_share_under_the_heat(
