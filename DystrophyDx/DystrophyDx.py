@@ -1008,6 +1008,7 @@ class DystrophyDxTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
         slicer.util.selectModule("DystrophyDx")
         self.widget = slicer.util.getModuleWidget("DystrophyDx")
+        self.widget.ui.modelSelector.currentIndex = 0
         if self.widget.ui.packagesLabel.text:
             self.skipTest(self.widget.ui.packagesLabel.text)
 

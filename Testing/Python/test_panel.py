@@ -928,7 +928,8 @@ def test_the_picture_of_the_panel_shows_the_bar_and_the_chart(desktop, panel, st
     assert picture.pixelColor(place).getRgb()[:3] == blue
 
 
-def test_the_modules_own_test_for_the_desktop_passes(desktop, panel, monkeypatch):
+def test_the_modules_own_test_for_the_desktop_passes_whatever_model_was_chosen(desktop, panel, tmp_path, monkeypatch):
+    panel.addModel(make_package(tmp_path / "maps", recipe=OF_MAPS))
     monkeypatch.setattr(slicer.util, "selectModule", lambda name: None)
     monkeypatch.setattr(slicer.util, "getModuleWidget", lambda name: panel)
     monkeypatch.setattr(slicer.util, "saveScene", lambda path: slicer.mrmlScene.WriteToMRB(path))
