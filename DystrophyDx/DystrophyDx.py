@@ -126,7 +126,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._plot = None
         self._report = None
         self._installation = None
+        self._sample = None
         self._channels = {}
+        self._cine = None
+        self._frames = {}
         self._entered = False
         # Many changes of scene or region in a row are answered once.
         self._sceneTimer = makeTimer(0, self.onSceneChanged)
@@ -213,6 +216,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._setParameters(None)
         self._observeRegion(None)
         self._observeVolume(None)
+        self._listFrames()
         self._report = None
         for label in (self.ui.suggestionLabel, self.ui.messageLabel):
             say(label, "")
@@ -238,7 +242,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameters is None or self._busy:
             return
         self.onParametersChanged()
-        if self._parameters.inputVolume is None and self._hasVolume() and self._loadLibrary():
+        if self._parameters.inputVolume is None and self._readsThighs and self._hasVolume() and self._loadLibrary():
             from DystrophyDxLib.mrml.suggestion import suggest_volume
 
             volume, why = suggest_volume(slicer.mrmlScene)
@@ -258,6 +262,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.editButton.checked = False
         say(self.ui.suggestionLabel, "")
         say(self.ui.messageLabel, "")
+        self._listFrames()
         if volume is not None and self._loadLibrary():
             with self._reporting():
                 self._view.show(self._study)
@@ -306,7 +311,11 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             say(self.ui.messageLabel, "")
 
     def onModelChanged(self, index):
+        self._sample = self._sampleOfModel()
         self._listChannels()
+        if not self._readsThighs:
+            say(self.ui.suggestionLabel, "")
+        self._sceneTimer.start()
         if self.ui.cardButton.checked:
             self._showCard()
 
@@ -324,31 +333,77 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.cardBrowser.setHtml(card_html(ModelPackage.read(self._model()).card))
 
     def _listChannels(self):
-        """Makes a selector for each further volume that the chosen model needs, and for nothing else."""
+        """Makes a selector for each further volume that the chosen model needs, and for nothing else; of a cine, a box
+        for the number of each frame."""
         form = self.ui.channelsFrame.layout()
-        for selector in self._channels.values():
-            form.removeRow(selector)
+        for widget in (*self._channels.values(), *self._frames.values()):
+            form.removeRow(widget)
         first, *further = self._inputs()
-        self.ui.inputLabel.text = f"{first}:"
-        self._channels = {name: self._channelSelector(name) for name in further}
+        self._cine = self._cineOfVolume()
+        self.ui.inputLabel.text = _("Cine:") if self._cine is not None else f"{first}:"
+        self._frames = self._frameBoxes() if self._cine is not None else {}
+        self._channels = {} if self._frames else {name: self._channelSelector(name) for name in further}
+        for name, box in self._frames.items():
+            form.addRow(_("{name}, frame:").format(name=name), box)
         for name, selector in self._channels.items():
             form.addRow(f"{name}:", selector)
-        self.ui.channelsFrame.visible = bool(self._channels)
+        self.ui.channelsFrame.visible = bool(self._frames or self._channels)
         self._showChannels()
 
-    def _inputs(self):
-        """Names of the chosen model's inputs; that a package cannot be read is said when it is used."""
-        thighs = [_("Thigh MRI")]
+    def _sampleOfModel(self):
+        """What the chosen model takes; None where its package cannot be read, which is said when it is used."""
         if not self._loadLibrary():
-            return thighs
+            return None
         from DystrophyDxLib.model_package import ModelPackage
 
         try:
-            sample = ModelPackage.read(self._model()).recipe.sample
+            return ModelPackage.read(self._model()).recipe.sample
         except InputError:
-            return thighs
-        names = [channel.name for channel in sample.channels]
-        return thighs if len(names) == 1 and sample.region.kind == "legs" else names
+            return None
+
+    def _inputs(self):
+        """Names of the chosen model's inputs."""
+        names = [channel.name for channel in self._sample.channels] if self._sample is not None else []
+        return [_("Thigh MRI")] if self._readsThighs and len(names) < 2 else names
+
+    @property
+    def _readsThighs(self):
+        """Whether the chosen model's first input is a T1-weighted thigh MRI, as that of the demonstration model."""
+        return self._sample is None or self._sample.expects == "t1_thigh"
+
+    def _listFrames(self):
+        """Asks for volumes or for frames, as the chosen volume is."""
+        if self._sample is not None and self._sample.of_cine:
+            self._listChannels()
+
+    def _cineOfVolume(self):
+        """The cine of which the chosen volume shows a frame, where the model takes frames."""
+        if self._sample is None or not self._sample.of_cine or self._volume is None:
+            return None
+        from DystrophyDxLib.mrml.cines import Cine
+
+        return Cine.of(self._volume)
+
+    def _frameBoxes(self):
+        """Number of the frame that each input is, as proposed; the views follow when another one is chosen."""
+        boxes = {channel.name: qt.QSpinBox() for channel in self._sample.channels}
+        for box in boxes.values():
+            box.setRange(0, len(self._cine) - 1)
+        with self._reporting():
+            for name, number in self._cine.proposed(self._sample).items():
+                boxes[name].value = number
+        for box in boxes.values():
+            box.connect("valueChanged(int)", self._cine.show)
+        return boxes
+
+    def _takeFrames(self):
+        """Makes volumes of the chosen frames, and chooses these."""
+        volumes = self._cine.take({name: box.value for name, box in self._frames.items()})
+        first, *further = volumes
+        self._parameters.inputVolume = volumes[first]
+        for name in further:
+            self._study.set_channel(name, volumes[name])
+        self._showChannels()
 
     def _channelSelector(self, name):
         selector = slicer.qMRMLNodeComboBox()
@@ -451,6 +506,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._report = None
         with self._reporting():
             try:
+                if self._frames:
+                    self._takeFrames()
                 run = getattr(self._bench, what)
                 run(self._volume, self._model(), self.ui.deviceSelector.currentText, self._onProgress)
             finally:
@@ -770,7 +827,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for row, image in enumerate(images):
             anatomy = image.anatomy if image.counted else _("{anatomy}, not counted").format(anatomy=image.anatomy)
             region = _("edited") if image.roi == "edited" else _("automatic")
-            cells = (image.slice, image.side, f"{image.probability:.3f}", region, anatomy)
+            slices = _ranges(image.shown) if image.slices else image.slice
+            cells = (slices, image.side, f"{image.probability:.3f}", region, anatomy)
             for column, value in enumerate(cells):
                 item = qt.QTableWidgetItem()
                 item.setData(qt.Qt.DisplayRole, value)
@@ -870,8 +928,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             widget.enabled = bool(result)
         for widget in (ui.editButton, ui.excludeButton, ui.autoReclassifyCheckBox):
             widget.enabled = bool(region)
-        for widget in (ui.resetSliceButton, ui.resetLeftButton, ui.resetRightButton, ui.resetAllButton):
+        for widget in (ui.resetSliceButton, ui.resetAllButton):
             widget.enabled = bool(result)
+        for widget in (ui.resetLeftButton, ui.resetRightButton):
+            widget.enabled = bool(result) and any(image.side != "none" for image in study.result.images)
         ui.reclassifyButton.enabled = bool(region and ui.pendingLabel.text)
         ui.openButton.enabled = idle and self._report is not None
         shown = self._heatmap is not None
@@ -948,6 +1008,7 @@ class DystrophyDxTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
         slicer.util.selectModule("DystrophyDx")
         self.widget = slicer.util.getModuleWidget("DystrophyDx")
+        self.widget.ui.modelSelector.currentIndex = 0
         if self.widget.ui.packagesLabel.text:
             self.skipTest(self.widget.ui.packagesLabel.text)
 

@@ -56,12 +56,11 @@ def picked(cine: Sequence[Series], sample: SampleRecipe, frames: Mapping[str, in
     Raises:
         InputError: there is no such frame, or one frame is two channels.
     """
-    areas = cavity_voxels(cine, sample)
-    automatic = {"diastole": int(areas.argmax()), "systole": int(areas.argmin())}
+    automatic = automatic_frames(cine, sample)
     size = {"diastole": "largest", "systole": "smallest"}
     numbers, told = [], []
     for channel in sample.channels:
-        number = frames.get(channel.name, automatic[channel.frame])
+        number = frames.get(channel.name, automatic[channel.name])
         if not 0 <= number < len(cine):
             raise InputError(f"The cine has no frame {number}; give one from 0 to {len(cine) - 1} for {channel.name}.")
         numbers.append(number)
@@ -76,6 +75,13 @@ def picked(cine: Sequence[Series], sample: SampleRecipe, frames: Mapping[str, in
         notes=(*first.notes, f"Pictures show {sample.channels[0].name}, frame {numbers[0]} of {len(cine)} (from 0)."),
         further={name: cine[number].voxels for name, number in zip(sample.further, numbers[1:], strict=True)},
     )
+
+
+def automatic_frames(cine: Sequence[Series], sample: SampleRecipe) -> dict[str, int]:
+    """Number, from 0, of the frame that each channel of a recipe is, by `cavity_voxels`."""
+    areas = cavity_voxels(cine, sample)
+    number = {"diastole": int(areas.argmax()), "systole": int(areas.argmin())}
+    return {channel.name: number[channel.frame] for channel in sample.channels}
 
 
 def cavity_voxels(cine: Sequence[Series], sample: SampleRecipe) -> np.ndarray:

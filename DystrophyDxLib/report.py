@@ -83,11 +83,12 @@ def finding(result: StudyResult) -> str:
 
 def figures(case: CaseResult) -> str:
     """Probability, interval and threshold of a case in one line; of more than two classes, the first few as ranked."""
+    low, high = case.ci95
+    interval = f"{low:.2f} to {high:.2f}" if case.has_interval else "none"
     if case.differential:
         told = (f"{ranked.name} {ranked.probability:.2f}" for ranked in case.differential[:FIRST_FEW])
-        return f"Ranked: {', '.join(told)}; 95 % interval of the first {case.ci95[0]:.2f} to {case.ci95[1]:.2f}"
-    low, high = case.ci95
-    return f"Probability {case.probability:.2f}, 95 % interval {low:.2f} to {high:.2f}, threshold {case.threshold:.2f}"
+        return f"Ranked: {', '.join(told)}; 95 % interval of the first {interval}"
+    return f"Probability {case.probability:.2f}, 95 % interval {interval}, threshold {case.threshold:.2f}"
 
 
 def extent(result: StudyResult) -> str:

@@ -108,6 +108,11 @@ class CaseResult(_Sparse):
             raise ValueError("a case of two classes has a threshold, one of more a differential")
         return self
 
+    @property
+    def has_interval(self) -> bool:
+        """Whether there were slices to resample; a single one, or a whole volume, has 0 to 1 for an interval."""
+        return self.ci95 != (0.0, 1.0)
+
 
 class ImageResult(_Sparse):
     """One window of one slice or, of models that see volumes, of all `slices` [k0, k1], half-open, whose middle one

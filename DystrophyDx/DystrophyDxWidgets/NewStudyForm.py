@@ -15,7 +15,7 @@ class NewStudyForm:
 
     model: path of the model package to be set beside the readers, asked for at creation.
     loadPackages: makes sure that PyTorch works, before it is used; may raise InputError.
-    created: called with the folder of the new study.
+    created: called with the folder of the new study, and what its cases cannot show, if anything.
     """
 
     def __init__(self, ui, model, loadPackages, created):
@@ -41,11 +41,11 @@ class NewStudyForm:
         with reporting(self.ui.messageLabel):
             try:
                 self.ui.signInFrame.enabled = False
-                folder = self._create()
+                folder, warning = self._create()
             finally:
                 self.ui.signInFrame.enabled = True
                 self.ui.createProgressBar.visible = False
-            self._created(folder)
+            self._created(folder, warning)
 
     def _create(self):
         ui = self.ui
@@ -56,11 +56,14 @@ class NewStudyForm:
             raise InputError(_("Choose the table of the cases, the table of the readers and a folder."))
         self._loadPackages()
         from DystrophyDxLib.model_package import ModelPackage
-        from DystrophyDxLib.readerstudy.creation import create_study, read_readers
+        from DystrophyDxLib.readerstudy.creation import create_study, one_class, read_readers
 
         plan, package = self._plan(read_readers(Path(readers))), ModelPackage.read(self._model())
-        create_study(Path(cohort), plan, package, "auto", Path(folder), self._onProgress)
-        return folder
+        study = create_study(Path(cohort), plan, package, "auto", Path(folder), self._onProgress)
+        warning = _(
+            "All cases are of one class: sensitivity or specificity, and the AUC, cannot be told from this study."
+        )
+        return folder, warning if one_class(study) else ""
 
     def _plan(self, readers):
         from DystrophyDxLib.readerstudy.creation import StudyPlan

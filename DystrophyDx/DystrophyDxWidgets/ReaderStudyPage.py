@@ -95,10 +95,11 @@ class ReaderStudyPage(VTKObservationMixin):
         self.ui.readerSelector.addItems([reader.code for reader in self._study.protocol.readers])
         self.ui.readerSelector.currentIndex = -1
 
-    def onCreated(self, folder):
+    def onCreated(self, folder, warning):
         self.ui.folderSelector.currentPath = folder
         self.onOpen()
-        say(self.ui.messageLabel, _("The study is created; its folder holds the protocol to print, protocol.html."))
+        created = _("The study is created; its folder holds the protocol to print, protocol.html.")
+        say(self.ui.messageLabel, f"{created} {warning}".strip())
 
     def onReaderChosen(self, index):
         self._showState()

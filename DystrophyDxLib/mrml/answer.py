@@ -14,7 +14,7 @@ from vtkmodules.vtkIOImage import vtkPNGWriter
 
 from ..model_package import ModelCard
 from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, figures, finding, notices
-from ..results import CaseResult, MuscleTexture, StudyResult
+from ..results import CaseResult, ImageResult, MuscleTexture, StudyResult
 
 if TYPE_CHECKING:
     from ..readerstudy.protocol import StudyModel
@@ -43,14 +43,15 @@ def _differential_html(case: CaseResult) -> str:
         return ""
     rows = "".join(
         f"<tr><td>{rank}.&nbsp;</td><td>{escape(ranked.name)}&nbsp;</td><td>{ranked.probability:.2f}&nbsp;</td>"
-        f"<td>({ranked.ci95[0]:.2f} to {ranked.ci95[1]:.2f})</td></tr>"
+        f"<td>{f'({ranked.ci95[0]:.2f} to {ranked.ci95[1]:.2f})' if case.has_interval else ''}</td></tr>"
         for rank, ranked in enumerate(case.differential, 1)
     )
     return f"<table>{rows}</table>"
 
 
 def bar_html(case: CaseResult) -> str:
-    """The probability from 0 to 1 as a bar, the 95 % interval as a bracket and the threshold, if any, as a line."""
+    """The probability from 0 to 1 as a bar, the 95 % interval as a bracket and the threshold as a line, where there are
+    any."""
     width, height = BAR
     picture = base64.b64encode(_png(bar(case))).decode()
     return f'<img src="data:image/png;base64,{picture}" width="{width}" height="{height}">'
@@ -62,11 +63,12 @@ def bar(case: CaseResult) -> np.ndarray:
     picture = np.zeros((rows, columns, 4), np.uint8)
     picture[rows // 6 : -rows // 6] = _TRACK
     picture[rows // 6 : -rows // 6, : _column(case.probability, columns) + 1] = _FILLED
-    low, high = (_column(value, columns) for value in case.ci95)
-    middle = rows // 2
-    picture[middle - _FINE : middle + _FINE, low : high + 1] = _INTERVAL
-    for end in (low, high):
-        picture[rows // 3 : -rows // 3, max(0, end - _FINE) : end + _FINE] = _INTERVAL
+    if case.has_interval:
+        low, high = (_column(value, columns) for value in case.ci95)
+        middle = rows // 2
+        picture[middle - _FINE : middle + _FINE, low : high + 1] = _INTERVAL
+        for end in (low, high):
+            picture[rows // 3 : -rows // 3, max(0, end - _FINE) : end + _FINE] = _INTERVAL
     if case.threshold is not None:
         threshold = _column(case.threshold, columns)
         picture[:, max(0, threshold - 2 * _FINE) : threshold + 2 * _FINE] = _HALO
@@ -116,20 +118,29 @@ def difference(result: StudyResult, before: StudyResult) -> str:
         lines[0] += f"; now the same with {result.case.probability:.2f} ({change:+.2f})."
     else:
         lines[0] += f"; now: {finding(result)}, {result.case.probability:.2f}."
-    then, now = (
-        {(image.slice, image.side): image.probability for image in answer.images} for answer in (before, result)
-    )
+    then, now = ({_place(image): image.probability for image in answer.images} for answer in (before, result))
     changed = {place: now[place] - then[place] for place in then.keys() & now.keys() if now[place] != then[place]}
     if changed and result.told_class == before.told_class:
         place = max(sorted(changed), key=lambda place: abs(changed[place]))
         lines.append(
-            f"{len(changed)} {'image' if len(changed) == 1 else 'images'} changed, most slice {place[0]} {place[1]}: "
+            f"{len(changed)} {'image' if len(changed) == 1 else 'images'} changed, most {_words(*place)}: "
             f"{then[place]:.2f} → {now[place]:.2f}."
         )
     for gone, words in ((then.keys() - now.keys(), "left out"), (now.keys() - then.keys(), "new")):
         if gone:
             lines.append(f"{len(gone)} {'image' if len(gone) == 1 else 'images'} {words}.")
     return " ".join(lines)
+
+
+def _place(image: ImageResult) -> tuple[int | None, str]:
+    """What an image is of in any answer: a slice, or a volume whose slices may change, and the side."""
+    return None if image.slices else image.slice, image.side
+
+
+def _words(k: int | None, side: str) -> str:
+    if k is None:
+        return {"none": "the volume", "unknown": "the leg of unknown side"}.get(side, f"the {side} leg")
+    return f"slice {k}" if side == "none" else f"slice {k} {side}"
 
 
 def summary_in_two_lines(result: StudyResult) -> str:

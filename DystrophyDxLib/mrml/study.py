@@ -30,7 +30,7 @@ from .segmentation import (
     muscles_from_segmentation,
     set_labels,
 )
-from .volumes import add_map, ijk_to_world, move_map, series_from_volume, update_map
+from .volumes import FRAME, add_map, ijk_to_world, move_map, series_from_volume, update_map
 
 if TYPE_CHECKING:
     from ..classify import Classification, Classifier
@@ -111,7 +111,7 @@ class Study:
 
     @property
     def chart(self) -> slicer.vtkMRMLPlotChartNode | None:
-        """Probability along the thigh, one plot series a side; see `image_of_point`."""
+        """Probability along the thigh, one plot series a side; see `image_of_point`. None of a model of volumes."""
         return self._node(_CHART)
 
     @property
@@ -329,8 +329,12 @@ class Study:
         self.show_heat(classification.heat)
         self._write_text(_RESULT, "result", classification.result.to_json())
         self._node(_RESULT).SetAttribute(_REGIONS, " ".join(_digests(classification.regions.labels)))
-        self._tabulate(classification.result.images)
-        self._plot(classification.result.images)
+        images = classification.result.images
+        self._tabulate(images)
+        if any(image.slices for image in images):
+            self._remove(_CHART)  # a volume has one probability for all slices
+        else:
+            self._plot(images)
         # A Python attribute of a VTK object lives as long as the object, whoever holds it.
         setattr(self.volume, _MEMORY, _Run(classification, automatic, state))
 
@@ -408,11 +412,15 @@ class Study:
         )
 
     def _with_channels(self, series: Series, classifier: Classifier) -> Series:
-        """The series with the channels that a model needs, of those that were chosen."""
-        nodes = {name: self.channel(name) for name in classifier.package.recipe.sample.further}
-        return with_channels(
-            series, {name: series_from_volume(node) for name, node in nodes.items() if node is not None}
-        )
+        """The series with the channels that a model needs, of those that were chosen; which of them are frames of a
+        cine is told in its `selection`."""
+        sample = classifier.package.recipe.sample
+        chosen = {name: node for name in sample.further if (node := self.channel(name)) is not None}
+        inputs = {sample.channels[0].name: self.volume, **chosen}
+        frames = [f"{name} is {words}." for name, node in inputs.items() if (words := node.GetAttribute(FRAME))]
+        if frames:
+            series = dataclasses.replace(series, selection=" ".join(("Chosen in the scene:", *frames)))
+        return with_channels(series, {name: series_from_volume(node) for name, node in chosen.items()})
 
     def _labels(self) -> np.ndarray:
         if self.segmentation is None:

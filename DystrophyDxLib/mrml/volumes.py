@@ -13,6 +13,9 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from ..errors import InputError
 from ..series import Geometry, Series
 
+FRAME = "DystrophyDx.frame"
+"""Attribute of a volume that was taken out of a cine: which frame it is, in words."""
+
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])  # its own inverse
 
 _DISPLAYED_SAMPLE = 1_000_000

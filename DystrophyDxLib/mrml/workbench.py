@@ -105,9 +105,12 @@ class Workbench:
         self._stopped = False
         try:
             advance(0, 0)
+            study = Study(volume)
+            sample = _package(model).recipe.sample
+            # Before PyTorch is loaded, which takes its time.
+            sample.check_further([name for name in sample.further if study.channel(name) is not None])
             self._load_packages()
             classifier = _classifier(model, device)
-            study = Study(volume)
             classify(study, classifier, advance)
             self._view.show(study)
         finally:
@@ -131,7 +134,12 @@ def _card(study: Study, models: Iterable[Path]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
+def _package(model: Path) -> ModelPackage:
+    return ModelPackage.read(model)
+
+
+@lru_cache(maxsize=1)
 def _classifier(model: Path, device: str) -> Classifier:
     from ..classify import Classifier
 
-    return Classifier(ModelPackage.read(model), device)
+    return Classifier(_package(model), device)

@@ -60,8 +60,7 @@ def create(
     from ..cli import progress
     from ..model_package import ModelPackage
     from ..resources import embedded_model
-    from .creation import StudyPlan, create_study, read_readers
-    from .export import one_class
+    from .creation import StudyPlan, create_study, one_class, read_readers
     from .protocol import Arm, Design
     from .questions import MUSCLES, Questions
     from .study import PAGE

@@ -104,6 +104,12 @@ def create_study(
     return Study.open(out)
 
 
+def one_class(study: Study) -> bool:
+    """Whether no case, or every case, has a dystrophinopathy."""
+    with (study.truth / TRUTH_TABLE).open(encoding="utf-8", newline="") as file:
+        return len({row["label"] for row in csv.DictReader(file)}) == 1
+
+
 def read_readers(path: Path) -> tuple[Reader, ...]:
     """Reads a table of readers: a CSV with the columns `reader` (code), `role` and `years` (of experience).
 

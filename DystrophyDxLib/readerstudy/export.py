@@ -67,11 +67,6 @@ def check_content(study: Study) -> None:
         raise InputError(f"{listed(faults)}; {RESTORE}")
 
 
-def one_class(study: Study) -> bool:
-    """Whether no case, or every case, has a dystrophinopathy."""
-    return _truth(study)["label"].nunique() == 1
-
-
 def reads_of(study: Study) -> tuple[Reads, tuple[Unusable, ...]]:
     """All answers so far with truth and model, and the readers whose answers cannot be had.
 

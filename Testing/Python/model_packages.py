@@ -75,8 +75,9 @@ def make_package(folder: Path, *, recipe: str = RECIPE, seed: int = 0, bias: flo
     """A package folder with random weights; `bias` moves every logit."""
     torch.manual_seed(seed)
     network = build_network(Recipe.parse(recipe)).eval()
-    network.head.bias.data.fill_(bias)
-    channels = network.head.in_features
+    last = [layer for layer in network.head.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    last.bias.data.fill_(bias)
+    channels = network.feature_count
     statistics = {"features.mean": torch.zeros(channels), "features.precision": torch.eye(channels)}
     write_package(folder, recipe, make_card(**card), dict(network.state_dict()) | statistics, half=True)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import slicer
 from scipy.spatial.transform import Rotation
 
 from DystrophyDxLib.classify import Classification
@@ -10,6 +11,7 @@ from DystrophyDxLib.explain.heat import Heat, HeatDrawing
 from DystrophyDxLib.explain.heatmap import CellGrid
 from DystrophyDxLib.mrml.study import Study
 from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.phantom.heart import HeartPhantom
 from DystrophyDxLib.results import (
     CaseResult,
     ImageResult,
@@ -87,3 +89,18 @@ def planted(scene, series: Series, heat=None, labels=None, images=(), name: str 
     drawing = HeatDrawing(CellGrid(0, 32), 224, 1.0, series.geometry)
     found.put(Classification(result(images), LegRegions(labels, ()), (), Heat(heat, 1.0, (), 1), drawing))
     return found
+
+
+def add_cine(scene: slicer.vtkMRMLScene, heart: HeartPhantom) -> slicer.vtkMRMLScalarVolumeNode:
+    """The volume that shows a frame of a cine, as Slicer loads a file with a fourth axis."""
+    logic = slicer.vtkSlicerSequencesLogic()
+    logic.SetMRMLScene(scene)
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "cine")
+    frames = slicer.vtkMRMLScene()
+    for number, voxels in enumerate(heart.voxels):
+        sequence.SetDataNodeAtValue(add_series(frames, Series(voxels, heart.geometry), "frame"), str(number))
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "browser")
+    browser.AddSynchronizedSequenceNode(sequence)
+    vars(browser)["logic"] = logic  # follows what the browser selects, as Slicer's own does
+    logic.UpdateProxyNodesFromSequences(browser)
+    return browser.GetProxyNode(sequence)

@@ -16,9 +16,11 @@ import numpy as np
 import slicer
 import slicer_desktop
 import slicer_facts
-from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
+from model_packages import CARD_OF_FOUR, FOUR_CLASSES, RECIPE, TWO_CHANNELS, make_package
+from mrml_cases import add_cine
 from PySide6 import QtCore
 from slicer_desktop import Desktop, unwrap
+from test_volumes import OF_LEGS, OF_MAPS
 from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.errors import InputError
@@ -30,7 +32,11 @@ from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segme
 from DystrophyDxLib.mrml.study import Study
 from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
 from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.phantom.brain_maps import make_maps
+from DystrophyDxLib.phantom.heart import make_heart
+from DystrophyDxLib.recipe import Recipe
 from DystrophyDxLib.roi import LABEL_OF_SIDE, Side
+from DystrophyDxLib.series import Geometry, Series
 
 MODULE = Path(__file__).resolve().parents[2] / "DystrophyDx" / "DystrophyDx.py"
 SLICES = 6
@@ -683,6 +689,127 @@ def test_a_model_of_many_classes_shows_its_differential_and_the_heatmap_of_each_
     assert not np.array_equal(slicer.util.arrayFromVolume(Study(volume).heatmap), before)
 
 
+@pytest.fixture
+def maps(panel):
+    """Grey-matter density and mean diffusivity of a brain in the scene, none chosen."""
+    made = make_maps(1, "MSA-C", 1.0)
+    geometry = Geometry((0, 0, 0), (4, 4, 4), np.eye(3))
+    named = {"GM": made.density, "MD": made.diffusivity}
+    return {name: add_series(slicer.mrmlScene, Series(voxels, geometry), name) for name, voxels in named.items()}
+
+
+def test_maps_are_chosen_by_the_reader_and_not_taken_for_thighs(desktop, panel, tmp_path):
+    panel.addModel(make_package(tmp_path / "maps", recipe=OF_MAPS))
+    desktop.settle(20)
+    thighs = make_phantom(1, "DMD", slices=SLICES, matrix=192).series
+    add_series(slicer.mrmlScene, thighs, "Thighs")
+    desktop.settle(20)
+    assert (panel.ui.inputSelector.currentNode(), panel.ui.suggestionLabel.text) == (None, "")
+    panel.ui.modelSelector.currentIndex = 0
+    desktop.settle(20)
+    assert panel.ui.inputSelector.currentNode().GetName() == "Thighs"
+    assert panel.ui.suggestionLabel.text
+    panel.addModel(make_package(tmp_path / "leg", recipe=RECIPE.replace("size = 224", 'size = 224\nexpects = "leg"')))
+    assert panel.ui.suggestionLabel.text == "", "it is no T1-weighted thigh that this model takes"
+
+
+def test_a_missing_map_is_named_before_pytorch_is_loaded(panel, maps, tmp_path, monkeypatch):
+    panel.addModel(make_package(tmp_path / "maps", recipe=OF_MAPS))
+    panel.ui.inputSelector.setCurrentNode(maps["GM"])
+    loaded = []
+    monkeypatch.setattr(panel._bench, "_load_packages", lambda: loaded.append(True))
+    panel.ui.classifyButton.click()
+    assert "needs MD beside GM" in panel.ui.messageLabel.text
+    assert not loaded
+
+
+def test_a_whole_brain_is_one_image_without_interval_chart_or_sides(panel, maps, tmp_path):
+    panel.addModel(make_package(tmp_path / "maps", recipe=OF_MAPS))
+    ui = panel.ui
+    ui.inputSelector.setCurrentNode(maps["GM"])
+    panel._channels["MD"].setCurrentNode(maps["MD"])
+    ui.classifyButton.click()
+    study = Study(maps["GM"])
+    assert study.result is not None, ui.messageLabel.text
+    (cells,) = rows(panel)
+    seen = slicer.util.arrayFromVolume(maps["GM"]).any(axis=(1, 2)).nonzero()[0]
+    assert cells[:2] == (f"{seen[0]} to {seen[-1]}", "none")
+    assert "95 % interval none" in ui.figuresLabel.text
+    assert study.chart is None
+    assert not ui.chartFrame.visible
+    assert ui.resetAllButton.enabled
+    assert not ui.resetLeftButton.enabled
+    assert not ui.resetRightButton.enabled
+    ui.excludeButton.click()
+    panel.onRegionChanged()
+    ui.reclassifyButton.click()
+    assert "1 image changed, most the volume: " in ui.differenceLabel.text
+
+
+def test_slices_of_another_model_leave_no_chart_when_volumes_follow(panel, study, tmp_path):
+    assert study.chart is not None
+    panel.addModel(make_package(tmp_path / "legs", recipe=OF_LEGS))
+    panel.ui.classifyButton.click()
+    assert {image.side for image in study.result.images} == {"left", "right"}
+    assert len(rows(panel)) == 2
+    assert study.chart is None
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 0
+    assert panel.ui.resetLeftButton.enabled
+    erase_half_of_the_left_leg(study, SLICES // 2)
+    panel.onRegionChanged()
+    panel.ui.reclassifyButton.click()
+    assert "1 image changed, most the left leg: " in panel.ui.differenceLabel.text
+
+
+@pytest.fixture(scope="module")
+def frame_pairs(tmp_path_factory):
+    """A model of end-diastole and end-systole on small squares."""
+    facts = Recipe.named("germain2021").model_dump(mode="json", exclude_none=True)
+    facts["sample"] |= {"size": 64, "region": {"kind": "square", "pixel_mm": 2.5}}
+    facts["network"] |= {"weights": "none"}
+    facts["training"]["stages"] = [stage | {"size": 64} for stage in facts["training"]["stages"]]
+    recipe = Recipe.model_validate(facts)
+    folder = tmp_path_factory.mktemp("models") / "hearts"
+    return make_package(folder, recipe=recipe.toml(), classes=recipe.classes, threshold=None)
+
+
+def test_of_a_cine_the_panel_asks_for_frames_and_classifies_those_chosen(desktop, panel, frame_pairs):
+    heart = make_heart("HCM", seed=4, number=1, matrix=96, frames=14)
+    cine = add_cine(slicer.mrmlScene, heart)
+    panel.addModel(frame_pairs)
+    panel.ui.inputSelector.setCurrentNode(cine)
+    assert panel.ui.inputLabel.text == "Cine:"
+    assert not panel._channels
+    boxes = panel._frames
+    assert boxes["SYSTOLE"].value == heart.systole
+    assert boxes["DIASTOLE"].maximum == 13
+    boxes["SYSTOLE"].value = 3
+    assert np.array_equal(slicer.util.arrayFromVolume(cine), heart.voxels[3]), "the frame is seen when it is chosen"
+    boxes["DIASTOLE"].value = 3
+    panel.ui.classifyButton.click()
+    assert "Frame 3 cannot be two inputs" in panel.ui.messageLabel.text
+    boxes["DIASTOLE"].value = 1
+    panel.ui.classifyButton.click()
+    assert panel.ui.messageLabel.text == ""
+    chosen = panel.ui.inputSelector.currentNode()
+    assert (chosen.GetName(), panel._channels["SYSTOLE"].currentNode().GetName()) == ("cine frame 1", "cine frame 3")
+    assert not panel._frames
+    assert panel.ui.inputLabel.text == "DIASTOLE:"
+    told = "DIASTOLE is frame 1 of 14 (from 0). SYSTOLE is frame {} of 14 (from 0)."
+    assert told.format(3) in Study(chosen).result.input.selection
+    assert Study(cine).result is None
+    panel.ui.inputSelector.setCurrentNode(cine)
+    panel._frames["DIASTOLE"].value, panel._frames["SYSTOLE"].value = 1, 6
+    panel.ui.classifyButton.click()
+    assert panel.ui.inputSelector.currentNode() is chosen
+    assert told.format(6) in Study(chosen).result.input.selection
+    panel.ui.inputSelector.setCurrentNode(cine)
+    assert set(panel._frames) == {"DIASTOLE", "SYSTOLE"}
+    slicer.mrmlScene.Clear(0)
+    desktop.settle(20)
+    assert not panel._frames
+
+
 def test_muscles_are_asked_for_where_the_scene_holds_some_and_told_with_their_share_under_the_heat(
     desktop, panel, study
 ):
@@ -801,7 +928,8 @@ def test_the_picture_of_the_panel_shows_the_bar_and_the_chart(desktop, panel, st
     assert picture.pixelColor(place).getRgb()[:3] == blue
 
 
-def test_the_modules_own_test_for_the_desktop_passes(desktop, panel, monkeypatch):
+def test_the_modules_own_test_for_the_desktop_passes_whatever_model_was_chosen(desktop, panel, tmp_path, monkeypatch):
+    panel.addModel(make_package(tmp_path / "maps", recipe=OF_MAPS))
     monkeypatch.setattr(slicer.util, "selectModule", lambda name: None)
     monkeypatch.setattr(slicer.util, "getModuleWidget", lambda name: panel)
     monkeypatch.setattr(slicer.util, "saveScene", lambda path: slicer.mrmlScene.WriteToMRB(path))

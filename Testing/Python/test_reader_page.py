@@ -566,26 +566,45 @@ def test_the_last_answers_can_be_amended_when_all_is_read(page, folder):
 # A new study
 
 
-def test_a_study_is_created_from_the_page_and_opened(desktop, page, tmp_path, monkeypatch):
-
-    loaded = []
-    page._newStudy._loadPackages = lambda: loaded.append(True)
+def new_tables(folder, diagnoses):
+    """The tables of a new study, as a person has them: a case a diagnosis, two readers."""
     cases = []
-    for n, diagnosis in enumerate(("DMD", "healthy")):
-        write_image(tmp_path / f"{n}.nrrd", make_phantom(n, "DMD", slices=4, matrix=128).series.voxels)
+    for n, diagnosis in enumerate(diagnoses):
+        write_image(folder / f"{n}.nrrd", make_phantom(n, "DMD", slices=4, matrix=128).series.voxels)
         cases.append((f"P{n}", f"{n}.nrrd", diagnosis))
     for name, table in (
         ("cohort.csv", [("patient_id", "path", "diagnosis"), *cases]),
         ("readers.csv", [("reader", "role", "years"), ("A", "radiologist", 5), ("B", "resident", 1)]),
     ):
-        with (tmp_path / name).open("w", newline="") as file:
+        with (folder / name).open("w", newline="") as file:
             csv.writer(file).writerows(table)
+
+
+def choose_tables(ui, folder):
+    ui.cohortSelector.currentPath = str(folder / "cohort.csv")
+    ui.readersSelector.currentPath = str(folder / "readers.csv")
+    ui.newFolderSelector.currentPath = str(folder / "new")
+
+
+@pytest.mark.parametrize(("diagnoses", "warned"), [(("DMD", "BMD"), True), (("DMD", "healthy"), False)])
+def test_a_new_study_of_one_class_is_warned_of(page, tmp_path, monkeypatch, diagnoses, warned):
+    monkeypatch.setitem(sys.modules, "pandas", None)  # Slicer has none
+    page._newStudy._loadPackages = lambda: None
+    new_tables(tmp_path, diagnoses)
+    choose_tables(page.ui, tmp_path)
+    page.ui.createButton.click()
+    assert "The study is created" in page.ui.messageLabel.text
+    assert ("All cases are of one class" in page.ui.messageLabel.text) == warned
+
+
+def test_a_study_is_created_from_the_page_and_opened(page, tmp_path):
+    loaded = []
+    page._newStudy._loadPackages = lambda: loaded.append(True)
+    new_tables(tmp_path, ("DMD", "healthy"))
     ui = page.ui
     ui.createButton.click()
     assert "Choose the table of the cases" in ui.messageLabel.text
-    ui.cohortSelector.currentPath = str(tmp_path / "cohort.csv")
-    ui.readersSelector.currentPath = str(tmp_path / "readers.csv")
-    ui.newFolderSelector.currentPath = str(tmp_path / "new")
+    choose_tables(ui, tmp_path)
     ui.armsSelector.currentIndex = 1
     ui.createButton.click()
     assert "a crossover has the arms unaided and aided" in ui.messageLabel.text

@@ -87,6 +87,14 @@ def test_the_case_is_said_in_words_with_its_figures_and_reason(page, label, word
     assert "Probability of dystrophinopathy: 0.62 , 95 % interval 0.41 to 0.83; threshold 0.50." in text
 
 
+def test_a_case_without_an_interval_is_said_to_have_none(page):
+    study = result(case=case("other", 0.2, (0.0, 1.0)))
+    told = page(study)
+    assert "Probability of dystrophinopathy: 0.20 , 95 % interval none; threshold 0.50." in told.text
+    assert "over the slices" not in told.text
+    assert "Probability 0.20, 95 % interval none, threshold 0.50" in summary(study)
+
+
 def test_a_case_of_many_classes_is_told_as_ranked(page):
     ranked = tuple(
         RankedClass(name=name, probability=probability, ci95=(probability / 2, probability))
