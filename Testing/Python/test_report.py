@@ -181,6 +181,17 @@ def test_the_chart_places_each_image_by_slice_side_and_probability(page):
     assert float(threshold["y1"]) == pytest.approx(y3)
 
 
+def test_volumes_have_one_probability_each_and_no_chart_of_slices(page):
+    legs = [
+        image(15, side, probability).model_copy(update={"slices": (3, 28)})
+        for side, probability in (("right", 0.25), ("left", 0.75))
+    ]
+    written = page(result(legs, case=case("other", 0.5, (0.0, 1.0))))
+    assert not written.all("polyline")
+    assert "Right leg, slices 3 to 27 0.25" in written.text
+    assert "Left leg, slices 3 to 27 0.75" in written.text
+
+
 @pytest.mark.parametrize("slices", [1, 2, 31, 2000])
 def test_slice_axis_has_few_round_ticks(page, slices):
     study = result([image(0, "unknown", 0.5)], input=result().input.model_copy(update={"slices": slices}))
