@@ -20,6 +20,8 @@ UNWEIGHTED = 50.0
 """b-value (s/mm²) up to which an image counts as not diffusion-weighted."""
 BRAIN_FRACTION = 0.1
 """Signal without diffusion weighting, of the brightest voxels', below which there is no tissue."""
+SMALLEST = 1e-5
+"""Diffusivity (mm²/s) that tissue exceeds many times: white matter has 7e-4."""
 LARGEST = 5e-3
 """Diffusivity (mm²/s) that no tissue exceeds: free water at body temperature has 3e-3."""
 
@@ -47,7 +49,13 @@ def mean_diffusivity(path: Path, b_values: Path | None = None, directions: Path 
     tissue = plain > BRAIN_FRACTION * np.percentile(plain, 99)
     if not tissue.any():
         raise InputError("The diffusion series shows nothing; export it again.")
-    return as_image(_fitted(signal, tissue, values, vectors), frames[0].geometry)
+    diffusivity = _fitted(signal, tissue, values, vectors)
+    if np.median(diffusivity[tissue]) < SMALLEST:
+        raise InputError(
+            "The diffusion series shows no diffusion; check that its voxels are signals, and that its b-values are in "
+            "s/mm² and belong to it."
+        )
+    return as_image(diffusivity, frames[0].geometry)
 
 
 def write_map(diffusivity: sitk.Image, out: Path) -> None:
@@ -105,10 +113,12 @@ def _tensor_design(vectors: np.ndarray) -> np.ndarray:
 
 
 def _read(path: Path) -> tuple[Series, ...]:
+    if not path.is_file():
+        raise InputError("The diffusion series does not exist; check the path.")
     try:
         frames = read_image_frames(path)
     except OSError:
-        raise InputError("The diffusion series cannot be opened; check its path and permissions.") from None
+        raise InputError("The diffusion series cannot be opened; check its permissions.") from None
     if len(frames) == 1:
         raise InputError("The diffusion series has one volume only; give the 4D file with all of its volumes.")
     return frames

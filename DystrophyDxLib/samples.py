@@ -32,6 +32,8 @@ DIXON = ("DIXON_FAT", "DIXON_WATER", "DIXON_FF")
 CONTRADICTION = 0.5
 """Median difference of a fat fraction from fat / (fat + water) that contradicts them; about 0.9 where these two are
 exchanged (our choice)."""
+LEAST_FRACTION = 0.1
+"""What the largest value of a fraction reaches: fat under the skin, and grey matter, are near 1 (our choice)."""
 WINDOW = (0.01, 0.99)
 """Shares of a window's pixels that are darker than its grey window begins and ends (our choice)."""
 
@@ -104,6 +106,17 @@ def samples_as(recipe: SampleRecipe, series: Series, windows: Sequence[Window]) 
     return SampleBatch(tuple(windows), placements, torch.stack(pixels, dim=1))
 
 
+def check_fraction(name: str, voxels: np.ndarray) -> None:
+    """Raises an `InputError` when a channel that is to be a fraction is in percent, or another map."""
+    if voxels.max() > BRIGHTEST or voxels.min() < -LEAST_FRACTION:
+        raise InputError(f"The channel {name} is no fraction from 0 to 1; divide it by 100 if it is in percent.")
+    if voxels.max() < LEAST_FRACTION:
+        raise InputError(
+            f"The channel {name} is no fraction from 0 to 1, of which it reaches {voxels.max():.2g} alone; check which "
+            "map is which."
+        )
+
+
 def _check_dixon(series: Series, windows: Sequence[Window], recipe: SampleRecipe) -> None:
     """Raises an `InputError` when the channels `DIXON` contradict each other in the windows: most often fat and water
     are exchanged, which no other channel would show."""
@@ -155,10 +168,8 @@ def make_samples(
         InputError: a channel that is to be a fraction is none.
     """
     for channel in further:
-        if channel.scale == "fraction" and series.further[channel.name].max() > BRIGHTEST:
-            raise InputError(
-                f"The channel {channel.name} is no fraction from 0 to 1; divide it by 100 if it is in percent."
-            )
+        if channel.scale == "fraction":
+            check_fraction(channel.name, series.further[channel.name])
     volumes = [series.voxels, *(series.further[channel.name] for channel in further)]
     legs, placements = _cut(series, volumes, windows, size, slices)
     share, *signals = torch.from_numpy(legs[:, :, None])

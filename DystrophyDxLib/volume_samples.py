@@ -15,7 +15,17 @@ import torch
 from .errors import InputError
 from .recipe import SampleRecipe
 from .roi import PlaneOrientation, Window, is_axial
-from .samples import BRIGHTEST, LegBatch, Placement, SampleBatch, make_samples, place, resampling_weights, samples_as
+from .samples import (
+    BRIGHTEST,
+    LegBatch,
+    Placement,
+    SampleBatch,
+    check_fraction,
+    make_samples,
+    place,
+    resampling_weights,
+    samples_as,
+)
 from .series import Geometry, Series
 from .volumes import VolumeWindow
 
@@ -112,10 +122,8 @@ def _maps(series: Series, window: VolumeWindow, placement: Placement, recipe: Sa
         values = plane.volume(voxels[window.box])
         if channel.scale == "standard":
             values = standardised(values, mask)
-        elif values.max() > BRIGHTEST or values.min() < 0:
-            raise InputError(
-                f"The channel {channel.name} is no fraction from 0 to 1; divide it by 100 if it is in percent."
-            )
+        else:
+            check_fraction(channel.name, values)
         for axis, part in enumerate(weights):
             lines = np.moveaxis(values * mask if axis == 0 else values, axis, 0)
             scaled = (part @ lines.reshape(len(lines), -1)).reshape(-1, *lines.shape[1:])

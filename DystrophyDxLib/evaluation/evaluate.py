@@ -182,7 +182,9 @@ def evaluated_cases(cohort: Cohort, split: str | None, cards: Sequence[ModelCard
     """
     if split is not None and split not in SPLITS:
         raise InputError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
-    chosen = cohort.of_split(split or "test") if split or cohort.has_splits else cohort
+    if split and not cohort.has_splits:
+        raise InputError("The cohort table has no splits; leave --split out to evaluate whom the model has not seen.")
+    chosen = cohort.of_split(split or "test") if cohort.has_splits else cohort
     if not chosen.cases:
         raise InputError(f"The cohort has no case in the split {split or 'test'!r}; choose another with --split.")
     if split is None:

@@ -357,6 +357,8 @@ def test_of_a_cohort_that_was_seen_whole_the_figures_are_said_to_be_too_good(wit
     summary = run(package, without_splits, tmp_path / "out")
     assert summary["cohort"]["patients"] == summary["cohort"]["seen_in_training"] == 6
     assert "Too good: 6 of these 6 patients were used" in summary["notices"][-2]
+    with pytest.raises(InputError, match="has no splits; leave --split out"):
+        run(package, without_splits, tmp_path / "other", split="test")
 
 
 def test_nothing_tells_where_the_cohort_lay(evaluated, cohort):

@@ -142,6 +142,10 @@ def test_another_offset_and_scale_of_the_scanner_gives_the_same_standardised_map
         (lambda series: dataclasses.replace(series, further={}), "needs MD beside GM"),
         (lambda series: dataclasses.replace(series, voxels=series.voxels * 100), "no fraction from 0 to 1"),
         (
+            lambda series: dataclasses.replace(series, voxels=series.further["MD"], further={"MD": series.voxels}),
+            "GM is no fraction from 0 to 1, .* check which map is which",
+        ),
+        (
             lambda series: dataclasses.replace(series, geometry=Geometry((0, 0, 0), (4, 4, 4), np.eye(3)[[2, 0, 1]])),
             "not axial",
         ),
