@@ -128,7 +128,7 @@ def _check_dixon(series: Series, windows: Sequence[Window], recipe: SampleRecipe
     )
     both = fat + water
     tissue = both > both.mean() / 2
-    if tissue.any() and np.median(np.abs(fat / both - fraction)[tissue]) > CONTRADICTION:
+    if tissue.any() and np.median(np.abs(fat[tissue] / both[tissue] - fraction[tissue])) > CONTRADICTION:
         raise InputError("DIXON_FAT, DIXON_WATER and DIXON_FF contradict each other; check which series is which.")
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..file_digests import file_digest
-from ..model_package import ModelPackage
+from ..model_package import ModelCard, ModelPackage
 from ..recipe import Recipe
 from .backbones import BACKBONES, Backbone, WithOnes, branches_of, first_convolution
 from .cam_network import CamNetwork, backbone_of
@@ -21,7 +21,7 @@ _HEADS = ("fc.", "classifier.", "AuxLogits.")
 _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError)
 
 
-def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None) -> None:
+def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None) -> ModelCard | None:
     """Gives the trunk of `network` the weights it starts from; the head keeps its own unless a package of the same
     classes gives it one.
 
@@ -34,6 +34,9 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
             .zip) with the same backbone. If it saw another number of planes, each of the new ones is seen as grey and
             counts for its share of the whole.
 
+    Returns:
+        The card of the model package that the weights are of, if they are of one.
+
     Raises:
         InputError: when the weights cannot be fetched or read, or belong to another backbone.
     """
@@ -42,11 +45,11 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
     if recipe.training.start_share and not packaged:
         raise InputError("The recipe's start_share is that of a model package; pass one with --backbone-weights.")
     if file is None and recipe.network.weights == "none":
-        return
+        return None
     if packaged:
-        _load_package(network, recipe, file)
-    else:
-        _load_torchvision(branches_of(network.trunk), recipe, _fetched(backbone) if file is None else file)
+        return _load_package(network, recipe, file)
+    _load_torchvision(branches_of(network.trunk), recipe, _fetched(backbone) if file is None else file)
+    return None
 
 
 def fetch_published(recipe: Recipe, file: Path | None = None) -> None:
@@ -142,8 +145,8 @@ def _for_planes(kernels: torch.Tensor, shape: torch.Size, normalised: bool, norm
     return torch.cat([images, ones], dim=1) if normalising else images
 
 
-def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> None:
-    """Weights of a model package's trunk, and of its head when it tells the same classes apart."""
+def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> ModelCard:
+    """Weights of a model package's trunk, and of its head when it tells the same classes apart; gives its card."""
     package = ModelPackage.read(path)
     have, want = package.recipe.network, recipe.network
     if have.backbone != want.backbone:
@@ -180,6 +183,7 @@ def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> None:
         raise InputError(
             "The model package's weights do not fit its recipe's network; get an intact copy of it."
         ) from None
+    return package.card
 
 
 def _head_of(recipe: Recipe) -> tuple:

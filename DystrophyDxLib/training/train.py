@@ -40,7 +40,7 @@ from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
 from .fit import CHECKPOINT, Examples, ExamplesOfStage, Logits, SampleExamples, class_weights, fit
 from .sample_store import SampleStore
-from .seen import digests
+from .seen import digests, seen_patients
 from .splits import FOLDS, REPEAT, own, write_folds
 from .training_log import Epoch, draw_log
 
@@ -79,8 +79,8 @@ def train(
         advance: called with what is being done, how much of it is done, and how much there is.
 
     Raises:
-        InputError: recipe, cohort, weights, device or the package's place cannot be used, the loss is not a number, the
-            disk is full, or the user interrupted.
+        InputError: recipe, cohort, weights (also those of a package that has seen test patients), device or the
+            package's place cannot be used, the loss is not a number, the disk is full, or the user interrupted.
     """
     cohort = own(cohort)
     folder = checked_place(out, resume=resume)
@@ -88,7 +88,9 @@ def train(
     with processes_of_torchrun(compute) as together, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(recipe)
-        load_backbone(network, recipe, backbone_weights)
+        started_from = load_backbone(network, recipe, backbone_weights)
+        seen_before = () if started_from is None else started_from.seen
+        _check_unseen(cohort, started_from)
         _check_room(network, out)
         advance = advance if together.writes else _silent
         store = _samples(cohort, recipe, cache / "samples", processes, together, advance)
@@ -121,7 +123,7 @@ def train(
         _round(network)
         scores = {split: images.scores(split, network, recipe, compute, together) for split in images.splits}
         if together.writes:
-            card, spread = _card(recipe, images, scores, epochs, seed, trained_on)
+            card, spread = _card(recipe, images, scores, epochs, seed, trained_on, seen_before)
             _write(out, recipe, card, network, spread)
             draw_log(epochs, folder)
             (folder / CHECKPOINT).unlink()
@@ -277,6 +279,16 @@ def _model_and_examples(
     return (network.head, features) if recipe.training.trainable == "head" else (Logits(network), samples)
 
 
+def _check_unseen(cohort: Cohort, started_from: ModelCard | None) -> None:
+    """Raises an `InputError` when the model that is fitted further has seen patients on whom it is to be tested."""
+    seen = seen_patients(cohort.of_split("test"), started_from) if started_from is not None else ()
+    if seen:
+        raise InputError(
+            f"The model package of --backbone-weights has seen {len(seen)} of the test patients in training; split as "
+            "it was, or start from another one."
+        )
+
+
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -321,10 +333,16 @@ def _round(network: CamNetwork) -> None:
 
 
 def _card(
-    recipe: Recipe, images: _Images, scores: dict[Split, Scores], epochs: list[Epoch], seed: int, trained_on: str | None
+    recipe: Recipe,
+    images: _Images,
+    scores: dict[Split, Scores],
+    epochs: list[Epoch],
+    seed: int,
+    trained_on: str | None,
+    seen_before: Sequence[str],
 ) -> tuple[ModelCard, FeatureSpread]:
     """The card, with constants from the validation images, and the features' spread."""
-    validation = scores["validation"]
+    validation, cases = scores["validation"], images.store.cohort.cases
     scale = temperature(validation.logits, validation.truth)
     threshold = None
     if recipe.outputs == 1:
@@ -376,7 +394,7 @@ def _card(
         temperature=scale,
         heat_reference=typical_heat(validation),
         largest_distance=spread.largest,
-        seen=digests(case for case in images.store.cohort.cases if case.split != "test"),
+        seen=tuple(sorted({*seen_before, *digests(case for case in cases if case.split != "test")})),
     )
     return card, spread
 

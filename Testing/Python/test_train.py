@@ -438,6 +438,24 @@ def test_a_model_that_is_fitted_further_keeps_a_share_of_its_weights(cohort, pac
         torch.testing.assert_close(averaged[name].float(), expected, atol=2e-3, rtol=2e-3)
 
 
+def test_a_model_that_is_fitted_further_has_seen_what_the_first_has(cohort, package, tmp_path):
+    """The patients of the first model's training are not in the second's cohort."""
+    table, cache = cohort
+    kept = replace(table, cases=tuple(case for case in table.cases if case.split != "train"))
+    moved = {"validation": "train", "test": "validation"}
+    others = kept.with_splits({case.patient_id: moved[case.split] for case in kept.cases})
+    further = packaged((others, cache), tmp_path / "further", backbone_weights=package[1]).card
+    assert seen_patients(table, further) == {case.patient_id for case in table.cases}
+
+
+def test_a_model_is_not_tested_on_whom_the_one_it_starts_from_has_seen(cohort, package, tmp_path):
+    table, cache = cohort
+    turned = {"train": "test", "test": "train", "validation": "validation"}
+    other = table.with_splits({case.patient_id: turned[case.split] for case in table.cases})
+    with pytest.raises(InputError, match="has seen 4 of the test patients in training"):
+        packaged((other, cache), tmp_path / "package", backbone_weights=package[1])
+
+
 def test_a_share_of_starting_weights_needs_a_package(cohort, tmp_path):
     averaging = QUICK.model_copy(update={"training": QUICK.training.model_copy(update={"start_share": 0.5})})
     with pytest.raises(InputError, match="start_share"):
