@@ -97,7 +97,7 @@ class DystrophyDxLogic(ScriptedLoadableModuleLogic):
         """Adds the phantom study that ships with the extension to the scene; returns its volume node."""
         from DystrophyDxLib.mrml.volumes import add_series
         from DystrophyDxLib.resources import sample_study
-        from DystrophyDxLib.series import read_study
+        from DystrophyDxLib.series.reading import read_study
 
         return add_series(slicer.mrmlScene, read_study(sample_study()), "Thigh MRI (phantom)")
 
@@ -243,7 +243,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self.onParametersChanged()
         if self._parameters.inputVolume is None and self._readsThighs and self._hasVolume() and self._loadLibrary():
-            from DystrophyDxLib.mrml.suggestion import suggest_volume
+            from DystrophyDxLib.panel.suggestion import suggest_volume
 
             volume, why = suggest_volume(slicer.mrmlScene)
             if volume is not None:
@@ -300,7 +300,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def addModel(self, path):
         """Adds a model package to the list, after a look into it, and selects it."""
         with self._reporting():
-            from DystrophyDxLib.model_package import ModelPackage
+            from DystrophyDxLib.models.package import ModelPackage
 
             ModelPackage.read(path)
             known = self._knownModels()
@@ -327,8 +327,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _showCard(self):
         self.ui.cardBrowser.setHtml("")
         with self._reporting():
-            from DystrophyDxLib.model_package import ModelPackage
-            from DystrophyDxLib.mrml.answer import card_html
+            from DystrophyDxLib.models.package import ModelPackage
+            from DystrophyDxLib.panel.rich_text import card_html
 
             self.ui.cardBrowser.setHtml(card_html(ModelPackage.read(self._model()).card))
 
@@ -354,7 +354,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """What the chosen model takes; None where its package cannot be read, which is said when it is used."""
         if not self._loadLibrary():
             return None
-        from DystrophyDxLib.model_package import ModelPackage
+        from DystrophyDxLib.models.package import ModelPackage
 
         try:
             return ModelPackage.read(self._model()).recipe.sample
@@ -458,7 +458,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return not self.ui.packagesLabel.text
 
     def _packages(self):
-        from DystrophyDxLib.mrml.dependencies import Dependencies
+        from DystrophyDxLib.panel.dependencies import Dependencies
 
         return Dependencies.of_slicer(Path(self.resourcePath("requirements.txt")))
 
@@ -475,8 +475,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Whether results can be shown. That needs no PyTorch, which is imported by the first classification."""
         if self._bench is None:
             try:
-                from DystrophyDxLib.mrml.study_view import StudyView
-                from DystrophyDxLib.mrml.workbench import Workbench
+                from DystrophyDxLib.mrml.classification_view import StudyView
+                from DystrophyDxLib.panel.actions import Workbench
             except ImportError:
                 logging.exception("DystrophyDx lacks packages")
                 self._checkPackages()
@@ -692,7 +692,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._resetSide("RIGHT")
 
     def _resetSide(self, name):
-        from DystrophyDxLib.roi import Side
+        from DystrophyDxLib.regions.legs import Side
 
         self._editRegion(lambda study: study.reset(side=Side[name]))
 
@@ -743,7 +743,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         say(self.ui.reportLabel, "")
         say(self.ui.messageLabel, "")
         with self._reporting():
-            from DystrophyDxLib.mrml.workbench import holds_report
+            from DystrophyDxLib.panel.actions import holds_report
 
             overwrite = holds_report(Path(folder))
             question = _("The folder holds an earlier report. Replace it?")
@@ -760,7 +760,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report)))
 
     def onCopy(self):
-        from DystrophyDxLib.mrml.answer import summary_in_two_lines
+        from DystrophyDxLib.panel.rich_text import summary_in_two_lines
 
         slicer.app.clipboard().setText(summary_in_two_lines(self._study.result))
         say(self.ui.reportLabel, _("The summary is on the clipboard."))
@@ -772,7 +772,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The study of the chosen volume; None where there is none, or results cannot be shown here."""
         if self._volume is None or self._view is None or self._volume.GetScene() is None:
             return None
-        from DystrophyDxLib.mrml.study import Study
+        from DystrophyDxLib.mrml.classification import Study
 
         return Study(self._volume)
 
@@ -809,14 +809,14 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if result is None:
             say(ui.answerLabel, _("Not classified yet."))
             return
-        from DystrophyDxLib.mrml import answer
+        from DystrophyDxLib.panel import rich_text
 
-        say(self.ui.answerLabel, answer.answer_html(result))
-        say(self.ui.barLabel, answer.bar_html(result.case))
-        say(self.ui.figuresLabel, answer.figures(result.case))
-        say(self.ui.warningsLabel, answer.warnings_html(result))
+        say(self.ui.answerLabel, rich_text.answer_html(result))
+        say(self.ui.barLabel, rich_text.bar_html(result.case))
+        say(self.ui.figuresLabel, rich_text.figures(result.case))
+        say(self.ui.warningsLabel, rich_text.warnings_html(result))
         if study.result_before is not None:
-            say(self.ui.differenceLabel, answer.difference(result, study.result_before))
+            say(self.ui.differenceLabel, rich_text.difference(result, study.result_before))
 
     def _showImages(self, result):
         table = self.ui.imagesTable
@@ -876,7 +876,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.ui.layoutSelector.currentIndex = self._layouts().index(self._view.layout)
 
     def _layouts(self):
-        from DystrophyDxLib.mrml.study_view import Layout
+        from DystrophyDxLib.mrml.classification_view import Layout
 
         return [None, Layout.OVERLAY, Layout.SIDE_BY_SIDE]
 
@@ -884,7 +884,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Heatmaps are not offered as input, nor legs as muscles; without other segmentations none is asked for."""
         if self._view is None:
             return
-        from DystrophyDxLib.mrml.study import Study, is_heatmap
+        from DystrophyDxLib.mrml.classification import Study, is_heatmap
 
         maps = filter(is_heatmap, slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
         legs = [study.segmentation for study in Study.of(slicer.mrmlScene)]
@@ -899,7 +899,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.musclesLabel.text = ""
         if muscles is None or study is None or study.result is None or study.segmentation is None:
             return
-        from DystrophyDxLib.mrml.answer import muscles_html
+        from DystrophyDxLib.panel.rich_text import muscles_html
 
         try:
             self.ui.musclesLabel.text = muscles_html(study.texture_scores(muscles))

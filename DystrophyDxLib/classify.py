@@ -20,14 +20,15 @@ from . import __version__
 from .devices import channels_last, compute_device, has_bfloat16
 from .errors import InputError
 from .explain.heat import Heat, HeatDrawing
-from .explain.heatmap import CellGrid
 from .explain.region_heat import rank_regions
 from .explain.texture_score import texture_scores
-from .model_package import ModelPackage
-from .networks import CamNetwork, NetworkOutput, build_network
-from .probabilities import class_probabilities, class_said
-from .quality import ImageQuality, input_warnings, judge_legs, share_outside_muscle, thigh_images
-from .regions import as_seen, find_regions
+from .models.cam_network import CamNetwork, NetworkOutput, build_network
+from .models.cells import CellGrid
+from .models.package import ModelPackage
+from .models.probabilities import class_probabilities, class_said
+from .regions.kinds import as_seen, find_regions
+from .regions.legs import LegRegions, Window
+from .regions.volumes import whole
 from .results import (
     INDETERMINATE,
     UNSUITABLE,
@@ -42,11 +43,10 @@ from .results import (
     StudyResult,
     WarningCode,
 )
-from .roi import LegRegions, Window
-from .samples import GRID, LegBatch, SampleBatch
-from .series import Series
-from .volume_samples import VolumeBatch, sampled
-from .volumes import whole
+from .samples.quality import ImageQuality, input_warnings, judge_legs, share_outside_muscle, thigh_images
+from .samples.slice_samples import GRID, LegBatch, SampleBatch
+from .samples.volume_samples import VolumeBatch, sampled
+from .series.series import Series
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""

@@ -55,7 +55,7 @@ class NewStudyForm:
         if not (cohort and readers and folder):
             raise InputError(_("Choose the table of the cases, the table of the readers and a folder."))
         self._loadPackages()
-        from DystrophyDxLib.model_package import ModelPackage
+        from DystrophyDxLib.models.package import ModelPackage
         from DystrophyDxLib.readerstudy.creation import create_study, one_class, read_readers
 
         plan, package = self._plan(read_readers(Path(readers))), ModelPackage.read(self._model())

@@ -285,7 +285,7 @@ class ReaderStudyPage(VTKObservationMixin):
             widget.enabled = ui.amendSelector.count > 0
 
     def _showModel(self, item, model):
-        from DystrophyDxLib.mrml.answer import aided_html
+        from DystrophyDxLib.panel.rich_text import aided_html
 
         aided = item is not None and item.model is not None
         say(self.ui.modelLabel, aided_html(item.model, model) if aided else "")

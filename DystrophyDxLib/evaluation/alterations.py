@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import mannwhitneyu
 
-from ..cine import read_input
+from ..cohort.table import Case
 from ..errors import InputError
-from ..recipe import SampleRecipe
-from ..regions import find_regions
-from ..training.cohort import Case
-from ..volume_samples import make_volumes
-from ..volumes import whole
+from ..models.recipe import SampleRecipe
+from ..regions.kinds import find_regions
+from ..regions.volumes import whole
+from ..samples.volume_samples import make_volumes
+from ..series.reading import read_input
 from .predictions import Advance
 
 ALTERED = 1.96

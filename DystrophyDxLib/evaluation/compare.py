@@ -17,35 +17,29 @@ import pandas as pd
 
 from .. import __version__
 from ..classify import Classifier
+from ..cohort.options import recipe_as_asked, split_as_asked
+from ..cohort.seen import seen_patients
+from ..cohort.table import Cohort
 from ..errors import InputError
-from ..model_package import ModelPackage
-from ..networks import BACKBONES
-from ..networks.weights import fetch_published
-from ..output_folder import results_folder
-from ..recipe import Recipe, SampleRecipe
-from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
-from ..training.asked import recipe_as_asked, split_as_asked
-from ..training.cohort import Cohort
-from ..training.seen import seen_patients
+from ..models.backbones import BACKBONES
+from ..models.package import ModelPackage
+from ..models.recipe import Recipe, SampleRecipe
+from ..models.weights import fetch_published
+from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
+from ..reporting.figures import roc_figure, save_figure
+from ..reporting.output_folder import results_folder
+from ..reporting.pages import Page, Section
+from ..reporting.tables import Table
+from ..statistics import ranked
+from ..statistics.confusion import proportion
+from ..statistics.estimate import Estimate
+from ..statistics.paired import compare_decisions
+from ..statistics.roc import auc, compare_auc
+from ..statistics.unpaired import compare_errors
 from ..training.train import train
-from . import ranked, tables
-from .confusion import proportion
-from .estimate import Estimate
-from .evaluate import (
-    both_intervals,
-    evaluated_cases,
-    is_synthetic,
-    picture,
-    roc_line,
-    seen_notice,
-)
-from .evaluation_report import Page, Section
-from .figures import roc_figure, save_figure
-from .paired import compare_decisions
+from . import tables
+from .evaluate import both_intervals, evaluated_cases, is_synthetic, picture, roc_line, seen_notice
 from .predictions import Advance, Predictions, by_patient, counted, predict
-from .roc import auc, compare_auc
-from .tables import Table
-from .unpaired import compare_errors
 
 SCHEMA = "dystrophydx.comparison/1"
 PACKAGES, CACHE, RESULTS, PLAN = "packages", "cache", "comparison", "plan.json"

@@ -15,20 +15,13 @@ import pandas as pd
 
 from .. import __version__
 from ..classify import HEAT_OUTSIDE, Classifier
+from ..cohort.seen import seen_patients
+from ..cohort.table import SPLITS, Cohort
 from ..errors import InputError
-from ..model_package import ModelCard, ModelPackage
-from ..output_folder import check_results_folder, results_folder
-from ..phantom.rivals import trefoil_sign
-from ..report import DEMONSTRATION_MODEL, NOT_SHOWN_TO_TELL, RESEARCH_ONLY, SYNTHETIC_COHORT
-from ..results import INDETERMINATE
-from ..training.cohort import SPLITS, Cohort
-from ..training.seen import seen_patients
-from . import heat_audit, localisation, ranked, tables
-from .calibration_error import reliability
-from .estimate import Estimate
-from .evaluation_report import Page, Picture, Section
-from .faithfulness import MOST_IMAGES, choose_images, faithfulness, mean_curve
-from .figures import (
+from ..models.package import ModelCard, ModelPackage
+from ..phantom.known_fat import trefoil_sign
+from ..reporting.case_report import DEMONSTRATION_MODEL, NOT_SHOWN_TO_TELL, RESEARCH_ONLY, SYNTHETIC_COHORT
+from ..reporting.figures import (
     CalibrationBins,
     MeanCurve,
     RocLine,
@@ -39,13 +32,21 @@ from .figures import (
     roc_figure,
     save_figure,
 )
+from ..reporting.output_folder import check_results_folder, results_folder
+from ..reporting.pages import Page, Picture, Section
+from ..reporting.tables import Table
+from ..results import INDETERMINATE
+from ..statistics import ranked
+from ..statistics.calibration_error import reliability
+from ..statistics.estimate import Estimate
+from ..statistics.roc import auc, roc_band
+from . import heat_audit, localisation, tables
+from .faithfulness import MOST_IMAGES, choose_images, faithfulness, mean_curve
 from .gallery import Chosen, choose, choose_ranked, gallery_figure, save_gallery
 from .map_report import Atlas, map_sections, reference_cases, region_rows
+from .phantom_truth import has_truth, muscle_fat, read_truth
 from .predictions import Advance, ClassifiedSeries, Predictions, by_patient, classify_case, counted, predict, said
 from .ranked_report import sections as ranked_sections
-from .roc import auc, roc_band
-from .tables import Table
-from .truth_files import has_truth, muscle_fat, read_truth
 
 SCHEMA = "dystrophydx.evaluation/1"
 FILES = (

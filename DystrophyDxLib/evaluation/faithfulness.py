@@ -15,14 +15,14 @@ import torch
 from scipy.integrate import trapezoid
 
 from ..classify import Classifier
-from ..explain.heatmap import CellGrid
-from ..model_package import ModelPackage
-from ..networks import CamNetwork, build_network
-from ..roi import find_legs
-from ..samples import make_samples
-from ..series import read_study
-from ..training.cohort import Cohort
-from .bootstrap import draws, percentiles
+from ..cohort.table import Cohort
+from ..models.cam_network import CamNetwork, build_network
+from ..models.cells import CellGrid
+from ..models.package import ModelPackage
+from ..regions.legs import find_legs
+from ..samples.slice_samples import make_samples
+from ..series.reading import read_study
+from ..statistics.bootstrap import draws, percentiles
 from .predictions import Advance
 
 STEPS = 10

@@ -21,21 +21,21 @@ import pandas as pd
 
 from .. import __version__
 from ..classify import Classifier
+from ..cohort.splits import FOLDS, read_folds
+from ..cohort.table import Cohort
 from ..errors import InputError
-from ..model_package import ModelPackage, fold_packages
-from ..output_folder import check_results_folder, results_folder
-from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
-from ..training.cohort import Cohort
-from ..training.splits import FOLDS, read_folds
+from ..models.package import ModelPackage, fold_packages
+from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
+from ..reporting.figures import confusion_figure, save_figure
+from ..reporting.output_folder import check_results_folder, results_folder
+from ..reporting.pages import Page, Picture, Section
+from ..reporting.tables import Table
+from ..statistics.confusion import errors_of, proportion
 from . import heat_audit
-from .confusion import errors_of, proportion
 from .evaluate import is_synthetic
-from .evaluation_report import Page, Picture, Section
-from .figures import confusion_figure, save_figure
 from .map_report import Atlas, map_sections, reference_cases, region_rows
 from .predictions import Advance, ClassifiedSeries, Predictions, by_patient, counted, predict, said
 from .strata import by_stratum
-from .tables import Table
 
 SCHEMA = "dystrophydx.folds/1"
 FILES = (

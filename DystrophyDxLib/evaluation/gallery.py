@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ..roi import PlaneOrientation
+from ..regions.legs import PlaneOrientation
 from .predictions import ClassifiedSeries
 
 A_KIND = 3

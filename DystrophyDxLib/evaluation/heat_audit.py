@@ -13,13 +13,13 @@ import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from ..classify import HEAT_OUTSIDE
+from ..cohort.table import Case, Cohort
 from ..errors import InputError
-from ..probabilities import class_said
-from ..training.cohort import Case, Cohort
-from .evaluation_report import Section
+from ..models.probabilities import class_said
+from ..reporting.pages import Section
+from ..reporting.tables import Table
+from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
 from .predictions import ClassifiedSeries
-from .tables import Table
-from .truth_files import has_truth, read_muscles, read_truth, segmentation_files
 
 ORGAN = "organ"
 """Column of the cohort with a segmentation of what the answer should rest on, relative to the table's folder."""

@@ -13,12 +13,12 @@ from scipy.stats import spearmanr
 from ..classify import Classification, Classifier
 from ..errors import InputError
 from ..phantom import Phantom
-from ..quality import share_outside_muscle
+from ..regions.legs import PlaneOrientation, Window
 from ..results import ImageResult
-from ..roi import PlaneOrientation, Window
-from ..samples import GRID, make_samples, place, resampling_weights
-from ..series import Series
-from .bootstrap import bootstrap, ratio
+from ..samples.quality import share_outside_muscle
+from ..samples.slice_samples import GRID, make_samples, place, resampling_weights
+from ..series.series import Series
+from ..statistics.bootstrap import bootstrap, ratio
 
 DISEASED = 0.2
 """Fat fraction from which a muscle voxel counts as diseased; muscle of healthy adults has less (our estimate)."""

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from ..classify import with_region_heat
+from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..explain.region_heat import read_atlas
-from ..recipe import Recipe
-from ..training.cohort import Case, Cohort
+from ..models.recipe import Recipe
+from ..reporting.pages import Section
+from ..reporting.tables import Table
 from .alterations import ALTERED, Reference, alterations, compared, in_words
-from .evaluation_report import Section
 from .predictions import Advance, ClassifiedSeries
-from .tables import Table
 
 Atlas = tuple[Path, Path | None]
 """A label map on the grid of all series, and the table of its names; see `explain.region_heat.read_atlas`."""

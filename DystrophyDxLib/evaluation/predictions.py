@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..cine import read_input
+from ..cohort.table import Case, Cohort
 from ..errors import InputError
-from ..probabilities import class_said
+from ..models.probabilities import class_said
 from ..results import INDETERMINATE
-from ..series import Series
-from ..training.cohort import Case, Cohort
-from .ranked import probability_columns
+from ..series.reading import read_input
+from ..series.series import Series
+from ..statistics.ranked import probability_columns
 
 if TYPE_CHECKING:  # what only has tables to make does without the network
     from ..classify import Classification, Classifier
-    from ..model_package import ModelCard
+    from ..models.package import ModelCard
 
 _OF_PATIENT = ("disease", "truth", "sex", "age", "centre", "field_strength_t", "severity")
 Advance = Callable[[str, int, int], None]

@@ -7,15 +7,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from .calibration_error import expected_calibration_error, reliability
-from .confusion import proportion
-from .evaluation_report import Picture, Section
-from .figures import CalibrationBins, calibration_figure, confusion_figure, save_figure
+from ..reporting.figures import CalibrationBins, calibration_figure, confusion_figure, save_figure
+from ..reporting.pages import Picture, Section
+from ..reporting.tables import Table
+from ..statistics.calibration_error import expected_calibration_error, reliability
+from ..statistics.confusion import proportion
+from ..statistics.ranked import (
+    among_first,
+    bootstrap_figures,
+    confusion,
+    depths,
+    probability_columns,
+    published_figures,
+)
+from ..statistics.roc import auc
 from .predictions import counted
-from .ranked import among_first, bootstrap_figures, confusion, depths, probability_columns, published_figures
-from .roc import auc
 from .strata import by_stratum
-from .tables import BOOTSTRAP, PUBLISHED, Table
+from .tables import BOOTSTRAP, PUBLISHED
 
 
 def sections(

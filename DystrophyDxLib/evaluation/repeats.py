@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..output_folder import check_results_folder, results_folder
-from ..training.splits import repeats_in
-from .evaluation_report import Page, Section
+from ..cohort.splits import repeats_in
+from ..reporting.output_folder import check_results_folder, results_folder
+from ..reporting.pages import Page, Section
+from ..reporting.tables import Table
 from .folds import evaluate_folds
 from .map_report import Atlas
 from .predictions import Advance
-from .tables import Table
 
 SCHEMA = "dystrophydx.repeats/1"
 FILES = ("report.html", "repeats.json", "tables")

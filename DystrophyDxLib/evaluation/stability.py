@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import ndimage
 
 from ..classify import Classification, Classifier
-from ..roi import PlaneOrientation, Side, Window, find_legs
-from ..series import Geometry, Series
+from ..regions.legs import PlaneOrientation, Side, Window, find_legs
+from ..series.series import Geometry, Series
 
 
 def _contrast(series: Series, gamma: float) -> Series:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from .confusion import proportion
-from .tables import GROUPS, NOT_GIVEN, Table, group_order
-from .unpaired import equal_errors
+from ..reporting.tables import Table
+from ..statistics.confusion import proportion
+from ..statistics.unpaired import equal_errors
+from .tables import GROUPS, NOT_GIVEN, group_order
 
 
 def by_stratum(patients: pd.DataFrame) -> Table:

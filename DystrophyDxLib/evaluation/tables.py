@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from .bootstrap import Statistic, draws, percentiles, ratio
-from .calibration_error import brier, expected_calibration_error, recalibration, reliability
-from .confusion import Confusion, proportion
-from .estimate import Estimate
+from ..reporting.tables import Table
+from ..statistics.bootstrap import Statistic, draws, percentiles, ratio
+from ..statistics.calibration_error import brier, expected_calibration_error, recalibration, reliability
+from ..statistics.confusion import Confusion, proportion
+from ..statistics.estimate import Estimate
+from ..statistics.roc import auc, auc_of_draws
 from .predictions import counted
-from .roc import auc, auc_of_draws
 
 AGE_BANDS = (0, 10, 20, 40, 60, math.inf)
 """Years at which the bands of age begin."""
@@ -29,77 +28,6 @@ LEAST_PATIENTS = 10
 """Patients of a class below which the bootstrap is too narrow to be shown (our choice)."""
 PUBLISHED, BOOTSTRAP = "Wilson, DeLong", "patient bootstrap"
 NOT_GIVEN = "not given"
-_DASH = "–"
-_NEGATIVE_ZERO = re.compile(r"-(0\.?0*)(?![\d.e])")
-_FORMATS = {
-    "AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".2g", "Value": ".3f", "Kappa": ".3f", "AC1": ".3f",
-    "Difference": ".3f",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of text, numbers and `Estimate`s; what cannot be computed is nan, and shown as a dash.
-
-    Attributes:
-        name: of its files.
-        title: caption.
-        frame: the first column names the row.
-        note: what a reader must know of the figures.
-    """
-
-    name: str
-    title: str
-    frame: pd.DataFrame
-    note: str = ""
-
-    @property
-    def headers(self) -> list[str]:
-        return list(self.frame.columns)
-
-    @property
-    def rows(self) -> list[list[tuple[str, str]]]:
-        """Header and text of each cell, row by row."""
-        return [[(name, cell_text(name, row[name])) for name in self.frame] for row in self.frame.to_dict("records")]
-
-    def is_number(self, header: str) -> bool:
-        """Whether a column holds figures."""
-        return not any(isinstance(cell, str) for cell in self.frame[header])
-
-    def csv(self) -> str:
-        """Full precision; an estimate takes three columns."""
-        columns = {}
-        for name in self.frame:
-            cells = self.frame[name]
-            if any(isinstance(cell, Estimate) for cell in cells):
-                for part, suffix in (("value", ""), ("low", " low"), ("high", " high")):
-                    columns[name + suffix] = [getattr(cell, part, cell if not suffix else None) for cell in cells]
-            else:
-                columns[name] = cells
-        return pd.DataFrame(columns).to_csv(index=False)
-
-    def markdown(self) -> str:
-        """Caption, table and note in GitHub's Markdown."""
-        lines = [f"**{self.title}**", "", _row(self.headers)]
-        lines.append(_row("---:" if self.is_number(name) else "---" for name in self.headers))
-        lines += [_row(text.replace("|", "\\|") for _, text in row) for row in self.rows]
-        return "\n".join([*lines, *(["", self.note] if self.note else [])]) + "\n"
-
-
-def cell_text(header: str, cell: object) -> str:
-    """A cell as it is shown: two decimals, or as many as the figure is usually given with."""
-    form = _FORMATS.get(header.split(",")[0], ".2f")
-    if isinstance(cell, Estimate):
-        if math.isnan(cell.value):
-            return _DASH
-        text = f"{cell.value:{form}} ({_DASH})" if math.isnan(cell.low) else f"{cell:{form}}"
-    elif header.startswith("p") and isinstance(cell, float) and cell < 0.001:
-        text = "< 0.001"
-    elif isinstance(cell, float):
-        text = _DASH if math.isnan(cell) else f"{cell:{form}}"
-    else:
-        return str(cell)
-    return _NEGATIVE_ZERO.sub(r"\1", text).replace("inf", "∞").replace("-", "−")
 
 
 def published_figures(rows: pd.DataFrame, threshold: float) -> dict[str, Estimate | float]:
@@ -476,7 +404,3 @@ def rivals(patients: pd.DataFrame, trefoil: Mapping[str, bool], threshold: float
         pd.DataFrame(rows),
         "Near 0.5, the mean fat alone does not tell the groups apart. The trefoil sign is Zheng et al.'s (2015).",
     )
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

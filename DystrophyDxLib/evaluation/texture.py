@@ -20,29 +20,29 @@ import pandas as pd
 
 from .. import __version__
 from ..classify import Classifier
+from ..cohort.options import recipe_as_asked
+from ..cohort.splits import FOLDS, k_folds, read_folds
+from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..explain.texture_score import texture_scores
-from ..output_folder import check_results_folder, results_folder
 from ..phantom.anatomy import MUSCLES
-from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
-from ..training.asked import recipe_as_asked
-from ..training.cohort import Case, Cohort
+from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
+from ..reporting.figures import save_figure
+from ..reporting.output_folder import check_results_folder, results_folder
+from ..reporting.pages import Page, Section
+from ..reporting.tables import Table
+from ..statistics.confusion import proportion
+from ..statistics.estimate import Estimate
 from ..training.sample_store import SampleStore
-from ..training.splits import FOLDS, k_folds, read_folds
 from . import localisation, tables
 from .compare import weights_file
-from .confusion import proportion
-from .estimate import Estimate
 from .evaluate import is_synthetic, picture
-from .evaluation_report import Page, Section
-from .figures import save_figure
+from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
 from .predictions import Advance, classify_case
-from .tables import Table
 from .texture_figures import neuron_figure, patch_figure
 from .texture_images import TextureImages
+from .texture_methods import held_out_answers, mean_fat_fraction, rivals
 from .texture_networks import FoldModels, Responses, neurons_beside_fat, patch_map
-from .texture_rivals import held_out_answers, mean_fat_fraction, rivals
-from .truth_files import has_truth, read_muscles, read_truth, segmentation_files
 
 SCHEMA = "dystrophydx.texture/1"
 FILES = ("report.html", "texture.json", "predictions.csv", "heat.csv", "muscles.csv", "tables", "figures")

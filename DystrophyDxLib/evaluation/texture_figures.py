@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from .figures import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION
+from ..reporting.figures import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION
 from .texture_networks import PatchMap, chi_square, class_histograms
 
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
-from ..quality import muscle_compartment
-from ..recipe import SampleRecipe
-from ..samples import BRIGHTEST, GRID
+from ..models.recipe import SampleRecipe
+from ..samples.quality import muscle_compartment
+from ..samples.slice_samples import BRIGHTEST, GRID
 from ..training.sample_store import SampleStore
 
 _CHUNK = 64

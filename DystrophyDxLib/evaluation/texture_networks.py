@@ -18,11 +18,11 @@ from sklearn.manifold import TSNE
 
 from ..classify import Classifier
 from ..errors import InputError
-from ..explain.heatmap import CellGrid
 from ..explain.texture_score import UNDER_HEAT
-from ..model_package import ModelPackage, fold_packages
-from ..probabilities import class_probabilities, class_said
-from ..recipe import Recipe
+from ..models.cells import CellGrid
+from ..models.package import ModelPackage, fold_packages
+from ..models.probabilities import class_probabilities, class_said
+from ..models.recipe import Recipe
 from ..training.fit import EVALUATION_BATCH
 from ..training.sample_store import StoredImages, restored
 from .texture_images import TextureImages

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..roi import LegRegions, PlaneOrientation, Window
-from ..samples import Placement, place
-from ..series import Geometry
-from ..volume_samples import place_volume
-from ..volumes import VolumeWindow
-from .heatmap import CellGrid
+from ..models.cells import CellGrid
+from ..regions.legs import LegRegions, PlaneOrientation, Window
+from ..regions.volumes import VolumeWindow
+from ..samples.slice_samples import Placement, place
+from ..samples.volume_samples import place_volume
+from ..series.series import Geometry
 
 
 class Heat(NamedTuple):

@@ -10,7 +10,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..results import RegionHeat
-from ..series import Series, read_image_file, why_apart
+from ..series.channels import why_apart
+from ..series.image_files import read_image_file
+from ..series.series import Series
 
 
 def rank_regions(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import slicer
 
-from ..cine import automatic_frames
 from ..errors import InputError
-from ..recipe import SampleRecipe
+from ..models.recipe import SampleRecipe
+from ..series.cine import automatic_frames
 from .volumes import FRAME, add_series, series_from_volume
 
 _CINE = "DystrophyDx.cine"

@@ -10,16 +10,16 @@ import slicer
 from PIL import Image, ImageDraw, ImageFont
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
-from ..report import figures, finding, notices
+from ..regions.legs import LABEL_OF_SIDE
+from ..reporting.case_report import figures, finding, notices
 from ..results import UNSUITABLE, ImageResult, StudyResult
-from ..roi import LABEL_OF_SIDE
+from .classification import Study
+from .classification_view import StudyView
 from .display import HeatmapDisplay
 from .layouts import MAIN_VIEW
 from .scenes import copy_into, new_scene
 from .segmentation import SEGMENT_COLORS, labels_from_segmentation
 from .slice_plane import Box, SlicePlane
-from .study import Study
-from .study_view import StudyView
 
 TILES = 12
 

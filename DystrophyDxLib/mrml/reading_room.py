@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import slicer
 
 from ..errors import InputError
-from ..series import Series, read_image_file, read_study
+from ..series.image_files import read_image_file
+from ..series.reading import read_study
+from ..series.series import Series
+from .classification import Study
+from .classification_view import Layers, StudyView
 from .display import DEFAULT_OPACITY
 from .layouts import MAIN_VIEW, Layout
-from .study import Study
-from .study_view import Layers, StudyView
 from .volumes import add_series
 
 if TYPE_CHECKING:

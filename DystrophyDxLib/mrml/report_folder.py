@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..report import write_report
+from ..reporting.case_report import write_report
 from ..results import StudyResult
+from .classification import Study
+from .classification_view import StudyView
 from .display import HeatmapDisplay
 from .overview import most_suspicious, render_overview
 from .scenes import copy_into, new_scene
 from .segmentation import write_segmentation
-from .study import Study
-from .study_view import StudyView
 from .volumes import write_volume
 
 

@@ -7,7 +7,7 @@ import logging
 import slicer
 from vtkmodules.vtkCommonCore import VTK_STRING, vtkLogger, vtkOutputWindow
 
-from .study import CHANNEL, Study
+from .classification import CHANNEL, Study
 
 _logger = logging.getLogger(__name__)
 

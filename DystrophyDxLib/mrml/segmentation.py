@@ -14,8 +14,8 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
-from ..roi import LABEL_OF_SIDE, Side
-from ..series import read_voxels
+from ..regions.legs import LABEL_OF_SIDE, Side
+from ..series.image_files import read_voxels
 
 SEGMENT_NAMES = {
     Side.LEFT: "Left leg",

@@ -11,7 +11,7 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
-from ..series import Geometry, Series
+from ..series.series import Geometry, Series
 
 FRAME = "DystrophyDx.frame"
 """Attribute of a volume that was taken out of a cine: which frame it is, in words."""

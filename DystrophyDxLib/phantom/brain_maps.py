@@ -21,7 +21,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..errors import InputError
-from ..series import Geometry, as_image
+from ..series.image_files import as_image
+from ..series.series import Geometry
 
 SPACING_MM = 4.0
 SHAPE = (40, 48, 40)

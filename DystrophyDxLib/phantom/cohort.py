@@ -20,7 +20,8 @@ import SimpleITK as sitk
 from threadpoolctl import threadpool_limits
 
 from ..errors import InputError
-from ..series import Geometry, as_image
+from ..series.image_files import as_image
+from ..series.series import Geometry
 from .anatomy import MUSCLES
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..series import Acquisition
+from ..series.series import Acquisition
 from .physics import (
     TISSUES,
     InversionRecovery,

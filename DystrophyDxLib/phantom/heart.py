@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InputError
-from ..series import Geometry
+from ..series.series import Geometry
 
 Disease = Literal["normal", "HCM", "DCM"]
 Plane = Literal["short axis", "2-chamber", "3-chamber", "4-chamber"]

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..series import as_image
+from ..series.image_files import as_image
 from .heart import DISEASES, PLANES, HeartPhantom, make_heart
 
 COLUMNS = (

@@ -9,7 +9,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..errors import InputError
-from ..series import Geometry, Series
+from ..series.series import Geometry, Series
 from . import anatomy
 from .anatomy import Body, Leg, ShapeModel
 from .contrasts import CONTRASTS, DIXON, stir, t1_weighted, three_point_dixon

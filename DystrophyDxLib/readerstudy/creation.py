@@ -16,12 +16,14 @@ import SimpleITK as sitk
 from pydantic import ValidationError
 
 from ..classify import Classification, Classifier
+from ..cohort.seen import seen_patients
+from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
-from ..model_package import ModelCard, ModelPackage
-from ..output_folder import check_output_folder, output_folder
-from ..series import Geometry, Series, as_image, read_study
-from ..training.cohort import Case, Cohort, Problems
-from ..training.seen import seen_patients
+from ..models.package import ModelCard, ModelPackage
+from ..reporting.output_folder import check_output_folder, output_folder
+from ..series.image_files import as_image
+from ..series.reading import read_study
+from ..series.series import Geometry, Series
 from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
 from .protocol_page import write_protocol_page
 from .questions import Questions

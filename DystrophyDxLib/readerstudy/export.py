@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..cohort.table import listed
 from ..errors import InputError
-from ..output_folder import output_folder
-from ..training.cohort import listed
+from ..reporting.output_folder import output_folder
 from .protocol import Presentation, Reader
 from .reads import COLUMNS, Reads
 from .session import Progress, progress_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..pages import rendered
-from ..report import DEMONSTRATION_MODEL, RESEARCH_ONLY
+from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY
+from ..reporting.rendering import rendered
 from .protocol import Arm, Design, Protocol, Reader, arms_of, block_of, session_order
 from .questions import GRADES
 

@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..cohort.table import listed
 from ..errors import InputError
-from ..training.cohort import listed
 from .questions import GRADES, SIDES
 
 UNAIDED, AIDED, RE_READ = ARMS = ("unaided", "aided", "re-read")

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..recipe import AugmentationRecipe
-from ..samples import BRIGHTEST, GRID, halved
+from ..models.recipe import AugmentationRecipe
+from ..samples.slice_samples import BRIGHTEST, GRID, halved
 
 UPRIGHT = 0.75
 """Share of samples turned by no more than `LARGEST_ROTATION`; the others lie any way round."""

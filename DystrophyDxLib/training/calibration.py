@@ -15,13 +15,13 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_curve
 from torch import nn
 
-from ..evaluation.confusion import Confusion
-from ..evaluation.estimate import Estimate
-from ..evaluation.ranked import mean_auc, probability_columns, published_figures
-from ..evaluation.roc import auc
-from ..model_package import Metric
-from ..networks import CamNetwork
-from ..probabilities import class_probabilities
+from ..models.cam_network import CamNetwork
+from ..models.package import Metric
+from ..models.probabilities import class_probabilities
+from ..statistics.confusion import Confusion
+from ..statistics.estimate import Estimate
+from ..statistics.ranked import mean_auc, probability_columns, published_figures
+from ..statistics.roc import auc
 from .distributed import Processes
 from .fit import Examples, predicted
 

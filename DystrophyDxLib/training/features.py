@@ -15,7 +15,7 @@ import torch
 
 from ..devices import has_bfloat16
 from ..errors import InputError
-from ..networks import CamNetwork
+from ..models.cam_network import CamNetwork
 from . import augment
 from .distributed import Processes
 from .fit import EVALUATION_BATCH, SampleExamples, fast_precision, placed

@@ -27,8 +27,8 @@ from torch.nn import functional
 
 from ..devices import channels_last, has_bfloat16
 from ..errors import InputError
-from ..networks import CamNetwork
-from ..recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
+from ..models.cam_network import CamNetwork
+from ..models.recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
 from .augment import augmented, slightly_changed
 from .distributed import Processes
 from .sample_store import restored

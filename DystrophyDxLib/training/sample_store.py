@@ -26,19 +26,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import cine, dicom_study, quality, regions, roi, samples, series, squares, volume_samples, volumes
-from ..cine import read_input
+from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
-from ..file_digests import file_digest, series_digest
-from ..quality import input_warnings, judge_legs, thigh_images
-from ..recipe import SampleRecipe
-from ..regions import as_seen, find_regions
+from ..models.recipe import SampleRecipe
+from ..regions.kinds import as_seen, find_regions
+from ..regions.legs import LegRegions
 from ..results import WarningCode
-from ..roi import LegRegions
-from ..samples import BRIGHTEST, SampleBatch
-from ..series import Series
-from ..volume_samples import sampled
-from .cohort import Case, Cohort, Problems
+from ..samples.quality import input_warnings, judge_legs, thigh_images
+from ..samples.slice_samples import BRIGHTEST, SampleBatch
+from ..samples.volume_samples import sampled
+from ..series.file_digests import file_digest, series_digest
+from ..series.reading import read_input
+from ..series.series import Series
 
 Advance = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -277,9 +276,11 @@ def _fitting(
 @lru_cache(maxsize=1)
 def _preprocessing() -> str:
     """Digest of the code between a file and its samples."""
-    modules = (series, cine, dicom_study, regions, roi, squares, volumes, samples, volume_samples, quality)
-    code = (*modules, stored, _samples, _fitting)
-    return hashlib.sha256("".join(map(inspect.getsource, code)).encode()).hexdigest()
+    library = Path(__file__).parents[1]
+    files = sorted(file for folder in ("series", "regions", "samples") for file in (library / folder).glob("*.py"))
+    code = [file.read_text(encoding="utf-8") for file in files]
+    code += map(inspect.getsource, (stored, _samples, _fitting))
+    return hashlib.sha256("".join(code).encode()).hexdigest()
 
 
 def _read(folder: Path, key: str) -> _Entry | None:

@@ -18,13 +18,17 @@ import torch
 from torch import nn
 
 from .. import __version__
+from ..cohort.options import split_as_asked
+from ..cohort.seen import digests, seen_patients
+from ..cohort.splits import FOLDS, REPEAT, own, write_folds
+from ..cohort.table import Cohort, Split
 from ..devices import channels_last, compute_device
 from ..errors import InputError
-from ..evaluation.estimate import Estimate
-from ..model_package import ModelCard, write_package
-from ..networks import CamNetwork, build_network, load_backbone, trainable_parameters
-from ..recipe import AugmentationRecipe, Recipe, StageRecipe
-from .asked import split_as_asked
+from ..models.cam_network import CamNetwork, build_network, trainable_parameters
+from ..models.package import ModelCard, write_package
+from ..models.recipe import AugmentationRecipe, Recipe, StageRecipe
+from ..models.weights import load_backbone
+from ..statistics.estimate import Estimate
 from .calibration import (
     FeatureSpread,
     Scores,
@@ -35,13 +39,10 @@ from .calibration import (
     typical_heat,
     youden_threshold,
 )
-from .cohort import Cohort, Split
 from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
 from .fit import CHECKPOINT, Examples, ExamplesOfStage, Logits, SampleExamples, class_weights, fit
 from .sample_store import SampleStore
-from .seen import digests, seen_patients
-from .splits import FOLDS, REPEAT, own, write_folds
 from .training_log import Epoch, draw_log
 
 Advance = Callable[[str, int, int], None]

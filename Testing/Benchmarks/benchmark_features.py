@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from DystrophyDxLib.networks import CamNetwork, build_network, trainable_parameters
-from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.models.cam_network import CamNetwork, build_network, trainable_parameters
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples, FeatureStore
 from DystrophyDxLib.training.fit import ExamplesOfStage, Logits, SampleExamples, fit

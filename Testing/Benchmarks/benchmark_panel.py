@@ -20,13 +20,13 @@ import numpy as np
 from offscreen import OffscreenSlicer
 
 from DystrophyDxLib.classify import Classifier
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.mrml.classification import Study
+from DystrophyDxLib.mrml.classification_view import StudyView
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
-from DystrophyDxLib.mrml.study import Study
-from DystrophyDxLib.mrml.study_view import StudyView
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.resources import embedded_model, sample_study
-from DystrophyDxLib.series import read_study
+from DystrophyDxLib.series.reading import read_study
 
 RUNS = 7
 

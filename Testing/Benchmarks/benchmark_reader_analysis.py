@@ -21,9 +21,9 @@ import numpy as np
 from simulated_reads import simulated_reads
 from test_mrmc import STRUCTURES, performance, roe_metz
 
-from DystrophyDxLib.readerstudy.analysis import analyse
-from DystrophyDxLib.readerstudy.mrmc import RANDOM, compare_arms
+from DystrophyDxLib.readerstudy.analysis.analyse import analyse
 from DystrophyDxLib.readerstudy.reads import Reads
+from DystrophyDxLib.statistics.mrmc import RANDOM, compare_arms
 
 SHOWN = 12
 

@@ -17,8 +17,9 @@ import SimpleITK as sitk
 from leg_pairs import border_error_mm, make_leg_pair
 from shared_data import SHARED_DATA
 
-from DystrophyDxLib.roi import LABEL_OF_SIDE, find_legs
-from DystrophyDxLib.series import Series, read_study
+from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, find_legs
+from DystrophyDxLib.series.reading import read_study
+from DystrophyDxLib.series.series import Series
 
 PAIRS = 40
 SLICES = 24

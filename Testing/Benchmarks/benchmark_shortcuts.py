@@ -24,16 +24,16 @@ import numpy as np
 import SimpleITK as sitk
 from sklearn.ensemble import RandomForestClassifier
 
-from DystrophyDxLib import quality
 from DystrophyDxLib.classify import Classifier
-from DystrophyDxLib.evaluation.estimate import Estimate
+from DystrophyDxLib.cohort.table import Cohort
+from DystrophyDxLib.evaluation.phantom_truth import muscle_fat
 from DystrophyDxLib.evaluation.predictions import by_patient, counted, predict
-from DystrophyDxLib.evaluation.roc import auc
-from DystrophyDxLib.evaluation.truth_files import muscle_fat
-from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.phantom.rivals import trefoil_sign
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.training.cohort import Cohort
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.recipe import Recipe
+from DystrophyDxLib.phantom.known_fat import trefoil_sign
+from DystrophyDxLib.samples import quality
+from DystrophyDxLib.statistics.estimate import Estimate
+from DystrophyDxLib.statistics.roc import auc
 from DystrophyDxLib.training.train import train
 
 

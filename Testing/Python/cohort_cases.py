@@ -11,9 +11,9 @@ import numpy as np
 import SimpleITK as sitk
 from leg_pairs import make_leg_pair
 
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.series import Series
-from DystrophyDxLib.training.cohort import Cohort
+from DystrophyDxLib.cohort.table import Cohort
+from DystrophyDxLib.models.recipe import Recipe
+from DystrophyDxLib.series.series import Series
 
 RECIPE = Recipe.named("yang2021")
 Row = dict[str, object]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.series.series import Geometry, Series
 
 FINE = 2
 FAT, MUSCLE, SKIN, CORTEX, MARROW = 1.0, 0.32, 0.15, 0.03, 0.95

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
-from DystrophyDxLib.model_package import ModelCard, write_package
-from DystrophyDxLib.networks import BACKBONES, build_network
-from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.models.backbones import BACKBONES
+from DystrophyDxLib.models.cam_network import build_network
+from DystrophyDxLib.models.package import ModelCard, write_package
+from DystrophyDxLib.models.recipe import Recipe
 
 IMAGE_BACKBONES = [name for name, backbone in BACKBONES.items() if not backbone.of_volumes]
 

@@ -8,10 +8,11 @@ from scipy.spatial.transform import Rotation
 
 from DystrophyDxLib.classify import Classification
 from DystrophyDxLib.explain.heat import Heat, HeatDrawing
-from DystrophyDxLib.explain.heatmap import CellGrid
-from DystrophyDxLib.mrml.study import Study
+from DystrophyDxLib.models.cells import CellGrid
+from DystrophyDxLib.mrml.classification import Study
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.phantom.heart import HeartPhantom
+from DystrophyDxLib.regions.legs import LegRegions
 from DystrophyDxLib.results import (
     CaseResult,
     ImageResult,
@@ -22,8 +23,7 @@ from DystrophyDxLib.results import (
     SkippedImage,
     StudyResult,
 )
-from DystrophyDxLib.roi import LegRegions
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.series.series import Geometry, Series
 
 # Columns are the LPS directions of i, j, k.
 DIRECTIONS = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.series.series import Geometry, Series
 
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

@@ -10,8 +10,8 @@ from statsmodels.stats.inter_rater import aggregate_raters
 from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_counts
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.evaluation.agreement import band, cohen_kappa, fleiss_kappa, gwet_ac1, weighted_kappa
-from DystrophyDxLib.evaluation.unpaired import compare_errors
+from DystrophyDxLib.statistics.agreement import band, cohen_kappa, fleiss_kappa, gwet_ac1, weighted_kappa
+from DystrophyDxLib.statistics.unpaired import compare_errors
 
 NONE = np.nan
 FOUR_READERS = np.array(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from DystrophyDxLib.recipe import AugmentationRecipe
-from DystrophyDxLib.samples import BRIGHTEST
+from DystrophyDxLib.models.recipe import AugmentationRecipe
+from DystrophyDxLib.samples.slice_samples import BRIGHTEST
 from DystrophyDxLib.training.augment import augmented, slightly_changed
 
 

@@ -3,7 +3,7 @@
 import pytest
 from cohort_cases import two_legs, write_series
 
-from DystrophyDxLib import benchmark
+from DystrophyDxLib.commands import benchmark
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from scipy.stats import chi2
 from sklearn.metrics import log_loss, roc_auc_score, top_k_accuracy_score
 from torch import nn
 
-from DystrophyDxLib.networks import CamNetwork
+from DystrophyDxLib.models.cam_network import CamNetwork
 from DystrophyDxLib.training.calibration import (
     FeatureSpread,
     Scores,

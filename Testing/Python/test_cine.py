@@ -7,12 +7,14 @@ import pytest
 import SimpleITK as sitk
 from dicom_files import series_datasets, write_series
 
-from DystrophyDxLib.cine import cavity_voxels, picked, read_input
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.phantom.heart import DISEASES, make_heart
 from DystrophyDxLib.phantom.heart_cohort import write_cine
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.series import Series, as_image, read_frames
+from DystrophyDxLib.series.cine import cavity_voxels, picked
+from DystrophyDxLib.series.image_files import as_image
+from DystrophyDxLib.series.reading import read_frames, read_input
+from DystrophyDxLib.series.series import Series
 
 PAIR = Recipe.named("germain2021").sample
 SINGLE = Recipe.named("germain2021_single").sample

@@ -13,12 +13,13 @@ from scipy import stats
 
 from DystrophyDxLib.classify import LARGEST_SHIFT, Classifier, _ranked_case, case_interval
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.model_package import Metric, ModelPackage
+from DystrophyDxLib.models.package import Metric, ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.results import StudyResult, WarningCode
-from DystrophyDxLib.samples import make_samples
-from DystrophyDxLib.series import Acquisition, Geometry, Series, with_channels
+from DystrophyDxLib.samples.slice_samples import make_samples
+from DystrophyDxLib.series.channels import with_channels
+from DystrophyDxLib.series.series import Acquisition, Geometry, Series
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_scanners_scale_does_not_change_the_answer(classifier, phantom):
 def test_samples_do_not_follow_shading_or_a_bright_vessel():
     flat, shaded = (make_leg_pair(9, -20, shading=shading, noise=0.005).series for shading in (1.0, 3.0))
     bright = dataclasses.replace(flat, voxels=flat.voxels.copy())
-    from DystrophyDxLib.roi import find_legs
+    from DystrophyDxLib.regions.legs import find_legs
 
     regions = find_legs(flat)
     row, column = (int(np.mean(axis)) for axis in regions.windows[0].mask.nonzero())
@@ -110,7 +111,7 @@ def test_lower_precision_moves_no_probability_by_a_hundredth(phantom):
 
 
 def test_folding_batch_normalisation_changes_nothing(package):
-    from DystrophyDxLib.networks import build_network
+    from DystrophyDxLib.models.cam_network import build_network
 
     network = build_network(package.recipe).eval()
     tensors = {name: value for name, value in package.tensors().items() if not name.startswith("features.")}

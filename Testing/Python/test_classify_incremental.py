@@ -9,9 +9,9 @@ from model_packages import make_package
 import DystrophyDxLib.classify as classify
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.roi import LABEL_OF_SIDE, Side, corrected_regions, find_legs
+from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, Side, corrected_regions, find_legs
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,16 @@ from model_packages import TWO_CHANNELS, make_package
 from shared_data import shared
 from typer.testing import CliRunner
 
-from DystrophyDxLib.cli import app
+from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.output_folder import FILES
 from DystrophyDxLib.phantom import make_phantom, write_dicom
+from DystrophyDxLib.reporting.output_folder import FILES
 from DystrophyDxLib.results import StudyResult
 
 
 def dystrophydx(*arguments, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-c", "from DystrophyDxLib.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", "from DystrophyDxLib.commands.main import main; main()", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -303,7 +303,8 @@ def test_a_region_of_another_study_is_refused(classified, model, tmp_path):
 
 @pytest.mark.parametrize("command", ["phantom", "train", "evaluate", "compare", "texture", "readers"])
 def test_a_package_that_is_missing_is_named_with_what_to_install_before_anything_slow(command):
-    code = "import sys; sys.modules['sklearn'] = sys.modules['torch'] = None; from DystrophyDxLib.cli import main; "
+    code = "import sys; sys.modules['sklearn'] = sys.modules['torch'] = None; "
+    code += "from DystrophyDxLib.commands.main import main; "
     run = subprocess.run([sys.executable, "-c", code + "main()", command, "x"], capture_output=True, text=True)
     assert run.returncode == 2
     assert "The package sklearn is missing" in run.stderr
@@ -318,7 +319,7 @@ def test_a_table_with_too_few_patients_of_a_class_is_told_without_pytorch(tmp_pa
     for n in range(len(rows)):
         (tmp_path / f"{n}.nii").touch()
     (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,path,diagnosis", *rows]) + "\n")
-    code = "import sys; sys.modules['torch'] = None; from DystrophyDxLib.cli import main; main()"
+    code = "import sys; sys.modules['torch'] = None; from DystrophyDxLib.commands.main import main; main()"
     asked = ["train", "embedded", str(tmp_path / "cohort.csv"), "--out", str(tmp_path / "model")]
     run = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, text=True)
     assert run.returncode == 2

@@ -74,13 +74,17 @@ def test_every_file_of_the_library_and_its_resources_is_installed(installed):
         for file in tracked()
         if file.parts[0] == "DystrophyDx" and file.name != "CMakeLists.txt"
     }
-    assert {Path("DystrophyDxLib/__init__.py"), Path("DystrophyDxLib/recipes/yang2021.toml")} <= library
+    assert {Path("DystrophyDxLib/__init__.py"), Path("DystrophyDxLib/models/recipes/yang2021.toml")} <= library
     assert {Path("DystrophyDx.py"), Path("Resources/Icons/DystrophyDx.png")} <= module
     assert files(installed) == library | module | {Path("DystrophyDxLib/LICENSE.txt")}
 
 
 def test_what_is_installed_is_what_is_in_the_tree(installed):
-    for file in ("Resources/EmbeddedModel/model.safetensors", "DystrophyDxLib/templates/report.html", "LICENSE.txt"):
+    for file in (
+        "Resources/EmbeddedModel/model.safetensors",
+        "DystrophyDxLib/reporting/templates/report.html",
+        "LICENSE.txt",
+    ):
         copy = installed / file if file != "LICENSE.txt" else installed / "DystrophyDxLib" / file
         assert copy.read_bytes() == (ROOT / file).read_bytes()
 

@@ -3,9 +3,9 @@
 import pytest
 from cohort_cases import RECIPE, cohort_of, rows_of, table_of, write_table
 
+from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.training.cohort import Cohort
+from DystrophyDxLib.models.recipe import Recipe
 
 
 def refusal(folder, rows) -> str:

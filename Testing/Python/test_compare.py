@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, make_package
 
+from DystrophyDxLib.cohort.seen import digests
+from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation import compare as module
 from DystrophyDxLib.evaluation.compare import FILES, compare
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
-from DystrophyDxLib.training.cohort import Cohort
-from DystrophyDxLib.training.seen import digests
 
 DISEASES = {
     "train": ("DMD", "BMD", "FSHMD", "healthy"),

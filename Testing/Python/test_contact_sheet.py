@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from contact_sheet import contact_sheet, main
 from PIL import Image
 
 from DystrophyDxLib.phantom import DIAGNOSES, make_phantom
-from DystrophyDxLib.phantom.contact_sheet import contact_sheet, main
 
 
 def test_every_series_has_its_tile_at_the_true_proportions():

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.mrml.dependencies import Dependencies, Installation
+from DystrophyDxLib.panel.dependencies import Dependencies, Installation
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -245,7 +245,7 @@ def load(folder):
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
         "from DystrophyDxLib.errors import InputError\n"
-        "from DystrophyDxLib.mrml.dependencies import Dependencies\n"
+        "from DystrophyDxLib.panel.dependencies import Dependencies\n"
         "try: Dependencies(Path(sys.argv[2]), None, None).load()\n"
         "except InputError as error: print(error)\n"
     )
@@ -276,7 +276,7 @@ def test_looking_for_what_is_missing_imports_none_of_it(tmp_path):
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from DystrophyDxLib.mrml.dependencies import Dependencies\n"
+        "from DystrophyDxLib.panel.dependencies import Dependencies\n"
         "assert Dependencies(Path(sys.argv[1]), None, None).missing() is None\n"
         "print(*(name for name in ('torch', 'torchvision', 'monai', 'pydantic', 'jinja2') if name in sys.modules))\n"
     )

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from DystrophyDxLib.networks import CamNetwork
-from DystrophyDxLib.recipe import StageRecipe, TrainingRecipe
+from DystrophyDxLib.models.cam_network import CamNetwork
+from DystrophyDxLib.models.recipe import StageRecipe, TrainingRecipe
 from DystrophyDxLib.training import fit as fit_module
 from DystrophyDxLib.training.distributed import Processes, processes_of_torchrun
 from DystrophyDxLib.training.fit import Logits, SampleExamples, fit

@@ -7,12 +7,12 @@ import pytest
 from shared_data import shared
 
 from DystrophyDxLib.classify import Classifier
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.regions.legs import find_legs
 from DystrophyDxLib.resources import embedded_model, sample_study
 from DystrophyDxLib.results import WarningCode
-from DystrophyDxLib.roi import find_legs
-from DystrophyDxLib.series import read_study
+from DystrophyDxLib.series.reading import read_study
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,15 @@ from model_packages import CARD_OF_FOUR, FOUR_CLASSES, RECIPE, make_package
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation import tables
-from DystrophyDxLib.evaluation.estimate import Estimate
 from DystrophyDxLib.evaluation.evaluate import FILES, evaluate
 from DystrophyDxLib.evaluation.gallery import choose
 from DystrophyDxLib.evaluation.predictions import by_patient
-from DystrophyDxLib.evaluation.ranked import probability_columns
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
-from DystrophyDxLib.report import NOT_SHOWN_TO_TELL
-from DystrophyDxLib.series import read_study
+from DystrophyDxLib.reporting.case_report import NOT_SHOWN_TO_TELL
+from DystrophyDxLib.series.reading import read_study
+from DystrophyDxLib.statistics.estimate import Estimate
+from DystrophyDxLib.statistics.ranked import probability_columns
 
 CLASSES = ("other", "dystrophinopathy")
 BIAS = 0.035

@@ -10,12 +10,12 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score, roc_curve
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.evaluation.bootstrap import bootstrap, draws, ratio
-from DystrophyDxLib.evaluation.calibration_error import brier, expected_calibration_error, recalibration, reliability
-from DystrophyDxLib.evaluation.confusion import Confusion, proportion
-from DystrophyDxLib.evaluation.estimate import Estimate
-from DystrophyDxLib.evaluation.paired import compare_decisions
-from DystrophyDxLib.evaluation.roc import auc, auc_of_draws, compare_auc, roc_band
+from DystrophyDxLib.statistics.bootstrap import bootstrap, draws, ratio
+from DystrophyDxLib.statistics.calibration_error import brier, expected_calibration_error, recalibration, reliability
+from DystrophyDxLib.statistics.confusion import Confusion, proportion
+from DystrophyDxLib.statistics.estimate import Estimate
+from DystrophyDxLib.statistics.paired import compare_decisions
+from DystrophyDxLib.statistics.roc import auc, auc_of_draws, compare_auc, roc_band
 
 PUBLISHED = Confusion(tp=123 + 81, fp=420 - 385, fn=130 - 123 + 98 - 81, tn=385)
 """Table 3 of Yang et al., BMC Neurology 2021;21:13: ResNet50 on the test set."""
@@ -239,7 +239,7 @@ def test_equal_seeds_give_equal_intervals_and_other_seeds_others():
 def test_draws_do_not_depend_on_how_many_are_made_at_once(monkeypatch):
     table = of_patients(np.random.default_rng(11), 20, 3)
     whole = np.concatenate(list(draws(table, seed=5, resamples=30)))
-    monkeypatch.setattr("DystrophyDxLib.evaluation.bootstrap._LARGEST", 7 * len(table))
+    monkeypatch.setattr("DystrophyDxLib.statistics.bootstrap._LARGEST", 7 * len(table))
     np.testing.assert_array_equal(np.concatenate(list(draws(table, seed=5, resamples=30))), whole)
 
 

@@ -23,8 +23,8 @@ from DystrophyDxLib.evaluation.faithfulness import (
     muscle_grey,
 )
 from DystrophyDxLib.evaluation.predictions import by_patient, predict
-from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.networks import CamNetwork
+from DystrophyDxLib.models.cam_network import CamNetwork
+from DystrophyDxLib.models.package import ModelPackage
 
 
 def quiet(what, done, total):

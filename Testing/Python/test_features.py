@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.networks import CamNetwork
+from DystrophyDxLib.models.cam_network import CamNetwork
 from DystrophyDxLib.training import features as features_module
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples, FeatureStore

@@ -11,16 +11,16 @@ from scipy.stats import chi2_contingency
 from sklearn.metrics import confusion_matrix
 from typer.testing import CliRunner
 
-from DystrophyDxLib.cli import app
+from DystrophyDxLib.cohort.splits import FOLDS, read_folds
+from DystrophyDxLib.cohort.table import Cohort
+from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.evaluation.confusion import errors_of, proportion
 from DystrophyDxLib.evaluation.folds import FILES
 from DystrophyDxLib.evaluation.strata import by_stratum
-from DystrophyDxLib.evaluation.unpaired import compare_errors, equal_errors
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.phantom.cohort import drawn_patients, write_cohort
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.training.cohort import Cohort
-from DystrophyDxLib.training.splits import FOLDS, read_folds
+from DystrophyDxLib.statistics.confusion import errors_of, proportion
+from DystrophyDxLib.statistics.unpaired import compare_errors, equal_errors
 
 DIASTOLE = np.array([[369, 4, 21], [9, 396, 6], [6, 1, 388]])
 SYSTOLE = np.array([[359, 26, 10], [14, 394, 3], [1, 0, 393]])

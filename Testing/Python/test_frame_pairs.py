@@ -10,18 +10,18 @@ import pytest
 from model_packages import make_package
 from typer.testing import CliRunner
 
-from DystrophyDxLib.cine import read_input
 from DystrophyDxLib.classify import Classifier
-from DystrophyDxLib.cli import app
+from DystrophyDxLib.cohort.options import recipe_as_asked, split_as_asked
+from DystrophyDxLib.cohort.splits import stratified
+from DystrophyDxLib.cohort.table import Cohort
+from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.phantom.heart_cohort import write_hearts
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.regions import drawn_regions
+from DystrophyDxLib.regions.kinds import drawn_regions
 from DystrophyDxLib.results import WarningCode
-from DystrophyDxLib.training.asked import recipe_as_asked, split_as_asked
-from DystrophyDxLib.training.cohort import Cohort
-from DystrophyDxLib.training.splits import stratified
+from DystrophyDxLib.series.reading import read_input
 from DystrophyDxLib.training.train import train
 
 SIZE = 64

@@ -6,9 +6,9 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from DystrophyDxLib.explain.grad_cam import grad_cam
-from DystrophyDxLib.explain.heatmap import CellGrid
-from DystrophyDxLib.networks import build_network
-from DystrophyDxLib.recipe import Recipe
+from DystrophyDxLib.models.cam_network import build_network
+from DystrophyDxLib.models.cells import CellGrid
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.training.fit import Logits
 
 

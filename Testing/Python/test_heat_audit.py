@@ -12,12 +12,13 @@ import SimpleITK as sitk
 from DystrophyDxLib.classify import Classification, ImageScore
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.heat_audit import WRONG, WRONG_REASON, audited, check_organs, section
-from DystrophyDxLib.evaluation.truth_files import read_muscles
+from DystrophyDxLib.evaluation.phantom_truth import read_muscles
 from DystrophyDxLib.explain.heat import HeatDrawing
-from DystrophyDxLib.explain.heatmap import CellGrid
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.regions import find_regions
-from DystrophyDxLib.series import Geometry, Series, as_image
+from DystrophyDxLib.models.cells import CellGrid
+from DystrophyDxLib.models.recipe import Recipe
+from DystrophyDxLib.regions.kinds import find_regions
+from DystrophyDxLib.series.image_files import as_image
+from DystrophyDxLib.series.series import Geometry, Series
 
 SAMPLE = Recipe.named("germain2021_single").sample
 CLASSES = ("normal", "HCM", "DCM")

@@ -11,13 +11,13 @@ from torch import nn
 
 from DystrophyDxLib import classify
 from DystrophyDxLib.classify import Classifier
-from DystrophyDxLib.explain.heatmap import Averaging, CellGrid
-from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.networks import CamNetwork, build_network
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.roi import regions_from_labels
-from DystrophyDxLib.samples import make_samples
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.models.cam_network import CamNetwork, build_network
+from DystrophyDxLib.models.cells import Averaging, CellGrid
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.recipe import Recipe
+from DystrophyDxLib.regions.legs import regions_from_labels
+from DystrophyDxLib.samples.slice_samples import make_samples
+from DystrophyDxLib.series.series import Geometry, Series
 
 CELL = 32
 SHAPE = (3, 150, 190)

@@ -9,19 +9,13 @@ from scipy.stats import spearmanr
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.evaluation.localisation import (
-    FIGURES,
-    by_disease,
-    localise,
-    localise_series,
-    outside_threshold,
-)
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.evaluation.localisation import FIGURES, by_disease, localise, localise_series, outside_threshold
+from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.regions.legs import regions_from_labels
 from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.results import ImageResult
-from DystrophyDxLib.roi import regions_from_labels
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.series.series import Geometry, Series
 
 SHAPE = (2, 90, 120)
 SPACING = (1.0, 2.0, 5.0)

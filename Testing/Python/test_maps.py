@@ -12,18 +12,18 @@ from scipy.stats import mannwhitneyu
 from test_volumes import OF_MAPS
 from typer.testing import CliRunner
 
-from DystrophyDxLib.cli import app
-from DystrophyDxLib.diffusivity import mean_diffusivity
+from DystrophyDxLib.cohort.options import recipe_as_asked
+from DystrophyDxLib.cohort.splits import FOLDS, hold_out_centre, k_folds, write_folds
+from DystrophyDxLib.cohort.table import Cohort
+from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.alterations import Reference, alterations, compared, in_words
 from DystrophyDxLib.evaluation.evaluate import evaluate
 from DystrophyDxLib.evaluation.repeats import figures_of, spread
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.phantom.brain_maps import CHANGED, atlas, make_maps, write_brains
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.training.asked import recipe_as_asked
-from DystrophyDxLib.training.cohort import Cohort
-from DystrophyDxLib.training.splits import FOLDS, hold_out_centre, k_folds, write_folds
+from DystrophyDxLib.series.diffusivity import mean_diffusivity
 from DystrophyDxLib.training.train import train
 
 PATIENTS = 60

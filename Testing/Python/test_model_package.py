@@ -8,7 +8,7 @@ from model_packages import make_package
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
 
 
 @pytest.fixture(scope="module")

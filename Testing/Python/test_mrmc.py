@@ -9,7 +9,7 @@ from shared_data import shared
 from sklearn.metrics import roc_auc_score
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.readerstudy.mrmc import (
+from DystrophyDxLib.statistics.mrmc import (
     COVARIANCES,
     FIGURES_OF_MERIT,
     RANDOM,
@@ -18,7 +18,7 @@ from DystrophyDxLib.readerstudy.mrmc import (
     compare_arms,
     compare_with_standalone,
 )
-from DystrophyDxLib.readerstudy.sample_size import cases_needed, power
+from DystrophyDxLib.statistics.sample_size import cases_needed, power
 
 BOTH, CASES, READERS = RANDOM
 VAN_DYKE = Components(

@@ -6,11 +6,11 @@ import slicer
 from mrml_cases import add_cine
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.mrml.cines import Cine
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.volumes import series_from_volume
 from DystrophyDxLib.phantom.heart import make_heart
-from DystrophyDxLib.recipe import Recipe
 
 PAIR = Recipe.named("germain2021").sample
 

@@ -14,7 +14,8 @@ from DystrophyDxLib.mrml.segmentation import (
     write_segmentation,
 )
 from DystrophyDxLib.mrml.volumes import add_series, series_from_volume
-from DystrophyDxLib.series import Geometry, Series, as_image
+from DystrophyDxLib.series.image_files import as_image
+from DystrophyDxLib.series.series import Geometry, Series
 
 BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 

@@ -17,18 +17,19 @@ from vtkmodules.vtkCommonTransforms import vtkTransform
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled, InputError
-from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.mrml.answer import answer_html
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.mrml.classification import COLUMNS, Study
+from DystrophyDxLib.mrml.classification_view import StudyView
 from DystrophyDxLib.mrml.display import HeatmapDisplay
 from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import copy_into, new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
-from DystrophyDxLib.mrml.study import COLUMNS, Study
-from DystrophyDxLib.mrml.study_view import StudyView
 from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
+from DystrophyDxLib.panel.rich_text import answer_html
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.roi import LABEL_OF_SIDE, Side, find_legs
-from DystrophyDxLib.series import Acquisition, with_channels
+from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, Side, find_legs
+from DystrophyDxLib.series.channels import with_channels
+from DystrophyDxLib.series.series import Acquisition
 
 LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
@@ -573,7 +574,7 @@ def test_an_edit_made_while_the_legs_are_classified_is_pending(study, classifier
 
 
 def test_importing_a_study_does_not_import_torch():
-    code = "import sys, DystrophyDxLib.mrml.study; sys.exit('torch' in sys.modules)"
+    code = "import sys, DystrophyDxLib.mrml.classification; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -12,10 +12,10 @@ from offscreen import OffscreenSlicer
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkCommonTransforms import vtkTransform
 
+from DystrophyDxLib.mrml.classification import Study
+from DystrophyDxLib.mrml.classification_view import StudyView
 from DystrophyDxLib.mrml.layouts import MRI_VIEW, SIDE_BY_SIDE_LAYOUT, Layout
 from DystrophyDxLib.mrml.scenes import new_scene
-from DystrophyDxLib.mrml.study import Study
-from DystrophyDxLib.mrml.study_view import StudyView
 
 BLOCK = (slice(3, 5), slice(12, 20), slice(36, 50))  # k, j, i
 PIXELS_PER_MM = 5.0

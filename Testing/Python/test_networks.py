@@ -14,9 +14,11 @@ from torchvision import models
 
 from DystrophyDxLib.classify import _folded, _lower_precision
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.networks import BACKBONES, build_network, load_backbone, trainable_parameters
-from DystrophyDxLib.recipe import STAGES, Recipe
+from DystrophyDxLib.models.backbones import BACKBONES
+from DystrophyDxLib.models.cam_network import build_network, trainable_parameters
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.recipe import STAGES, Recipe
+from DystrophyDxLib.models.weights import load_backbone
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 

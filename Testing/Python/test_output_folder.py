@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.output_folder import output_folder
+from DystrophyDxLib.reporting.output_folder import output_folder
 
 
 def test_earlier_results_survive_when_new_ones_cannot_take_their_place(tmp_path, monkeypatch):

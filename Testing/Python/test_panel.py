@@ -24,19 +24,19 @@ from test_volumes import OF_LEGS, OF_MAPS
 from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.mrml import workbench
-from DystrophyDxLib.mrml.answer import difference
+from DystrophyDxLib.models.recipe import Recipe
+from DystrophyDxLib.mrml.classification import Study
 from DystrophyDxLib.mrml.layouts import SIDE_BY_SIDE_LAYOUT
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segmentation, set_labels
-from DystrophyDxLib.mrml.study import Study
 from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
+from DystrophyDxLib.panel import actions
+from DystrophyDxLib.panel.rich_text import difference
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.phantom.brain_maps import make_maps
 from DystrophyDxLib.phantom.heart import make_heart
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.roi import LABEL_OF_SIDE, Side
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, Side
+from DystrophyDxLib.series.series import Geometry, Series
 
 MODULE = Path(__file__).resolve().parents[2] / "DystrophyDx" / "DystrophyDx.py"
 SLICES = 6
@@ -594,7 +594,7 @@ def test_a_saved_scene_shows_everything_again_without_classifying(desktop, panel
     panel.ui.autoReclassifyCheckBox.checked = True
     texts = ("answerLabel", "barLabel", "figuresLabel", "differenceLabel", "warningsLabel")
     before = [getattr(panel.ui, name).text for name in texts], rows(panel)
-    monkeypatch.setattr(workbench, "_classifier", None)
+    monkeypatch.setattr(actions, "_classifier", None)
     save_and_reload(desktop, tmp_path / "scene.mrb")
     assert panel.ui.messageLabel.text == ""
     assert panel.ui.inputSelector.currentNode().GetName() == "Thighs"
@@ -874,7 +874,7 @@ def test_report_and_summary(panel, study, tmp_path, monkeypatch):
 
 
 def test_missing_packages_are_named_with_their_size_and_installed_on_the_users_word(desktop, monkeypatch):
-    from DystrophyDxLib.mrml import dependencies
+    from DystrophyDxLib.panel import dependencies
 
     installed = dependencies.Dependencies._installed
     lacking = {"safetensors"}
@@ -902,7 +902,7 @@ def test_missing_packages_are_named_with_their_size_and_installed_on_the_users_w
 
 
 def test_a_broken_pytorch_gives_instructions(panel, volume, monkeypatch):
-    from DystrophyDxLib.mrml import dependencies
+    from DystrophyDxLib.panel import dependencies
 
     def broken(self):
         raise InputError("PyTorch is there but does not start: reinstall it.")

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.phantom import CONTRASTS, DIAGNOSES, DYSTROPHINOPATHY, make_phantom, write_dicom
-from DystrophyDxLib.series import read_study
+from DystrophyDxLib.series.reading import read_study
 
 
 @pytest.fixture(scope="module")

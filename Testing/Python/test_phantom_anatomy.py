@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from anatomy_report import compared, phantom_measures, report
+from measure_anatomy import MEASURES, labelled_legs, mean_and_spread, measure
 from shared_data import shared
 
 from DystrophyDxLib.phantom import anatomy
 from DystrophyDxLib.phantom.anatomy import HIGHEST, LEFT, LOWEST, MUSCLES, RIGHT, Body, draw, leg_stack, legs_at
-from DystrophyDxLib.phantom.anatomy_report import compared, phantom_measures, report
-from DystrophyDxLib.phantom.measure_anatomy import MEASURES, labelled_legs, mean_and_spread, measure
 
 HEALTHY = np.ones((2, len(MUSCLES)))
 FIT = Path(__file__).parents[2] / "Resources" / "Figures" / "anatomy_fit.csv"

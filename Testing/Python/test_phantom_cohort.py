@@ -12,12 +12,12 @@ import SimpleITK as sitk
 from scipy.stats import chi2_contingency
 from typer.testing import CliRunner
 
-from DystrophyDxLib.cli import app
+from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.phantom import DIAGNOSES, DYSTROPHINOPATHY, MUSCLES, cohort
 from DystrophyDxLib.phantom.cohort import Patient, drawn_patients, like_yang2021, write_cohort
 from DystrophyDxLib.phantom.published_cohort import shared
-from DystrophyDxLib.series import read_study
+from DystrophyDxLib.series.reading import read_study
 
 PATIENTS = [
     Patient(1, "DMD", "train", "A", 2, "both"),

@@ -24,7 +24,7 @@ from DystrophyDxLib.phantom.disease import (
     drawn_diagnosis,
     fat_fraction,
 )
-from DystrophyDxLib.phantom.rivals import mean_fat, trefoil_sign
+from DystrophyDxLib.phantom.known_fat import mean_fat, trefoil_sign
 from DystrophyDxLib.phantom.texture import lesions
 
 INDEX = {name: number for number, name in enumerate(MUSCLES)}

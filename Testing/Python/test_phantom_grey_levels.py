@@ -6,11 +6,11 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
+from grey_levels import grey_levels
 from shared_data import shared
 
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.phantom.grey_levels import grey_levels
-from DystrophyDxLib.series import read_study
+from DystrophyDxLib.series.reading import read_study
 
 # Measured with `grey_levels` on six series of Vallières et al. 2015 (TCIA Soft-tissue-Sarcoma): muscle over fat, marrow
 # over muscle, noise over muscle, edge in mm.

@@ -8,17 +8,17 @@ from leg_pairs import make_leg_pair
 from shared_data import read_dicom_series, read_nifti
 
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.quality import (
+from DystrophyDxLib.regions.legs import Side, Window, find_legs
+from DystrophyDxLib.results import WarningCode
+from DystrophyDxLib.samples.quality import (
     ImageQuality,
     input_warnings,
     judge_images,
     share_outside_muscle,
     thigh_images,
 )
-from DystrophyDxLib.results import WarningCode
-from DystrophyDxLib.roi import Side, Window, find_legs
-from DystrophyDxLib.samples import make_samples
-from DystrophyDxLib.series import Acquisition, Geometry, Series
+from DystrophyDxLib.samples.slice_samples import make_samples
+from DystrophyDxLib.series.series import Acquisition, Geometry, Series
 
 SIZE = 224
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import recall_score, roc_auc_score, top_k_accuracy_score
 
-from DystrophyDxLib.evaluation.ranked import (
+from DystrophyDxLib.evaluation.ranked_report import by_class, performance
+from DystrophyDxLib.statistics.ranked import (
     among_first,
     bootstrap_figures,
     confusion,
@@ -13,7 +14,6 @@ from DystrophyDxLib.evaluation.ranked import (
     probability_columns,
     published_figures,
 )
-from DystrophyDxLib.evaluation.ranked_report import by_class, performance
 
 CLASSES = ("healthy", "DMD", "FSHMD", "CMD", "GNE")
 

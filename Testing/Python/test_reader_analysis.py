@@ -12,14 +12,14 @@ from simulated_reads import simulated_reads
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.evaluation.tables import cell_text
-from DystrophyDxLib.readerstudy import analysis
-from DystrophyDxLib.readerstudy.analysis import FILES, analyse
-from DystrophyDxLib.readerstudy.analysis_figures import Points, readers_figure
-from DystrophyDxLib.readerstudy.first_answers import FirstAnswers, repeated_answers
-from DystrophyDxLib.readerstudy.performance_tables import MEAN, performance_frame
+from DystrophyDxLib.readerstudy.analysis.analyse import FILES, analyse
+from DystrophyDxLib.readerstudy.analysis.figures import Points, readers_figure
+from DystrophyDxLib.readerstudy.analysis.first_answers import FirstAnswers, repeated_answers
+from DystrophyDxLib.readerstudy.analysis.performance_tables import MEAN, performance_frame
 from DystrophyDxLib.readerstudy.reads import AIDED, RE_READ, UNAIDED, Reads
-from DystrophyDxLib.report import SYNTHETIC_COHORT
+from DystrophyDxLib.reporting.case_report import SYNTHETIC_COHORT
+from DystrophyDxLib.reporting.pages import Picture
+from DystrophyDxLib.reporting.tables import cell_text
 
 
 def study_of(answers, truth, **columns) -> Reads:
@@ -313,8 +313,9 @@ def test_an_arm_that_is_still_to_come_is_told(reads, tmp_path):
 
 def test_figures_say_model_and_captions_its_name(unfinished, tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(analysis, "save_figure", lambda figure, folder, name: drawn.update({name: figure}))
-    monkeypatch.setattr(analysis.Picture, "data_uri", "data:,")
+    save = "DystrophyDxLib.readerstudy.analysis.analyse.save_figure"
+    monkeypatch.setattr(save, lambda figure, folder, name: drawn.update({name: figure}))
+    monkeypatch.setattr(Picture, "data_uri", "data:,")
     page = analysed(unfinished, tmp_path / "out")[2]
     for name, figure in drawn.items():
         assert not [text for text in figure.findobj(Text) if "resnet18" in text.get_text()], name

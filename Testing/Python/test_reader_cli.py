@@ -8,7 +8,7 @@ from cohort_cases import rows_of, table_of, two_legs, write_series, write_table
 from model_packages import make_package
 from reader_studies import SetClock, make_protocol, make_study, quick_folder
 
-from DystrophyDxLib.cli import main
+from DystrophyDxLib.commands.main import main
 from DystrophyDxLib.readerstudy.protocol import Arm, Design
 from DystrophyDxLib.readerstudy.questions import MUSCLES, Answer
 from DystrophyDxLib.readerstudy.session import ReadingSession

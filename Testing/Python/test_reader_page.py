@@ -18,8 +18,8 @@ from slicer_desktop import Desktop, unwrap
 from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.mrml import reading_room
+from DystrophyDxLib.mrml.classification_view import StudyView
 from DystrophyDxLib.mrml.scenes import new_scene
-from DystrophyDxLib.mrml.study_view import StudyView
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.readerstudy import lease
 from DystrophyDxLib.readerstudy.protocol import plan

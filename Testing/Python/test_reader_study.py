@@ -17,7 +17,7 @@ from reader_studies import SetClock, make_protocol, make_study, quick_folder
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom.dicom_series import write_dicom
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.readerstudy import creation
@@ -28,7 +28,7 @@ from DystrophyDxLib.readerstudy.questions import Answer, Questions
 from DystrophyDxLib.readerstudy.reads import Reads
 from DystrophyDxLib.readerstudy.session import ReadingSession
 from DystrophyDxLib.readerstudy.study import Study
-from DystrophyDxLib.series import read_study
+from DystrophyDxLib.series.reading import read_study
 
 DIAGNOSES = ("DMD", "healthy", "BMD", "healthy", "FSHMD", "DMD")
 NAME = "Zyxwander^Qwertina"

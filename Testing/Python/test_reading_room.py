@@ -12,15 +12,15 @@ from reading_cases import BLOCK, SEQUENTIAL, SHAPE, grey_value, make_reading_stu
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import reading_room
+from DystrophyDxLib.mrml.classification import Study
+from DystrophyDxLib.mrml.classification_view import StudyView
 from DystrophyDxLib.mrml.layouts import MRI_VIEW, Layout
 from DystrophyDxLib.mrml.reading_room import ReadingRoom
-from DystrophyDxLib.mrml.study import Study
-from DystrophyDxLib.mrml.study_view import StudyView
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.readerstudy.protocol import Arm
 from DystrophyDxLib.readerstudy.questions import Answer
 from DystrophyDxLib.readerstudy.session import ReadingSession
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.series.series import Geometry, Series
 
 NO = Answer(False, 20)
 AIDED = {"design": "fully-crossed", "arms": ["aided"], "washout_days": 0}

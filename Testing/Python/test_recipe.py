@@ -6,9 +6,9 @@ import sys
 import pytest
 from model_packages import RECIPE
 
+from DystrophyDxLib.cohort.options import recipe_as_asked
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.training.asked import recipe_as_asked
+from DystrophyDxLib.models.recipe import Recipe
 
 
 def refusal(old: str, new: str) -> str:
@@ -164,7 +164,6 @@ def test_yang2021_stir_is_yang2021_with_a_second_channel():
 
 
 def test_reading_a_recipe_needs_no_torch():
-    code = (
-        "import sys; from DystrophyDxLib.recipe import Recipe; Recipe.named('yang2021'); print('torch' in sys.modules)"
-    )
+    code = "import sys; from DystrophyDxLib.models.recipe import Recipe; "
+    code += "Recipe.named('yang2021'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"

@@ -10,7 +10,7 @@ from mrml_cases import image, result
 from PIL import Image
 from pydantic import ValidationError
 
-from DystrophyDxLib.report import (
+from DystrophyDxLib.reporting.case_report import (
     DEMONSTRATION_MODEL,
     RESEARCH_ONLY,
     WARNINGS,
@@ -222,9 +222,8 @@ def test_a_study_without_images_and_a_bare_card_are_reported_too(page):
 
 
 def test_reporting_needs_neither_slicer_nor_torch():
-    code = (
-        "import sys, DystrophyDxLib.report; print([m for m in ('slicer', 'torch', 'vtkmodules') if m in sys.modules])"
-    )
+    code = "import sys, DystrophyDxLib.reporting.case_report; "
+    code += "print([m for m in ('slicer', 'torch', 'vtkmodules') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -17,16 +17,16 @@ from PIL import Image
 from vtkmodules.vtkCommonTransforms import vtkTransform
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.mrml.classification import Study
+from DystrophyDxLib.mrml.classification_view import StudyView
 from DystrophyDxLib.mrml.overview import TILES, SliceDrawing, _chosen_slices, render_overview
 from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import new_scene, vtk_messages_to_log
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.slice_plane import whole
-from DystrophyDxLib.mrml.study import Study
-from DystrophyDxLib.mrml.study_view import StudyView
 from DystrophyDxLib.mrml.volumes import series_from_volume
-from DystrophyDxLib.output_folder import FILES
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.reporting.output_folder import FILES
+from DystrophyDxLib.series.series import Geometry, Series
 
 vtk_messages_to_log()
 BLOCK = (slice(3, 5), slice(12, 20), slice(36, 50))

@@ -7,9 +7,9 @@ import pytest
 from leg_pairs import border_error_mm, make_leg_pair
 from shared_data import read_dicom_series, read_nifti
 
-from DystrophyDxLib import roi
-from DystrophyDxLib.roi import LABEL_OF_SIDE, PlaneOrientation, Side, find_legs, regions_from_labels
-from DystrophyDxLib.series import Acquisition, Geometry, Series
+from DystrophyDxLib.regions import legs
+from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, PlaneOrientation, Side, find_legs, regions_from_labels
+from DystrophyDxLib.series.series import Acquisition, Geometry, Series
 
 LEFT, RIGHT = LABEL_OF_SIDE[Side.LEFT], LABEL_OF_SIDE[Side.RIGHT]
 
@@ -136,13 +136,13 @@ def test_empty_and_missing_slices_get_their_reason():
 
 def test_a_leg_without_an_outline_is_skipped_with_its_reason(monkeypatch):
     pair = make_leg_pair(2, -20)
-    drawn = roi._LegFinder._outline
+    drawn = legs._LegFinder._outline
 
     def empty_on_the_right(self, k, coarse, certain, threshold, seam, leg):
         box, outline = drawn(self, k, coarse, certain, threshold, seam, leg)
         return box, outline & (leg == 1)
 
-    monkeypatch.setattr(roi._LegFinder, "_outline", empty_on_the_right)
+    monkeypatch.setattr(legs._LegFinder, "_outline", empty_on_the_right)
     regions = find_legs(pair.series)
     assert [window.side for window in regions.windows] == [Side.LEFT]
     assert [(item.slice, item.side) for item in regions.skipped] == [(0, Side.RIGHT)]

@@ -9,15 +9,16 @@ import pytest
 import torch
 from cohort_cases import RECIPE, legs_cohort, rows_of, two_legs, write_series, write_table
 
+from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.models.recipe import Recipe, SampleRecipe
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
-from DystrophyDxLib.quality import judge_images, thigh_images
-from DystrophyDxLib.recipe import Recipe, SampleRecipe
-from DystrophyDxLib.roi import find_legs
-from DystrophyDxLib.samples import BRIGHTEST, make_samples
-from DystrophyDxLib.series import read_study, with_channels
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.samples.quality import judge_images, thigh_images
+from DystrophyDxLib.samples.slice_samples import BRIGHTEST, make_samples
+from DystrophyDxLib.series.channels import with_channels
+from DystrophyDxLib.series.reading import read_study
 from DystrophyDxLib.training import sample_store
-from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.sample_store import SampleStore, restored, stored
 
 SIZE = 112

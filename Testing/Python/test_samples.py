@@ -8,11 +8,11 @@ import torch
 from torch.nn import functional
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.models.recipe import ChannelRecipe, Recipe
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.recipe import ChannelRecipe, Recipe
-from DystrophyDxLib.roi import find_legs
-from DystrophyDxLib.samples import DIXON, MEDIAN, make_samples, place, resampling_weights, samples_as
-from DystrophyDxLib.series import with_channels
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.samples.slice_samples import DIXON, MEDIAN, make_samples, place, resampling_weights, samples_as
+from DystrophyDxLib.series.channels import with_channels
 
 
 @pytest.mark.parametrize("shape", [(90, 130), (300, 250), (224, 224), (510, 333)])

@@ -47,7 +47,8 @@ from pydicom.uid import (
 )
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.series import Acquisition, Series, read_study
+from DystrophyDxLib.series.reading import read_study
+from DystrophyDxLib.series.series import Acquisition, Series
 
 SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -857,7 +858,7 @@ def test_bad_input_is_refused_in_one_plain_line(tmp_path, caplog, capfd, name):
 
 
 def test_importing_the_module_loads_no_heavy_library():
-    code = "import sys, DystrophyDxLib.series; print(*sys.modules)"
+    code = "import sys, DystrophyDxLib.series.image_files; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "slicer", "SimpleITK", "pydicom"} & set(loaded)
 

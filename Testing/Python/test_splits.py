@@ -6,8 +6,8 @@ import pytest
 from cohort_cases import cohort_of
 from sklearn.model_selection import StratifiedKFold
 
+from DystrophyDxLib.cohort.splits import hold_out_centre, k_folds, own, stratified
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.training.splits import hold_out_centre, k_folds, own, stratified
 
 DISEASES = ["DMD"] * 30 + ["BMD"] * 14 + ["LGMD2A"] * 25 + ["LGMD2B"] * 20 + ["GNE"] * 7 + ["healthy"] * 9 + ["LGMD2E"]
 """106 patients; one of them the only one with LGMD2E."""

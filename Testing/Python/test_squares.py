@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from DystrophyDxLib.recipe import Recipe, SampleRecipe
-from DystrophyDxLib.regions import after_correction, drawn_regions, find_regions
-from DystrophyDxLib.roi import LABEL_OF_SIDE, Side
-from DystrophyDxLib.samples import BRIGHTEST, samples_as, window_level
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.models.recipe import Recipe, SampleRecipe
+from DystrophyDxLib.regions.kinds import after_correction, drawn_regions, find_regions
+from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, Side
+from DystrophyDxLib.samples.slice_samples import BRIGHTEST, samples_as, window_level
+from DystrophyDxLib.series.series import Geometry, Series
 
 SAMPLE = Recipe.named("germain2021_single").sample
 WHOLE = SampleRecipe.model_validate(SAMPLE.model_dump() | {"region": {"kind": "slice"}})

@@ -8,9 +8,9 @@ from model_packages import make_package
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.evaluation.stability import SCANNER_CHANGES, stability
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.roi import Side, find_legs
+from DystrophyDxLib.regions.legs import Side, find_legs
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from dicom_files import series_datasets, thigh_like, write_series
 from mrml_cases import planted
 
 from DystrophyDxLib.mrml.scenes import new_scene, vtk_messages_to_log
-from DystrophyDxLib.mrml.suggestion import suggest_volume
 from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.panel.suggestion import suggest_volume
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.series import Geometry, Series
+from DystrophyDxLib.series.series import Geometry, Series
 
 vtk_messages_to_log()
 
@@ -106,7 +106,7 @@ def test_a_volume_that_was_classified_comes_first_and_its_heatmap_never(scene, c
 
 
 def test_proposing_imports_neither_pytorch_nor_monai():
-    code = "import sys, DystrophyDxLib.mrml.suggestion, DystrophyDxLib.mrml.study_view\n"
+    code = "import sys, DystrophyDxLib.panel.suggestion, DystrophyDxLib.mrml.classification_view\n"
     code += "print(sorted({'torch', 'monai', 'torchvision'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"

@@ -14,10 +14,22 @@ from scipy.spatial.distance import euclidean as scipy_euclidean
 from statsmodels.stats.proportion import proportion_confint
 from torchvision import models
 
+from DystrophyDxLib.cohort.splits import FOLDS, k_folds, read_folds, write_folds
+from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation import texture as module
+from DystrophyDxLib.evaluation.phantom_truth import read_muscles, read_truth
 from DystrophyDxLib.evaluation.texture import FILES, texture
 from DystrophyDxLib.evaluation.texture_images import TextureImages
+from DystrophyDxLib.evaluation.texture_methods import (
+    CENTROIDS,
+    PatchDictionary,
+    held_out_answers,
+    published_features,
+    rivals,
+    statistical_texture,
+    without_answer,
+)
 from DystrophyDxLib.evaluation.texture_networks import (
     BINS,
     PATCH,
@@ -28,23 +40,11 @@ from DystrophyDxLib.evaluation.texture_networks import (
     neurons_beside_fat,
     patch_map,
 )
-from DystrophyDxLib.evaluation.texture_rivals import (
-    CENTROIDS,
-    PatchDictionary,
-    held_out_answers,
-    published_features,
-    rivals,
-    statistical_texture,
-    without_answer,
-)
-from DystrophyDxLib.evaluation.truth_files import read_muscles, read_truth
-from DystrophyDxLib.explain.heatmap import CellGrid
-from DystrophyDxLib.networks import BACKBONES
+from DystrophyDxLib.models.backbones import BACKBONES
+from DystrophyDxLib.models.cells import CellGrid
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.series import read_channels
-from DystrophyDxLib.training.cohort import Cohort
-from DystrophyDxLib.training.splits import FOLDS, k_folds, read_folds, write_folds
+from DystrophyDxLib.series.reading import read_channels
 
 
 def silent(what, done, total):
@@ -339,7 +339,7 @@ def test_every_accuracy_can_be_counted_again_from_the_predictions(analysed):
 def test_a_network_answers_only_for_patients_whom_it_has_not_seen(analysed, cohort, recipe, trained):
     """The first image of fold 1 by hand, through the package of fold 1 alone."""
     from DystrophyDxLib.classify import Classifier
-    from DystrophyDxLib.model_package import ModelPackage
+    from DystrophyDxLib.models.package import ModelPackage
 
     _, out = analysed
     rows = pd.read_csv(out / "predictions.csv", keep_default_na=False)

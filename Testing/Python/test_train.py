@@ -15,19 +15,19 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.cohort.options import recipe_as_asked, split_as_asked
+from DystrophyDxLib.cohort.seen import seen_patients
+from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.model_package import ModelPackage
-from DystrophyDxLib.networks import build_network
+from DystrophyDxLib.models.cam_network import build_network
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.recipe import Recipe, StageRecipe, TrainingRecipe
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
-from DystrophyDxLib.recipe import Recipe, StageRecipe, TrainingRecipe
-from DystrophyDxLib.series import read_channels, read_study
+from DystrophyDxLib.series.reading import read_channels, read_study
 from DystrophyDxLib.training import fit as fit_module
-from DystrophyDxLib.training.asked import recipe_as_asked, split_as_asked
-from DystrophyDxLib.training.cohort import Cohort
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples
 from DystrophyDxLib.training.fit import CHECKPOINT, class_weights, fit
-from DystrophyDxLib.training.seen import seen_patients
 from DystrophyDxLib.training.train import train
 from DystrophyDxLib.training.training_log import FIGURES, draw_log, read_log
 

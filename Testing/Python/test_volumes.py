@@ -9,23 +9,24 @@ from model_packages import RECIPE, make_package
 
 from DystrophyDxLib.classify import Classifier, with_region_heat
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.explain.heatmap import CellGrid
 from DystrophyDxLib.explain.region_heat import rank_regions, read_atlas
-from DystrophyDxLib.model_package import ModelPackage
+from DystrophyDxLib.models.cam_network import build_network
+from DystrophyDxLib.models.cells import CellGrid
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.recipe import Recipe
+from DystrophyDxLib.mrml.classification import Study
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
-from DystrophyDxLib.mrml.study import Study
 from DystrophyDxLib.mrml.volumes import add_series
-from DystrophyDxLib.networks import build_network
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.phantom.brain_maps import atlas, make_maps
-from DystrophyDxLib.recipe import Recipe
-from DystrophyDxLib.regions import find_regions
-from DystrophyDxLib.roi import LABEL_OF_SIDE, Side, find_legs
-from DystrophyDxLib.samples import BRIGHTEST, make_samples
-from DystrophyDxLib.series import Geometry, Series, with_channels
-from DystrophyDxLib.volume_samples import MEAN_LEVEL, STANDARD_DEVIATION, make_volumes, standardised
-from DystrophyDxLib.volumes import whole
+from DystrophyDxLib.regions.kinds import find_regions
+from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, Side, find_legs
+from DystrophyDxLib.regions.volumes import whole
+from DystrophyDxLib.samples.slice_samples import BRIGHTEST, make_samples
+from DystrophyDxLib.samples.volume_samples import MEAN_LEVEL, STANDARD_DEVIATION, make_volumes, standardised
+from DystrophyDxLib.series.channels import with_channels
+from DystrophyDxLib.series.series import Geometry, Series
 
 SLICES = 8
 OF_LEGS = (

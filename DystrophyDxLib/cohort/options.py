@@ -1,0 +1,95 @@
+"""Recipe and splits as the command line asks for them; without PyTorch, so that what cannot be used is told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..models.recipe import Recipe
+from .splits import hold_out_centre, k_folds, own, stratified
+from .table import Cohort
+
+
+def recipe_as_asked(
+    recipe: str,
+    backbone: str | None,
+    from_scratch: bool,
+    matrix: str | None = None,
+    task: str | None = None,
+    channels: Sequence[str] = (),
+) -> Recipe:
+    """A recipe with what the command line changes in it.
+
+    Args:
+        recipe: name of one that ships with the library, or path of a .toml file.
+        backbone: another backbone.
+        from_scratch: train all layers from random weights.
+        matrix: other edge of square samples in pixels, or "raw" for whole slices.
+        task: one of the recipe's tasks.
+        channels: those of the recipe's that are used, all where none is named.
+
+    Raises:
+        InputError: there is no such recipe, task or channel, it is none, or it cannot be changed so.
+    """
+    if recipe.endswith(".toml"):
+        try:
+            found = Recipe.parse(Path(recipe).read_text(encoding="utf-8"), Path(recipe).name)
+        except (OSError, UnicodeDecodeError):
+            raise InputError("The recipe cannot be read; give the path of a TOML file, or a recipe's name.") from None
+    else:
+        found = Recipe.named(recipe)
+    found = found.for_task(task) if task else found
+    found = found.with_channels(channels) if channels else found
+    network, training = found.network.model_dump(), found.training.model_dump()
+    if backbone:
+        network |= {"backbone": backbone}
+    if from_scratch:
+        network |= {"weights": "none"}
+        training |= {"trainable": "all", "copies": 0}
+    changed = found.model_dump() | {"network": network, "training": training}
+    return Recipe.model_validate(changed if matrix is None else _with_matrix(changed, matrix))
+
+
+def _with_matrix(recipe: dict[str, Any], matrix: str) -> dict[str, Any]:
+    """The matrix sizes of Germain et al., Diagnostics 2021;11:1554, Table 4."""
+    if recipe["sample"]["region"]["kind"] != "square":
+        raise InputError("--matrix is for recipes with a square region; leave it out.")
+    if matrix == "raw":
+        return recipe | {"sample": recipe["sample"] | {"region": {"kind": "slice"}}}
+    if matrix not in ("128", "160", "256"):
+        raise InputError(f"--matrix cannot be {matrix!r}; give 128, 160, 256 or raw.")
+    scale = int(matrix) / recipe["sample"]["size"]
+    stages = [stage | {"size": round(stage["size"] * scale)} for stage in recipe["training"]["stages"]]
+    return recipe | {
+        "sample": recipe["sample"] | {"size": int(matrix)},
+        "training": recipe["training"] | {"stages": stages},
+    }
+
+
+def split_as_asked(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
+    """The cohort with splits, or one for each fold.
+
+    Args:
+        how: "cohort" for the table's own splits, "stratified" (with the shares in percent of other than Yang et al.'s:
+            "stratified:60/20/20"), "kfold:K" or "centre:NAME"; None takes the table's own where it has some.
+
+    Raises:
+        InputError: another word, or splits that cannot be made.
+    """
+    kind, _, argument = (how or ("cohort" if cohort.has_splits else "stratified")).partition(":")
+    if kind == "kfold" and argument.isdecimal():
+        return k_folds(cohort, int(argument), seed)
+    if kind == "centre" and argument:
+        return [hold_out_centre(cohort, argument, seed)]
+    if (kind, argument) == ("stratified", ""):
+        return [stratified(cohort, seed)]
+    if kind == "stratified" and re.fullmatch(r"\d+/\d+/\d+", argument):
+        return [stratified(cohort, seed, tuple(int(share) / 100 for share in argument.split("/")))]
+    if (kind, argument) == ("cohort", ""):
+        return [own(cohort)]
+    raise InputError(
+        f"--split cannot be {how!r}; give cohort, stratified, stratified:60/20/20, kfold:K or centre:NAME."
+    )

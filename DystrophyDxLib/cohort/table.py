@@ -1,0 +1,324 @@
+"""The cohort table: which series of which patient shows which disease, checked as a whole before it is used.
+
+A cohort is a CSV with the columns `patient_id`, `path` and `diagnosis`, and where known `subtype`, `sex`, `age`,
+`centre` and `split`; one row a series. Where the recipe has further channels, a column of each one's name has the
+path of that series, and one of the first's name, where it is there, is read instead of `path`. Where the channels are
+frames of a cine, a row without them has the cine in `path`. `Cohort.read` accepts what spreadsheets write: UTF-8 with
+or without byte order mark, commas or semicolons, a header in any case, spaces around cells, empty rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ..errors import InputError
+from ..models.recipe import Recipe
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+OLDEST = 120.0
+"""Years."""
+
+_REQUIRED = ("patient_id", "path", "diagnosis")
+_OPTIONAL = ("subtype", "sex", "age", "centre", "split")
+_KNOWN = _REQUIRED + _OPTIONAL
+_SPLIT_WORDS: dict[str, Split] = {
+    "train": "train", "training": "train", "validation": "validation", "val": "validation", "test": "test",
+}  # fmt: skip
+_SEX_WORDS: dict[str, Literal["F", "M"]] = {"f": "F", "female": "F", "m": "M", "male": "M"}
+_UNKNOWN = ("", "na", "n/a", "nan")
+_SHOWN = 8
+"""Rows or patients that a message names before it only counts."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a cohort: one series of a patient.
+
+    Attributes:
+        patient_id: the pseudonym under which the table knows the patient.
+        path: what `series.read_study` reads.
+        diagnosis: a disease or class, as the recipe spells it.
+        label: index of the diagnosis' class in `Recipe.classes`; None in `Cohort.others`.
+        row: number of the row in the table, 1 for the header.
+        age: years.
+        extra: cells of the columns that have no meaning here, by the column's name in lower case.
+        further: what `series.read_study` reads as each channel of the recipe beside the first, by the channel's name.
+    """
+
+    patient_id: str
+    path: Path
+    diagnosis: str
+    label: int | None
+    row: int
+    subtype: str | None = None
+    sex: Literal["F", "M"] | None = None
+    age: float | None = None
+    centre: str | None = None
+    split: Split | None = None
+    extra: Mapping[str, str] = field(default_factory=dict, hash=False)
+    further: Mapping[str, Path] = field(default_factory=dict, hash=False)
+
+    @property
+    def disease(self) -> str:
+        """The disease that tables show: the subtype where it is given, else the diagnosis."""
+        return self.subtype or self.diagnosis
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the table's column `synthetic` says that the images are of a phantom."""
+        return self.extra.get("synthetic", "").casefold() in ("yes", "true", "1")
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The series that a model is trained or evaluated on.
+
+    A patient is in one split, has one disease and one sex, and either every series has a split or none has.
+
+    Attributes:
+        others: series with a disease that the recipe leaves out; nothing is trained or evaluated on them.
+
+    Raises:
+        InputError: where that is not so, with the patients' pseudonyms.
+    """
+
+    cases: tuple[Case, ...]
+    recipe: Recipe
+    others: tuple[Case, ...] = ()
+
+    def __post_init__(self) -> None:
+        problems = Problems()
+        rows_of = defaultdict(list)
+        for case in self.cases:
+            rows_of[case.patient_id].append(case)
+        for patient, cases in rows_of.items():
+            for what, found in (
+                ("in more than one split", {case.split for case in cases}),
+                ("with more than one diagnosis", {(case.disease, case.label) for case in cases}),
+                ("with both sexes", {case.sex for case in cases} - {None}),
+            ):
+                if len(found) > 1:
+                    problems.add(f"patients {what}", patient)
+        without = [f"row {case.row}" for case in self.cases if case.split is None]
+        if 0 < len(without) < len(self.cases):
+            for row in without:
+                problems.add("rows without a split while others have one", row)
+        problems.raise_any()
+
+    @classmethod
+    def read(cls, path: str | Path, recipe: Recipe) -> Cohort:
+        """Reads the table and checks all of it; the series themselves are read later.
+
+        Args:
+            path: the CSV. The paths in it are relative to its folder.
+
+        Raises:
+            InputError: it is not a cohort table, with the rows and what is wrong in them.
+        """
+        path = Path(path)
+        header, rows = _table(path, recipe)
+        problems = Problems()
+        cases = []
+        for number, cells in rows:
+            if len(cells) != len(header):
+                problems.add("rows with more or fewer cells than the header", f"row {number}")
+                continue
+            case = _case(number, dict(zip(header, cells, strict=True)), path.parent, recipe, problems)
+            if case is not None:
+                cases.append(case)
+        _check_paths(cases, problems)
+        problems.raise_any()
+        kept, others = (tuple(case for case in cases if (case.label is None) == is_other) for is_other in (False, True))
+        if not kept:
+            raise InputError("The cohort table has no rows that the recipe takes; add one for each series.")
+        return cls(kept, recipe, others)
+
+    @cached_property
+    def patients(self) -> tuple[Case, ...]:
+        """The first case of each patient, in the order of the table."""
+        return tuple({case.patient_id: case for case in reversed(self.cases)}.values())[::-1]
+
+    @property
+    def others_told(self) -> str:
+        """How many patients are left out, and with which diseases."""
+        counts = Counter({case.patient_id: case.diagnosis for case in self.others}.values())
+        told = ", ".join(f"{count} {disease}" for disease, count in sorted(counts.items()))
+        return f"{counts.total()} patients are left out, whose disease is none of the recipe's classes: {told}."
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """(cases,) int64 index of each case's class."""
+        return np.array([case.label for case in self.cases], np.int64)
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether the cases say which split they are in."""
+        return any(case.split is not None for case in self.cases)
+
+    def of_split(self, split: Split) -> Cohort:
+        """The cases of one split, none where there is no such split."""
+        return replace(self, cases=tuple(case for case in self.cases if case.split == split))
+
+    def with_splits(self, splits: Mapping[str, Split]) -> Cohort:
+        """The same cases in other splits, given by patient."""
+        return replace(self, cases=tuple(replace(case, split=splits[case.patient_id]) for case in self.cases))
+
+
+class Problems:
+    """What is wrong in a table and where, so that a user sees all of it at once, in one line."""
+
+    def __init__(self) -> None:
+        self._where: dict[str, list[str]] = {}
+
+    def add(self, what: str, where: str) -> None:
+        self._where.setdefault(what, []).append(where)
+
+    def raise_any(self) -> None:
+        if self._where:
+            told = "; ".join(f"{what} ({listed(where)})" for what, where in self._where.items())
+            raise InputError(f"The cohort cannot be used: {told}; correct the table or the files.")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first few names and how many more there are."""
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _table(path: Path, recipe: Recipe) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Column names in lower case, and the number and trimmed cells of each row that is not empty."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        first = text.partition("\n")[0]
+        delimiter = ";" if first.count(";") > first.count(",") else ","
+        records = [[cell.strip() for cell in record] for record in csv.reader(io.StringIO(text), delimiter=delimiter)]
+    except OSError:
+        raise InputError("The cohort table cannot be opened; check its path and permissions.") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise InputError("The cohort table is not a CSV in UTF-8; save it as 'CSV UTF-8' again.") from None
+    header = [name.lower() for name in records[0]] if records else []
+    missing = [name for name in _REQUIRED if name not in header]
+    if missing:
+        raise InputError(f"The cohort table lacks the columns {', '.join(missing)}; add them to its first row.")
+    channels = [name for name in recipe.sample.further if name.lower() not in header]
+    if channels and not (recipe.sample.of_cine and channels == list(recipe.sample.further)):
+        raise InputError(
+            f"The recipe needs {' and '.join(channels)} beside {recipe.sample.channels[0].name}; add a column of that "
+            "name with the path of each row's series."
+        )
+    twice = sorted(name for name, count in Counter(header).items() if name in _KNOWN and count > 1)
+    if twice:
+        raise InputError(f"The cohort table has the columns {', '.join(twice)} more than once; keep one of each.")
+    rows = [(number, cells) for number, cells in enumerate(records[1:], 2) if any(cells)]
+    return header, rows
+
+
+def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, problems: Problems) -> Case | None:
+    """The case of a row, or None where the row is told to `problems`."""
+    known = {name: cells.get(name, "") for name in _OPTIONAL}
+    known = {name: None if cell.lower() in _UNKNOWN else cell for name, cell in known.items()}
+    path = cells.get(recipe.sample.channels[0].name.lower()) or cells["path"]
+    series = folder / path
+    label, diagnosis = _class_and_name(cells["diagnosis"], recipe)
+    class_of_subtype, subtype = _class_and_name(known["subtype"], recipe)
+    split = _SPLIT_WORDS.get((known["split"] or "").lower())
+    sex = _SEX_WORDS.get((known["sex"] or "").lower())
+    age = _years(known["age"])
+    further = {name: cells.get(name.lower(), "") for name in recipe.sample.further}
+    if recipe.sample.of_cine and not any(further.values()):
+        further = {}
+    checks = (
+        *((not cells[name], f"an empty {name}") for name in _REQUIRED),
+        (
+            cells["diagnosis"] and label is None and not recipe.leaves_out(cells["diagnosis"]),
+            f"a diagnosis that the recipe does not know, which knows {', '.join(_names(recipe))}",
+        ),
+        (
+            None not in (label, class_of_subtype) and label != class_of_subtype,
+            "a subtype of another class than the diagnosis",
+        ),
+        (known["split"] and split is None, f"a split that is none of {', '.join(SPLITS)}"),
+        (known["sex"] and sex is None, "a sex that is neither F nor M, nor empty for not known"),
+        (known["age"] and age is None, f"an age not in years from 0 to {OLDEST:.0f}, nor empty for not known"),
+        (path and not _exists(series), "a path that does not exist, seen from the table's folder"),
+        *((not cell, f"an empty {name}") for name, cell in further.items()),
+        *(
+            (cell and not _exists(folder / cell), f"a path of {name} that does not exist, seen from the table's folder")
+            for name, cell in further.items()
+        ),
+    )
+    wrong = [what for is_wrong, what in checks if is_wrong]
+    for what in wrong:
+        problems.add(f"rows with {what}", f"row {number}")
+    if wrong:
+        return None
+    meant = (*_KNOWN, *(channel.name.lower() for channel in recipe.sample.channels))
+    return Case(
+        cells["patient_id"],
+        series,
+        diagnosis,
+        label,
+        number,
+        subtype,
+        sex,
+        age,
+        known["centre"],
+        split,
+        extra={name: cell for name, cell in cells.items() if name and name not in meant},
+        further={name: folder / cell for name, cell in further.items()},
+    )
+
+
+def _class_and_name(diagnosis: str | None, recipe: Recipe) -> tuple[int | None, str | None]:
+    """Class of a disease or class, None where the recipe does not know it, and its name as the recipe spells it."""
+    if not diagnosis:
+        return None, None
+    try:
+        label = recipe.class_of(diagnosis)
+    except InputError:
+        return None, diagnosis
+    return label, next(name for name in _names(recipe) if name.casefold() == diagnosis.casefold())
+
+
+def _names(recipe: Recipe) -> tuple[str, ...]:
+    """Diseases and classes that a recipe knows."""
+    return (*(disease for diseases in recipe.diagnoses.values() for disease in diseases), *recipe.classes)
+
+
+def _years(text: str | None) -> float | None:
+    try:
+        age = float((text or "").replace(",", "."))
+    except ValueError:
+        return None
+    return age if 0 <= age <= OLDEST else None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that the file system refuses
+        return False
+
+
+def _check_paths(cases: Iterable[Case], problems: Problems) -> None:
+    """A series in two rows would count twice, or be trained on and tested on."""
+    row_of: dict[Path, int] = {}
+    resolved = [(case.row, case.path.resolve()) for case in cases]
+    for row, path in resolved:
+        if path in row_of:
+            problems.add("rows with the same path", f"rows {row_of[path]} and {row}")
+        row_of.setdefault(path, row)
+    for row, path in resolved:
+        around = next((row_of[parent] for parent in path.parents if parent in row_of), None)
+        if around is not None:
+            problems.add("rows whose path lies in the folder of another row", f"row {row} in row {around}")

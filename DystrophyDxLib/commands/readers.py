@@ -1,0 +1,164 @@
+"""`dystrophydx readers`: reader studies from the protocol to the analysis."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..readerstudy.export import Unusable
+
+app = typer.Typer(help="Reader studies: blinded reads beside the model, and their statistics.", no_args_is_help=True)
+ASKED = ("subtype", "quality", "mercuri", "comment")
+StudyFolder = Annotated[Path, typer.Argument(help="Folder of the study.", show_default=False)]
+
+
+@app.command()
+def create(
+    cohort: Annotated[
+        Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False, exists=True, dir_okay=False)
+    ],
+    readers: Annotated[
+        Path,
+        typer.Option(
+            help="Table of the readers (CSV): reader (a code), role, years.",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="New or empty folder for the study.", show_default=False)],
+    title: Annotated[str, typer.Option(help="Of the protocol.")] = "Reader study of thigh MRI",
+    arms: Annotated[
+        str, typer.Option(help="In this order, separated by commas: unaided, aided; or sequential; and re-read.")
+    ] = "unaided,aided",
+    design: Annotated[
+        str, typer.Option(click_type=click.Choice(["fully-crossed", "crossover", "split-plot"]), help="See the README.")
+    ] = "crossover",
+    washout_days: Annotated[int, typer.Option(min=0, help="Least days between two sessions of a reader.")] = 28,
+    ask: Annotated[
+        str, typer.Option(help=f"Beside yes or no and confidence, separated by commas: {', '.join(ASKED)}.")
+    ] = "",
+    duplicates: Annotated[int, typer.Option(min=0, help="Hidden duplicates a session.")] = 0,
+    blocks: Annotated[int, typer.Option(min=1, help="Blocks of cases, of the split-plot design.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal orders.")] = 2021,
+    model: Annotated[
+        Path | None, typer.Option(help="Model package, folder or .zip.", show_default="the embedded one")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Create a study: protocol, pseudonymised cases, the model's answers, and the truth apart."""
+    from ..models.package import ModelPackage
+    from ..readerstudy.creation import StudyPlan, create_study, one_class, read_readers
+    from ..readerstudy.protocol import Arm, Design
+    from ..readerstudy.questions import MUSCLES, Questions
+    from ..readerstudy.study import PAGE
+    from ..resources import embedded_model
+    from .main import progress
+
+    asked = _words(ask, "question", ASKED)
+    plan = StudyPlan(
+        title=title,
+        readers=read_readers(readers),
+        arms=tuple(Arm(name) for name in _words(arms, "arm", [arm.value for arm in Arm])),
+        design=Design(design),
+        questions=Questions(
+            subtype="subtype" in asked,
+            quality="quality" in asked,
+            mercuri=MUSCLES if "mercuri" in asked else (),
+            comment="comment" in asked,
+        ),
+        duplicates=duplicates,
+        washout_days=washout_days,
+        blocks=blocks,
+        seed=seed,
+    )
+    with progress(False) as advance:
+        study = create_study(cohort, plan, ModelPackage.read(model or embedded_model()), device, out, advance)
+    protocol = study.protocol
+    print(f"{len(protocol.cases)} cases, {len(protocol.readers)} readers, arms {arms}: {out}")
+    if one_class(study):
+        print("All cases are of one class: sensitivity or specificity, and the AUC, cannot be told from this study.")
+    print(f"Protocol to print: {out / PAGE}")
+    print(f"Keep the truth from the readers: {study.truth}")
+
+
+@app.command()
+def status(study: StudyFolder) -> None:
+    """Tell how far each reader is, and when reading may go on."""
+    from ..readerstudy.export import check_content
+    from ..readerstudy.export import status as told
+    from ..readerstudy.study import Study
+
+    opened = Study.open(study)
+    readers, unusable = told(opened, datetime.now(timezone.utc))
+    for reader in readers:
+        progress = reader.progress
+        last = f", last on {reader.last_at.astimezone():%Y-%m-%d %H:%M}" if reader.last_at else ""
+        print(f"{reader.reader.code}: {progress.answered} of {progress.answers} answers{last}. {progress.sentence}")
+    if unusable:
+        raise InputError(" ".join(map(str, unusable)))
+    check_content(opened)
+
+
+@app.command()
+def export(
+    study: StudyFolder,
+    out: Annotated[Path, typer.Option(help="New or empty folder for the tables.", show_default=False)],
+) -> None:
+    """Write all answers, the truth and the model's answers as CSV."""
+    from ..readerstudy.export import export as exported
+    from ..readerstudy.study import Study
+
+    reads, unusable = exported(Study.open(study), out)
+    _tell(unusable)
+    print(f"{len(reads.reads)} rows of answers by {reads.reads['reader'].nunique()} readers: {out}")
+
+
+@app.command()
+def analyse(
+    source: Annotated[
+        Path, typer.Argument(help="Folder of the study, or of tables as export writes them.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the report; it is made.", show_default=False)],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier analysis.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print analysis.json, and nothing else.")] = False,
+) -> None:
+    """Analyse readers and model: report, tables and figures. A study read elsewhere comes as tables."""
+    from ..readerstudy.analysis.analyse import analyse as analysed
+    from ..readerstudy.export import reads_of
+    from ..readerstudy.reads import Reads
+    from ..readerstudy.study import PROTOCOL, Study
+
+    reads, unusable = reads_of(Study.open(source)) if (source / PROTOCOL).exists() else (Reads.read(source), ())
+    _tell(unusable)
+    summary = analysed(reads, out, overwrite=overwrite, notices=tuple(map(str, unusable)))
+    print(dumps(summary, indent=1) if json else f"Report: {out / 'report.html'}")
+
+
+def _tell(unusable: Sequence[Unusable]) -> None:
+    """Names the readers whose answers cannot be had; the others' are reported all the same."""
+    for reader in unusable:
+        print(f"dystrophydx: {reader} The answers of the other readers are reported.", file=sys.stderr)
+
+
+def _words(text: str, what: str, known: list[str] | tuple[str, ...]) -> list[str]:
+    """The words of an option, separated by commas.
+
+    Raises:
+        InputError: one is not known.
+    """
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for word in words:
+        if word not in known:
+            raise InputError(f"There is no {what} {word!r}; choose from {', '.join(known)}.")
+    return words

@@ -1,0 +1,1 @@
+"""Recipes, model packages and the networks that they describe."""

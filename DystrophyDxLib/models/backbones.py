@@ -1,0 +1,191 @@
+"""torchvision's and MONAI's backbones as trunks: their layers up to the last feature maps, for samples of any number of
+planes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import nn
+from torchvision import models
+
+from .recipe import STAGES
+
+RGB = tuple[float, float, float]
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# Weights converted from TensorFlow, whose input ran from -1 to 1.
+_MINUS_ONE_TO_ONE = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One of torchvision's networks, or of MONAI's for volumes.
+
+    Attributes:
+        model: makes it, with its own head and random weights.
+        layers: its layers in order, from RGB images (N, 3, H, W) to the last feature maps (N, C, h, w); of volumes with
+            a depth before H.
+        stages: number of the layer with which each of `recipe.STAGES` begins.
+        published: torchvision's ImageNet weights; None where there are none.
+        normalisation: mean and standard deviation of red, green and blue for which these weights were made, of
+            intensities from 0 to 1.
+        fan: by which random kernels are scaled (He et al., ICCV 2015, section 2.2); as torchvision does.
+        of_volumes: whether it sees volumes.
+    """
+
+    model: Callable[[], nn.Module]
+    layers: Callable[[nn.Module], list[nn.Module]]
+    stages: tuple[int, int, int, int, int]
+    published: models.WeightsEnum | None
+    normalisation: tuple[RGB, RGB] = _IMAGENET
+    fan: Literal["fan_in", "fan_out"] = "fan_out"
+    of_volumes: bool = False
+
+
+def _resnet_layers(model: models.ResNet) -> list[nn.Module]:
+    return list(model.children())[:-2]
+
+
+def _vgg_layers(model: models.VGG) -> list[nn.Module]:
+    return list(model.features)
+
+
+def _densenet_layers(model: models.DenseNet) -> list[nn.Module]:
+    return [*model.features, nn.ReLU()]
+
+
+def _inception_layers(model: models.Inception3) -> list[nn.Module]:
+    return list(model.children())[:-3]
+
+
+def _volume_resnet(blocks: Sequence[int]) -> nn.Module:
+    """ResNet of basic blocks on volumes. Its first layer halves rows and columns alone, as slices are thick and few (as
+    in Tran et al., CVPR 2018, section 4); it has half of the usual maps.
+    """
+    # Takes a second, which only models of volumes need.
+    from monai.networks.nets import ResNet
+
+    return ResNet(
+        "basic",
+        list(blocks),
+        [32, 64, 128, 256],
+        spatial_dims=3,
+        n_input_channels=3,
+        conv1_t_size=(3, 7, 7),
+        conv1_t_stride=(1, 2, 2),
+    )
+
+
+BACKBONES = {
+    "vgg16": Backbone(models.vgg16, _vgg_layers, (0, 5, 10, 17, 24), models.VGG16_Weights.IMAGENET1K_V1),
+    "vgg19": Backbone(models.vgg19, _vgg_layers, (0, 5, 10, 19, 28), models.VGG19_Weights.IMAGENET1K_V1),
+    "resnet18": Backbone(models.resnet18, _resnet_layers, (0, 3, 5, 6, 7), models.ResNet18_Weights.IMAGENET1K_V1),
+    "resnet34": Backbone(models.resnet34, _resnet_layers, (0, 3, 5, 6, 7), models.ResNet34_Weights.IMAGENET1K_V1),
+    "resnet50": Backbone(models.resnet50, _resnet_layers, (0, 3, 5, 6, 7), models.ResNet50_Weights.IMAGENET1K_V1),
+    "densenet121": Backbone(
+        models.densenet121,
+        _densenet_layers,
+        (0, 3, 5, 7, 9),
+        models.DenseNet121_Weights.IMAGENET1K_V1,
+        fan="fan_in",
+    ),
+    "densenet201": Backbone(
+        models.densenet201,
+        _densenet_layers,
+        (0, 3, 5, 7, 9),
+        models.DenseNet201_Weights.IMAGENET1K_V1,
+        fan="fan_in",
+    ),
+    "inception_v3": Backbone(
+        partial(models.inception_v3, aux_logits=False, init_weights=False),
+        _inception_layers,
+        (0, 3, 6, 10, 15),
+        models.Inception_V3_Weights.IMAGENET1K_V1,
+        _MINUS_ONE_TO_ONE,
+    ),
+    **{
+        name: Backbone(partial(_volume_resnet, blocks), _resnet_layers, (0, 3, 5, 6, 7), None, of_volumes=True)
+        for name, blocks in (("resnet10_3d", (1, 1, 1, 1)), ("resnet18_3d", (2, 2, 2, 2)))
+    },
+}
+"""The networks that Yang et al. 2021 and Cai et al. 2019 compare, and those of volumes."""
+
+
+class WithOnes(nn.Module):
+    """Adds a channel of ones to samples (N, planes, H, W).
+
+    The first convolution can so subtract a mean as it would from RGB images that are padded with zeros after it.
+    """
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        return torch.cat([samples, torch.ones_like(samples[:, :1])], dim=1)
+
+
+class Branches(nn.Module):
+    """A trunk for each channel, which sees only that channel's planes; their maps are put side by side (Germain et al.,
+    Diagnostics 2021;11:1554, two VGG16 with concatenated features).
+
+    Args:
+        trunks: in the order of the channels.
+    """
+
+    def __init__(self, trunks: Sequence[nn.Sequential]) -> None:
+        super().__init__()
+        self.trunks = nn.ModuleList(trunks)
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        channels = samples.chunk(len(self.trunks), dim=1)
+        return torch.cat([trunk(channels[n]) for n, trunk in enumerate(self.trunks)], dim=1)
+
+
+def branches_of(trunk: nn.Module) -> list[nn.Module]:
+    """The trunks of `Branches`, or the one trunk that there is."""
+    return list(trunk.trunks) if isinstance(trunk, Branches) else [trunk]
+
+
+def make_trunk(
+    backbone: Backbone, planes: int, extent: Sequence[int], pooled: Sequence[str], *, normalised: bool
+) -> tuple[nn.Sequential, dict[int, torch.Size]]:
+    """Trunk for samples (N, planes, *extent) with random weights; its layers are named by their numbers.
+
+    Args:
+        pooled: stages of `recipe.STAGES` after which maps are pooled; the trunk ends with the last.
+        normalised: let the first convolution take `WithOnes`, as published weights need it.
+
+    Returns:
+        The trunk, and for each layer that is pooled its number in the trunk and the shape (C, [d,] h, w) of its maps.
+    """
+    # The head, most of VGG-19, never takes memory.
+    with torch.device("meta"):
+        model = backbone.model()
+    layers = backbone.layers(model)
+    ends = [(*backbone.stages[1:], len(layers))[STAGES.index(stage)] for stage in pooled]
+    layers = OrderedDict((str(number), layer) for number, layer in enumerate(layers[: ends[-1]]))
+    trunk = nn.Sequential(OrderedDict(ones=WithOnes()) | layers if normalised else layers)
+    convolution = first_convolution(trunk)
+    convolution.in_channels = planes + normalised
+    outputs, _, *kernel = convolution.weight.shape
+    convolution.weight = nn.Parameter(convolution.weight.new_empty(outputs, convolution.in_channels, *kernel))
+    shapes, maps = [], torch.empty(2, planes, *extent, device="meta")
+    for layer in trunk:
+        maps = layer(maps)
+        shapes.append(maps.shape[1:])
+    trunk.to_empty(device="cpu")
+    for module in trunk.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            module.reset_parameters()
+        elif isinstance(module, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode=backbone.fan, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    numbers = [end - 1 + normalised for end in ends]
+    return trunk, {number: shapes[number] for number in numbers}
+
+
+def first_convolution(trunk: nn.Module) -> nn.Conv2d | nn.Conv3d:
+    """The layer that sees the samples."""
+    return next(module for module in trunk.modules() if isinstance(module, nn.Conv2d | nn.Conv3d))

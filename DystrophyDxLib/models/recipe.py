@@ -1,0 +1,471 @@
+"""A recipe says as data what a published method is: classes, network input, network and training."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ..errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Size = Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
+"""Edge in pixels of a square network input."""
+LEG_SIZES = (112, 224, 448, 896)
+"""Edges of the samples of legs: `samples.GRID` times a power of two."""
+STAGES = ("stage1", "stage2", "stage3", "stage4", "stage5")
+"""The parts of every backbone in order; each halves the resolution once (conv1 to conv5 in He et al., CVPR 2016,
+table 1)."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChannelRecipe(_Table):
+    """One of the registered volumes that a sample is made of.
+
+    Attributes:
+        name: by which a column of the cohort table and the command line call it.
+        scale: what its signal is divided by. "fat": what fat would give at each place in the first channel; "median":
+            the same, and then so that the leg's median is `samples.MEDIAN`; "fraction": nothing, 0 to 1 are seen as
+            they are; "window": a grey window set on the window's own pixels, see `samples.window_level`; "standard":
+            its standard deviation over the region, about its mean there, see `volume_samples.standardised`.
+        frame: which frame of a cine it is where a cine is given: the one with the largest or smallest cavity.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
+    scale: Literal["fat", "median", "fraction", "window", "standard"]
+    frame: Literal["diastole", "systole"] | None = None
+
+
+class RegionRecipe(_Table):
+    """Which part of a slice is a window.
+
+    Attributes:
+        kind: "legs": each leg, along its outline (`roi`); "square": as much as the sample shows, around the middle of
+            the image or of the region that a user drew (`squares`); "slice": the whole slice; "volume": all voxels of
+            the first channel that are not zero, in all slices, as of maps (`volumes`).
+        pixel_mm: size of a sample's pixels, of squares only.
+    """
+
+    kind: Literal["legs", "square", "slice", "volume"] = "legs"
+    pixel_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _pixels_of_squares(self) -> RegionRecipe:
+        if (self.kind == "square") != (self.pixel_mm is not None):
+            raise ValueError("a square region has pixel_mm, and no other has")
+        return self
+
+
+_OF_KIND = {
+    "legs": (("t1_thigh", "leg"), ("fat", "median", "fraction")),
+    "square": (("heart",), ("window",)),
+    "slice": (("heart",), ("window",)),
+    "volume": (("map",), ("fraction", "standard")),
+}
+"""What may be expected of each kind of region, and the scales that its channels may have."""
+
+
+class SampleRecipe(_Table):
+    """What the network sees of a leg, or of another region, in a slice; where there is a depth, in all slices.
+
+    Attributes:
+        size: edge in pixels of the square network input.
+        depth: slices that all those of the region are resampled to; None for a sample a slice.
+        region: which part of a slice that is.
+        channels: the volumes it is cut from. The first gives windows, geometry and the facts of the acquisition.
+        slices: consecutive slices of each channel that are stacked, the window's in the middle; beyond the ends of the
+            series, the last slice once more.
+        expects: "t1_thigh" for T1-weighted images with a femoral shaft, "leg" for any axial images of a leg,
+            "heart" or "map", of which no image is judged.
+    """
+
+    size: Size
+    depth: Annotated[int, Field(ge=8, le=256)] | None = None
+    slices: Literal[1, 3, 5] = 1
+    expects: Literal["t1_thigh", "leg", "heart", "map"] = "t1_thigh"
+    region: RegionRecipe = RegionRecipe()
+    channels: Annotated[tuple[ChannelRecipe, ...], Field(min_length=1)] = (ChannelRecipe(name="T1", scale="fat"),)
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> SampleRecipe:
+        names = [channel.name.casefold() for channel in self.channels]
+        if len(set(names)) < len(names):
+            raise ValueError("each channel has its own name")
+        frames = [channel.frame for channel in self.channels]
+        if any(frames) and (None in frames or len(set(frames)) < len(frames)):
+            raise ValueError("the channels are different frames of a cine, or none of them is one")
+        expected, scales_of_kind = _OF_KIND[self.region.kind]
+        if self.expects not in expected:
+            raise ValueError(f"of the region {self.region.kind}, {' or '.join(expected)} is expected")
+        scales = [channel.scale for channel in self.channels]
+        if not set(scales) <= set(scales_of_kind):
+            raise ValueError(
+                f"the channels of the region {self.region.kind} have the scale {' or '.join(scales_of_kind)}"
+            )
+        if self.depth is None and self.region.kind == "volume":
+            raise ValueError("a volume has a depth")
+        if self.depth is not None and (self.region.kind in ("square", "slice") or self.slices > 1):
+            raise ValueError("legs and volumes have a depth, where slices are not stacked")
+        if self.region.kind != "legs":
+            return self
+        if self.size not in LEG_SIZES:
+            raise ValueError(f"the size of legs is one of {', '.join(map(str, LEG_SIZES))}")
+        if scales[0] != "fat":
+            raise ValueError("the first channel has the scale fat")
+        return self
+
+    @property
+    def planes(self) -> int:
+        """Planes of a sample: the slices of the first channel, then those of the next; of a volume its channels."""
+        return len(self.channels) * self.slices
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a sample: (planes, size, size), of volumes (planes, depth, size, size)."""
+        return (self.planes, *(() if self.depth is None else (self.depth,)), self.size, self.size)
+
+    @property
+    def extent_mm(self) -> float | None:
+        """Edge of what a sample shows; None where it is the longer side of its window."""
+        return None if self.region.pixel_mm is None else self.size * self.region.pixel_mm
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """Names of the channels beside the first."""
+        return tuple(channel.name for channel in self.channels[1:])
+
+    @property
+    def of_cine(self) -> bool:
+        """Whether the channels are frames that a cine may be given for."""
+        return self.channels[0].frame is not None
+
+    def check_further(self, given: Iterable[str]) -> None:
+        """Raises an `InputError` when one of the channels beside the first is not among those given."""
+        missing = [name for name in self.further if name not in given]
+        if missing:
+            how = "; give a cine, or each frame as a channel" if self.of_cine else "; give each as a channel"
+            raise InputError(
+                f"The model needs {' and '.join(missing)} beside {self.channels[0].name}{how}, registered and on the "
+                "same grid."
+            )
+
+
+class HeadRecipe(_Table):
+    """Fully connected layers between the flattened maps and the classes, each followed by ReLU and dropout.
+
+    Attributes:
+        hidden: units of each layer.
+        dropout: share of the units of each layer that a training step leaves out.
+    """
+
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    dropout: tuple[Annotated[float, Field(ge=0, lt=1)], ...]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> HeadRecipe:
+        if len(self.hidden) != len(self.dropout):
+            raise ValueError("each hidden layer has its dropout")
+        return self
+
+
+class NetworkRecipe(_Table):
+    """What the trunk is and which weights it starts from.
+
+    Attributes:
+        backbone: a name in `networks.BACKBONES`.
+        weights: "imagenet" for torchvision's published ones, "none" for random ones.
+        pooled: of `STAGES` in their order, those whose last maps are pooled for the classification layer; the trunk
+            ends with the last of them. Several make the ICAM network of Cai et al. (Pattern Recognit 2019;86:368).
+        branches: "one" trunk sees all channels, or each of the "channels" has a trunk of its own, whose maps are then
+            put side by side.
+        head: None for global average pooling and one linear layer, which class activation maps need; with hidden
+            layers the maps are Grad-CAM.
+    """
+
+    backbone: str
+    weights: Literal["imagenet", "none"]
+    pooled: Annotated[tuple[str, ...], Field(min_length=1)] = ("stage5",)
+    branches: Literal["one", "channels"] = "one"
+    head: HeadRecipe | None = None
+
+    @model_validator(mode="after")
+    def _stages_in_order(self) -> NetworkRecipe:
+        if [stage for stage in STAGES if stage in self.pooled] != list(self.pooled):
+            raise ValueError(f"pooled names some of {', '.join(STAGES)}, each once and in this order")
+        if len(self.pooled) > 1 and (self.branches == "channels" or self.head):
+            raise ValueError("a trunk for each channel, or a head with hidden layers, takes the maps of one stage")
+        return self
+
+
+class AugmentationRecipe(_Table):
+    """Changes of a sample that a publication names, each drawn evenly within its bounds.
+
+    Attributes:
+        zoom: enlargement, lowest and highest.
+        rotation_degrees: largest turn to either side.
+        shift: largest way along rows and columns, as a share of the edge.
+        intensity: factor of all greys, lowest and highest.
+        mirror: whether half of the samples change left and right.
+    """
+
+    zoom: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]]
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)]
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    intensity: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (1.0, 1.0)
+    mirror: bool = False
+
+
+class StageRecipe(_Table):
+    """A run over the training images at one size.
+
+    Attributes:
+        size: edge of the samples in this stage, at most that of the recipe's samples.
+        epochs: times every image is seen, at most; or instead
+        iterations: steps, rounded up to whole epochs.
+        learning_rate: constant, or the highest of a one-cycle schedule (Smith & Topin 2017, arXiv:1708.07120).
+        patience: epochs without a better validation loss after which the stage ends; None trains all epochs.
+    """
+
+    size: Size
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    iterations: Annotated[int, Field(ge=1)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    schedule: Literal["constant", "one_cycle"]
+    patience: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _epochs_or_iterations(self) -> StageRecipe:
+        if (self.epochs is None) == (self.iterations is None):
+            raise ValueError("a stage has either epochs or iterations")
+        return self
+
+    def epochs_of(self, batches: int) -> int:
+        """Epochs of so many steps."""
+        return self.epochs or math.ceil(self.iterations / batches)
+
+
+class TrainingRecipe(_Table):
+    """How the weights are fitted.
+
+    Attributes:
+        trainable: "head" keeps the whole trunk as it is, "all" fits everything, and the last of `STAGES` fit these and
+            the head.
+        momentum: of SGD; 0 with AdamW, which has its own.
+        batch: images a step.
+        class_weights: "balanced" weighs each class by the inverse of its number of images.
+        copies: augmented copies of an image whose features are kept beside its own, when the trunk is frozen; 0
+            otherwise, since augmentation is then drawn anew in each epoch.
+        augmentation: how samples are varied in training; None draws them as another patient, position and scanner would
+            give them (`training.augment`).
+        start_share: share of the starting weights, those of a model package of the same classes, in the model; the rest
+            are the fitted ones. A model fitted further keeps so what it knew of other images (Wortsman et al., CVPR
+            2022, equation 1, whose α is 1 - start_share).
+    """
+
+    trainable: Literal["head", "all"] | Annotated[tuple[str, ...], Field(min_length=1)]
+    optimiser: Literal["sgd", "adamw"]
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    batch: Annotated[int, Field(ge=1)]
+    class_weights: Literal["none", "balanced"] = "none"
+    copies: Annotated[int, Field(ge=0)] = 0
+    augmentation: AugmentationRecipe | None = None
+    start_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    stages: Annotated[tuple[StageRecipe, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> TrainingRecipe:
+        if isinstance(self.trainable, tuple) and self.trainable != STAGES[-len(self.trainable) :]:
+            raise ValueError(f"trainable is head, all, or the last of {', '.join(STAGES)} in this order")
+        if self.optimiser == "adamw" and self.momentum:
+            raise ValueError("momentum belongs to sgd")
+        if self.trainable != "head" and self.copies:
+            raise ValueError("copies are kept only with trainable = head")
+        if self.trainable == "head" and self.augmentation:
+            raise ValueError("augmentation belongs to trunks that are trained")
+        return self
+
+
+class Recipe(_Table):
+    """One published system as data.
+
+    With two classes the network has one output, the evidence for the second class; with more, one a class.
+
+    Attributes:
+        diagnoses: the diseases of each class.
+        left_out: diseases that a cohort may hold and that are of no class; their patients are left out.
+        tasks: other classes, with their diseases, that the recipe may be asked to tell apart, by the task's name; see
+            `for_task`.
+    """
+
+    name: str
+    publication: str
+    classes: tuple[str, ...] = Field(min_length=2)
+    diagnoses: dict[str, tuple[str, ...]]
+    left_out: tuple[str, ...] = ()
+    tasks: dict[str, dict[str, tuple[str, ...]]] = {}
+    sample: SampleRecipe
+    network: NetworkRecipe
+    training: TrainingRecipe
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Recipe:
+        if set(self.diagnoses) != set(self.classes) or len(set(self.classes)) != len(self.classes):
+            raise ValueError("diagnoses lists the diseases of each class, and of nothing else")
+        names = [(name.casefold(), label) for name, label in self._names()]
+        if len(dict(names)) != len(set(names)) or {name.casefold() for name in self.left_out} & set(dict(names)):
+            raise ValueError("a disease belongs to one class, or is left out")
+        sizes = [self.sample.size >> halvings for halvings in range(self.sample.size.bit_length())]
+        if any(stage.size not in sizes or self.sample.size % stage.size for stage in self.training.stages):
+            raise ValueError("a training stage has the size of the sample, or that halved once or more")
+        if self.network.branches == "channels" and not self.sample.further:
+            raise ValueError("a trunk for each channel needs more than one channel")
+        if self.network.head and (
+            self.training.trainable == "head" or {stage.size for stage in self.training.stages} != {self.sample.size}
+        ):
+            raise ValueError("a head with hidden layers is trained with stages of the trunk, at the size of the sample")
+        if self.sample.depth is not None and (len(self.network.pooled) > 1 or self.network.head):
+            raise ValueError("of volumes the maps of one stage are pooled, for one linear layer")
+        if (self.sample.region.kind != "legs" or self.sample.depth is not None) and self.training.augmentation is None:
+            raise ValueError("only slices of legs are augmented without a table augmentation")
+        unknown = set(self.training.trainable) - set(STAGES[: STAGES.index(self.network.pooled[-1]) + 1])
+        if isinstance(self.training.trainable, tuple) and unknown:
+            raise ValueError("trainable names stages after the last that is pooled")
+        return self
+
+    @property
+    def outputs(self) -> int:
+        """Number of network outputs (logits)."""
+        return 1 if len(self.classes) == 2 else len(self.classes)
+
+    def class_of(self, diagnosis: str) -> int:
+        """Index in `classes` of a disease or of a class's own name, in upper or lower case.
+
+        Raises:
+            InputError: when the recipe knows no such disease.
+        """
+        labels = {name.casefold(): label for name, label in self._names()}
+        if diagnosis.strip().casefold() not in labels:
+            known = ", ".join(disease for label in self.classes for disease in self.diagnoses[label])
+            raise InputError(
+                f"The recipe knows no diagnosis {diagnosis!r}; use one of {known}, or add it to the recipe."
+            )
+        return labels[diagnosis.strip().casefold()]
+
+    def leaves_out(self, diagnosis: str) -> bool:
+        """Whether patients with a disease are left out."""
+        return diagnosis.strip().casefold() in {name.casefold() for name in self.left_out}
+
+    def for_task(self, name: str) -> Recipe:
+        """The recipe with the classes of one of its tasks; diseases of the others are left out.
+
+        Raises:
+            InputError: it has no such task.
+        """
+        if name not in self.tasks:
+            known = f"choose one of {', '.join(self.tasks)}" if self.tasks else "this one tells its classes apart alone"
+            raise InputError(f"The recipe has no task {name!r}; {known}.")
+        chosen = self.tasks[name]
+        tables = (self.diagnoses, *self.tasks.values())
+        known = dict.fromkeys(
+            (*self.left_out, *(disease for table in tables for own in table.values() for disease in own))
+        )
+        taken = {disease for diseases in chosen.values() for disease in diseases}
+        return Recipe.model_validate(
+            self.model_dump()
+            | {
+                "classes": tuple(chosen),
+                "diagnoses": chosen,
+                "left_out": tuple(disease for disease in known if disease not in taken),
+                "tasks": {},
+            }
+        )
+
+    def with_channels(self, names: Sequence[str]) -> Recipe:
+        """The recipe with some of its channels, in its own order.
+
+        Raises:
+            InputError: it has no such channel, or cannot do with these alone.
+        """
+        wanted = {name.casefold() for name in names}
+        kept = tuple(channel for channel in self.sample.channels if channel.name.casefold() in wanted)
+        if len(kept) < len(wanted) or not kept:
+            known = ", ".join(channel.name for channel in self.sample.channels)
+            raise InputError(f"The recipe has no such channels; choose from {known}.")
+        try:
+            return Recipe.model_validate(self.model_dump() | {"sample": self.sample.model_dump() | {"channels": kept}})
+        except ValidationError as error:
+            raise InputError(f"The recipe cannot do with these channels alone ({_first_line(error)}).") from None
+
+    def toml(self) -> str:
+        """The recipe as TOML text, which `parse` reads back."""
+        return "\n".join(_toml_lines(self.model_dump(exclude_none=True))) + "\n"
+
+    def _names(self) -> Iterator[tuple[str, int]]:
+        """Each class and disease with the index of its class."""
+        for label, name in enumerate(self.classes):
+            yield name, label
+            yield from ((disease, label) for disease in self.diagnoses[name])
+
+    @classmethod
+    def parse(cls, text: str, name: str = "recipe.toml") -> Recipe:
+        """Reads TOML text.
+
+        Args:
+            name: of the file that it is from.
+
+        Raises:
+            InputError: when it is not TOML or not a recipe.
+        """
+        try:
+            return cls.model_validate(tomllib.loads(text))
+        except (tomllib.TOMLDecodeError, ValidationError) as error:
+            raise InputError(f"{name} is not a valid recipe ({_first_line(error)}); correct that entry.") from None
+
+    @classmethod
+    def named(cls, name: str) -> Recipe:
+        """The recipe of that name that ships with the library.
+
+        Raises:
+            InputError: when there is none.
+        """
+        folder = Path(__file__).parent / "recipes"
+        known = sorted(path.stem for path in folder.glob("*.toml"))
+        if name not in known:
+            raise InputError(f"There is no recipe {name!r}; choose one of {', '.join(known)}.")
+        return cls.parse((folder / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
+    return str(error).splitlines()[0]
+
+
+def _toml_lines(table: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Lines of a TOML table: its own values, then its tables. Strings, numbers and lists look as in JSON."""
+    tables: list[tuple[str, str, dict[str, Any]]] = []
+    for name, value in table.items():
+        key = name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name, ensure_ascii=False)
+        if isinstance(value, dict):
+            tables.append((f"[{path}{key}]", f"{path}{key}.", value))
+        elif isinstance(value, tuple) and any(isinstance(entry, dict) for entry in value):
+            tables += [(f"[[{path}{key}]]", f"{path}{key}.", entry) for entry in value]
+        else:
+            yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    for header, inner_path, inner in tables:
+        yield from ("", header, *_toml_lines(inner, inner_path))

@@ -1,0 +1,296 @@
+"""`StudyView`: a study in the slice views of its scene."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+import slicer
+
+from ..errors import InputError
+from ..results import ImageResult
+from .classification import Study
+from .display import DEFAULT_OPACITY, HeatmapDisplay
+from .layouts import MAIN_VIEW, MRI_VIEW, Layout, register_layouts
+from .slice_plane import SlicePlane, whole
+
+_ON, _OFF = "on", "off"
+_OVERLAY = "DystrophyDx.overlay"
+Layers = dict[str, tuple[str | None, str | None]]
+"""IDs of the background and foreground volume by that of the composite node of the view."""
+
+
+class StudyView:
+    """What the slice views of a scene show of a study: MRI, heatmap over it, leg outlines, a slice.
+
+    The state lies in the nodes of views and displays, so it is saved with the scene, and what the user changes by
+    Slicer's own means holds here too.
+
+    Args:
+        scene: with a layout node, as Slicer's application and `scenes.new_scene` have it.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self.scene = scene
+        self._side: str | None = None
+        register_layouts(self._layout_node())
+
+    def show(self, study: Study) -> None:
+        """Shows a study in all slice views; planes and zoom are left alone where it is the one shown already.
+
+        Call it again after a classification: the heatmap, where there is one now, appears.
+        """
+        study.follow_volume()
+        changes = self.study != study
+        for name in ("Red", "Green", "Yellow"):  # what Slicer shows there when the reader changes the layout
+            self._composite(name)
+        main = self._composite(MAIN_VIEW)
+        if main.GetAttribute(_OVERLAY) is None:
+            main.SetAttribute(_OVERLAY, _ON)
+            main.SetForegroundOpacity(DEFAULT_OPACITY)
+        if study.heatmap is not None:
+            HeatmapDisplay(study.heatmap)
+        if changes:
+            self._fit(study)  # before it is shown, as views draw at every change
+        unchanged = [(composite, composite.StartModify()) for composite in self._composites()]
+        for composite, _ in unchanged:
+            composite.SetBackgroundVolumeID(study.volume.GetID())
+        self._show_heatmap()
+        for composite, modifying in unchanged:
+            composite.EndModify(modifying)
+        self.opacity = self.opacity  # in views that came later too
+        for other in Study.of(self.scene):
+            segmentation = other.segmentation
+            if segmentation is not None and segmentation.GetDisplayNode() is not None and (changes or other != study):
+                segmentation.GetDisplayNode().SetVisibility(other == study)
+
+    @property
+    def study(self) -> Study | None:
+        """The study whose volume the main view shows; it may not have been classified."""
+        volume = self.scene.GetNodeByID(self._composite(MAIN_VIEW).GetBackgroundVolumeID() or "")
+        return Study(volume) if isinstance(volume, slicer.vtkMRMLScalarVolumeNode) else None
+
+    def fit(self) -> None:
+        """Turns all slice views to voxel planes of the study and shows it whole, the main one on a slice; nothing under
+        a warping transform."""
+        if self.study is not None:
+            self._fit(self.study)
+
+    def fit_again(self) -> None:
+        """Shows the study whole on the slice that is shown; for views that have taken the sizes of a new layout."""
+        k = self.slice
+        self.fit()
+        if k is not None:
+            self.slice = k
+
+    @property
+    def layout(self) -> Layout | None:
+        """How the views are arranged; None for another layout of Slicer's."""
+        shown = self._layout_node().GetViewArrangement()
+        return next((layout for layout in Layout if layout.number == shown), None)
+
+    @layout.setter
+    def layout(self, layout: Layout) -> None:
+        self._layout_node().SetViewArrangement(layout.number)
+        beside = layout is Layout.SIDE_BY_SIDE
+        main, mri = self._composite(MAIN_VIEW), self._composite(MRI_VIEW)
+        mri.SetBackgroundVolumeID(main.GetBackgroundVolumeID())
+        mri.SetForegroundVolumeID(None)
+        for composite in (main, mri):
+            composite.SetLinkedControl(beside)
+            composite.SetHotLinkedControl(beside)
+        if beside:
+            self._align()
+
+    @property
+    def overlay(self) -> bool:
+        """Whether the heatmap is seen."""
+        return self._composite(MAIN_VIEW).GetAttribute(_OVERLAY) != _OFF
+
+    @overlay.setter
+    def overlay(self, visible: bool) -> None:
+        self._composite(MAIN_VIEW).SetAttribute(_OVERLAY, _ON if visible else _OFF)
+        self._show_heatmap()
+
+    @property
+    def opacity(self) -> float:
+        """Opacity of the heatmap over the MRI, 0 to 1; the same in all slice views."""
+        return self._composite(MAIN_VIEW).GetForegroundOpacity()
+
+    @opacity.setter
+    def opacity(self, value: float) -> None:
+        for composite in self._composites():
+            composite.SetForegroundOpacity(value)
+
+    @property
+    def heatmap(self) -> HeatmapDisplay | None:
+        """Threshold, sign and legend of the heatmap; None while there is none."""
+        study = self.study
+        return HeatmapDisplay(study.heatmap) if study is not None and study.heatmap is not None else None
+
+    @property
+    def layers(self) -> Layers:
+        """What the slice views show. Planes and zoom stay when it is set."""
+        return {
+            composite.GetID(): (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID())
+            for composite in self._composites()
+        }
+
+    @layers.setter
+    def layers(self, layers: Layers) -> None:
+        for name, (background, foreground) in layers.items():
+            composite = self.scene.GetNodeByID(name)
+            if composite is not None:
+                composite.SetBackgroundVolumeID(background)
+                composite.SetForegroundVolumeID(foreground)
+        self._update_legends()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of `shown_class`; none before classification."""
+        result = self.study.result if self.study else None
+        return result.model.classes if result else ()
+
+    @property
+    def shown_class(self) -> int:
+        """Index of the class whose evidence is seen. Of two classes the heatmap holds both, as its signs; of more, it
+        is filled anew.
+
+        Raises (when set):
+            InputError: as `Study.heat_of`.
+        """
+        return self.heatmap.shown_class if len(self.classes) == 2 else self.study.shown_class
+
+    @shown_class.setter
+    def shown_class(self, index: int) -> None:
+        if len(self.classes) == 2:
+            self.heatmap.shown_class = index
+        else:
+            self.study.show_class(index)
+
+    @property
+    def slice(self) -> int | None:
+        """Slice k of the study that the main view shows; None without a study, and under a warping transform. The view
+        beside it goes along."""
+        study = self.study
+        if study is None or study.volume.GetImageData() is None:
+            return None
+        try:
+            return SlicePlane(self._slice_node(MAIN_VIEW), study.volume).slice
+        except InputError:
+            return None
+
+    @slice.setter
+    def slice(self, k: int) -> None:
+        study = self.study
+        if study is None or study.volume.GetImageData() is None:
+            return
+        try:
+            for node in (self._slice_node(MAIN_VIEW), self._slice_node(MRI_VIEW)):
+                if node is not None:
+                    SlicePlane(node, study.volume).go_to_slice(k)
+        except InputError:
+            return
+
+    @property
+    def image(self) -> ImageResult | None:
+        """The image last gone to, or the first one of the slice where the reader moved on; None where there is none."""
+        k = self.slice
+        here = [image for image in self._images() if k in image.shown]
+        return next((image for image in here if image.side == self._side), here[0] if here else None)
+
+    def go_to(self, image: ImageResult) -> None:
+        """Moves every slice view to an image: through the middle of its window, whatever plane the view shows."""
+        study = self.study
+        if study is None:
+            return
+        self._side = image.side
+        middle = [(start + stop - 1) / 2 for start, stop in image.window_ijk]
+        try:
+            for node in self._slice_nodes():
+                SlicePlane(node, study.volume).go_to((*middle, image.slice))
+        except InputError:
+            return
+
+    def next_image(self) -> ImageResult | None:
+        """Goes to the next image along the thigh, at most to the last; returns where the views are then."""
+        return self._step(+1)
+
+    def previous_image(self) -> ImageResult | None:
+        """Goes to the image before, at most to the first; returns where the views are then."""
+        return self._step(-1)
+
+    def _step(self, step: int) -> ImageResult | None:
+        images, here, k = self._images(), self.image, self.slice
+        if not images or k is None:
+            return None
+        if here is not None:
+            n = images.index(here) + step
+        else:
+            after = bisect_left([image.slice for image in images], k)
+            n = after if step > 0 else after - 1
+        target = images[min(max(n, 0), len(images) - 1)]
+        self.go_to(target)
+        return target
+
+    def _images(self) -> list[ImageResult]:
+        result = self.study.result if self.study else None
+        return sorted(result.images, key=lambda image: image.slice) if result else []
+
+    def _fit(self, study: Study) -> None:
+        if study.volume.GetImageData() is None:
+            return
+        box = whole(study.volume)
+        middle = (box[2][1] - 1) // 2
+        try:
+            for node in self._slice_nodes():
+                plane, acquired = SlicePlane(node, study.volume), node.GetLayoutName() in (MAIN_VIEW, MRI_VIEW)
+                plane.turn(acquired)
+                plane.frame((*box[:2], (middle, middle + 1)) if acquired else box)
+        except InputError:
+            return
+
+    def _show_heatmap(self) -> None:
+        study = self.study
+        shown = study.heatmap if study is not None and self.overlay else None
+        for composite in self._composites():
+            over = shown if composite.GetLayoutName() != MRI_VIEW else None
+            composite.SetForegroundVolumeID(over.GetID() if over is not None else None)
+        self._update_legends()
+
+    def _update_legends(self) -> None:
+        """A legend shows itself only where its heatmap is, but does not notice that this changed."""
+        for legend in self._all("vtkMRMLColorLegendDisplayNode"):
+            legend.Modified()
+
+    def _align(self) -> None:
+        """Makes the view without heatmap show what the main one shows."""
+        main, mri = self._slice_node(MAIN_VIEW), self._slice_node(MRI_VIEW)
+        mri.GetSliceToRAS().DeepCopy(main.GetSliceToRAS())
+        mri.SetXYZOrigin(*main.GetXYZOrigin())
+        width, _, depth = main.GetFieldOfView()
+        columns, rows, _ = mri.GetDimensions()
+        mri.SetFieldOfView(width, width * rows / max(columns, 1), depth)
+        mri.UpdateMatrices()
+
+    def _layout_node(self) -> slicer.vtkMRMLLayoutNode:
+        return self.scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+
+    def _slice_node(self, name: str) -> slicer.vtkMRMLSliceNode | None:
+        return next((node for node in self._slice_nodes() if node.GetLayoutName() == name), None)
+
+    def _slice_nodes(self) -> list[slicer.vtkMRMLSliceNode]:
+        return self._all("vtkMRMLSliceNode")
+
+    def _composite(self, name: str) -> slicer.vtkMRMLSliceCompositeNode:
+        for node in self._composites():
+            if node.GetLayoutName() == name:
+                return node
+        node = slicer.vtkMRMLSliceCompositeNode()
+        node.SetLayoutName(name)
+        return self.scene.AddNode(node)
+
+    def _composites(self) -> list[slicer.vtkMRMLSliceCompositeNode]:
+        return self._all("vtkMRMLSliceCompositeNode")
+
+    def _all(self, kind: str) -> list[slicer.vtkMRMLNode]:
+        return [self.scene.GetNthNodeByClass(n, kind) for n in range(self.scene.GetNumberOfNodesByClass(kind))]

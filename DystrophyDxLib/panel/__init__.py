@@ -1,0 +1,1 @@
+"""What the panel in Slicer decides and says, without Qt."""

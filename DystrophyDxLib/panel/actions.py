@@ -1,0 +1,145 @@
+"""`Workbench`: what the panel does, on a scene and without Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import slicer
+
+from ..errors import Cancelled, InputError
+from ..models.package import ModelPackage
+from ..mrml.classification import Study
+from ..mrml.classification_view import StudyView
+from ..reporting.output_folder import FILES, output_folder
+from ..results import StudyResult
+
+if TYPE_CHECKING:
+    from ..classify import Classifier
+
+Progress = Callable[[int, int], None]
+
+
+class Workbench:
+    """Classifies the volumes of a scene, one at a time, and shows them.
+
+    Args:
+        view: shows the scene that the volumes are in.
+        load_packages: makes sure that PyTorch works, before it is used; may raise `InputError`.
+    """
+
+    def __init__(self, view: StudyView, load_packages: Callable[[], None]) -> None:
+        self._view = view
+        self._load_packages = load_packages
+        self._stopped: bool | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a classification runs; events that are processed meanwhile may ask."""
+        return self._stopped is not None
+
+    def classify(self, volume: slicer.vtkMRMLScalarVolumeNode, model: Path, device: str, progress: Progress) -> None:
+        """Classifies a volume from the start and shows it.
+
+        Args:
+            model: package folder or .zip.
+            device: one of `devices.DEVICES`.
+            progress: told (images done, of all) after each batch, and (0, 0) while the model is loaded.
+
+        Raises:
+            Cancelled: by `stop`, or because the volume left the scene; the scene is as it was.
+            InputError: as `load_packages`, `ModelPackage.read`, `Classifier` and `Study.classify`.
+        """
+        self._run(volume, model, device, progress, Study.classify)
+
+    def reclassify(self, volume: slicer.vtkMRMLScalarVolumeNode, model: Path, device: str, progress: Progress) -> None:
+        """Classifies the images whose region changed and shows the volume; otherwise as `classify`."""
+        self._run(volume, model, device, progress, Study.reclassify)
+
+    def stop(self) -> None:
+        """Ends the running classification before its next batch."""
+        if self.busy:
+            self._stopped = True
+
+    def write_report(
+        self, volume: slicer.vtkMRMLScalarVolumeNode, models: Iterable[Path], folder: Path, overwrite: bool
+    ) -> Path:
+        """Writes what the command line writes.
+
+        Args:
+            models: packages among which the one that answered is looked for, for its card.
+            overwrite: replace an earlier report; see `holds_report`.
+
+        Returns:
+            Path of report.html.
+
+        Raises:
+            InputError: as `output_folder` and `write_report_folder`.
+        """
+        from ..mrml.report_folder import write_report_folder
+
+        study = Study(volume)
+        with output_folder(folder, overwrite=overwrite) as inside:
+            write_report_folder(study, _card(study, models), inside)
+        return folder / "report.html"
+
+    def _run(
+        self,
+        volume: slicer.vtkMRMLScalarVolumeNode,
+        model: Path,
+        device: str,
+        progress: Progress,
+        classify: Callable[[Study, Classifier, Progress], StudyResult],
+    ) -> None:
+        if self.busy:
+            raise RuntimeError("a classification runs already")
+
+        def advance(done: int, total: int) -> None:
+            progress(done, total)
+            if self._stopped or volume.GetScene() is not self._view.scene:
+                raise Cancelled("Stopped before the end.")
+
+        self._stopped = False
+        try:
+            advance(0, 0)
+            study = Study(volume)
+            sample = _package(model).recipe.sample
+            # Before PyTorch is loaded, which takes its time.
+            sample.check_further([name for name in sample.further if study.channel(name) is not None])
+            self._load_packages()
+            classifier = _classifier(model, device)
+            classify(study, classifier, advance)
+            self._view.show(study)
+        finally:
+            self._stopped = None
+
+
+def holds_report(folder: Path) -> bool:
+    """Whether an earlier report would be replaced."""
+    return any((folder / name).exists() for name in FILES)
+
+
+def _card(study: Study, models: Iterable[Path]) -> dict[str, Any]:
+    """The card of the package that answered; empty where that is not among `models`."""
+    answered = study.result.model.sha256 if study.result is not None else None
+    for path in models:
+        with suppress(InputError):  # moved or damaged since
+            package = ModelPackage.read(path)
+            if package.sha256 == answered:
+                return package.card.model_dump()
+    return {}
+
+
+@lru_cache(maxsize=1)
+def _package(model: Path) -> ModelPackage:
+    return ModelPackage.read(model)
+
+
+@lru_cache(maxsize=1)
+def _classifier(model: Path, device: str) -> Classifier:
+    from ..classify import Classifier
+
+    return Classifier(_package(model), device)

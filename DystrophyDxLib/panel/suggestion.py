@@ -1,0 +1,135 @@
+"""Which volume of a scene is likely the thigh series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import slicer
+from scipy import ndimage
+
+from ..errors import InputError
+from ..mrml.classification import Study, is_heatmap
+from ..mrml.volumes import ijk_to_world
+from ..regions.legs import LegRegions, find_legs, is_axial
+from ..series.dicom_study import described, read_facts, suitability
+from ..series.series import Acquisition, Geometry, Series
+
+LOOKED_AT = 5
+"""Slices of a volume, evenly along it, in which legs are looked for."""
+RIM_MM = 6.0
+"""Depth of a leg that is mostly subcutaneous fat."""
+FAT_IS_BRIGHT = 1.2
+"""Signal of the rim relative to what lies within, from which fat is taken to be bright, as in T1-weighted images."""
+
+_PLANES = ("sagittal", "coronal", "axial")
+
+
+def suggest_volume(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolumeNode | None, str]:
+    """The volume to classify, as likely as can be told, and why in one sentence.
+
+    A volume that has been classified comes first; else the same facts decide as on the command line (plane, timing
+    and the words of the series' description, as far as files or names tell them), and whether the images show legs.
+
+    Returns:
+        None, and what to do, where no volume shows legs.
+    """
+    for study in Study.of(scene):
+        if study.result is not None:
+            return study.volume, f"“{study.volume.GetName()}” has been classified already."
+    volumes = _grey_volumes(scene)
+    if not volumes:
+        return None, "The scene holds no volume; load a thigh MRI or the sample study."
+    candidates = [candidate for candidate in map(_candidate, volumes) if candidate.points is not None]
+    if not candidates:
+        return None, "No volume of the scene shows legs; choose one, or load a thigh MRI."
+    best = max(candidates, key=lambda candidate: candidate.points)
+    others = "the only volume" if len(volumes) == 1 else f"the most likely of {len(volumes)} volumes"
+    return best.volume, f"“{best.volume.GetName()}” is {others}: {best.why}."
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A volume, how likely it is the one (None: it shows no leg, or is no MRI), and what speaks for it."""
+
+    volume: slicer.vtkMRMLScalarVolumeNode
+    points: float | None
+    why: str
+
+
+def _grey_volumes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
+    """Volumes with one value a voxel that are neither labels nor a heatmap."""
+    kind = "vtkMRMLScalarVolumeNode"
+    volumes = [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
+    return [
+        volume
+        for volume in volumes
+        if not is_heatmap(volume)
+        and not volume.IsA("vtkMRMLLabelMapVolumeNode")
+        and volume.GetImageData() is not None
+        and volume.GetImageData().GetNumberOfPoints()
+        and volume.GetImageData().GetNumberOfScalarComponents() == 1
+    ]
+
+
+def _candidate(volume: slicer.vtkMRMLScalarVolumeNode) -> _Candidate:
+    unfit = _Candidate(volume, None, "")
+    acquisition, words = _facts(volume)
+    if acquisition.modality not in (None, "MR"):
+        return unfit
+    try:
+        series = _thinned(volume)
+        regions = find_legs(series)
+    except InputError:
+        return unfit
+    slices = {window.slice for window in regions.windows}
+    if not slices:
+        return unfit
+    axial = is_axial(series.geometry)
+    count = volume.GetImageData().GetDimensions()[2]
+    points = suitability(axial, count, acquisition, words) + 20 * len(slices) / len(series.voxels)
+    plane = _PLANES[int(np.abs(series.geometry.direction[:, 2]).argmax())]
+    reasons = [described(plane, count, acquisition)]
+    bright = _fat_is_bright(series, regions)
+    if acquisition.t1_weighted is None:
+        points += 15 if bright else -15
+        reasons.append("fat is bright" if bright else "fat is not bright")
+    reasons.append("legs seen" if len(slices) == len(series.voxels) else "legs seen in some slices")
+    return _Candidate(volume, points, ", ".join(reasons))
+
+
+def _facts(volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[Acquisition, str]:
+    """What the volume's file, where it is DICOM and still there, and its name tell."""
+    words = (volume.GetName() or "").lower().replace("_", " ")
+    storage = volume.GetStorageNode()
+    name = storage.GetFullNameFromFileName() if storage is not None else ""
+    told = read_facts(Path(name)) if name and Path(name).is_file() else None
+    return (told[0], f"{told[1]} {words}") if told else (Acquisition(), words)
+
+
+def _thinned(volume: slicer.vtkMRMLScalarVolumeNode) -> Series:
+    """A few slices of the volume, for a quick look. Raises `InputError` as `Geometry` and `ijk_to_world`."""
+    voxels = slicer.util.arrayFromVolume(volume)
+    step = max(1, len(voxels) // LOOKED_AT)
+    start = (len(voxels) - 1) % step // 2
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ijk_to_world(volume)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    origin = affine[:3] @ [0, 0, start, 1]
+    geometry = Geometry(
+        tuple(map(float, origin)), (*map(float, spacing[:2]), float(spacing[2] * step)), affine[:3, :3] / spacing
+    )
+    return Series(np.array(voxels[start::step], dtype=np.float32), geometry)
+
+
+def _fat_is_bright(series: Series, regions: LegRegions) -> bool:
+    """Whether the rim of the legs, which is fat, is brighter than what lies within, which is mostly muscle."""
+    i_mm, j_mm, _ = series.geometry.spacing
+    ratios = []
+    for window in regions.windows:
+        image = series.voxels[window.slice, slice(*window.j), slice(*window.i)]
+        depth = ndimage.distance_transform_edt(np.pad(window.mask, 1), sampling=(j_mm, i_mm))[1:-1, 1:-1]
+        rim, within = window.mask & (depth < RIM_MM), depth > 3 * RIM_MM
+        if within.any():
+            ratios.append(np.percentile(image[rim], 75) / max(float(np.median(image[within])), 1e-6))
+    return bool(ratios) and float(np.median(ratios)) > FAT_IS_BRIGHT

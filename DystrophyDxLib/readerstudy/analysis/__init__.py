@@ -1,0 +1,1 @@
+"""The tables, figures and report of a reader study."""

@@ -1,0 +1,209 @@
+"""report.html: a classified study as one self-contained page, to read on screen or to print on A4."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..results import INDETERMINATE, CaseResult, ImageResult, StudyResult, WarningCode
+from .rendering import rendered
+
+RESEARCH_ONLY = "Research only, not for diagnosis."
+DEMONSTRATION_MODEL = "Demonstration model: trained on synthetic images only."
+SYNTHETIC_COHORT = "Evaluated on synthetic images: the figures say nothing about patients."
+
+NOT_SHOWN_TO_TELL = (
+    "This model is not shown to tell the classes apart: the interval of its AUC per patient reaches 0.5. Train longer "
+    "or on more cases, and do not rely on its answers."
+)
+
+WARNINGS = {
+    WarningCode.NOT_T1_WEIGHTED: ("The images do not look T1-weighted.", "Classify the T1-weighted series."),
+    WarningCode.NOT_AXIAL: ("The slices are not axial.", "Classify an axial series."),
+    WarningCode.NOT_THIGH: ("The images do not show the thigh.", "Classify a series of the thighs."),
+    WarningCode.LEGS_TOUCHING: (
+        "The legs touch in some slices and were separated along a computed line.",
+        "Check the outlines of both legs in these slices, and correct them where needed.",
+    ),
+    WarningCode.PARTIAL_FIELD_OF_VIEW: (
+        "A leg runs out of the image.",
+        "Take the figures of the cut slices with care; use a series that shows the whole leg where there is one.",
+    ),
+    WarningCode.OUT_OF_DISTRIBUTION: (
+        "The images are unlike those the model was trained on.",
+        "Do not rely on the probability; read the images without the model.",
+    ),
+    WarningCode.HEATMAP_OUTSIDE_MUSCLE: (
+        "The model's evidence lies largely outside muscle.",
+        "Look at the heatmap: an answer that rests on fat, bone or the image border says little about muscle.",
+    ),
+    WarningCode.MODEL_NOT_SHOWN_TO_TELL: (
+        "The model is not shown to tell the classes apart.",
+        "Do not rely on its answer; train a model longer or on more cases.",
+    ),
+    WarningCode.DEMONSTRATION_MODEL: (
+        DEMONSTRATION_MODEL,
+        "Use this result to see how the program works, and nothing else.",
+    ),
+}
+"""What a warning means and what to do about it."""
+
+_ACQUISITION = {
+    "modality": ("Modality", ""),
+    "field_strength_t": ("Field strength", "T"),
+    "repetition_time_ms": ("Repetition time", "ms"),
+    "echo_time_ms": ("Echo time", "ms"),
+    "inversion_time_ms": ("Inversion time", "ms"),
+    "scanning_sequence": ("Sequence", ""),
+    "scan_options": ("Scan options", ""),
+    "image_type": ("Image type", ""),
+    "body_part": ("Body part", ""),
+    "laterality": ("Laterality", ""),
+}
+FIRST_FEW = 3
+"""Classes of a ranked differential that are told in one line."""
+_CARD = ("trained_on", "intended_use", "licence")
+
+
+def finding(result: StudyResult) -> str:
+    """The case in words: whether the pattern suggests the model's second class, of more than two which class it is most
+    like, or that it cannot be said."""
+    if result.case.label == INDETERMINATE:
+        return "Indeterminate"
+    if result.case.differential:
+        return f"Pattern most like {result.case.label}"
+    disease = result.model.classes[1]
+    return f"Pattern {'suggests' if result.case.label == disease else 'does not suggest'} {disease}"
+
+
+def figures(case: CaseResult) -> str:
+    """Probability, interval and threshold of a case in one line; of more than two classes, the first few as ranked."""
+    low, high = case.ci95
+    interval = f"{low:.2f} to {high:.2f}" if case.has_interval else "none"
+    if case.differential:
+        told = (f"{ranked.name} {ranked.probability:.2f}" for ranked in case.differential[:FIRST_FEW])
+        return f"Ranked: {', '.join(told)}; 95 % interval of the first {interval}"
+    return f"Probability {case.probability:.2f}, 95 % interval {interval}, threshold {case.threshold:.2f}"
+
+
+def extent(result: StudyResult) -> str:
+    """Of which slices, and of legs which, the figures are, in one line."""
+    sides = Counter(image.side for image in result.images if image.counted)
+    legs = ", ".join(f"{side} {number}" for side, number in sorted(sides.items()))
+    return (
+        f"Images that count: {sides.total()} of {len(result.images)}{f' ({legs})' if of_legs(result) else ''}; "
+        f"slices: {result.input.slices}, {'legs or ' if of_legs(result) else ''}slices left out: {len(result.skipped)}."
+    )
+
+
+def of_legs(result: StudyResult) -> bool:
+    """Whether the images are of legs, and not of a heart or another region."""
+    return any(image.side != "none" for image in result.images)
+
+
+def notices(result: StudyResult) -> list[str]:
+    """What must stand beside every figure of this result."""
+    demonstration = any(warning.code is WarningCode.DEMONSTRATION_MODEL for warning in result.warnings)
+    return [DEMONSTRATION_MODEL, RESEARCH_ONLY] if demonstration else [RESEARCH_ONLY]
+
+
+def summary(result: StudyResult) -> str:
+    """The case in a few lines of plain text: finding, figures, why, warnings with what to do."""
+    lines = [
+        finding(result),
+        f"{figures(result.case)}. {result.case.reason}",
+        *(f"{warning.code.value}: {warning.message}" for warning in result.warnings),
+        " ".join(notices(result)),
+    ]
+    return "\n".join(lines)
+
+
+def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overview_png: Path) -> None:
+    """Writes the report of a classified study.
+
+    Args:
+        path: the HTML file; picture, styles and charts are inside it.
+        card: the model package's card.json; entries beyond the usual ones are listed as they are.
+        overview_png: picture of the slices, see `mrml.overview`.
+    """
+    page = rendered(
+        "report.html",
+        result=result,
+        finding=finding(result),
+        notices=notices(result),
+        of_legs=of_legs(result),
+        warnings=[(*WARNINGS[warning.code], warning.message) for warning in result.warnings],
+        overview=base64.b64encode(Path(overview_png).read_bytes()).decode(),
+        chart=_SliceChart(result),
+        acquisition=_acquisition(result.input.acquisition),
+        card=card,
+        metrics=card.get("metrics", {}),
+        cohort=_rows(card.get("training_cohort", {})),
+        card_rows=[(_words(key), card[key]) for key in _CARD if key in card],
+    )
+    Path(path).write_text(page, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class _SliceChart:
+    """Coordinates of the chart of probability by slice, in SVG units (x right, y down)."""
+
+    result: StudyResult
+    left: int = 52
+    right: int = 740
+    top: int = 14
+    bottom: int = 214
+
+    @cached_property
+    def sides(self) -> list[tuple[str, list[tuple[float, float, ImageResult]]]]:
+        """Points (x, y, image) of each side that occurs, by slice."""
+        found = []
+        for side in ("right", "left", "unknown", "none"):
+            images = sorted((i for i in self.result.images if i.side == side), key=lambda image: image.slice)
+            if images:
+                found.append((side, [(self.x(image.slice), self.y(image.probability), image) for image in images]))
+        return found
+
+    @cached_property
+    def slice_ticks(self) -> list[int]:
+        """At most 12 round slice indices over the whole series."""
+        last = max(self.result.input.slices - 1, 1)
+        step = next(step * 10**power for power in range(9) for step in (1, 2, 5) if last / (step * 10**power) <= 11)
+        return list(range(0, last + 1, step))
+
+    def x(self, slice_index: float) -> float:
+        return round(self.left + (self.right - self.left) * slice_index / max(self.result.input.slices - 1, 1), 1)
+
+    def y(self, probability: float) -> float:
+        return round(self.bottom - (self.bottom - self.top) * probability, 1)
+
+
+def _acquisition(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Label and value of what the header says."""
+    rows = []
+    for key, value in facts.items():
+        label, unit = _ACQUISITION.get(key, (_words(key), ""))
+        if value not in (None, [], ()):
+            rows.append((label, f"{_value(value)} {unit}".strip()))
+    return rows
+
+
+def _rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(_words(key), _value(value)) for key, value in facts.items()]
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ").capitalize()
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_value(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_value, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

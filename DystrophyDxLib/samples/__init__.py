@@ -1,0 +1,1 @@
+"""Windows become network input, and what the images are fit for."""

@@ -1,0 +1,279 @@
+"""Whether an input is what the model was made for: bones and contrast of each image, and the warnings of a case.
+
+Judged on the images themselves and, where the header says it, on the acquisition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+
+from ..regions.legs import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, opened
+from ..results import ResultWarning, WarningCode
+from ..series.series import Acquisition, Series
+from .slice_samples import LegBatch, SampleBatch, halved
+from .volume_samples import VolumeBatch
+
+CORTEX = 0.75
+"""Signal of cortical bone, relative to muscle, at most."""
+BRIGHTEST_MUSCLE = 0.45
+"""Normalised signal (fat is 1) that healthy muscle has at most in a T1-weighted image."""
+SKIN_MM = 4.0
+"""Depth to which dark lines belong to the skin."""
+CORTEX_MM = 2.7
+CORTEX_OF_MARROW = 0.4
+"""Thickness of the layer around the marrow that must be cortex, at most, and relative to the marrow's radius: a
+child's bone is thinner all over."""
+CLOSED = 0.55
+"""Share of that layer that must be dark."""
+MARROW_CM2 = (0.5, 10.0)
+ROUND = 0.75
+"""Area of the marrow relative to the ellipse in its bounding box."""
+CENTRAL = 0.4
+"""Depth of the marrow's centre below the skin relative to the leg's radius; the tibia lies closer to the skin."""
+FAT_TO_MUSCLE = 1.15
+"""Signal of fat relative to the darkest tenth of the soft tissue, at least, where no header says that the images are
+T1-weighted. In end-stage disease little but fat is left, so a healthy thigh's 2 cannot be asked for."""
+FAT_TO_BRIGHTEST = 0.65
+"""Signal of fat relative to the brightest tenth of the soft tissue, at least: nothing is brighter than fat in a
+T1-weighted image."""
+DARKER_THAN_FAT = 0.7
+
+
+@dataclass(frozen=True)
+class ImageQuality:
+    """What one window shows.
+
+    Attributes:
+        femur: one round bone with a thick cortex, deep in the leg: the shaft of the femur.
+        fat_to_muscle: signal of marrow (of the subcutaneous layer where there is no shaft) relative to the darkest
+            tenth of the soft tissue, which is muscle unless hardly any is left.
+        fat_to_brightest: the same relative to the brightest tenth, which is fat in a T1-weighted image.
+    """
+
+    femur: bool
+    fat_to_muscle: float
+    fat_to_brightest: float
+
+
+def judge_images(series: Series, batch: LegBatch) -> list[ImageQuality]:
+    """Looks for the femur and the contrast in every window of `batch`."""
+    images = halved(batch.pixels[:, batch.own]).numpy()
+    inside = batch.inside.numpy().repeat(images.shape[1] // batch.inside.shape[1], axis=1)
+    inside = inside.repeat(images.shape[2] // batch.inside.shape[2], axis=2)
+    spacing = min(series.geometry.spacing[:2])
+    pixel_mm = np.array([2 * spacing / max(placement.scale) for placement in batch.placements])
+    cortex, soft = _cortex_and_soft_tissue(images, inside, pixel_mm)
+    muscle, brightest = (_level(images, soft, share) for share in (0.1, 0.9))
+    marrow = _femoral_marrow(images, inside, cortex, pixel_mm, batch.windows, series.voxels.shape[1:])
+    qualities = []
+    for n, fat in enumerate(marrow):
+        if fat is None and soft[n].any():
+            rim = soft[n] & ~eroded(inside[n], max(1, round(9 / pixel_mm[n])))
+            fat_signal = float(np.percentile(images[n][rim], 75)) if rim.any() else 0.0
+        else:
+            fat_signal = fat or 0.0
+        ratios = (fat_signal / max(float(level), 1e-3) for level in (muscle[n], brightest[n]))
+        qualities.append(ImageQuality(fat is not None, *ratios))
+    return qualities
+
+
+def judge_legs(series: Series, batch: SampleBatch) -> list[ImageQuality] | None:
+    """What each window shows, a volume as most of its slices; None where the windows are no legs."""
+    if isinstance(batch, LegBatch):
+        return judge_images(series, batch)
+    if isinstance(batch, VolumeBatch) and batch.legs:
+        return [_of_most(judge_images(series, slices)) for slices in batch.legs]
+    return None
+
+
+def _of_most(qualities: Sequence[ImageQuality]) -> ImageQuality:
+    return ImageQuality(
+        sum(quality.femur for quality in qualities) >= len(qualities) / 2,
+        float(np.median([quality.fat_to_muscle for quality in qualities])),
+        float(np.median([quality.fat_to_brightest for quality in qualities])),
+    )
+
+
+def _cortex_and_soft_tissue(
+    images: np.ndarray, inside: np.ndarray, pixel_mm: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of cortex and of all other tissue under the skin."""
+    under_skin = np.stack(
+        [eroded(mask, max(1, round(SKIN_MM / mm))) for mask, mm in zip(inside, pixel_mm, strict=True)]
+    )
+    dark = _level(images, under_skin, 0.2)
+    cortex = (images < CORTEX * np.minimum(dark, BRIGHTEST_MUSCLE)[:, None, None]) & under_skin
+    return cortex, under_skin & ~cortex
+
+
+def _level(images: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
+    """(N,) signal below which `share` of each image's masked pixels lie; 1 where there are none."""
+    levels = np.ones(len(images), np.float32)
+    for n, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        values = image[mask]
+        if len(values):
+            rank = int(share * (len(values) - 1))
+            levels[n] = np.partition(values, rank)[rank]
+    return levels
+
+
+def _femoral_marrow(
+    images: np.ndarray,
+    inside: np.ndarray,
+    cortex: np.ndarray,
+    pixel_mm: np.ndarray,
+    windows: Sequence[Window],
+    plane: tuple[int, int],
+) -> list[float | None]:
+    """Mean signal of the femur's marrow in each window; None where there is no shaft, or a second bone."""
+    labels, count = ndimage.label(~cortex, IN_PLANE)
+    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    found: list[list[float]] = [[] for _ in images]
+    boxes = ndimage.find_objects(labels)
+    # Most parts are specks: only those of a size that marrow can have are looked at.
+    for label in np.flatnonzero(areas[1:] * pixel_mm.max() ** 2 >= MARROW_CM2[0] * 100) + 1:
+        box = boxes[label - 1]
+        n = box[0].start
+        mm2 = pixel_mm[n] ** 2
+        if not MARROW_CM2[0] <= areas[label] * mm2 / 100 <= MARROW_CM2[1]:
+            continue
+        rows, columns = (side.stop - side.start for side in box[1:])
+        if areas[label] < ROUND * np.pi / 4 * rows * columns:
+            continue
+        radius_mm = np.sqrt(areas[label] * mm2 / np.pi)
+        layer = max(1, round(min(CORTEX_MM, CORTEX_OF_MARROW * radius_mm) / pixel_mm[n]))
+        around = (n, *(slice(max(0, side.start - layer), side.stop + layer) for side in box[1:]))
+        marrow = labels[around] == label
+        ring = dilated(marrow, layer) & ~marrow
+        centre = ((box[1].start + box[1].stop) / 2, (box[2].start + box[2].stop) / 2)
+        if cortex[around][ring].mean() >= CLOSED and _is_central(centre, inside[n], windows[n], plane):
+            found[n].append(float(images[around][marrow].mean()))
+    return [signals[0] if len(signals) == 1 else None for signals in found]
+
+
+def _is_central(centre: tuple[float, float], inside: np.ndarray, window: Window, plane: tuple[int, int]) -> bool:
+    """Whether a bone lies deep in the leg. Where the image border cuts the leg there is no skin to measure from."""
+    cut = window.i[0] == 0 or window.j[0] == 0 or window.i[1] == plane[1] or window.j[1] == plane[0]
+    skin = np.argwhere(inside ^ eroded(inside, 1))
+    depth = np.sqrt(((skin - centre) ** 2).sum(axis=1).min())
+    return bool(cut or depth >= CENTRAL * np.sqrt(np.count_nonzero(inside) / np.pi))
+
+
+def share_outside_muscle(heat: np.ndarray, grid: np.ndarray, inside: np.ndarray) -> float:
+    """Share of the heat of one image that lies outside the muscles: in subcutaneous fat.
+
+    Args:
+        heat, grid, inside: (GRID, GRID) heat, `LegBatch.grid` and `LegBatch.inside` of the image.
+    """
+    total = float(heat[inside].sum())
+    if total <= 0:
+        return 0.0
+    return 1 - float(heat[muscle_compartment(grid, inside)].sum()) / total
+
+
+def muscle_compartment(grid: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(GRID, GRID) bool, the leg without its subcutaneous fat: the convex hull of all that is darker than fat under the
+    skin; the whole leg where too little is.
+
+    Args:
+        grid, inside: (GRID, GRID) `SampleBatch.grid` and `SampleBatch.inside` of the image.
+    """
+    darker = (grid < DARKER_THAN_FAT) & eroded(inside, 2)
+    corners = np.argwhere(opened(darker, 1))
+    if len(corners) < 16:
+        return inside
+    faces = ConvexHull(corners).equations
+    within = (np.argwhere(inside) @ faces[:, :2].T + faces[:, 2] <= 1.0).all(axis=1)
+    muscle = np.zeros_like(inside)
+    muscle[inside] = within
+    return muscle
+
+
+def thigh_images(windows: Sequence[Window], qualities: Sequence[ImageQuality]) -> list[bool]:
+    """Which windows show a thigh: the femur's shaft in it, or in the windows of the same leg above and below."""
+    thigh = [False] * len(windows)
+    for side in Side:
+        own = [n for n, window in enumerate(windows) if window.side == side]
+        femur = np.array([qualities[n].femur for n in own], int)
+        votes = np.convolve(np.pad(femur, 1, mode="edge"), [1, 1, 1], mode="valid") if own else []
+        for n, vote in zip(own, votes, strict=True):
+            thigh[n] = bool(vote >= 2)
+    return thigh
+
+
+def input_warnings(
+    series: Series,
+    regions: LegRegions,
+    qualities: Sequence[ImageQuality],
+    thigh: Sequence[bool],
+    expects: Literal["t1_thigh", "leg"],
+) -> list[ResultWarning]:
+    """Warnings on a series of legs and its windows.
+
+    Args:
+        expects: what the model was made for, see `recipe.SampleRecipe`.
+    """
+    warnings = []
+
+    def warn(code: WarningCode, message: str) -> None:
+        warnings.append(ResultWarning(code=code, message=message))
+
+    if not is_axial(series.geometry):
+        warn(WarningCode.NOT_AXIAL, "The slices are not axial; choose the axial series of the thighs.")
+    made_for_thighs = expects == "t1_thigh"
+    not_t1 = _why_not_t1(series.acquisition, qualities, thigh) if made_for_thighs else None
+    if not_t1:
+        warn(WarningCode.NOT_T1_WEIGHTED, f"{not_t1}; choose a T1-weighted series without fat suppression.")
+    if made_for_thighs and (sum(thigh) < len(thigh) / 2 or not thigh):
+        warn(
+            WarningCode.NOT_THIGH,
+            f"The shaft of the femur, as the one bone of a thigh, is seen in only {sum(thigh)} of {len(thigh)} images; "
+            "choose a series of the thighs, not of the lower legs, knees or hips.",
+        )
+    if regions.touching:
+        warn(
+            WarningCode.LEGS_TOUCHING,
+            f"The legs touch in {_listed(regions.touching)} and were separated along the seam of least tissue; "
+            "check the border between them there.",
+        )
+    if regions.cut_by_border:
+        warn(
+            WarningCode.PARTIAL_FIELD_OF_VIEW,
+            f"A leg runs out of the image in {_listed(regions.cut_by_border)}; the answer for them rests on the "
+            "part that is shown.",
+        )
+    return warnings
+
+
+def _why_not_t1(acquisition: Acquisition, qualities: Sequence[ImageQuality], thigh: Sequence[bool]) -> str | None:
+    """Why the series is not T1-weighted with all of its fat signal, or None."""
+    if acquisition.t1_weighted is False:
+        return "By its header the series is not T1-weighted with all of its fat signal"
+    judged = [quality for quality, shown in zip(qualities, thigh, strict=True) if shown] or list(qualities)
+    if not judged:
+        return None
+    to_brightest = np.median([quality.fat_to_brightest for quality in judged])
+    if to_brightest < FAT_TO_BRIGHTEST:
+        return f"Fat is only {to_brightest:.1f} times as bright as the brightest tissue"
+    to_muscle = np.median([quality.fat_to_muscle for quality in judged])
+    if acquisition.t1_weighted is None and to_muscle < FAT_TO_MUSCLE:
+        return f"Fat is only {to_muscle:.1f} times as bright as the darkest tissue"
+    return None
+
+
+def _listed(slices: Sequence[int]) -> str:
+    """Slices with their runs, as in "slices 3-7, 9"."""
+    runs: list[list[int]] = []
+    for k in slices:
+        if runs and k == runs[-1][-1] + 1:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    told = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return f"slice {told}" if len(slices) == 1 else f"slices {told}"

@@ -1,0 +1,162 @@
+"""`Series`: the voxels of one MR series, where they lie in the patient, and how they were made; without identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ..errors import InputError
+
+MAX_VOXELS = 2**30
+"""Largest volume that is read: 4 GiB as float32."""
+MIN_PIXELS = 16
+"""Least rows and columns of an image that can show a leg."""
+
+_NO_ANATOMY = {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY"}
+_WATER_OR_FAT = {"W", "WATER", "F", "FAT", "FF", "FAT_FRACTION"}
+_OPPOSED_PHASE = {"OP", "OPP", "OPP_PHASE", "OPPOSED_PHASE", "OUT_PHASE", "OUT_OF_PHASE"}
+_FAT_WATER_SHIFT_HZ_PER_T = 145.0  # 3.4 ppm of 42.577 MHz/T
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the voxels of a series lie in the patient, in LPS (x to the left, y to posterior, z to superior), as DICOM.
+
+    Attributes:
+        origin: LPS position in mm of the centre of voxel (i, j, k) = (0, 0, 0).
+        spacing: voxel size in mm along i (columns), j (rows), k (slices); all positive.
+        direction: (3, 3), orthonormal; column n is the LPS unit vector of index axis n (i, j, k).
+    """
+
+    origin: tuple[float, float, float]
+    spacing: tuple[float, float, float]
+    direction: np.ndarray
+
+    def __post_init__(self) -> None:
+        direction = np.asarray(self.direction, dtype=float).reshape(3, 3)
+        if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
+            raise InputError("The image axes are not perpendicular; resample the image to a regular grid first.")
+        if min(self.spacing) <= 0:
+            raise InputError("The voxel spacing is not positive; check the image header.")
+        object.__setattr__(self, "direction", direction)
+
+    @property
+    def ijk_to_lps(self) -> np.ndarray:
+        """(4, 4) affine from voxel index (i, j, k, 1) to LPS mm."""
+        affine = np.eye(4)
+        affine[:3, :3] = self.direction * np.asarray(self.spacing)
+        affine[:3, 3] = self.origin
+        return affine
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What the header says of how the images were made; None where it says nothing. Nothing that identifies a person.
+
+    Units: tesla, milliseconds.
+    """
+
+    modality: str | None = None
+    field_strength_t: float | None = None
+    repetition_time_ms: float | None = None
+    echo_time_ms: float | None = None
+    inversion_time_ms: float | None = None
+    scanning_sequence: tuple[str, ...] = ()
+    scan_options: tuple[str, ...] = ()
+    image_type: tuple[str, ...] = ()
+    body_part: str | None = None
+    laterality: Literal["left", "right"] | None = None
+
+    @property
+    def fat_suppressed(self) -> bool:
+        """Whether the header says that fat gives no signal: fat saturation, or inversion recovery that nulls fat."""
+        nulled = "IR" in self.scanning_sequence and 0 < (self.inversion_time_ms or 0) < 400
+        return nulled or any(option in ("FS", "SFS") or "FATSAT" in option for option in self.scan_options)
+
+    @property
+    def opposed_phase(self) -> bool:
+        """Whether fat and water cancel where they mix: so labelled, or a gradient echo at such an echo time.
+
+        Fat precesses 3.4 ppm slower than water (Dixon, Radiology 1984;153:189).
+        """
+        if _OPPOSED_PHASE & set(self.image_type):
+            return True
+        if "GR" not in self.scanning_sequence or "SE" in self.scanning_sequence:
+            return False
+        if not self.field_strength_t or not self.echo_time_ms:
+            return False
+        turns = _FAT_WATER_SHIFT_HZ_PER_T * self.field_strength_t * self.echo_time_ms / 1000
+        return bool(np.cos(2 * np.pi * turns) < -0.5)
+
+    @property
+    def t1_weighted(self) -> bool | None:
+        """Whether these are T1-weighted images with all of their fat signal; None where the header does not say.
+
+        T1 weighting is TR < 1200 ms with TE < 35 ms (gradient echo: TE < 10 ms).
+        """
+        if self.fat_suppressed or self.opposed_phase or "EP" in self.scanning_sequence:
+            return False
+        if (_NO_ANATOMY | _WATER_OR_FAT) & set(self.image_type):
+            return False
+        is_gradient_echo = "GR" in self.scanning_sequence and "SE" not in self.scanning_sequence
+        short_tr = None if self.repetition_time_ms is None else self.repetition_time_ms < 1200
+        short_te = None if self.echo_time_ms is None else self.echo_time_ms < (10 if is_gradient_echo else 35)
+        if False in (short_tr, short_te):
+            return False
+        return None if None in (short_tr, short_te) else True
+
+
+@dataclass(frozen=True)
+class Series:
+    """One MR series.
+
+    Attributes:
+        voxels: (z, y, x) = (k, j, i) float32, rescaled, bright is strong signal. Slices missing in the input are zero.
+        geometry: position of the voxels in LPS.
+        acquisition: facts from the header.
+        kind: "dicom" or "file" as read by `read_study`, "scene" for a volume of a Slicer scene.
+        series_uid: DICOM Series Instance UID, None for other inputs.
+        selection: one sentence that says why this series of the input was taken.
+        notes: sentences on what was found while reading (gaps, duplicate slices, ...).
+        missing_slices: indices k of slices that the input lacks.
+        orientation_known: False when the header does not say how the image lies in the patient: `geometry` is then a
+            guess and no side of the patient can be told from it.
+        further: voxels of further channels on the same grid, by name; see `with_channels`.
+    """
+
+    voxels: np.ndarray
+    geometry: Geometry
+    acquisition: Acquisition = field(default_factory=Acquisition)
+    kind: Literal["dicom", "file", "scene"] = "file"
+    series_uid: str | None = None
+    selection: str = ""
+    notes: tuple[str, ...] = ()
+    missing_slices: tuple[int, ...] = ()
+    orientation_known: bool = True
+    further: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.voxels.ndim != 3:
+            raise InputError(f"The image has {self.voxels.ndim} dimensions; give a 3D volume or a series of slices.")
+        if self.voxels.dtype != np.float32:
+            object.__setattr__(self, "voxels", self.voxels.astype(np.float32))
+
+
+def check_size(shape: tuple[int, ...]) -> None:
+    """Refuses a volume of `shape` (z, y, x) that is too small to show a leg or too large to be read.
+
+    Raises:
+        InputError: fewer than `MIN_PIXELS` rows or columns, or more than `MAX_VOXELS` voxels.
+    """
+    if min(shape[1:]) < MIN_PIXELS:
+        raise InputError(
+            f"The slices have only {shape[1]} × {shape[2]} pixels; give images of at least {MIN_PIXELS} × {MIN_PIXELS}."
+        )
+    if np.prod(shape, dtype=float) > MAX_VOXELS:
+        raise InputError(
+            f"The image would have {shape[2]} × {shape[1]} × {shape[0]} voxels, too many for memory;"
+            " crop it to the thighs or resample it."
+        )

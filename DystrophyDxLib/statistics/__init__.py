@@ -1,0 +1,1 @@
+"""Figures in, figures out: intervals, ROC, agreement, bootstrap, many readers and many cases."""
