@@ -84,12 +84,12 @@ class ReaderStudyPage(VTKObservationMixin):
         self._acting(self._open)
 
     def _open(self):
-        from DystrophyDxLib.readerstudy.study import Study
+        from DystrophyDxLib.readerstudy.study import ReaderStudy
 
         self._study = None
         if not self.ui.folderSelector.currentPath:
             raise InputError(_("Choose the folder of the study."))
-        self._study = Study.open(self.ui.folderSelector.currentPath)
+        self._study = ReaderStudy.open(self.ui.folderSelector.currentPath)
         self.ui.folderSelector.addCurrentPathToHistory()
         self.ui.readerSelector.clear()
         self.ui.readerSelector.addItems([reader.code for reader in self._study.protocol.readers])

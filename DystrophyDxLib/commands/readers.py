@@ -97,9 +97,9 @@ def status(study: StudyFolder) -> None:
     """Tell how far each reader is, and when reading may go on."""
     from ..readerstudy.export import check_content
     from ..readerstudy.export import status as told
-    from ..readerstudy.study import Study
+    from ..readerstudy.study import ReaderStudy
 
-    opened = Study.open(study)
+    opened = ReaderStudy.open(study)
     readers, unusable = told(opened, datetime.now(timezone.utc))
     for reader in readers:
         progress = reader.progress
@@ -117,9 +117,9 @@ def export(
 ) -> None:
     """Write all answers, the truth and the model's answers as CSV."""
     from ..readerstudy.export import export as exported
-    from ..readerstudy.study import Study
+    from ..readerstudy.study import ReaderStudy
 
-    reads, unusable = exported(Study.open(study), out)
+    reads, unusable = exported(ReaderStudy.open(study), out)
     _tell(unusable)
     print(f"{len(reads.reads)} rows of answers by {reads.reads['reader'].nunique()} readers: {out}")
 
@@ -137,9 +137,9 @@ def analyse(
     from ..readerstudy.analysis.analyse import analyse as analysed
     from ..readerstudy.export import reads_of
     from ..readerstudy.reads import Reads
-    from ..readerstudy.study import PROTOCOL, Study
+    from ..readerstudy.study import PROTOCOL, ReaderStudy
 
-    reads, unusable = reads_of(Study.open(source)) if (source / PROTOCOL).exists() else (Reads.read(source), ())
+    reads, unusable = reads_of(ReaderStudy.open(source)) if (source / PROTOCOL).exists() else (Reads.read(source), ())
     _tell(unusable)
     summary = analysed(reads, out, overwrite=overwrite, notices=tuple(map(str, unusable)))
     print(dumps(summary, indent=1) if json else f"Report: {out / 'report.html'}")

@@ -27,7 +27,7 @@ from ..series.series import Geometry, Series
 from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
 from .protocol_page import write_protocol_page
 from .questions import Questions
-from .study import CASES, HEATMAP, IMAGE, MODEL, MODEL_ANSWER, PAGE, TRUTH, TRUTH_TABLE, ModelAnswer, Study
+from .study import CASES, HEATMAP, IMAGE, MODEL, MODEL_ANSWER, PAGE, TRUTH, TRUTH_TABLE, ModelAnswer, ReaderStudy
 
 GREY_WINDOW = (0.0, 1000.0)
 """Every case is stored so that this window shows it from the 1st to the 99.5th percentile of its tissue."""
@@ -63,7 +63,7 @@ class StudyPlan:
 
 def create_study(
     cohort: Path, plan: StudyPlan, package: ModelPackage, device: str, out: Path, advance: Advance
-) -> Study:
+) -> ReaderStudy:
     """Creates the folder of a study, with all of its files or not at all.
 
     Of a cohort with splits the test split is read, of another one every row.
@@ -102,11 +102,11 @@ def create_study(
                 problems.add(str(error).rstrip("."), f"row {case.row}")
         problems.raise_any()
         _write_truth(folder / TRUTH, codes)
-        write_protocol_page(Study.seal(folder, protocol).protocol, folder / PAGE)
-    return Study.open(out)
+        write_protocol_page(ReaderStudy.seal(folder, protocol).protocol, folder / PAGE)
+    return ReaderStudy.open(out)
 
 
-def one_class(study: Study) -> bool:
+def one_class(study: ReaderStudy) -> bool:
     """Whether no case, or every case, has a dystrophinopathy."""
     with (study.truth / TRUTH_TABLE).open(encoding="utf-8", newline="") as file:
         return len({row["label"] for row in csv.DictReader(file)}) == 1

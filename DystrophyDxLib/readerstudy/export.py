@@ -18,7 +18,7 @@ from .protocol import Presentation, Reader
 from .reads import COLUMNS, Reads
 from .session import Progress, progress_of
 from .store import ReaderStore, StoredAnswer
-from .study import RESTORE, TRUTH_TABLE, Study
+from .study import RESTORE, TRUTH_TABLE, ReaderStudy
 
 EVENTS = ("reader", "case", "arm", "session", "repeat", "kind", "seconds", "at", "slice", "low", "high")
 AMENDMENTS = (
@@ -47,7 +47,7 @@ class Unusable:
         return f"Reader {self.reader.code}: {self.why}"
 
 
-def status(study: Study, now: datetime) -> tuple[tuple[ReaderStatus, ...], tuple[Unusable, ...]]:
+def status(study: ReaderStudy, now: datetime) -> tuple[tuple[ReaderStatus, ...], tuple[Unusable, ...]]:
     """How far each reader is, of those whose files can be used, and the others."""
     unusable: list[Unusable] = []
     told = tuple(
@@ -57,7 +57,7 @@ def status(study: Study, now: datetime) -> tuple[tuple[ReaderStatus, ...], tuple
     return told, tuple(unusable)
 
 
-def check_content(study: Study) -> None:
+def check_content(study: ReaderStudy) -> None:
     """Refuses a study of which a case, an answer of the model or the truth is not as it was when it was created.
 
     Raises:
@@ -67,7 +67,7 @@ def check_content(study: Study) -> None:
         raise InputError(f"{listed(faults)}; {RESTORE}")
 
 
-def reads_of(study: Study) -> tuple[Reads, tuple[Unusable, ...]]:
+def reads_of(study: ReaderStudy) -> tuple[Reads, tuple[Unusable, ...]]:
     """All answers so far with truth and model, and the readers whose answers cannot be had.
 
     An amended answer has two rows: as submitted, and as last amended. The grades of muscles are the last ones.
@@ -105,7 +105,7 @@ def reads_of(study: Study) -> tuple[Reads, tuple[Unusable, ...]]:
     return tables, tuple(unusable)
 
 
-def export(study: Study, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:
+def export(study: ReaderStudy, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:
     """Writes the tables of `reads_of` into a new or empty folder, with amendments.csv and events.csv: every amendment
     with its reason, and all that was logged.
 
@@ -141,7 +141,7 @@ def export(study: Study, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:
     return reads, unusable
 
 
-def _stores(study: Study, unusable: list[Unusable]) -> Iterator[tuple[Reader, ReaderStore]]:
+def _stores(study: ReaderStudy, unusable: list[Unusable]) -> Iterator[tuple[Reader, ReaderStore]]:
     """Each reader with the file of the answers, open while it is looked at; those that cannot be opened are added to
     `unusable`."""
     for reader in study.protocol.readers:
@@ -175,12 +175,12 @@ def _given(stored: StoredAnswer) -> tuple[object, ...]:
     return (int(answer.decision), answer.confidence, answer.subtype, answer.quality, answer.comment)
 
 
-def _truth(study: Study) -> pd.DataFrame:
+def _truth(study: ReaderStudy) -> pd.DataFrame:
     table = pd.read_csv(study.truth / TRUTH_TABLE, dtype=str, keep_default_na=False, encoding="utf-8")
     return table[list(COLUMNS["truth"])]
 
 
-def _model(study: Study) -> pd.DataFrame:
+def _model(study: ReaderStudy) -> pd.DataFrame:
     facts = study.protocol.model
     probabilities = [(case, study.model_answer(case).probability) for case in study.protocol.cases]
     return pd.DataFrame(

@@ -85,7 +85,7 @@ class Protocol(_Part):
         grey_window: lowest and highest grey value of the window in which every case is shown first.
         seed: of all orders.
         files: SHA-256 of the truth, the images and the model's answers by their paths in the study folder, once they
-            are written (`Study.seal`).
+            are written (`ReaderStudy.seal`).
     """
 
     title: Annotated[str, Field(min_length=1, max_length=120)]

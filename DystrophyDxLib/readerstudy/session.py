@@ -15,7 +15,7 @@ from ..errors import InputError
 from .protocol import Arm, Presentation, Protocol, Reader
 from .questions import LONGEST_TEXT, Answer
 from .store import Event, EventKind, ReaderStore, StoredAnswer
-from .study import ModelAnswer, Study
+from .study import ModelAnswer, ReaderStudy
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """By which the clocks of two workstations may differ before it is told."""
@@ -129,7 +129,7 @@ class ReadingSession:
     case.
 
     Args:
-        study: as `Study.open` gives it.
+        study: as `ReaderStudy.open` gives it.
         reader: code.
         clock: the computer's where none is given.
 
@@ -141,7 +141,7 @@ class ReadingSession:
         InputError: the reader is unknown or signed in elsewhere, or the file of the answers cannot be used.
     """
 
-    def __init__(self, study: Study, reader: str, clock: Clock | None = None) -> None:
+    def __init__(self, study: ReaderStudy, reader: str, clock: Clock | None = None) -> None:
         self.protocol: Protocol = study.protocol
         self.reader: Reader = study.protocol.reader(reader)
         self.item: Item | None = None

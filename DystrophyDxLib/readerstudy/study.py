@@ -41,14 +41,14 @@ class ModelAnswer(BaseModel):
 
 
 @dataclass(frozen=True)
-class Study:
+class ReaderStudy:
     """An opened reader study."""
 
     folder: Path
     protocol: Protocol
 
     @classmethod
-    def open(cls, folder: str | Path) -> Study:
+    def open(cls, folder: str | Path) -> ReaderStudy:
         """Opens a study that `creation.create_study` made.
 
         Raises:
@@ -58,7 +58,7 @@ class Study:
         return cls(folder, Protocol.read(folder / PROTOCOL))
 
     @classmethod
-    def seal(cls, folder: Path, protocol: Protocol) -> Study:
+    def seal(cls, folder: Path, protocol: Protocol) -> ReaderStudy:
         """Declares the study whose cases, model's answers and truth lie in `folder`: writes the protocol with their
         digests, and a file of answers for each reader.
 

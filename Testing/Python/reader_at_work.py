@@ -21,10 +21,10 @@ from reader_studies import SetClock
 
 from DystrophyDxLib.readerstudy.questions import Answer
 from DystrophyDxLib.readerstudy.session import ReadingSession
-from DystrophyDxLib.readerstudy.study import Study
+from DystrophyDxLib.readerstudy.study import ReaderStudy
 
 
-def read_on(study: Study, reader: str, life: int, acknowledged: int) -> None:
+def read_on(study: ReaderStudy, reader: str, life: int, acknowledged: int) -> None:
     """Reads until all is read, and writes each acknowledged answer to the file descriptor.
 
     The confidence is that of the process' life, so that an answer given twice would be told from one given once.
@@ -55,7 +55,7 @@ def wait_for_lines(log: Path, count: int, child: int) -> None:
         time.sleep(0.0005)
 
 
-def run(study: Study, kills: int, seed: int) -> dict[str, object]:
+def run(study: ReaderStudy, kills: int, seed: int) -> dict[str, object]:
     draw = random.Random(seed)
     told, killed, life = {}, 0, 0
     for number, reader in enumerate(study.protocol.readers):
@@ -84,4 +84,4 @@ def run(study: Study, kills: int, seed: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(Study.open(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]))))
+    print(json.dumps(run(ReaderStudy.open(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3]))))

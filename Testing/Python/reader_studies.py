@@ -20,7 +20,7 @@ from DystrophyDxLib.readerstudy.study import (
     TRUTH,
     TRUTH_TABLE,
     ModelAnswer,
-    Study,
+    ReaderStudy,
 )
 
 MODEL_FACTS = {
@@ -58,7 +58,9 @@ def _write_tokens(image: Path, heatmap: Path, number: int) -> None:
         path.write_bytes(b"NRRD0004\n%d" % number)
 
 
-def make_study(folder: Path, protocol: Protocol, write: Callable[[Path, Path, int], None] = _write_tokens) -> Study:
+def make_study(
+    folder: Path, protocol: Protocol, write: Callable[[Path, Path, int], None] = _write_tokens
+) -> ReaderStudy:
     """The folder of a study; every second case has a dystrophinopathy.
 
     Args:
@@ -73,7 +75,7 @@ def make_study(folder: Path, protocol: Protocol, write: Callable[[Path, Path, in
         (folder / MODEL / case / MODEL_ANSWER).write_text(answer.model_dump_json())
     rows = [f"{case},{n % 2},{('healthy', 'DMD')[n % 2]},0" for n, case in enumerate(protocol.cases)]
     (folder / TRUTH / TRUTH_TABLE).write_text("\n".join(["case,label,diagnosis,synthetic", *rows]) + "\n")
-    return Study.seal(folder, protocol)
+    return ReaderStudy.seal(folder, protocol)
 
 
 @contextlib.contextmanager

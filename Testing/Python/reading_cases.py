@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from reader_studies import make_study
 
 from DystrophyDxLib.readerstudy.protocol import Protocol
-from DystrophyDxLib.readerstudy.study import Study
+from DystrophyDxLib.readerstudy.study import ReaderStudy
 
 SHAPE = (7, 48, 60)
 BLOCK = np.s_[2:5, 12:30, 36:50]
@@ -43,5 +43,5 @@ def write_case(image: Path, heatmap: Path, number: int) -> None:
 
 def make_reading_study(
     folder: Path, protocol: Protocol, write: Callable[[Path, Path, int], None] = write_case
-) -> Study:
+) -> ReaderStudy:
     return make_study(folder, protocol, write)

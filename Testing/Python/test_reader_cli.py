@@ -12,7 +12,7 @@ from DystrophyDxLib.commands.main import main
 from DystrophyDxLib.readerstudy.protocol import Arm, Design
 from DystrophyDxLib.readerstudy.questions import MUSCLES, Answer
 from DystrophyDxLib.readerstudy.session import ReadingSession
-from DystrophyDxLib.readerstudy.study import Study
+from DystrophyDxLib.readerstudy.study import ReaderStudy
 
 READERS = "reader,role,years\nR1,radiologist,12\nR2,resident,2\n"
 
@@ -90,7 +90,7 @@ def test_create_makes_the_study_that_was_asked_for(dystrophydx, tmp_path, reader
     )  # fmt: skip
     assert (status, err) == (0, "")
     assert "2 cases, 2 readers, arms sequential,re-read" in out
-    protocol = Study.open(tmp_path / "study").protocol
+    protocol = ReaderStudy.open(tmp_path / "study").protocol
     assert (protocol.title, protocol.seed, protocol.washout_days) == ("Thighs", 5, 14)
     assert (protocol.arms, protocol.design) == ((Arm.SEQUENTIAL, Arm.RE_READ), Design.FULLY_CROSSED)
     assert (protocol.questions.subtype, protocol.questions.quality) == (True, False)

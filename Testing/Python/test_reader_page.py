@@ -24,7 +24,7 @@ from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.readerstudy import lease
 from DystrophyDxLib.readerstudy.protocol import plan
 from DystrophyDxLib.readerstudy.session import ReadingSession
-from DystrophyDxLib.readerstudy.study import Study
+from DystrophyDxLib.readerstudy.study import ReaderStudy
 
 MODULE = Path(__file__).resolve().parents[2] / "DystrophyDx" / "DystrophyDx.py"
 UNAIDED = {"design": "fully-crossed", "arms": ["unaided"], "washout_days": 0}
@@ -418,7 +418,7 @@ def test_what_was_entered_is_there_again_after_a_crash(desktop, page, folder):
     content = page._form.content()
     # What another process finds: nothing is told to this one.
     rows(folder, "DELETE FROM lease")
-    with ReadingSession(Study.open(folder), "R1") as session:
+    with ReadingSession(ReaderStudy.open(folder), "R1") as session:
         assert session.show().image == submitted
         assert session.draft == content
     page._room = None
@@ -614,7 +614,7 @@ def test_a_study_is_created_from_the_page_and_opened(page, tmp_path):
     ui.createButton.click()
     assert "The study is created" in ui.messageLabel.text
     assert loaded
-    protocol = Study.open(tmp_path / "new").protocol
+    protocol = ReaderStudy.open(tmp_path / "new").protocol
     assert [arm.value for arm in protocol.arms] == ["sequential"]
     assert (protocol.questions.quality, protocol.questions.comment) == (True, False)
     assert len(protocol.questions.mercuri) == 13

@@ -442,9 +442,9 @@ def test_two_readers_read_at_once(study, clock):
 def in_a_process(study, code: str, **options) -> subprocess.Popen:
     """Another process in which `session` is reader R1's, after all imports of a page without Slicer."""
     head = (
-        "import sys, time; from DystrophyDxLib.readerstudy.study import Study;"
+        "import sys, time; from DystrophyDxLib.readerstudy.study import ReaderStudy;"
         "from DystrophyDxLib.readerstudy.session import ReadingSession;"
-        "session = ReadingSession(Study.open(sys.argv[1]), 'R1');"
+        "session = ReadingSession(ReaderStudy.open(sys.argv[1]), 'R1');"
     )
     return subprocess.Popen(
         [sys.executable, "-c", head + code, str(study.folder)], text=True, stdout=subprocess.PIPE, **options
@@ -552,10 +552,10 @@ import json
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from reader_studies import SetClock
 from DystrophyDxLib.readerstudy.questions import Answer
-from DystrophyDxLib.readerstudy.study import Study
+from DystrophyDxLib.readerstudy.study import ReaderStudy
 from DystrophyDxLib.readerstudy.session import ReadingSession
 clock, log = SetClock(), []
-with ReadingSession(Study.open(sys.argv[1]), "R1", clock) as session:
+with ReadingSession(ReaderStudy.open(sys.argv[1]), "R1", clock) as session:
     while not session.progress.finished:
         before = len(opened)
         item = session.show()

@@ -27,7 +27,7 @@ from DystrophyDxLib.readerstudy.protocol import Arm, Design, Protocol, Reader
 from DystrophyDxLib.readerstudy.questions import Answer, Questions
 from DystrophyDxLib.readerstudy.reads import Reads
 from DystrophyDxLib.readerstudy.session import ReadingSession
-from DystrophyDxLib.readerstudy.study import Study
+from DystrophyDxLib.readerstudy.study import ReaderStudy
 from DystrophyDxLib.series.reading import read_study
 
 DIAGNOSES = ("DMD", "healthy", "BMD", "healthy", "FSHMD", "DMD")
@@ -464,10 +464,10 @@ def test_digests_of_the_content_cannot_be_changed_with_it(read):
     content["protocol"]["files"]["truth/truth.csv"] = digest
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="protocol was changed"):
-        Study.open(read.folder)
+        ReaderStudy.open(read.folder)
     Protocol.model_validate(content["protocol"]).write(path)
     with pytest.raises(InputError, match="protocol is another one than when reader R1's file was made"):
-        reads_of(Study.open(read.folder))
+        reads_of(ReaderStudy.open(read.folder))
 
 
 def test_a_damaged_file_of_one_reader_leaves_the_others(read, tmp_path):
