@@ -9,8 +9,6 @@ or without byte order mark, commas or semicolons, a header in any case, spaces a
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +20,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..models.recipe import Recipe
+from .spreadsheet import read_cells
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -197,15 +196,7 @@ def listed(names: Sequence[str]) -> str:
 
 def _table(path: Path, recipe: Recipe) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Column names in lower case, and the number and trimmed cells of each row that is not empty."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        delimiter = ";" if first.count(";") > first.count(",") else ","
-        records = [[cell.strip() for cell in record] for record in csv.reader(io.StringIO(text), delimiter=delimiter)]
-    except OSError:
-        raise InputError("The cohort table cannot be opened; check its path and permissions.") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise InputError("The cohort table is not a CSV in UTF-8; save it as 'CSV UTF-8' again.") from None
+    records = [[cell.strip() for cell in record] for record in read_cells(path, "The cohort table")]
     header = [name.lower() for name in records[0]] if records else []
     missing = [name for name in _REQUIRED if name not in header]
     if missing:

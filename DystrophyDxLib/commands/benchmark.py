@@ -20,6 +20,7 @@ import torch
 from ..classify import BATCH, Classifier
 from ..models.package import ModelPackage
 from ..regions.legs import find_legs
+from ..reporting.progress import Advance
 from ..resources import embedded_model
 from ..samples.slice_samples import make_samples
 from ..series.image_files import as_image
@@ -33,8 +34,6 @@ ENOUGH_S = 15.0
 as long."""
 GRAD_CAM_WINDOWS = 2 * BATCH
 """Windows, of which each costs the same, that Grad-CAM explains."""
-
-Advance = Callable[[str, int, int], None]
 
 
 def benchmark(study: Path, device: str, advance: Advance) -> dict[str, float | str]:

@@ -18,9 +18,9 @@ from ..errors import InputError
 from ..models.recipe import SampleRecipe
 from ..regions.kinds import find_regions
 from ..regions.volumes import whole
+from ..reporting.progress import Advance
 from ..samples.volume_samples import make_volumes
 from ..series.reading import read_input
-from .predictions import Advance
 
 ALTERED = 1.96
 """|z| from which a voxel is altered: as 1 in 20 of the reference group's are where values are normal."""

@@ -29,6 +29,7 @@ from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETI
 from ..reporting.figures import roc_figure, save_figure
 from ..reporting.output_folder import results_folder
 from ..reporting.pages import Page, Section
+from ..reporting.progress import Advance
 from ..reporting.tables import Table
 from ..statistics import ranked
 from ..statistics.confusion import proportion
@@ -39,7 +40,7 @@ from ..statistics.unpaired import compare_errors
 from ..training.train import train
 from . import tables
 from .evaluate import both_intervals, evaluated_cases, is_synthetic, picture, roc_line, seen_notice
-from .predictions import Advance, Predictions, by_patient, counted, predict
+from .predictions import Predictions, by_patient, counted, predict
 
 SCHEMA = "dystrophydx.comparison/1"
 PACKAGES, CACHE, RESULTS, PLAN = "packages", "cache", "comparison", "plan.json"

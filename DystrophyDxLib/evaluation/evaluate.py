@@ -34,6 +34,7 @@ from ..reporting.figures import (
 )
 from ..reporting.output_folder import check_results_folder, results_folder
 from ..reporting.pages import Page, Picture, Section
+from ..reporting.progress import Advance
 from ..reporting.tables import Table
 from ..results import INDETERMINATE
 from ..statistics import ranked
@@ -45,7 +46,7 @@ from .faithfulness import MOST_IMAGES, choose_images, faithfulness, mean_curve
 from .gallery import Chosen, choose, choose_ranked, gallery_figure, save_gallery
 from .map_report import Atlas, map_sections, reference_cases, region_rows
 from .phantom_truth import has_truth, muscle_fat, read_truth
-from .predictions import Advance, ClassifiedSeries, Predictions, by_patient, classify_case, counted, predict, said
+from .predictions import ClassifiedSeries, Predictions, by_patient, classify_case, counted, predict, said
 from .ranked_report import sections as ranked_sections
 
 SCHEMA = "dystrophydx.evaluation/1"

@@ -20,10 +20,10 @@ from ..models.cam_network import CamNetwork, build_network
 from ..models.cells import CellGrid
 from ..models.package import ModelPackage
 from ..regions.legs import find_legs
+from ..reporting.progress import Advance
 from ..samples.slice_samples import make_samples
 from ..series.reading import read_study
 from ..statistics.bootstrap import draws, percentiles
-from .predictions import Advance
 
 STEPS = 10
 """Of deletion and insertion, each a tenth of the leg."""

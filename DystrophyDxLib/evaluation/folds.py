@@ -29,12 +29,13 @@ from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETI
 from ..reporting.figures import confusion_figure, save_figure
 from ..reporting.output_folder import check_results_folder, results_folder
 from ..reporting.pages import Page, Picture, Section
+from ..reporting.progress import Advance
 from ..reporting.tables import Table
 from ..statistics.confusion import errors_of, proportion
 from . import heat_audit
 from .evaluate import is_synthetic
 from .map_report import Atlas, map_sections, reference_cases, region_rows
-from .predictions import Advance, ClassifiedSeries, Predictions, by_patient, counted, predict, said
+from .predictions import ClassifiedSeries, Predictions, by_patient, counted, predict, said
 from .strata import by_stratum
 
 SCHEMA = "dystrophydx.folds/1"

@@ -14,9 +14,10 @@ from ..errors import InputError
 from ..explain.region_heat import read_atlas
 from ..models.recipe import Recipe
 from ..reporting.pages import Section
+from ..reporting.progress import Advance
 from ..reporting.tables import Table
 from .alterations import ALTERED, Reference, alterations, compared, in_words
-from .predictions import Advance, ClassifiedSeries
+from .predictions import ClassifiedSeries
 
 Atlas = tuple[Path, Path | None]
 """A label map on the grid of all series, and the table of its names; see `explain.region_heat.read_atlas`."""

@@ -25,6 +25,7 @@ import pandas as pd
 from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..models.probabilities import class_said
+from ..reporting.progress import Advance
 from ..results import INDETERMINATE
 from ..series.reading import read_input
 from ..series.series import Series
@@ -35,7 +36,6 @@ if TYPE_CHECKING:  # what only has tables to make does without the network
     from ..models.package import ModelCard
 
 _OF_PATIENT = ("disease", "truth", "sex", "age", "centre", "field_strength_t", "severity")
-Advance = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

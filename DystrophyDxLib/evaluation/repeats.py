@@ -12,10 +12,10 @@ import pandas as pd
 from ..cohort.splits import repeats_in
 from ..reporting.output_folder import check_results_folder, results_folder
 from ..reporting.pages import Page, Section
+from ..reporting.progress import Advance
 from ..reporting.tables import Table
 from .folds import evaluate_folds
 from .map_report import Atlas
-from .predictions import Advance
 
 SCHEMA = "dystrophydx.repeats/1"
 FILES = ("report.html", "repeats.json", "tables")

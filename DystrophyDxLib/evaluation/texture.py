@@ -30,6 +30,7 @@ from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETI
 from ..reporting.figures import save_figure
 from ..reporting.output_folder import check_results_folder, results_folder
 from ..reporting.pages import Page, Section
+from ..reporting.progress import Advance
 from ..reporting.tables import Table
 from ..statistics.confusion import proportion
 from ..statistics.estimate import Estimate
@@ -38,7 +39,7 @@ from . import localisation, tables
 from .compare import weights_file
 from .evaluate import is_synthetic, picture
 from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
-from .predictions import Advance, classify_case
+from .predictions import classify_case
 from .texture_figures import neuron_figure, patch_figure
 from .texture_images import TextureImages
 from .texture_methods import held_out_answers, mean_fat_fraction, rivals

@@ -12,7 +12,7 @@ common size) and the normal values are our estimate: the maps say nothing about 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from ..errors import InputError
+from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
 from ..series.series import Geometry
 
@@ -145,7 +146,7 @@ def write_brains(
     *,
     seed: int,
     diagnoses: Sequence[str] = tuple(CHANGED),
-    advance: Callable[[str, int, int], None] = lambda what, done, total: None,
+    advance: Advance = silent,
 ) -> Path:
     """Writes the maps of each patient, the table of all, and the atlas with the names of its regions.
 

@@ -20,6 +20,7 @@ import SimpleITK as sitk
 from threadpoolctl import threadpool_limits
 
 from ..errors import InputError
+from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
 from ..series.series import Geometry
 from .anatomy import MUSCLES
@@ -137,7 +138,7 @@ def write_cohort(
     contrasts: Sequence[str] = ("T1",),
     truth: bool = True,
     processes: int = 1,
-    advance: Callable[[str, int, int], None] = lambda what, done, total: None,
+    advance: Advance = silent,
 ) -> Path:
     """Writes one folder a patient and, last of all, `cohort.csv`; returns its path.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
 from .heart import DISEASES, PLANES, HeartPhantom, make_heart
 
@@ -28,7 +29,7 @@ def write_hearts(
     diagnoses: Sequence[str] = DISEASES,
     matrix: int = 192,
     frames: int = 20,
-    advance: Callable[[str, int, int], None] = lambda what, done, total: None,
+    advance: Advance = silent,
 ) -> Path:
     """Writes for each patient a cine (4-D NIfTI) and the heart's labels at end-diastole, and the table of all.
 

@@ -7,7 +7,7 @@ import datetime
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
 from ..models.package import ModelCard, ModelPackage
 from ..reporting.output_folder import check_output_folder, output_folder
+from ..reporting.progress import Advance
 from ..series.image_files import as_image
 from ..series.reading import read_study
 from ..series.series import Geometry, Series
@@ -38,7 +39,6 @@ _READER_COLUMNS = {
     "years": "a number from 0 to 80, or empty",
 }
 """What the cells of the table of readers hold."""
-Advance = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 

@@ -18,8 +18,6 @@ spreadsheets write them.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..cohort.spreadsheet import read_cells
 from ..cohort.table import listed
 from ..errors import InputError
 from .questions import GRADES, SIDES
@@ -241,15 +240,7 @@ def _file(path: Path, *, optional: bool) -> pd.DataFrame | None:
     """All cells as text."""
     if optional and not path.exists():
         return None
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        delimiter = ";" if first.count(";") > first.count(",") else ","
-        header, *rows = csv.reader(io.StringIO(text), delimiter=delimiter)
-    except OSError:
-        raise InputError(f"{path.name} cannot be opened; put it into the folder and check its permissions.") from None
-    except (ValueError, csv.Error):  # not UTF-8, or without a line
-        raise InputError(f"{path.name} is not a CSV in UTF-8; save it as 'CSV UTF-8' again.") from None
+    header, *rows = read_cells(path, path.name, "put it into the folder and check its") or [[]]
     cells = pd.Series([len(row) for row in rows], dtype="int64")
     _refuse(path.stem, ~cells.isin((0, len(header))), "more or fewer cells than the header", "correct it")
     return pd.DataFrame([row or [""] * len(header) for row in rows], columns=header, dtype=object)

@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..statistics.estimate import Estimate
+from .pages import Picture
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
     "#0072B2",
@@ -240,3 +241,9 @@ def save_figure(figure: Figure, folder: Path, name: str) -> None:
     with matplotlib.rc_context(STYLE):
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})
+
+
+def saved_picture(figure: Figure, folder: Path, name: str, alt: str, caption: str) -> Picture:
+    """The picture for a page of a figure that `save_figure` writes; arguments as there, and as of `Picture`."""
+    save_figure(figure, folder, name)
+    return Picture(folder / f"{name}.svg", alt, caption)

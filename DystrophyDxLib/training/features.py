@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from ..devices import has_bfloat16
 from ..errors import InputError
 from ..models.cam_network import CamNetwork
+from ..reporting.progress import Advance
 from . import augment
 from .distributed import Processes
 from .fit import EVALUATION_BATCH, SampleExamples, fast_precision, placed
@@ -87,7 +87,7 @@ class FeatureStore:
         self.known = np.load(self._known) if self._known.exists() else np.zeros(shape[:2], bool)
         processes.wait()
 
-    def compute(self, wanted: np.ndarray, advance: Callable[[str, int, int], None]) -> None:
+    def compute(self, wanted: np.ndarray, advance: Advance) -> None:
         """Computes the wanted features that are not there yet.
 
         Args:

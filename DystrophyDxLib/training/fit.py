@@ -29,6 +29,7 @@ from ..devices import channels_last, has_bfloat16
 from ..errors import InputError
 from ..models.cam_network import CamNetwork
 from ..models.recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
+from ..reporting.progress import Advance
 from .augment import augmented, slightly_changed
 from .distributed import Processes
 from .sample_store import restored
@@ -122,7 +123,7 @@ def fit(
     resume: bool,
     device: torch.device,
     processes: Processes,
-    advance: Callable[[str, int, int], None],
+    advance: Advance,
 ) -> list[Epoch]:
     """Fits the parameters of `model` that require a gradient, in place, by weighted cross-entropy.
 
@@ -239,7 +240,7 @@ class _Training:
         identity: str,
         device: torch.device,
         processes: Processes,
-        advance: Callable[[str, int, int], None],
+        advance: Advance,
     ) -> None:
         self.model, self.recipe, self.seed, self.folder = model, recipe, seed, folder
         self.device, self.processes, self.advance = device, processes, advance

@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -31,6 +31,7 @@ from ..errors import InputError
 from ..models.recipe import SampleRecipe
 from ..regions.kinds import as_seen, find_regions
 from ..regions.legs import LegRegions
+from ..reporting.progress import Advance
 from ..results import WarningCode
 from ..samples.quality import input_warnings, judge_legs, thigh_images
 from ..samples.slice_samples import BRIGHTEST, SampleBatch
@@ -39,7 +40,6 @@ from ..series.file_digests import file_digest, series_digest
 from ..series.reading import read_input
 from ..series.series import Series
 
-Advance = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 _UNSUITABLE = (WarningCode.NOT_AXIAL, WarningCode.NOT_T1_WEIGHTED)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from ..models.cam_network import CamNetwork, build_network, trainable_parameters
 from ..models.package import ModelCard, write_package
 from ..models.recipe import AugmentationRecipe, Recipe, StageRecipe
 from ..models.weights import load_backbone
+from ..reporting.progress import Advance, silent
 from ..statistics.estimate import Estimate
 from .calibration import (
     FeatureSpread,
@@ -45,7 +46,6 @@ from .fit import CHECKPOINT, Examples, ExamplesOfStage, Logits, SampleExamples, 
 from .sample_store import SampleStore
 from .training_log import Epoch, draw_log
 
-Advance = Callable[[str, int, int], None]
 LEFT_OUT = "left-out.txt"
 """File beside the training log that names the series without an image that can be used, and why."""
 
@@ -62,7 +62,7 @@ def train(
     processes: int = 1,
     resume: bool = False,
     trained_on: str | None = None,
-    advance: Advance = lambda what, done, total: None,
+    advance: Advance = silent,
 ) -> Path:
     """Trains a model and writes its package. Equal input and seed give equal weights.
 
@@ -93,7 +93,7 @@ def train(
         seen_before = () if started_from is None else started_from.seen
         _check_unseen(cohort, started_from)
         _check_room(network, out)
-        advance = advance if together.writes else _silent
+        advance = advance if together.writes else silent
         store = _samples(cohort, recipe, cache / "samples", processes, together, advance)
         own(store.cohort)
         images = _Images.of(store)
@@ -425,7 +425,3 @@ def _write(out: Path, recipe: Recipe, card: ModelCard, network: CamNetwork, spre
         raise InputError(
             "The package cannot be written; free space there and run the same command with --resume."
         ) from None
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """Progress of the processes that do not show it."""

@@ -150,7 +150,7 @@ def test_tables_that_are_not_there_or_not_such_are_told(tmp_path):
         Reads.read(tmp_path / "nowhere")
     assert "lacks the columns label" in refusal(tmp_path, truth="case,diagnosis\nC1,DMD\n")
     assert "reads.csv has no rows" in refusal(tmp_path, reads=READS)
-    assert "not a CSV in UTF-8" in refusal(tmp_path, readers="")
+    assert "lacks the columns reader" in refusal(tmp_path, readers="")
     assert "columns reader more than once" in refusal(tmp_path, reads="reader,reader,case,arm\nR1,R1,C1,aided\n")
     two = "case,model,probability,label\nC1,A,0.5,1\nC2,B,0.5,1\n"
     assert "more than one model" in refusal(tmp_path, reads=FILES["reads"], readers=FILES["readers"], model=two)

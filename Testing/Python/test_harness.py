@@ -1,0 +1,64 @@
+"""What every long command leaves behind: all of its files or none, and figures that any reader of JSON understands."""
+
+import json
+from typing import Literal
+
+import pandas as pd
+import pytest
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.reporting.harness import PAGE, Measure, Number, Report, Summary, in_words
+from DystrophyDxLib.reporting.pages import Section
+from DystrophyDxLib.reporting.tables import Table
+from DystrophyDxLib.statistics.estimate import Estimate
+
+REPORT = Report("trial", "trial.json", ("rows.csv", "others.csv"))
+
+
+class TrialSummary(Summary):
+    schema_: Literal["trial/1"] = "trial/1"
+    figures: dict[str, Measure]
+    ratio: Number
+
+
+SUMMARY = TrialSummary(
+    notices=("Mind the notice.",),
+    figures={"AUC": Measure.of(Estimate(0.5, float("nan"), 1.0))},
+    ratio=float("inf"),
+)
+
+
+def section(folder):
+    (folder / "figures" / "drawn.svg").write_text("<svg/>")
+    return [Section("Told", ("A paragraph.",), (), (Table("told", "Title", pd.DataFrame({"Who": ["a"]})),))]
+
+
+def test_all_files_are_written_with_the_notices_on_the_page(tmp_path):
+    REPORT.write(tmp_path / "out", SUMMARY, "Title", section, {"rows.csv": pd.DataFrame({"n": [1]})}, overwrite=False)
+    written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert written == {PAGE, "trial.json", "rows.csv", "tables/told.csv", "tables/told.md", "figures/drawn.svg"}
+    assert "Mind the notice." in (tmp_path / "out" / PAGE).read_text(encoding="utf-8")
+
+
+def test_what_is_no_finite_number_is_null_and_the_schema_comes_first():
+    told = json.loads(SUMMARY.to_json(), parse_constant=pytest.fail)
+    assert list(told)[:3] == ["schema", "program", "notices"]
+    assert told["schema"] == "trial/1"
+    assert told["figures"]["AUC"] == {"value": 0.5, "ci95": [None, 1.0]}
+    assert told["ratio"] is None
+    assert in_words(0.5, told["figures"]["AUC"]["ci95"]) == "0.500"
+
+
+def test_a_section_that_fails_leaves_nothing_behind_and_an_earlier_report_as_it_was(tmp_path):
+    REPORT.write(tmp_path / "out", SUMMARY, "First", section, overwrite=False)
+
+    def fails(folder):
+        section(folder)
+        raise InputError("no")
+
+    with pytest.raises(InputError, match="earlier report"):
+        REPORT.check(tmp_path / "out", overwrite=False)
+    with pytest.raises(InputError, match="no"):
+        REPORT.write(tmp_path / "out", SUMMARY, "Second", fails, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert "First" in (tmp_path / "out" / PAGE).read_text(encoding="utf-8")
