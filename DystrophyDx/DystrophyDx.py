@@ -77,9 +77,9 @@ def registerLayouts():
 
 @parameterNodeWrapper
 class DystrophyDxParameterNode:
-    """What the panel shows of a scene; all else lies in the nodes of the study.
+    """What the panel shows of a scene; all else lies in the nodes of the classification.
 
-    inputVolume: the thigh MRI whose study is shown.
+    inputVolume: the thigh MRI whose classification is shown.
     muscles: segments of muscles, for the share of each under the heat.
     autoReclassify: whether an edit of the region is classified by itself.
     """
@@ -265,7 +265,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._listFrames()
         if volume is not None and self._loadLibrary():
             with self._reporting():
-                self._view.show(self._study)
+                self._view.show(self._classification)
         self._showState()
 
     def _observeVolume(self, volume):
@@ -278,8 +278,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onVolumeMoved(self, caller, event):
         """Heatmap and legs go with the volume, when it is put under a transform or that is hardened."""
-        if self._study is not None and not slicer.mrmlScene.IsBatchProcessing():
-            self._study.follow_volume()
+        if self._classification is not None and not slicer.mrmlScene.IsBatchProcessing():
+            self._classification.follow_volume()
 
     # Study
 
@@ -402,7 +402,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         first, *further = volumes
         self._parameters.inputVolume = volumes[first]
         for name in further:
-            self._study.set_channel(name, volumes[name])
+            self._classification.set_channel(name, volumes[name])
         self._showChannels()
 
     def _channelSelector(self, name):
@@ -417,8 +417,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return selector
 
     def onChannelChanged(self, name, volume):
-        if self._study is not None:
-            self._study.set_channel(name, volume)
+        if self._classification is not None:
+            self._classification.set_channel(name, volume)
 
     def _listModels(self):
         selector = self.ui.modelSelector
@@ -475,13 +475,13 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Whether results can be shown. That needs no PyTorch, which is imported by the first classification."""
         if self._bench is None:
             try:
-                from DystrophyDxLib.mrml.classification_view import StudyView
+                from DystrophyDxLib.mrml.classification_view import ClassificationView
                 from DystrophyDxLib.panel.actions import Workbench
             except ImportError:
                 logging.exception("DystrophyDx lacks packages")
                 self._checkPackages()
                 return False
-            self._view = StudyView(slicer.mrmlScene)
+            self._view = ClassificationView(slicer.mrmlScene)
             self._bench = Workbench(self._view, lambda: self._packages().load())
         return True
 
@@ -539,8 +539,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onRowSelected(self):
         items = self.ui.imagesTable.selectedItems()
-        if items and self._study is not None and self._study.result is not None:
-            self._view.go_to(self._study.result.images[self._imageOfRow(items[0].row())])
+        if items and self._classification is not None and self._classification.result is not None:
+            self._view.go_to(self._classification.result.images[self._imageOfRow(items[0].row())])
 
     def onNextImage(self):
         self._step("next_image")
@@ -549,14 +549,14 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._step("previous_image")
 
     def _step(self, step):
-        if self._study is not None and self._study.result is not None:
+        if self._classification is not None and self._classification.result is not None:
             self._select(getattr(self._view, step)())
 
     def _select(self, image):
         """Selects the row of an image."""
         if image is None:
             return
-        number = self._study.result.images.index(image)
+        number = self._classification.result.images.index(image)
         table = self.ui.imagesTable
         for row in range(table.rowCount):
             if self._imageOfRow(row) == number:
@@ -574,17 +574,17 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         chart = self._plot.chart()
         for n in range(chart.GetNumberOfPlots()):
             selection = chart.GetPlot(n).GetSelection()
-            if selection is not None and selection.GetNumberOfValues() and self._study is not None:
+            if selection is not None and selection.GetNumberOfValues() and self._classification is not None:
                 self._select(self._imageOfPoint(chart.GetPlot(n).GetLabel(), selection.GetValue(0)))
                 break
         self._plot.RemovePlotSelections()
 
     def _imageOfPoint(self, name, point):
-        chart = self._study.chart
+        chart = self._classification.chart
         for n in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
             series = chart.GetNthPlotSeriesNode(n)
             if series.GetName() == name:
-                return self._study.image_of_point(series, point)
+                return self._classification.image_of_point(series, point)
         return None
 
     # Heatmap
@@ -626,7 +626,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # Region
 
     def onEdit(self, edited):
-        if edited and self._study is not None and self._study.segmentation is not None:
+        if edited and self._classification is not None and self._classification.segmentation is not None:
             self._openEditor()
         else:
             self._closeEditor()
@@ -645,7 +645,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.editorFrame.layout().addWidget(editor)
             self._editor = editor
         self._editor.setMRMLSegmentEditorNode(self._editorNode())
-        self._editor.setSegmentationNode(self._study.segmentation)
+        self._editor.setSegmentationNode(self._classification.segmentation)
         self._editor.setSourceVolumeNode(self._volume)
         self._editor.setupViewObservations()
         self._editor.installKeyboardShortcuts()
@@ -663,12 +663,12 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._editor is not None:
             self._editor.setMRMLSegmentEditorNode(None)
 
-    def _checkEdited(self, study):
+    def _checkEdited(self, classification):
         """Ends the correction of a region that was deleted; the editor turns to another one and shows its volume."""
-        if self.ui.editButton.checked and (study is None or study.segmentation is None):
+        if self.ui.editButton.checked and (classification is None or classification.segmentation is None):
             self.ui.editButton.checked = False
-            if study is not None:
-                self._view.show(study)
+            if classification is not None:
+                self._view.show(classification)
 
     def _editorNode(self):
         """Own settings of the editor, so that those of the module Segment Editor stay as they are."""
@@ -680,10 +680,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return node
 
     def onExclude(self):
-        self._editRegion(lambda study: study.exclude(self._view.slice))
+        self._editRegion(lambda classification: classification.exclude(self._view.slice))
 
     def onResetSlice(self):
-        self._editRegion(lambda study: study.reset(slice=self._view.slice))
+        self._editRegion(lambda classification: classification.reset(slice=self._view.slice))
 
     def onResetLeft(self):
         self._resetSide("LEFT")
@@ -694,16 +694,16 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _resetSide(self, name):
         from DystrophyDxLib.regions.legs import Side
 
-        self._editRegion(lambda study: study.reset(side=Side[name]))
+        self._editRegion(lambda classification: classification.reset(side=Side[name]))
 
     def onResetAll(self):
-        self._editRegion(lambda study: study.reset())
+        self._editRegion(lambda classification: classification.reset())
 
     def _editRegion(self, edit):
         with self._reporting():
             if self._editor is not None and self.ui.editButton.checked:
                 self._editor.saveStateForUndo()
-            edit(self._study)
+            edit(self._classification)
         self._showState()
 
     def _observeRegion(self, segmentation):
@@ -727,10 +727,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onRegionChanged(self):
         """Half a second after the last edit."""
-        if self._study is None or self._busy:
+        if self._classification is None or self._busy:
             return
         self._showPending()
-        if self._parameters is not None and self._parameters.autoReclassify and self._study.pending:
+        if self._parameters is not None and self._parameters.autoReclassify and self._classification.pending:
             self.onReclassify()
 
     # Report
@@ -762,47 +762,47 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onCopy(self):
         from DystrophyDxLib.panel.rich_text import summary_in_two_lines
 
-        slicer.app.clipboard().setText(summary_in_two_lines(self._study.result))
+        slicer.app.clipboard().setText(summary_in_two_lines(self._classification.result))
         say(self.ui.reportLabel, _("The summary is on the clipboard."))
 
     # What is shown
 
     @property
-    def _study(self):
-        """The study of the chosen volume; None where there is none, or results cannot be shown here."""
+    def _classification(self):
+        """What the chosen volume carries; None where there is none, or results cannot be shown here."""
         if self._volume is None or self._view is None or self._volume.GetScene() is None:
             return None
-        from DystrophyDxLib.mrml.classification import Study
+        from DystrophyDxLib.mrml.classification import SceneClassification
 
-        return Study(self._volume)
+        return SceneClassification(self._volume)
 
     @property
     def _heatmap(self):
         return self._view.heatmap if self._view is not None else None
 
     def _showState(self):
-        study = self._study
-        self._checkEdited(study)
-        result = study.result if study is not None else None
+        classification = self._classification
+        self._checkEdited(classification)
+        result = classification.result if classification is not None else None
         self._showChannels()
-        self._showAnswer(study, result)
+        self._showAnswer(classification, result)
         self._showImages(result)
-        self._showChart(study)
+        self._showChart(classification)
         self._showHeatmap()
         self._hideOwnNodes()
         self._showMuscles()
-        self._observeRegion(study.segmentation if study is not None else None)
+        self._observeRegion(classification.segmentation if classification is not None else None)
         self._showPending()
 
     def _showChannels(self):
-        """The volumes that were chosen as further inputs of the study."""
-        study = self._study
+        """The volumes that were chosen as further inputs of the classification."""
+        classification = self._classification
         for name, selector in self._channels.items():
             with quiet(selector):
-                selector.setCurrentNode(study.channel(name) if study is not None else None)
-            selector.enabled = study is not None and not self._busy
+                selector.setCurrentNode(classification.channel(name) if classification is not None else None)
+            selector.enabled = classification is not None and not self._busy
 
-    def _showAnswer(self, study, result):
+    def _showAnswer(self, classification, result):
         ui = self.ui
         for label in (ui.answerLabel, ui.barLabel, ui.figuresLabel, ui.differenceLabel, ui.warningsLabel):
             say(label, "")
@@ -815,8 +815,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         say(self.ui.barLabel, rich_text.bar_html(result.case))
         say(self.ui.figuresLabel, rich_text.figures(result.case))
         say(self.ui.warningsLabel, rich_text.warnings_html(result))
-        if study.result_before is not None:
-            say(self.ui.differenceLabel, rich_text.difference(result, study.result_before))
+        if classification.result_before is not None:
+            say(self.ui.differenceLabel, rich_text.difference(result, classification.result_before))
 
     def _showImages(self, result):
         table = self.ui.imagesTable
@@ -838,8 +838,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         table.resizeColumnsToContents()
         table.blockSignals(False)
 
-    def _showChart(self, study):
-        chart = study.chart if study is not None else None
+    def _showChart(self, classification):
+        chart = classification.chart if classification is not None else None
         self.ui.chartFrame.visible = chart is not None
         if chart is None:
             return
@@ -884,10 +884,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Heatmaps are not offered as input, nor legs as muscles; without other segmentations none is asked for."""
         if self._view is None:
             return
-        from DystrophyDxLib.mrml.classification import Study, is_heatmap
+        from DystrophyDxLib.mrml.classification import SceneClassification, is_heatmap
 
         maps = filter(is_heatmap, slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
-        legs = [study.segmentation for study in Study.of(slicer.mrmlScene)]
+        legs = [classification.segmentation for classification in SceneClassification.of(slicer.mrmlScene)]
         for selector, nodes in ((self.ui.inputSelector, maps), (self.ui.musclesSelector, legs)):
             selector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in nodes if node is not None]
         others = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") - sum(map(bool, legs))
@@ -895,20 +895,25 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showMuscles(self):
         """The share of each muscle under the heat that is seen."""
-        study, muscles = self._study, self._parameters.muscles if self._parameters else None
+        classification, muscles = self._classification, self._parameters.muscles if self._parameters else None
         self.ui.musclesLabel.text = ""
-        if muscles is None or study is None or study.result is None or study.segmentation is None:
+        if (
+            muscles is None
+            or classification is None
+            or classification.result is None
+            or classification.segmentation is None
+        ):
             return
         from DystrophyDxLib.panel.rich_text import muscles_html
 
         try:
-            self.ui.musclesLabel.text = muscles_html(study.texture_scores(muscles))
+            self.ui.musclesLabel.text = muscles_html(classification.texture_scores(muscles))
         except InputError as error:
             self.ui.musclesLabel.text = str(error)
 
     def _showPending(self):
-        study = self._study
-        changed = study.changed_slices if study is not None else ()
+        classification = self._classification
+        changed = classification.changed_slices if classification is not None else ()
         one, more = _("Edited since the result: slice {slices}."), _("Edited since the result: slices {slices}.")
         text = (one if len(changed) == 1 else more).format(slices=_ranges(changed)) if changed else ""
         say(self.ui.pendingLabel, text)
@@ -916,10 +921,10 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _enable(self):
         """Enables what can be done now."""
-        ui, study = self.ui, self._study
+        ui, classification = self.ui, self._classification
         idle = not self._busy
-        result = idle and study is not None and study.result is not None
-        region = result and study.segmentation is not None
+        result = idle and classification is not None and classification.result is not None
+        region = result and classification.segmentation is not None
         for widget in (ui.inputSelector, ui.sampleButton, ui.modelSelector, ui.addModelButton, ui.deviceSelector):
             widget.enabled = idle
         ui.classifyButton.enabled = idle and self._volume is not None
@@ -931,7 +936,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for widget in (ui.resetSliceButton, ui.resetAllButton):
             widget.enabled = bool(result)
         for widget in (ui.resetLeftButton, ui.resetRightButton):
-            widget.enabled = bool(result) and any(image.side != "none" for image in study.result.images)
+            widget.enabled = bool(result) and any(image.side != "none" for image in classification.result.images)
         ui.reclassifyButton.enabled = bool(region and ui.pendingLabel.text)
         ui.openButton.enabled = idle and self._report is not None
         shown = self._heatmap is not None
@@ -1025,22 +1030,22 @@ class DystrophyDxTest(ScriptedLoadableModuleTest):
 
         self.delayDisplay("Classify")
         ui.classifyButton.click()
-        study = self.widget._study
-        first = study.result
+        classification = self.widget._classification
+        first = classification.result
         assert first is not None, ui.messageLabel.text
         assert ui.imagesTable.rowCount == len(first.images)
-        assert study.heatmap is not None
+        assert classification.heatmap is not None
 
         self.delayDisplay("Correct the region: leave out the slice that is shown")
         ui.imagesTable.selectRow(ui.imagesTable.rowCount // 2)
         left_out = self.widget._view.slice
         ui.editButton.checked = True
         ui.excludeButton.click()
-        assert study.changed_slices == (left_out,)
+        assert classification.changed_slices == (left_out,)
 
         self.delayDisplay("Classify again")
         ui.reclassifyButton.click()
-        again = study.result
+        again = classification.result
         assert left_out not in [image.slice for image in again.images]
         assert "Before" in ui.differenceLabel.text
 
@@ -1052,6 +1057,6 @@ class DystrophyDxTest(ScriptedLoadableModuleTest):
             assert ui.imagesTable.rowCount == 0
             slicer.util.loadScene(path)
         slicer.app.processEvents()
-        assert self.widget._study.result == again
+        assert self.widget._classification.result == again
         assert ui.imagesTable.rowCount == len(again.images)
         self.delayDisplay("Test passed")

@@ -129,7 +129,7 @@ def classify(
 
             classifier = Classifier(package, device)
             _require_slicer()
-            from ..mrml.classification import Study as StudyInScene
+            from ..mrml.classification import SceneClassification
             from ..mrml.report_folder import write_report_folder
             from ..mrml.scenes import new_scene, vtk_messages_to_log
             from ..mrml.segmentation import read_labels, read_muscles
@@ -152,7 +152,7 @@ def classify(
         if places is not None:
             classification = with_region_heat(classification, *places)
         advance("Writing the results")
-        in_scene = StudyInScene(volume)
+        in_scene = SceneClassification(volume)
         in_scene.put(classification)
         with output_folder(out, overwrite=overwrite) as folder:
             result = write_report_folder(in_scene, package.card.model_dump(), folder, started)

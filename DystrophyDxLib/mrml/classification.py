@@ -1,4 +1,4 @@
-"""`Study`: a volume of a scene and what was found in it, all of it in nodes that are saved with the scene."""
+"""`SceneClassification`: a volume of a scene and what was found in it, in nodes that are saved with the scene."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 COLUMNS = {"Slice": int, "Side": str, "Probability": float, "Source": str, "Anatomy": str, "Counted": str}
-"""Of `Study.images_table`, with the type of their values.
+"""Of `SceneClassification.images_table`, with the type of their values.
 
 Source is "automatic" or "edited", anatomy "thigh" or "other", counted "yes" or "no".
 """
@@ -68,10 +68,10 @@ class _Run(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Study:
+class SceneClassification:
     """One input volume and what was found in it.
 
-    The state lies in the scene: nodes that the volume refers to. So any two studies of one volume are the same, what
+    The state lies in the scene: nodes that the volume refers to. So any two objects of one volume are the same, what
     a user renames stays found, and what a user deletes is None until the next classification makes it again.
 
     Attributes:
@@ -81,11 +81,13 @@ class Study:
     volume: slicer.vtkMRMLScalarVolumeNode
 
     @classmethod
-    def of(cls, scene: slicer.vtkMRMLScene) -> list[Study]:
-        """The studies of a scene, also of one that was just opened, in the order of their volumes."""
+    def of(cls, scene: slicer.vtkMRMLScene) -> list[SceneClassification]:
+        """The classifications of a scene, also of one that was just opened, in the order of their volumes."""
         kind = "vtkMRMLScalarVolumeNode"
         volumes = [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
-        return [study for study in map(cls, volumes) if any(study._node(role) for role in _ROLES)]
+        return [
+            classification for classification in map(cls, volumes) if any(classification._node(role) for role in _ROLES)
+        ]
 
     @property
     def heatmap(self) -> slicer.vtkMRMLScalarVolumeNode | None:

@@ -1,4 +1,4 @@
-"""`StudyView`: a study in the slice views of its scene."""
+"""`ClassificationView`: a classification in the slice views of its scene."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import slicer
 
 from ..errors import InputError
 from ..results import ImageResult
-from .classification import Study
+from .classification import SceneClassification
 from .display import DEFAULT_OPACITY, HeatmapDisplay
 from .layouts import MAIN_VIEW, MRI_VIEW, Layout, register_layouts
 from .slice_plane import SlicePlane, whole
@@ -19,8 +19,8 @@ Layers = dict[str, tuple[str | None, str | None]]
 """IDs of the background and foreground volume by that of the composite node of the view."""
 
 
-class StudyView:
-    """What the slice views of a scene show of a study: MRI, heatmap over it, leg outlines, a slice.
+class ClassificationView:
+    """What the slice views of a scene show of a classification: MRI, heatmap over it, leg outlines, a slice.
 
     The state lies in the nodes of views and displays, so it is saved with the scene, and what the user changes by
     Slicer's own means holds here too.
@@ -34,49 +34,53 @@ class StudyView:
         self._side: str | None = None
         register_layouts(self._layout_node())
 
-    def show(self, study: Study) -> None:
-        """Shows a study in all slice views; planes and zoom are left alone where it is the one shown already.
+    def show(self, classification: SceneClassification) -> None:
+        """Shows a classification in all slice views; planes and zoom are left alone where it is the one shown already.
 
         Call it again after a classification: the heatmap, where there is one now, appears.
         """
-        study.follow_volume()
-        changes = self.study != study
+        classification.follow_volume()
+        changes = self.classification != classification
         for name in ("Red", "Green", "Yellow"):  # what Slicer shows there when the reader changes the layout
             self._composite(name)
         main = self._composite(MAIN_VIEW)
         if main.GetAttribute(_OVERLAY) is None:
             main.SetAttribute(_OVERLAY, _ON)
             main.SetForegroundOpacity(DEFAULT_OPACITY)
-        if study.heatmap is not None:
-            HeatmapDisplay(study.heatmap)
+        if classification.heatmap is not None:
+            HeatmapDisplay(classification.heatmap)
         if changes:
-            self._fit(study)  # before it is shown, as views draw at every change
+            self._fit(classification)  # before it is shown, as views draw at every change
         unchanged = [(composite, composite.StartModify()) for composite in self._composites()]
         for composite, _ in unchanged:
-            composite.SetBackgroundVolumeID(study.volume.GetID())
+            composite.SetBackgroundVolumeID(classification.volume.GetID())
         self._show_heatmap()
         for composite, modifying in unchanged:
             composite.EndModify(modifying)
         self.opacity = self.opacity  # in views that came later too
-        for other in Study.of(self.scene):
+        for other in SceneClassification.of(self.scene):
             segmentation = other.segmentation
-            if segmentation is not None and segmentation.GetDisplayNode() is not None and (changes or other != study):
-                segmentation.GetDisplayNode().SetVisibility(other == study)
+            if (
+                segmentation is not None
+                and segmentation.GetDisplayNode() is not None
+                and (changes or other != classification)
+            ):
+                segmentation.GetDisplayNode().SetVisibility(other == classification)
 
     @property
-    def study(self) -> Study | None:
-        """The study whose volume the main view shows; it may not have been classified."""
+    def classification(self) -> SceneClassification | None:
+        """The classification whose volume the main view shows; it may hold no answer yet."""
         volume = self.scene.GetNodeByID(self._composite(MAIN_VIEW).GetBackgroundVolumeID() or "")
-        return Study(volume) if isinstance(volume, slicer.vtkMRMLScalarVolumeNode) else None
+        return SceneClassification(volume) if isinstance(volume, slicer.vtkMRMLScalarVolumeNode) else None
 
     def fit(self) -> None:
-        """Turns all slice views to voxel planes of the study and shows it whole, the main one on a slice; nothing under
-        a warping transform."""
-        if self.study is not None:
-            self._fit(self.study)
+        """Turns all slice views to voxel planes of the volume and shows it whole, the main one on a slice; nothing
+        under a warping transform."""
+        if self.classification is not None:
+            self._fit(self.classification)
 
     def fit_again(self) -> None:
-        """Shows the study whole on the slice that is shown; for views that have taken the sizes of a new layout."""
+        """Shows the volume whole on the slice that is shown; for views that have taken the sizes of a new layout."""
         k = self.slice
         self.fit()
         if k is not None:
@@ -124,8 +128,12 @@ class StudyView:
     @property
     def heatmap(self) -> HeatmapDisplay | None:
         """Threshold, sign and legend of the heatmap; None while there is none."""
-        study = self.study
-        return HeatmapDisplay(study.heatmap) if study is not None and study.heatmap is not None else None
+        classification = self.classification
+        return (
+            HeatmapDisplay(classification.heatmap)
+            if classification is not None and classification.heatmap is not None
+            else None
+        )
 
     @property
     def layers(self) -> Layers:
@@ -147,7 +155,7 @@ class StudyView:
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of `shown_class`; none before classification."""
-        result = self.study.result if self.study else None
+        result = self.classification.result if self.classification else None
         return result.model.classes if result else ()
 
     @property
@@ -156,38 +164,38 @@ class StudyView:
         is filled anew.
 
         Raises (when set):
-            InputError: as `Study.heat_of`.
+            InputError: as `SceneClassification.heat_of`.
         """
-        return self.heatmap.shown_class if len(self.classes) == 2 else self.study.shown_class
+        return self.heatmap.shown_class if len(self.classes) == 2 else self.classification.shown_class
 
     @shown_class.setter
     def shown_class(self, index: int) -> None:
         if len(self.classes) == 2:
             self.heatmap.shown_class = index
         else:
-            self.study.show_class(index)
+            self.classification.show_class(index)
 
     @property
     def slice(self) -> int | None:
-        """Slice k of the study that the main view shows; None without a study, and under a warping transform. The view
+        """Slice k of the volume that the main view shows; None without one, and under a warping transform. The view
         beside it goes along."""
-        study = self.study
-        if study is None or study.volume.GetImageData() is None:
+        classification = self.classification
+        if classification is None or classification.volume.GetImageData() is None:
             return None
         try:
-            return SlicePlane(self._slice_node(MAIN_VIEW), study.volume).slice
+            return SlicePlane(self._slice_node(MAIN_VIEW), classification.volume).slice
         except InputError:
             return None
 
     @slice.setter
     def slice(self, k: int) -> None:
-        study = self.study
-        if study is None or study.volume.GetImageData() is None:
+        classification = self.classification
+        if classification is None or classification.volume.GetImageData() is None:
             return
         try:
             for node in (self._slice_node(MAIN_VIEW), self._slice_node(MRI_VIEW)):
                 if node is not None:
-                    SlicePlane(node, study.volume).go_to_slice(k)
+                    SlicePlane(node, classification.volume).go_to_slice(k)
         except InputError:
             return
 
@@ -200,14 +208,14 @@ class StudyView:
 
     def go_to(self, image: ImageResult) -> None:
         """Moves every slice view to an image: through the middle of its window, whatever plane the view shows."""
-        study = self.study
-        if study is None:
+        classification = self.classification
+        if classification is None:
             return
         self._side = image.side
         middle = [(start + stop - 1) / 2 for start, stop in image.window_ijk]
         try:
             for node in self._slice_nodes():
-                SlicePlane(node, study.volume).go_to((*middle, image.slice))
+                SlicePlane(node, classification.volume).go_to((*middle, image.slice))
         except InputError:
             return
 
@@ -233,25 +241,25 @@ class StudyView:
         return target
 
     def _images(self) -> list[ImageResult]:
-        result = self.study.result if self.study else None
+        result = self.classification.result if self.classification else None
         return sorted(result.images, key=lambda image: image.slice) if result else []
 
-    def _fit(self, study: Study) -> None:
-        if study.volume.GetImageData() is None:
+    def _fit(self, classification: SceneClassification) -> None:
+        if classification.volume.GetImageData() is None:
             return
-        box = whole(study.volume)
+        box = whole(classification.volume)
         middle = (box[2][1] - 1) // 2
         try:
             for node in self._slice_nodes():
-                plane, acquired = SlicePlane(node, study.volume), node.GetLayoutName() in (MAIN_VIEW, MRI_VIEW)
+                plane, acquired = SlicePlane(node, classification.volume), node.GetLayoutName() in (MAIN_VIEW, MRI_VIEW)
                 plane.turn(acquired)
                 plane.frame((*box[:2], (middle, middle + 1)) if acquired else box)
         except InputError:
             return
 
     def _show_heatmap(self) -> None:
-        study = self.study
-        shown = study.heatmap if study is not None and self.overlay else None
+        classification = self.classification
+        shown = classification.heatmap if classification is not None and self.overlay else None
         for composite in self._composites():
             over = shown if composite.GetLayoutName() != MRI_VIEW else None
             composite.SetForegroundVolumeID(over.GetID() if over is not None else None)

@@ -1,4 +1,4 @@
-"""overview.png: slices of a classified study on one sheet, each drawn by Slicer's own slice pipeline."""
+"""overview.png: slices of a classified volume on one sheet, each drawn by Slicer's own slice pipeline."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from ..regions.legs import LABEL_OF_SIDE
 from ..reporting.case_report import figures, finding, notices
 from ..results import UNSUITABLE, ImageResult, StudyResult
-from .classification import Study
-from .classification_view import StudyView
+from .classification import SceneClassification
+from .classification_view import ClassificationView
 from .display import HeatmapDisplay
 from .layouts import MAIN_VIEW
 from .scenes import copy_into, new_scene
@@ -34,27 +34,27 @@ _BACKGROUND, _TEXT, _FAINT, _ALERT = (24, 24, 27), (240, 240, 240), (160, 160, 1
 
 
 class SliceDrawing:
-    """Draws what the main slice view shows of a study, leg outlines included, without a window and without OpenGL.
+    """Draws what the main slice view shows of a classification, leg outlines included, without window and OpenGL.
 
     Slicer's own slice logic places, colours and blends the voxels, as for a view on the screen.
 
     Args:
-        study: shown in the views of its scene, whose label layer is taken for the outlines.
+        classification: shown in the views of its scene, whose label layer is taken for the outlines.
 
     Attributes:
         plane: the slice view.
     """
 
-    def __init__(self, study: Study) -> None:
-        scene = study.volume.GetScene()
+    def __init__(self, classification: SceneClassification) -> None:
+        scene = classification.volume.GetScene()
         self._view = scene.GetNodeByID(f"vtkMRMLSliceNode{MAIN_VIEW}")
         self._view.SetUseLabelOutline(True)
-        self.plane = SlicePlane(self._view, study.volume)
+        self.plane = SlicePlane(self._view, classification.volume)
         self._logic = slicer.vtkMRMLSliceLogic()
         self._logic.SetMRMLScene(scene)
         self._logic.SetSliceNode(self._view)
-        if study.segmentation is not None:
-            _show_outlines(study)
+        if classification.segmentation is not None:
+            _show_outlines(classification)
 
     def picture(self, box: Box, width: int, height: int) -> np.ndarray:
         """(height, width, 3) uint8 RGB, top row first, of the slice through the middle of `box`, which fills it."""
@@ -68,23 +68,23 @@ class SliceDrawing:
         return pixels[::-1, :, :3].copy()
 
 
-def render_overview(study: Study, path: Path) -> None:
+def render_overview(classification: SceneClassification, path: Path) -> None:
     """Draws up to `TILES` slices, evenly along the leg and always with the most suspicious one, as a PNG file.
 
     Each tile has the slice's index, the probability of each leg (in brackets where it does not enter the case) and the
     letters of the patient's directions at its edges.
 
     Args:
-        study: classified, not under a warping transform.
+        classification: classified, not under a warping transform.
     """
     scene = new_scene()  # where views can be turned at will
-    study = copy_into(scene, study)
-    result = study.result
-    view = StudyView(scene)
-    view.show(study)
-    drawing = SliceDrawing(study)
+    classification = copy_into(scene, classification)
+    result = classification.result
+    view = ClassificationView(scene)
+    view.show(classification)
+    drawing = SliceDrawing(classification)
     slices = _chosen_slices(result)
-    box = _framed(study.volume, result)
+    box = _framed(classification.volume, result)
     aspect = np.divide(*drawing.plane.extent((*box, (0, 1))))
     columns = round(_SHEET_WIDTH / np.sqrt(_TILE_PIXELS * aspect))
     width = (_SHEET_WIDTH - _GAP) // columns - _GAP
@@ -92,7 +92,11 @@ def render_overview(study: Study, path: Path) -> None:
 
     rows = -(-len(slices) // columns)
     sheet = Image.new("RGB", (_SHEET_WIDTH, _HEADER + rows * (_CAPTION + height + _GAP)), _BACKGROUND)
-    heat = slicer.util.arrayFromVolume(study.heatmap)[slices] if study.heatmap is not None else np.zeros(1)
+    heat = (
+        slicer.util.arrayFromVolume(classification.heatmap)[slices]
+        if classification.heatmap is not None
+        else np.zeros(1)
+    )
     _draw_header(sheet, view.heatmap, result, heat_is_seen=bool(heat.max() >= view.heatmap.threshold))
     for n, k in enumerate(slices):
         tile = Image.new("RGB", (width, _CAPTION + height), _BACKGROUND)
@@ -177,9 +181,9 @@ def _draw_tile_text(tile: Image.Image, k: int, images: list[ImageResult], edges:
         draw.text((x, _CAPTION + 10), letter, _TEXT, _font(24), anchor=anchor, stroke_width=2, stroke_fill=(0, 0, 0))
 
 
-def _show_outlines(study: Study) -> None:
+def _show_outlines(classification: SceneClassification) -> None:
     """Puts the leg regions into the label layer of the slice views."""
-    scene = study.volume.GetScene()
+    scene = classification.volume.GetScene()
     colors = slicer.vtkMRMLColorTableNode()
     colors.SetTypeToUser()
     colors.SetNumberOfColors(len(LABEL_OF_SIDE) + 1)
@@ -192,9 +196,11 @@ def _show_outlines(study: Study) -> None:
     scene.AddNode(display)
     node = slicer.vtkMRMLLabelMapVolumeNode()
     scene.AddNode(node)
-    slicer.util.updateVolumeFromArray(node, labels_from_segmentation(study.segmentation, study.volume))
-    node.CopyOrientation(study.volume)
-    node.SetAndObserveTransformNodeID(study.volume.GetTransformNodeID())
+    slicer.util.updateVolumeFromArray(
+        node, labels_from_segmentation(classification.segmentation, classification.volume)
+    )
+    node.CopyOrientation(classification.volume)
+    node.SetAndObserveTransformNodeID(classification.volume.GetTransformNodeID())
     node.SetAndObserveDisplayNodeID(display.GetID())
     view = scene.GetNodeByID(f"vtkMRMLSliceCompositeNode{MAIN_VIEW}")
     view.SetLabelVolumeID(node.GetID())

@@ -13,8 +13,8 @@ from ..errors import InputError
 from ..series.image_files import read_image_file
 from ..series.reading import read_study
 from ..series.series import Series
-from .classification import Study
-from .classification_view import Layers, StudyView
+from .classification import SceneClassification
+from .classification_view import ClassificationView, Layers
 from .display import DEFAULT_OPACITY
 from .layouts import MAIN_VIEW, Layout
 from .volumes import add_series
@@ -42,10 +42,10 @@ class ReadingRoom:
     def __init__(self, scene: slicer.vtkMRMLScene, session: ReadingSession, settle: Callable[[], None]) -> None:
         self.session = session
         self._scene = scene
-        self._view = StudyView(scene)
+        self._view = ClassificationView(scene)
         self._settle = settle
         self._item: Item | None = None
-        self._study: Study | None = None
+        self._classification: SceneClassification | None = None
         self._ahead: dict[Path, Series] = {}
         self._observed: list[tuple[slicer.vtkMRMLNode, int]] = []
         self._slice: int | None = None
@@ -103,7 +103,7 @@ class ReadingRoom:
     def scroll(self, slices: int) -> None:
         """Goes some slices on, or back where negative, at most to the last or the first."""
         if self._seen and self._view.slice is not None:
-            last = self._study.volume.GetImageData().GetDimensions()[2] - 1
+            last = self._classification.volume.GetImageData().GetDimensions()[2] - 1
             self._view.slice = min(max(self._view.slice + slices, 0), last)
 
     def close(self) -> None:
@@ -135,9 +135,9 @@ class ReadingRoom:
         if not stays:
             self._hide()  # or else the views would draw without each node in turn
             self._discard()
-            self._study = Study(add_series(self._scene, series, "MRI"))
-            self._study.volume.GetDisplayNode().SetWindowLevelMinMax(*item.grey_window)
-            _leave_unsaved(self._study.volume)
+            self._classification = SceneClassification(add_series(self._scene, series, "MRI"))
+            self._classification.volume.GetDisplayNode().SetWindowLevelMinMax(*item.grey_window)
+            _leave_unsaved(self._classification.volume)
         if evidence is not None:
             self._add_heatmap(evidence)
         self._item = item
@@ -145,7 +145,7 @@ class ReadingRoom:
         self._forget()
         self._arrange(Layout.OVERLAY if evidence is None else Layout.SIDE_BY_SIDE)
         self._view.overlay, self._view.opacity = True, DEFAULT_OPACITY
-        self._view.show(self._study)
+        self._view.show(self._classification)
         if place is not None:
             self._view.fit()  # the layout may be another one; another case is fitted where it is shown
             self._view.slice = place
@@ -157,17 +157,17 @@ class ReadingRoom:
             self._settle()
 
     def _add_heatmap(self, evidence: Series) -> None:
-        if evidence.voxels.shape[::-1] != self._study.volume.GetImageData().GetDimensions():
+        if evidence.voxels.shape[::-1] != self._classification.volume.GetImageData().GetDimensions():
             raise InputError("A heatmap of the study is not of its case; restore it from the study's backup.")
-        self._study.put_heatmap(evidence.voxels)
-        _leave_unsaved(self._study.heatmap)
+        self._classification.put_heatmap(evidence.voxels)
+        _leave_unsaved(self._classification.heatmap)
 
     def _taken(self, path: Path, read: Callable[[Path], Series]) -> Series:
         """What was read ahead of a file, or else is read now."""
         return self._ahead.pop(path, None) or read(path)
 
     def _observe(self) -> None:
-        display = self._study.volume.GetDisplayNode()
+        display = self._classification.volume.GetDisplayNode()
         self._slice, self._grey_window = self._view.slice, _grey_window(display)
         self.session.slice_shown(self._slice)
         for node, changed in (
@@ -197,7 +197,7 @@ class ReadingRoom:
 
     @property
     def _in_scene(self) -> bool:
-        return self._study is not None and self._study.volume.GetScene() is self._scene
+        return self._classification is not None and self._classification.volume.GetScene() is self._scene
 
     def _forget(self) -> None:
         """Observes the case no longer."""
@@ -209,8 +209,8 @@ class ReadingRoom:
         """Takes the nodes of the case out of the scene."""
         self._forget()
         if self._in_scene:
-            self._study.discard()
-        self._item = self._study = None
+            self._classification.discard()
+        self._item = self._classification = None
 
     def _empty(self) -> None:
         self._discard()

@@ -10,8 +10,8 @@ from typing import Any
 from ..errors import InputError
 from ..reporting.case_report import write_report
 from ..results import StudyResult
-from .classification import Study
-from .classification_view import StudyView
+from .classification import SceneClassification
+from .classification_view import ClassificationView
 from .display import HeatmapDisplay
 from .overview import most_suspicious, render_overview
 from .scenes import copy_into, new_scene
@@ -20,15 +20,15 @@ from .volumes import write_volume
 
 
 def write_report_folder(
-    study: Study, card: Mapping[str, Any], folder: Path, started: float | None = None
+    classification: SceneClassification, card: Mapping[str, Any], folder: Path, started: float | None = None
 ) -> StudyResult:
     """Writes the files of the result contract (`output_folder.FILES`) into an existing folder.
 
-    Of the scene that holds the study nothing else is written, and nothing in it changes. The heatmap is that of the
-    class whose probability is told, at the threshold at which it is seen.
+    Of the scene that holds the classification nothing else is written, and nothing in it changes. The heatmap is that
+    of the class whose probability is told, at the threshold at which it is seen.
 
     Args:
-        study: classified.
+        classification: classified.
         card: the model package's card.json; may be empty where the package is not there any more.
         started: `time.perf_counter()` when the work on this study began, where the times are to tell of writing.
 
@@ -40,22 +40,22 @@ def write_report_folder(
             class; a file cannot be written.
     """
     start = time.perf_counter()
-    if study.result is None or study.heatmap is None or study.segmentation is None:
+    if classification.result is None or classification.heatmap is None or classification.segmentation is None:
         raise InputError("There is no complete result to report; classify the volume first.")
-    if study.pending:
+    if classification.pending:
         raise InputError("The region was edited since the last answer; classify again, or reset it, before reporting.")
     scene = new_scene()
-    alone = copy_into(scene, study)
+    alone = copy_into(scene, classification)
     result = alone.result
     told = result.model.classes.index(result.told_class)
     if alone.shown_class != told:
-        alone.show_heat(study.heat_of(told))
+        alone.show_heat(classification.heat_of(told))
     display = HeatmapDisplay(alone.heatmap)
     display.shown_class, display.legend = 1, True
     write_volume(alone.heatmap, folder / "heatmap.nrrd")
     write_segmentation(alone.segmentation, folder / "roi.seg.nrrd")
     render_overview(alone, folder / "overview.png")
-    view = StudyView(scene)
+    view = ClassificationView(scene)
     view.show(alone)
     if result.images:
         view.go_to(most_suspicious(result))

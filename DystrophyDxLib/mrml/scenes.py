@@ -1,4 +1,4 @@
-"""Scenes without an application: a new one, and one that holds a single study of another."""
+"""Scenes without an application: a new one, and one that holds a single classification of another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import slicer
 from vtkmodules.vtkCommonCore import VTK_STRING, vtkLogger, vtkOutputWindow
 
-from .classification import CHANNEL, Study
+from .classification import CHANNEL, SceneClassification
 
 _logger = logging.getLogger(__name__)
 
@@ -31,19 +31,19 @@ def new_scene() -> slicer.vtkMRMLScene:
     return scene
 
 
-def copy_into(scene: slicer.vtkMRMLScene, study: Study) -> Study:
-    """Adds a study to another scene, with all that belongs to it and nothing else; its voxels are shared.
+def copy_into(scene: slicer.vtkMRMLScene, classification: SceneClassification) -> SceneClassification:
+    """Adds a classification to another scene, with all that belongs to it and nothing else; its voxels are shared.
 
-    Left behind are other studies, file names, the patient tree, DICOM identifiers and the name of the volume.
+    Left behind are other classifications, file names, the patient tree, DICOM identifiers and the name of the volume.
     """
     copies = {}
-    volume = _copied(study.volume, scene, copies)
+    volume = _copied(classification.volume, scene, copies)
     for copy in copies.values():
-        copy.SetName(copy.GetName().replace(study.volume.GetName(), "MRI"))
+        copy.SetName(copy.GetName().replace(classification.volume.GetName(), "MRI"))
     for role in map(volume.GetNthNodeReferenceRole, range(volume.GetNumberOfNodeReferenceRoles())):
         if role.startswith(CHANNEL) and volume.GetNodeReference(role) is not None:
             volume.GetNodeReference(role).SetName(role.removeprefix(CHANNEL))
-    return Study(volume)
+    return SceneClassification(volume)
 
 
 def _copied(

@@ -12,8 +12,8 @@ import slicer
 
 from ..errors import Cancelled, InputError
 from ..models.package import ModelPackage
-from ..mrml.classification import Study
-from ..mrml.classification_view import StudyView
+from ..mrml.classification import SceneClassification
+from ..mrml.classification_view import ClassificationView
 from ..reporting.output_folder import FILES, output_folder
 from ..results import StudyResult
 
@@ -31,7 +31,7 @@ class Workbench:
         load_packages: makes sure that PyTorch works, before it is used; may raise `InputError`.
     """
 
-    def __init__(self, view: StudyView, load_packages: Callable[[], None]) -> None:
+    def __init__(self, view: ClassificationView, load_packages: Callable[[], None]) -> None:
         self._view = view
         self._load_packages = load_packages
         self._stopped: bool | None = None
@@ -51,13 +51,13 @@ class Workbench:
 
         Raises:
             Cancelled: by `stop`, or because the volume left the scene; the scene is as it was.
-            InputError: as `load_packages`, `ModelPackage.read`, `Classifier` and `Study.classify`.
+            InputError: as `load_packages`, `ModelPackage.read`, `Classifier` and `SceneClassification.classify`.
         """
-        self._run(volume, model, device, progress, Study.classify)
+        self._run(volume, model, device, progress, SceneClassification.classify)
 
     def reclassify(self, volume: slicer.vtkMRMLScalarVolumeNode, model: Path, device: str, progress: Progress) -> None:
         """Classifies the images whose region changed and shows the volume; otherwise as `classify`."""
-        self._run(volume, model, device, progress, Study.reclassify)
+        self._run(volume, model, device, progress, SceneClassification.reclassify)
 
     def stop(self) -> None:
         """Ends the running classification before its next batch."""
@@ -81,9 +81,9 @@ class Workbench:
         """
         from ..mrml.report_folder import write_report_folder
 
-        study = Study(volume)
+        classification = SceneClassification(volume)
         with output_folder(folder, overwrite=overwrite) as inside:
-            write_report_folder(study, _card(study, models), inside)
+            write_report_folder(classification, _card(classification, models), inside)
         return folder / "report.html"
 
     def _run(
@@ -92,7 +92,7 @@ class Workbench:
         model: Path,
         device: str,
         progress: Progress,
-        classify: Callable[[Study, Classifier, Progress], StudyResult],
+        classify: Callable[[SceneClassification, Classifier, Progress], StudyResult],
     ) -> None:
         if self.busy:
             raise RuntimeError("a classification runs already")
@@ -105,14 +105,14 @@ class Workbench:
         self._stopped = False
         try:
             advance(0, 0)
-            study = Study(volume)
+            classification = SceneClassification(volume)
             sample = _package(model).recipe.sample
             # Before PyTorch is loaded, which takes its time.
-            sample.check_further([name for name in sample.further if study.channel(name) is not None])
+            sample.check_further([name for name in sample.further if classification.channel(name) is not None])
             self._load_packages()
             classifier = _classifier(model, device)
-            classify(study, classifier, advance)
-            self._view.show(study)
+            classify(classification, classifier, advance)
+            self._view.show(classification)
         finally:
             self._stopped = None
 
@@ -122,9 +122,9 @@ def holds_report(folder: Path) -> bool:
     return any((folder / name).exists() for name in FILES)
 
 
-def _card(study: Study, models: Iterable[Path]) -> dict[str, Any]:
+def _card(classification: SceneClassification, models: Iterable[Path]) -> dict[str, Any]:
     """The card of the package that answered; empty where that is not among `models`."""
-    answered = study.result.model.sha256 if study.result is not None else None
+    answered = classification.result.model.sha256 if classification.result is not None else None
     for path in models:
         with suppress(InputError):  # moved or damaged since
             package = ModelPackage.read(path)

@@ -10,7 +10,7 @@ import slicer
 from scipy import ndimage
 
 from ..errors import InputError
-from ..mrml.classification import Study, is_heatmap
+from ..mrml.classification import SceneClassification, is_heatmap
 from ..mrml.volumes import ijk_to_world
 from ..regions.legs import LegRegions, find_legs, is_axial
 from ..series.dicom_study import described, read_facts, suitability
@@ -35,9 +35,9 @@ def suggest_volume(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolu
     Returns:
         None, and what to do, where no volume shows legs.
     """
-    for study in Study.of(scene):
-        if study.result is not None:
-            return study.volume, f"“{study.volume.GetName()}” has been classified already."
+    for classification in SceneClassification.of(scene):
+        if classification.result is not None:
+            return classification.volume, f"“{classification.volume.GetName()}” has been classified already."
     volumes = _grey_volumes(scene)
     if not volumes:
         return None, "The scene holds no volume; load a thigh MRI or the sample study."

@@ -21,8 +21,8 @@ from offscreen import OffscreenSlicer
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.models.package import ModelPackage
-from DystrophyDxLib.mrml.classification import Study
-from DystrophyDxLib.mrml.classification_view import StudyView
+from DystrophyDxLib.mrml.classification import SceneClassification
+from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.resources import embedded_model, sample_study
@@ -34,29 +34,29 @@ RUNS = 7
 def main(path: Path) -> None:
     slicer_app = OffscreenSlicer()
     classifier = Classifier(ModelPackage.read(embedded_model()))
-    study = Study(add_series(slicer_app.scene, read_study(path)))
-    study.classify(classifier)
-    size = study.volume.GetImageData().GetDimensions()
+    classification = SceneClassification(add_series(slicer_app.scene, read_study(path)))
+    classification.classify(classifier)
+    size = classification.volume.GetImageData().GetDimensions()
     middle = size[2] // 2
     peak, kept = _memory(slicer_app, classifier, path)
-    view = StudyView(slicer_app.scene)
+    view = ClassificationView(slicer_app.scene)
     slicer_app.resize(800, 800)
-    view.show(study)
-    view.go_to(min(study.result.images, key=lambda image: abs(image.slice - middle)))
+    view.show(classification)
+    view.go_to(min(classification.result.images, key=lambda image: abs(image.slice - middle)))
     slicer_app.picture()
 
     batches = _Batches()
     whole, seen, again, pending, pictures = [], [], [], [], []
     for run in range(RUNS + 1):
         batches.start()
-        whole.append(_seconds(lambda: study.classify(classifier, batches)))
-        seen.append(_seconds(lambda: (view.show(study), slicer_app.picture())))
-        _erode(study, middle, run)
-        pending.append(_seconds(lambda: study.pending))
-        again.append(_seconds(lambda: study.reclassify(classifier)))
+        whole.append(_seconds(lambda: classification.classify(classifier, batches)))
+        seen.append(_seconds(lambda: (view.show(classification), slicer_app.picture())))
+        _erode(classification, middle, run)
+        pending.append(_seconds(lambda: classification.pending))
+        again.append(_seconds(lambda: classification.reclassify(classifier)))
         pictures.append(_seconds(slicer_app.picture))
     medians = {
-        "windows": len(study.result.images),
+        "windows": len(classification.result.images),
         "Classify to overlay in the view, ms": _ms([a + b for a, b in zip(whole, seen, strict=True)]),
         "classify into the scene, ms": _ms(whole),
         "longest batch, ms": 1000 * max(batches.seconds),
@@ -76,16 +76,16 @@ def _memory(slicer_app: OffscreenSlicer, classifier: Classifier, path: Path) -> 
     series = read_study(path)
     # Arrays above 32 MiB go back to the system when they are freed, so that what is counted is in use.
     long = dataclasses.replace(series, voxels=np.tile(series.voxels, (4, 1, 1)))
-    study = Study(add_series(slicer_app.scene, long))
+    classification = SceneClassification(add_series(slicer_app.scene, long))
     Path("/proc/self/clear_refs").write_text("5")
     before = _process_bytes("VmRSS")
-    study.classify(classifier)
+    classification.classify(classifier)
     figures = (
         (_process_bytes("VmHWM") - before) / long.voxels.nbytes,
         (_process_bytes("VmRSS") - before) / (long.voxels.nbytes),
     )
-    study.remove()
-    slicer_app.scene.RemoveNode(study.volume)
+    classification.remove()
+    slicer_app.scene.RemoveNode(classification.volume)
     return figures
 
 
@@ -103,12 +103,12 @@ class _Batches:
         self._last = now
 
 
-def _erode(study: Study, k: int, run: int) -> None:
+def _erode(classification: SceneClassification, k: int, run: int) -> None:
     """Takes some columns of both legs of a slice away, others in each round."""
-    labels = labels_from_segmentation(study.segmentation, study.volume)
+    labels = labels_from_segmentation(classification.segmentation, classification.volume)
     columns = np.flatnonzero(labels[k].any(axis=0))
     labels[k][:, columns[run :: len(columns) // 4]] = 0
-    set_labels(study.segmentation, study.volume, labels)
+    set_labels(classification.segmentation, classification.volume, labels)
 
 
 def _seconds(job: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""Small studies in the ways in which scanners and converters store them."""
+"""Small series in the ways in which scanners and converters store them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from DystrophyDxLib.classify import Classification
 from DystrophyDxLib.explain.heat import Heat, HeatDrawing
 from DystrophyDxLib.models.cells import CellGrid
-from DystrophyDxLib.mrml.classification import Study
+from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.phantom.heart import HeartPhantom
 from DystrophyDxLib.regions.legs import LegRegions
@@ -37,7 +37,7 @@ DIRECTIONS = {
 SHAPE = (7, 48, 60)
 
 
-def study(direction: np.ndarray, seed: int = 0) -> Series:
+def series_of(direction: np.ndarray, seed: int = 0) -> Series:
     voxels = np.random.default_rng(seed).uniform(90, 110, SHAPE).astype(np.float32)
     return Series(voxels, Geometry((-43.7, 12.25, 301.0), (1.5, 1.25, 6.0), direction))
 
@@ -81,11 +81,11 @@ def image(k: int, side: str, probability: float, counted: bool = True) -> ImageR
 
 
 def planted(scene, series: Series, heat=None, labels=None, images=(), name: str = "T1"):
-    """A study of `series` in `scene` with a made-up answer: (z, y, x) heat -1 to 1, leg labels, images."""
+    """The classification of `series` in `scene` with a made-up answer: (z, y, x) heat -1 to 1, leg labels, images."""
     shape = series.voxels.shape
     heat = np.zeros(shape, np.float32) if heat is None else heat
     labels = np.zeros(shape, np.uint8) if labels is None else labels
-    found = Study(add_series(scene, series, name))
+    found = SceneClassification(add_series(scene, series, name))
     drawing = HeatDrawing(CellGrid(0, 32), 224, 1.0, series.geometry)
     found.put(Classification(result(images), LegRegions(labels, ()), (), Heat(heat, 1.0, (), 1), drawing))
     return found

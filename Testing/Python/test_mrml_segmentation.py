@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from mrml_cases import DIRECTIONS, SHAPE, study
+from mrml_cases import DIRECTIONS, SHAPE, series_of
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml.segmentation import (
@@ -39,14 +39,14 @@ def segments(node):
 
 @pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
 def test_leg_regions_come_back_from_the_scene_exactly(scene, direction):
-    volume = add_series(scene, study(direction))
+    volume = add_series(scene, series_of(direction))
     node = add_segmentation(volume, legs())
     assert [segment.GetName() for segment in segments(node)] == ["Left leg", "Right leg"]
     np.testing.assert_array_equal(labels_from_segmentation(node, volume), legs())
 
 
 def test_a_leg_of_unknown_side_gets_its_own_segment(scene):
-    volume = add_series(scene, study(np.eye(3)))
+    volume = add_series(scene, series_of(np.eye(3)))
     labels = np.where(legs() == 1, 3, 0).astype(np.uint8)
     node = add_segmentation(volume, labels)
     assert [segment.GetName() for segment in segments(node)] == ["Left leg", "Right leg", "Leg, side unknown"]
@@ -54,13 +54,13 @@ def test_a_leg_of_unknown_side_gets_its_own_segment(scene):
 
 
 def test_legs_are_shown_as_outlines(scene):
-    display = add_segmentation(add_series(scene, study(np.eye(3))), legs()).GetDisplayNode()
+    display = add_segmentation(add_series(scene, series_of(np.eye(3))), legs()).GetDisplayNode()
     assert display.GetVisibility2DOutline()
     assert not display.GetVisibility2DFill()
 
 
 def test_a_reader_who_swaps_the_names_swaps_the_sides(scene):
-    volume = add_series(scene, study(np.eye(3)))
+    volume = add_series(scene, series_of(np.eye(3)))
     node = add_segmentation(volume, legs())
     left, right = segments(node)
     left.SetName("Right leg")
@@ -70,7 +70,7 @@ def test_a_reader_who_swaps_the_names_swaps_the_sides(scene):
 
 
 def test_an_edited_region_is_read_as_edited(scene):
-    volume = add_series(scene, study(np.eye(3)))
+    volume = add_series(scene, series_of(np.eye(3)))
     labels = legs()
     node = add_segmentation(volume, labels)
     drawn = slicer.util.arrayFromSegmentInternalBinaryLabelmap(node, node.GetSegmentation().GetNthSegmentID(0))
@@ -81,7 +81,7 @@ def test_an_edited_region_is_read_as_edited(scene):
 
 
 def test_a_segment_that_is_no_leg_is_refused(scene):
-    volume = add_series(scene, study(np.eye(3)))
+    volume = add_series(scene, series_of(np.eye(3)))
     node = add_segmentation(volume, legs())
     segments(node)[1].SetName("Segment_2")
     with pytest.raises(InputError, match="name it “Left leg” or “Right leg”"):
@@ -89,7 +89,7 @@ def test_a_segment_that_is_no_leg_is_refused(scene):
 
 
 def test_an_empty_segmentation_is_refused(scene):
-    volume = add_series(scene, study(np.eye(3)))
+    volume = add_series(scene, series_of(np.eye(3)))
     with pytest.raises(InputError, match="empty"):
         labels_from_segmentation(scene.AddNewNodeByClass("vtkMRMLSegmentationNode"), volume)
 
@@ -107,7 +107,7 @@ def layer(volume, labels, start):
 
 
 def test_what_is_drawn_beyond_the_volume_is_left_out(scene):
-    volume = add_series(scene, study(DIRECTIONS["20° oblique"]))
+    volume = add_series(scene, series_of(DIRECTIONS["20° oblique"]))
     node = add_segmentation(volume, np.zeros(SHAPE, np.uint8))
     drawn = np.ones((SHAPE[0] + 4, 20, 30), np.uint8)
     segments(node)[0].AddRepresentation(BINARY_LABELMAP, layer(volume, drawn, (-10, 40, -2)))
@@ -117,7 +117,7 @@ def test_what_is_drawn_beyond_the_volume_is_left_out(scene):
 
 
 def test_where_segments_overlap_the_later_one_counts(scene):
-    volume = add_series(scene, study(np.eye(3)))
+    volume = add_series(scene, series_of(np.eye(3)))
     node = add_segmentation(volume, legs())
     segments(node)[0].AddRepresentation(BINARY_LABELMAP, layer(volume, np.ones(SHAPE, np.uint8), (0, 0, 0)))
     expected = np.where(legs() == 2, 2, 1)
@@ -125,7 +125,7 @@ def test_where_segments_overlap_the_later_one_counts(scene):
 
 
 def test_labels_that_are_set_are_read_again_and_share_one_labelmap(scene):
-    volume = add_series(scene, study(np.eye(3)))
+    volume = add_series(scene, series_of(np.eye(3)))
     node = add_segmentation(volume, legs())
     left = segments(node)[0]
     left.SetName("LEFT LEG")
@@ -136,7 +136,7 @@ def test_labels_that_are_set_are_read_again_and_share_one_labelmap(scene):
 
 
 def test_setting_labels_tells_who_looks_at_the_segmentation(scene):
-    volume = add_series(scene, study(np.eye(3)))
+    volume = add_series(scene, series_of(np.eye(3)))
     node = add_segmentation(volume, legs())
     told = []
     node.GetSegmentation().AddObserver(
@@ -148,7 +148,7 @@ def test_setting_labels_tells_who_looks_at_the_segmentation(scene):
 
 def test_regions_drawn_on_another_grid_are_resampled_to_the_volume(scene):
     direction = DIRECTIONS["20° oblique"]
-    coarse = study(direction)
+    coarse = series_of(direction)
     fine_geometry = Geometry(coarse.geometry.origin, (0.9, 0.8, 3.1), direction)
     fine = Series(np.zeros((13, 70, 95), np.float32), fine_geometry)
     labels = np.zeros(fine.voxels.shape, np.uint8)
@@ -172,7 +172,7 @@ def test_regions_drawn_on_another_grid_are_resampled_to_the_volume(scene):
 def editor(scene):
     """Slicer's own segment editor, below its widget, over the legs of a volume."""
     slicer.vtkSlicerSegmentationsModuleLogic().SetMRMLScene(scene)  # lets Slicer copy regions, as undo does
-    volume = add_series(scene, study(np.eye(3)))
+    volume = add_series(scene, series_of(np.eye(3)))
     editor = slicer.vtkSlicerSegmentEditorLogic()
     editor.SetMRMLScene(scene)
     editor.SetSegmentEditorNode(scene.AddNode(slicer.vtkMRMLSegmentEditorNode()))
@@ -230,7 +230,7 @@ def image_of(array, geometry):
 
 @pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
 def test_a_region_file_gives_the_same_legs_again_and_to_other_programs(scene, tmp_path, direction):
-    series = study(direction)
+    series = series_of(direction)
     volume = add_series(scene, series)
     path = tmp_path / "roi.seg.nrrd"
     write_segmentation(add_segmentation(volume, legs()), path)
@@ -251,12 +251,12 @@ def test_an_unreadable_region_file_is_refused(scene, tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match="cannot be read"):
-        read_labels(path, add_series(scene, study(np.eye(3))))
+        read_labels(path, add_series(scene, series_of(np.eye(3))))
 
 
 def test_a_muscle_file_that_is_cut_off_is_refused(scene, tmp_path):
     """SimpleITK would read the rest of it as no muscle."""
-    series = study(np.eye(3))
+    series = series_of(np.eye(3))
     labels = np.random.default_rng(1).integers(0, 5, series.voxels.shape).astype(np.uint8)
     path = tmp_path / "muscles.nii.gz"
     sitk.WriteImage(as_image(labels, series.geometry), str(path))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from mrml_cases import DIRECTIONS, SHAPE, study
+from mrml_cases import DIRECTIONS, SHAPE, series_of
 from scipy.spatial.transform import Rotation
 from vtkmodules.vtkCommonCore import vtkPoints
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
@@ -29,7 +29,7 @@ def under_transform(node, matrix):
 
 @pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
 def test_a_series_comes_back_from_the_scene_exactly(scene, direction):
-    series = study(direction)
+    series = series_of(direction)
     back = series_from_volume(add_series(scene, series))
     np.testing.assert_array_equal(back.voxels, series.voxels)
     assert back.geometry.origin == series.geometry.origin
@@ -40,14 +40,14 @@ def test_a_series_comes_back_from_the_scene_exactly(scene, direction):
 
 @pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
 def test_a_voxel_lies_in_the_scene_where_it_lies_in_the_patient(scene, direction):
-    series = study(direction)
+    series = series_of(direction)
     node = add_series(scene, series)
     np.testing.assert_allclose(ijk_to_world(node), RAS @ series.geometry.ijk_to_lps, atol=1e-12)
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(node)[2, 5, 7], series.voxels[2, 5, 7])
 
 
 def test_voxels_are_shared_on_the_way_in_and_copied_on_the_way_out(scene):
-    series = study(np.eye(3))
+    series = series_of(np.eye(3))
     node = add_series(scene, series)
     assert np.shares_memory(slicer.util.arrayFromVolume(node), series.voxels)
     back = series_from_volume(node)
@@ -55,7 +55,7 @@ def test_voxels_are_shared_on_the_way_in_and_copied_on_the_way_out(scene):
 
 
 def test_a_volume_moved_by_a_linear_transform_is_read_where_it_was_moved(scene):
-    series = study(DIRECTIONS["20° oblique"])
+    series = series_of(DIRECTIONS["20° oblique"])
     node = add_series(scene, series)
     move = np.eye(4)
     move[:3, :3] = Rotation.from_euler("z", 90, degrees=True).as_matrix()
@@ -66,14 +66,14 @@ def test_a_volume_moved_by_a_linear_transform_is_read_where_it_was_moved(scene):
 
 
 def test_a_sheared_or_warped_volume_is_refused(scene):
-    sheared = add_series(scene, study(np.eye(3)))
+    sheared = add_series(scene, series_of(np.eye(3)))
     shear = np.eye(4)
     shear[0, 1] = 0.3
     under_transform(sheared, shear)
     with pytest.raises(InputError, match="perpendicular"):
         series_from_volume(sheared)
 
-    warped = add_series(scene, study(np.eye(3)))
+    warped = add_series(scene, series_of(np.eye(3)))
     warp = vtkThinPlateSplineTransform()
     source, target = vtkPoints(), vtkPoints()
     for point in ((0, 0, 0), (50, 0, 0), (0, 50, 0), (0, 0, 50)):
@@ -95,7 +95,7 @@ def test_a_volume_without_an_image_is_refused(scene):
 
 @pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
 def test_a_written_heatmap_has_the_grid_of_the_input_in_other_programs(scene, tmp_path, direction):
-    series = study(direction)
+    series = series_of(direction)
     heat = np.random.default_rng(1).uniform(-1, 1, SHAPE).astype(np.float32)
     write_volume(add_map(add_series(scene, series), heat, "Heatmap"), tmp_path / "heatmap.nrrd")
     image = sitk.ReadImage(str(tmp_path / "heatmap.nrrd"))
@@ -106,7 +106,7 @@ def test_a_written_heatmap_has_the_grid_of_the_input_in_other_programs(scene, tm
 
 
 def test_a_map_of_a_moved_volume_moves_with_it(scene):
-    node = add_series(scene, study(np.eye(3)))
+    node = add_series(scene, series_of(np.eye(3)))
     move = np.eye(4)
     move[0, 3] = 25
     under_transform(node, move)
@@ -115,7 +115,7 @@ def test_a_map_of_a_moved_volume_moves_with_it(scene):
 
 
 def test_grey_window_spans_the_tissue_and_ignores_a_bright_vessel(scene):
-    series = study(np.eye(3))
+    series = series_of(np.eye(3))
     series.voxels[:, :20] = 0
     series.voxels[3, 40, 30:33] = 9000
     display = add_series(scene, series).GetDisplayNode()
@@ -124,7 +124,7 @@ def test_grey_window_spans_the_tissue_and_ignores_a_bright_vessel(scene):
 
 
 def test_a_heatmap_that_cannot_be_written_is_an_error_in_one_line(scene, tmp_path):
-    node = add_map(add_series(scene, study(np.eye(3))), np.zeros(SHAPE, np.float32), "Heatmap")
+    node = add_map(add_series(scene, series_of(np.eye(3))), np.zeros(SHAPE, np.float32), "Heatmap")
     with pytest.raises(InputError, match="cannot be written") as error:
         write_volume(node, tmp_path / "absent" / "heatmap.nrrd")
     assert str(tmp_path) not in str(error.value)

@@ -25,7 +25,7 @@ from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.recipe import Recipe
-from DystrophyDxLib.mrml.classification import Study
+from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.layouts import SIDE_BY_SIDE_LAYOUT
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segmentation, set_labels
@@ -81,12 +81,12 @@ def volume(desktop, panel, series):
 
 
 @pytest.fixture
-def study(desktop, panel, volume):
+def classification(desktop, panel, volume):
     """That volume, classified."""
     panel.ui.classifyButton.click()
     desktop.settle(20)
-    assert Study(volume).result is not None, panel.ui.messageLabel.text
-    return Study(volume)
+    assert SceneClassification(volume).result is not None, panel.ui.messageLabel.text
+    return SceneClassification(volume)
 
 
 def rows(panel):
@@ -108,12 +108,12 @@ def foregrounds():
     return {view.GetForegroundVolumeID() for view in views if view.GetLayoutName() in ("Red", "Green", "Yellow")}
 
 
-def erase_half_of_the_left_leg(study, k):
-    labels = labels_from_segmentation(study.segmentation, study.volume)
+def erase_half_of_the_left_leg(classification, k):
+    labels = labels_from_segmentation(classification.segmentation, classification.volume)
     plane = labels[k]
     rows = (plane == LABEL_OF_SIDE[Side.LEFT]).nonzero()[0]
     plane[: (rows.min() + rows.max()) // 2][plane[: (rows.min() + rows.max()) // 2] == LABEL_OF_SIDE[Side.LEFT]] = 0
-    set_labels(study.segmentation, study.volume, labels)
+    set_labels(classification.segmentation, classification.volume, labels)
 
 
 def translated():
@@ -198,8 +198,8 @@ def test_the_likely_thigh_series_is_chosen_and_said_why(desktop, panel, series):
     assert panel.ui.suggestionLabel.text == ""
 
 
-def test_classify_shows_answer_images_chart_and_heatmap(panel, study):
-    ui, result = panel.ui, study.result
+def test_classify_shows_answer_images_chart_and_heatmap(panel, classification):
+    ui, result = panel.ui, classification.result
     assert "Pattern suggests dystrophinopathy" in ui.answerLabel.text
     assert result.case.reason in ui.answerLabel.text
     assert "Demonstration model" in ui.answerLabel.text
@@ -212,17 +212,17 @@ def test_classify_shows_answer_images_chart_and_heatmap(panel, study):
         (str(image.slice), image.side, f"{image.probability:.3f}", "automatic", image.anatomy)
         for image in result.images
     )
-    assert foregrounds() == {study.heatmap.GetID()}
+    assert foregrounds() == {classification.heatmap.GetID()}
     assert ui.messageLabel.text == ""
     assert not ui.progressFrame.visible
-    assert unwrap(panel._plot).mrmlPlotViewNode().GetPlotChartNodeID() == study.chart.GetID()
+    assert unwrap(panel._plot).mrmlPlotViewNode().GetPlotChartNodeID() == classification.chart.GetID()
     assert not ui.reclassifyButton.enabled, "nothing was edited"
 
 
-def test_the_heatmap_is_not_offered_as_input(panel, study):
+def test_the_heatmap_is_not_offered_as_input(panel, classification):
     offered = unwrap(panel.ui.inputSelector)._ids
-    assert study.volume.GetID() in offered
-    assert study.heatmap.GetID() not in offered
+    assert classification.volume.GetID() in offered
+    assert classification.heatmap.GetID() not in offered
 
 
 def test_cancel_takes_effect_within_one_batch_and_leaves_everything_as_it_was(desktop, panel, volume, monkeypatch):
@@ -247,7 +247,7 @@ def test_cancel_takes_effect_within_one_batch_and_leaves_everything_as_it_was(de
     assert panel.ui.classifyButton.enabled
     monkeypatch.undo()
     panel.ui.classifyButton.click()
-    assert Study(volume).result is not None
+    assert SceneClassification(volume).result is not None
 
 
 def test_while_it_classifies_only_cancel_can_be_pressed(panel, volume, monkeypatch):
@@ -264,7 +264,7 @@ def test_while_it_classifies_only_cancel_can_be_pressed(panel, volume, monkeypat
     ui.classifyButton.click()
     assert len(seen) >= 2, "events were processed while the model was loaded and after each batch"
     assert all(state[:3] == (True, False, False) for state in seen)
-    assert seen[-1][3] == len(Study(volume).result.images)
+    assert seen[-1][3] == len(SceneClassification(volume).result.images)
 
 
 def test_a_scene_closed_amid_a_classification_ends_it(desktop, panel, volume, monkeypatch):
@@ -297,7 +297,7 @@ def test_a_surprise_is_one_sentence_in_the_panel_and_a_traceback_in_the_log(pane
     def fail(*_):
         raise ZeroDivisionError("inside")
 
-    monkeypatch.setattr(Study, "classify", fail)
+    monkeypatch.setattr(SceneClassification, "classify", fail)
     with caplog.at_level(logging.ERROR):
         panel.ui.classifyButton.click()
     assert "Something unexpected went wrong" in panel.ui.messageLabel.text
@@ -305,10 +305,10 @@ def test_a_surprise_is_one_sentence_in_the_panel_and_a_traceback_in_the_log(pane
     assert "ZeroDivisionError: inside" in caplog.text
 
 
-def test_the_table_sorts_and_a_row_moves_the_views(panel, study):
+def test_the_table_sorts_and_a_row_moves_the_views(panel, classification):
     table = panel.ui.imagesTable
     table.sortByColumn(0, slicer_desktop.QtCore.Qt.DescendingOrder)
-    assert [int(row[0]) for row in rows(panel)] == sorted((i.slice for i in study.result.images), reverse=True)
+    assert [int(row[0]) for row in rows(panel)] == sorted((i.slice for i in classification.result.images), reverse=True)
     table.selectRow(0)
     assert shown_slice() == SLICES - 1
     table.sortByColumn(2, slicer_desktop.QtCore.Qt.AscendingOrder)
@@ -327,9 +327,11 @@ def test_slices_sort_as_numbers(desktop, panel, series):
     assert max(slices) > 9
 
 
-def test_a_point_of_the_chart_moves_the_views_each_time(desktop, panel, study):
+def test_a_point_of_the_chart_moves_the_views_each_time(desktop, panel, classification):
     chart = unwrap(panel._plot)
-    images = {side: [image for image in study.result.images if image.side == side] for side in ("left", "right")}
+    images = {
+        side: [image for image in classification.result.images if image.side == side] for side in ("left", "right")
+    }
     apart = [abs(images["left"][point].probability - images["right"][point].probability) > 0.03 for point in (2, 3)]
     assert any(apart)
     for side, name in (("left", "Left leg"), ("right", "Right leg"), ("left", "Left leg")):
@@ -343,8 +345,8 @@ def test_a_point_of_the_chart_moves_the_views_each_time(desktop, panel, study):
             assert shown[1] == side or not is_apart
 
 
-def test_next_and_previous_image_by_button_and_key(desktop, panel, study):
-    order = sorted(study.result.images, key=lambda image: image.slice)
+def test_next_and_previous_image_by_button_and_key(desktop, panel, classification):
+    order = sorted(classification.result.images, key=lambda image: image.slice)
     panel.ui.imagesTable.sortByColumn(0, slicer_desktop.QtCore.Qt.AscendingOrder)
     panel._select(order[0])
     panel.ui.nextButton.click()
@@ -358,7 +360,7 @@ def test_next_and_previous_image_by_button_and_key(desktop, panel, study):
 
 def test_keys_work_while_the_panel_is_open_only(desktop, panel, volume):
     desktop.press("F5")
-    assert Study(volume).result is not None
+    assert SceneClassification(volume).result is not None
     desktop.press("F9")
     assert foregrounds() == {None}
     desktop.leave()
@@ -366,12 +368,12 @@ def test_keys_work_while_the_panel_is_open_only(desktop, panel, volume):
         desktop.press("F9")
     panel.enter()
     desktop.press("F9")
-    assert foregrounds() == {Study(volume).heatmap.GetID()}
+    assert foregrounds() == {SceneClassification(volume).heatmap.GetID()}
 
 
-def test_heatmap_controls(panel, study):
-    ui, heat = panel.ui, study.heatmap.GetDisplayNode()
-    voxels = study.heatmap.GetImageData().GetMTime()
+def test_heatmap_controls(panel, classification):
+    ui, heat = panel.ui, classification.heatmap.GetDisplayNode()
+    voxels = classification.heatmap.GetImageData().GetMTime()
     ui.thresholdSlider.value = 0.45
     assert heat.GetLowerThreshold() == pytest.approx(0.45)
     ui.opacitySlider.value = 0.8
@@ -384,13 +386,15 @@ def test_heatmap_controls(panel, study):
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(heat)
     ui.legendCheckBox.checked = False
     assert not legend.GetVisibility()
-    assert [ui.classSelector.itemText(n) for n in range(ui.classSelector.count)] == list(study.result.model.classes)
+    assert [ui.classSelector.itemText(n) for n in range(ui.classSelector.count)] == list(
+        classification.result.model.classes
+    )
     assert ui.classSelector.currentIndex == 1
     ui.classSelector.currentIndex = 0
     assert heat.GetUpperThreshold() < 0, "evidence for the first class is negative"
     ui.classSelector.currentIndex = 1
     assert heat.GetLowerThreshold() == pytest.approx(0.45)
-    assert study.heatmap.GetImageData().GetMTime() == voxels, "no voxel was touched"
+    assert classification.heatmap.GetImageData().GetMTime() == voxels, "no voxel was touched"
 
 
 def test_the_own_layout_is_known_before_the_panel_is_opened(desktop):
@@ -408,7 +412,7 @@ def test_no_section_is_wider_than_that_of_the_study(panel):
     assert max(width, key=width.get) == "studySection", width
 
 
-def test_layouts(panel, study):
+def test_layouts(panel, classification):
     layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     panel.ui.layoutSelector.currentIndex = 2
     beside = layout.GetViewArrangement()
@@ -417,15 +421,15 @@ def test_layouts(panel, study):
     assert layout.GetViewArrangement() == layout.SlicerLayoutOneUpRedSliceView != beside
 
 
-def test_edit_opens_slicers_segment_editor_on_the_region(panel, study):
+def test_edit_opens_slicers_segment_editor_on_the_region(panel, classification):
     panel.ui.editButton.checked = True
     editor = unwrap(panel._editor)
     assert panel.ui.editorFrame.visible
     assert editor.effectNameOrder() == ["Paint", "Draw", "Erase", "Scissors", "Islands"]
     assert not editor.unorderedEffectsVisible
     assert editor.undoEnabled
-    assert editor.segmentationNode() is study.segmentation
-    assert editor.sourceVolumeNode() is study.volume
+    assert editor.segmentationNode() is classification.segmentation
+    assert editor.sourceVolumeNode() is classification.volume
     assert editor.mrmlSegmentEditorNode().GetSingletonTag() == "DystrophyDx"
     assert editor.shortcuts
     panel.ui.editButton.checked = False
@@ -436,9 +440,9 @@ def test_edit_opens_slicers_segment_editor_on_the_region(panel, study):
     assert not editor.shortcuts, "no key of the editor works in another module"
 
 
-def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(desktop, panel, study, monkeypatch):
-    before, told = study.result, []
-    erase_half_of_the_left_leg(study, 2)
+def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(desktop, panel, classification, monkeypatch):
+    before, told = classification.result, []
+    erase_half_of_the_left_leg(classification, 2)
     desktop.wait(lambda: panel.ui.reclassifyButton.enabled)
     assert panel.ui.pendingLabel.text == "Edited since the result: slice 2."
     progress = panel._onProgress
@@ -448,25 +452,27 @@ def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(deskt
     assert "Before: Pattern suggests dystrophinopathy" in panel.ui.differenceLabel.text
     edited = [row for row in rows(panel) if row[3] == "edited"]
     assert [row[:2] for row in edited] == [("2", "left")]
-    assert study.result_before == before
+    assert classification.result_before == before
     assert panel.ui.pendingLabel.text == ""
     assert not panel.ui.reclassifyButton.enabled
 
 
-def test_a_change_that_the_figures_do_not_show_has_no_sign(study):
+def test_a_change_that_the_figures_do_not_show_has_no_sign(classification):
     before, after = (
-        study.result.model_copy(update={"case": study.result.case.model_copy(update={"probability": probability})})
+        classification.result.model_copy(
+            update={"case": classification.result.case.model_copy(update={"probability": probability})}
+        )
         for probability in (0.9938, 0.9902)
     )
     assert "now the same with 0.99 (+0.00)" in difference(after, before)
 
 
-def test_reset_to_automatic_leads_back_to_nothing_to_do(desktop, panel, study):
+def test_reset_to_automatic_leads_back_to_nothing_to_do(desktop, panel, classification):
     ui = panel.ui
     for k in (1, 4):
-        erase_half_of_the_left_leg(study, k)
+        erase_half_of_the_left_leg(classification, k)
     desktop.wait(lambda: ui.pendingLabel.text == "Edited since the result: slices 1, 4.")
-    panel._select(next(image for image in study.result.images if image.slice == 4))
+    panel._select(next(image for image in classification.result.images if image.slice == 4))
     ui.resetSliceButton.click()
     assert ui.pendingLabel.text == "Edited since the result: slice 1."
     ui.resetRightButton.click()
@@ -479,72 +485,74 @@ def test_reset_to_automatic_leads_back_to_nothing_to_do(desktop, panel, study):
     assert ui.pendingLabel.text == ""
 
 
-def test_exclude_this_slice_can_be_undone_in_the_editor(panel, study):
+def test_exclude_this_slice_can_be_undone_in_the_editor(panel, classification):
     panel.ui.editButton.checked = True
-    panel._select(next(image for image in study.result.images if image.slice == 3))
+    panel._select(next(image for image in classification.result.images if image.slice == 3))
     panel.ui.excludeButton.click()
     assert unwrap(panel._editor).saved == 1
-    assert study.changed_slices == (3,)
+    assert classification.changed_slices == (3,)
     panel.ui.reclassifyButton.click()
     assert "3" not in {row[0] for row in rows(panel)}
     assert "2 images left out" in panel.ui.differenceLabel.text
 
 
-def test_heatmap_and_legs_go_with_a_volume_that_is_transformed_and_hardened(desktop, panel, study):
-    transform, before = translated(), ijk_to_world(study.volume)
-    study.volume.SetAndObserveTransformNodeID(transform.GetID())
-    assert {node.GetParentTransformNode() for node in (study.heatmap, study.segmentation)} == {transform}
-    assert study.volume.HardenTransform()
-    assert {node.GetParentTransformNode() for node in (study.heatmap, study.segmentation)} == {None}
-    np.testing.assert_allclose((ijk_to_world(study.heatmap) - before)[:3, 3], (12, -30, 45), atol=1e-6)
+def test_heatmap_and_legs_go_with_a_volume_that_is_transformed_and_hardened(desktop, panel, classification):
+    transform, before = translated(), ijk_to_world(classification.volume)
+    classification.volume.SetAndObserveTransformNodeID(transform.GetID())
+    assert {node.GetParentTransformNode() for node in (classification.heatmap, classification.segmentation)} == {
+        transform
+    }
+    assert classification.volume.HardenTransform()
+    assert {node.GetParentTransformNode() for node in (classification.heatmap, classification.segmentation)} == {None}
+    np.testing.assert_allclose((ijk_to_world(classification.heatmap) - before)[:3, 3], (12, -30, 45), atol=1e-6)
     desktop.settle(600)
     assert panel.ui.pendingLabel.text == "", "the legs are on the voxels that they were drawn on"
 
 
-def test_automatic_reclassification_follows_an_edit(desktop, panel, study):
-    first = study.result
+def test_automatic_reclassification_follows_an_edit(desktop, panel, classification):
+    first = classification.result
     panel.ui.autoReclassifyCheckBox.checked = True
-    erase_half_of_the_left_leg(study, 2)
-    desktop.wait(lambda: study.result != first, 10)
-    assert not study.pending
+    erase_half_of_the_left_leg(classification, 2)
+    desktop.wait(lambda: classification.result != first, 10)
+    assert not classification.pending
     assert "edited" in {row[3] for row in rows(panel)}
 
 
-def test_each_volume_keeps_its_own_result_and_switching_shows_it(desktop, panel, study):
+def test_each_volume_keeps_its_own_result_and_switching_shows_it(desktop, panel, classification):
     other = add_series(slicer.mrmlScene, make_phantom(2, "healthy", slices=4, matrix=192).series, "Other")
     panel.ui.inputSelector.setCurrentNode(other)
     assert "Not classified yet" in panel.ui.answerLabel.text
     assert panel.ui.imagesTable.rowCount == 0
     assert foregrounds() == {None}
     panel.ui.classifyButton.click()
-    second = Study(other).result
+    second = SceneClassification(other).result
     assert panel.ui.imagesTable.rowCount == len(second.images)
-    panel.ui.inputSelector.setCurrentNode(study.volume)
-    assert panel.ui.imagesTable.rowCount == len(study.result.images)
-    assert foregrounds() == {study.heatmap.GetID()}
-    assert study.segmentation.GetDisplayNode().GetVisibility()
-    assert not Study(other).segmentation.GetDisplayNode().GetVisibility()
+    panel.ui.inputSelector.setCurrentNode(classification.volume)
+    assert panel.ui.imagesTable.rowCount == len(classification.result.images)
+    assert foregrounds() == {classification.heatmap.GetID()}
+    assert classification.segmentation.GetDisplayNode().GetVisibility()
+    assert not SceneClassification(other).segmentation.GetDisplayNode().GetVisibility()
 
 
-def test_renamed_and_deleted_nodes_break_nothing(desktop, panel, study):
-    study.volume.SetName("renamed")
-    study.heatmap.SetName("also renamed")
+def test_renamed_and_deleted_nodes_break_nothing(desktop, panel, classification):
+    classification.volume.SetName("renamed")
+    classification.heatmap.SetName("also renamed")
     panel.ui.thresholdSlider.value = 0.3
-    assert study.heatmap.GetDisplayNode().GetLowerThreshold() == pytest.approx(0.3)
-    slicer.mrmlScene.RemoveNode(study.heatmap)
+    assert classification.heatmap.GetDisplayNode().GetLowerThreshold() == pytest.approx(0.3)
+    slicer.mrmlScene.RemoveNode(classification.heatmap)
     desktop.settle(20)
     assert not panel.ui.thresholdSlider.enabled
-    slicer.mrmlScene.RemoveNode(study.chart)
-    slicer.mrmlScene.RemoveNode(study.segmentation)
+    slicer.mrmlScene.RemoveNode(classification.chart)
+    slicer.mrmlScene.RemoveNode(classification.segmentation)
     desktop.settle(20)
     assert not panel.ui.editButton.enabled
-    assert panel.ui.imagesTable.rowCount == len(study.result.images), "the answer is still there"
+    assert panel.ui.imagesTable.rowCount == len(classification.result.images), "the answer is still there"
     panel.ui.classifyButton.click()
-    assert study.heatmap is not None
-    assert study.segmentation is not None
+    assert classification.heatmap is not None
+    assert classification.segmentation is not None
     assert panel.ui.editButton.enabled
-    heatmap = study.heatmap
-    slicer.mrmlScene.RemoveNode(study.volume)
+    heatmap = classification.heatmap
+    slicer.mrmlScene.RemoveNode(classification.volume)
     desktop.settle(20)
     assert panel.ui.imagesTable.rowCount == 0
     assert panel.ui.messageLabel.text == ""
@@ -552,19 +560,19 @@ def test_renamed_and_deleted_nodes_break_nothing(desktop, panel, study):
     assert heatmap.GetID() in hidden, "what is left of a deleted volume is not offered as input"
 
 
-def test_a_region_deleted_while_it_is_corrected_ends_the_correction(desktop, panel, study):
+def test_a_region_deleted_while_it_is_corrected_ends_the_correction(desktop, panel, classification):
     panel.ui.editButton.checked = True
-    slicer.mrmlScene.RemoveNode(study.segmentation)
+    slicer.mrmlScene.RemoveNode(classification.segmentation)
     # Slicer's editor turns to another region and shows the volume that belongs to it.
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         composite.SetBackgroundVolumeID(None)
     desktop.settle(20)
     assert not panel.ui.editButton.checked
     assert not panel.ui.editorFrame.visible
-    assert panel._view.study == study, "the volume of the answer that the panel shows"
+    assert panel._view.classification == classification, "the volume of the answer that the panel shows"
 
 
-def test_the_selector_of_views_follows_slicers_own_layouts(panel, study):
+def test_the_selector_of_views_follows_slicers_own_layouts(panel, classification):
     panel.ui.layoutSelector.currentIndex = 1
     node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     node.SetViewArrangement(node.SlicerLayoutFourUpView)
@@ -573,7 +581,7 @@ def test_the_selector_of_views_follows_slicers_own_layouts(panel, study):
     assert node.GetViewArrangement() == node.SlicerLayoutOneUpRedSliceView
 
 
-def test_the_editor_ignores_the_views_while_the_scene_is_closed(panel, study):
+def test_the_editor_ignores_the_views_while_the_scene_is_closed(panel, classification):
     panel.ui.editButton.checked = True
     editor, attached = unwrap(panel._editor), []
     # Slicer builds the views anew at the end of closing, and an effect that is told of it ends the program.
@@ -586,8 +594,10 @@ def test_the_editor_ignores_the_views_while_the_scene_is_closed(panel, study):
     assert editor.mrmlSegmentEditorNode() is not None, "ready for the next scene"
 
 
-def test_a_saved_scene_shows_everything_again_without_classifying(desktop, panel, study, tmp_path, monkeypatch):
-    erase_half_of_the_left_leg(study, 2)
+def test_a_saved_scene_shows_everything_again_without_classifying(
+    desktop, panel, classification, tmp_path, monkeypatch
+):
+    erase_half_of_the_left_leg(classification, 2)
     panel.ui.reclassifyButton.enabled = True
     panel.ui.reclassifyButton.click()
     panel.ui.thresholdSlider.value = 0.35
@@ -601,13 +611,13 @@ def test_a_saved_scene_shows_everything_again_without_classifying(desktop, panel
     assert ([getattr(panel.ui, name).text for name in texts], rows(panel)) == before
     assert panel.ui.thresholdSlider.value == pytest.approx(0.35)
     assert panel.ui.autoReclassifyCheckBox.checked
-    again = Study(panel.ui.inputSelector.currentNode())
+    again = SceneClassification(panel.ui.inputSelector.currentNode())
     assert foregrounds() == {again.heatmap.GetID()}
     assert not again.pending
     assert unwrap(panel._plot).mrmlPlotViewNode().GetPlotChartNodeID() == again.chart.GetID()
 
 
-def test_closing_the_scene_empties_the_panel_and_it_goes_on_working(desktop, panel, study, series):
+def test_closing_the_scene_empties_the_panel_and_it_goes_on_working(desktop, panel, classification, series):
     panel.ui.editButton.checked = True
     panel.ui.suggestionLabel.text = "“Thighs” is the only volume."
     slicer.mrmlScene.Clear(0)
@@ -619,19 +629,19 @@ def test_closing_the_scene_empties_the_panel_and_it_goes_on_working(desktop, pan
     node = add_series(slicer.mrmlScene, series, "Next")
     panel.ui.inputSelector.setCurrentNode(node)
     panel.ui.classifyButton.click()
-    assert Study(node).result is not None
+    assert SceneClassification(node).result is not None
     panel.ui.editButton.checked = True
-    assert unwrap(panel._editor).segmentationNode() is Study(node).segmentation
+    assert unwrap(panel._editor).segmentationNode() is SceneClassification(node).segmentation
 
 
-def test_the_module_can_be_reloaded(desktop, panel, study):
+def test_the_module_can_be_reloaded(desktop, panel, classification):
     observed = panel.Observations
     assert observed
     again = desktop.reload()
     assert not panel.Observations
     assert again is not panel
-    assert again.ui.inputSelector.currentNode() is study.volume
-    assert again.ui.imagesTable.rowCount == len(study.result.images)
+    assert again.ui.inputSelector.currentNode() is classification.volume
+    assert again.ui.imagesTable.rowCount == len(classification.result.images)
     again.ui.classifyButton.click()
     assert again.ui.messageLabel.text == ""
 
@@ -644,7 +654,7 @@ def test_model_packages_are_added_once_and_remembered(desktop, panel, volume, pa
     panel.ui.cardButton.checked = True
     assert "tests" in panel.ui.cardBrowser.plainText
     panel.ui.classifyButton.click()
-    assert Study(volume).result.model.version == "3"
+    assert SceneClassification(volume).result.model.version == "3"
     again = desktop.reload()
     assert again.ui.modelSelector.count == 2
 
@@ -663,10 +673,10 @@ def test_the_panel_asks_for_the_further_volumes_that_the_model_needs_and_for_not
     phantom = make_phantom(1, "DMD", slices=SLICES, matrix=192, contrasts=("T1", "STIR"))
     stir = add_series(slicer.mrmlScene, phantom.images["STIR"], "STIR of the thighs")
     panel._channels[name].setCurrentNode(stir)
-    assert Study(volume).channel("STIR") is stir
+    assert SceneClassification(volume).channel("STIR") is stir
     panel.ui.classifyButton.click()
     assert panel.ui.messageLabel.text == ""
-    assert Study(volume).result is not None
+    assert SceneClassification(volume).result is not None
     panel.ui.modelSelector.currentIndex = 0
     assert not panel.ui.channelsFrame.visible
     assert not panel._channels
@@ -676,7 +686,7 @@ def test_the_panel_asks_for_the_further_volumes_that_the_model_needs_and_for_not
 def test_a_model_of_many_classes_shows_its_differential_and_the_heatmap_of_each_class(panel, volume, tmp_path):
     panel.addModel(make_package(tmp_path / "four", recipe=FOUR_CLASSES, **CARD_OF_FOUR))
     panel.ui.classifyButton.click()
-    result = Study(volume).result
+    result = SceneClassification(volume).result
     text = panel.ui.answerLabel.text
     places = [text.index(f"<td>{ranked.name}&nbsp;</td>") for ranked in result.case.differential]
     assert places == sorted(places)
@@ -684,9 +694,9 @@ def test_a_model_of_many_classes_shows_its_differential_and_the_heatmap_of_each_
     assert [selector.itemText(n) for n in range(selector.count)] == list(result.model.classes)
     told = result.model.classes.index(result.told_class)
     assert selector.currentIndex == told
-    before = slicer.util.arrayFromVolume(Study(volume).heatmap).copy()
+    before = slicer.util.arrayFromVolume(SceneClassification(volume).heatmap).copy()
     selector.currentIndex = (told + 1) % 4
-    assert not np.array_equal(slicer.util.arrayFromVolume(Study(volume).heatmap), before)
+    assert not np.array_equal(slicer.util.arrayFromVolume(SceneClassification(volume).heatmap), before)
 
 
 @pytest.fixture
@@ -729,13 +739,13 @@ def test_a_whole_brain_is_one_image_without_interval_chart_or_sides(panel, maps,
     ui.inputSelector.setCurrentNode(maps["GM"])
     panel._channels["MD"].setCurrentNode(maps["MD"])
     ui.classifyButton.click()
-    study = Study(maps["GM"])
-    assert study.result is not None, ui.messageLabel.text
+    classification = SceneClassification(maps["GM"])
+    assert classification.result is not None, ui.messageLabel.text
     (cells,) = rows(panel)
     seen = slicer.util.arrayFromVolume(maps["GM"]).any(axis=(1, 2)).nonzero()[0]
     assert cells[:2] == (f"{seen[0]} to {seen[-1]}", "none")
     assert "95 % interval none" in ui.figuresLabel.text
-    assert study.chart is None
+    assert classification.chart is None
     assert not ui.chartFrame.visible
     assert ui.resetAllButton.enabled
     assert not ui.resetLeftButton.enabled
@@ -746,16 +756,16 @@ def test_a_whole_brain_is_one_image_without_interval_chart_or_sides(panel, maps,
     assert "1 image changed, most the volume: " in ui.differenceLabel.text
 
 
-def test_slices_of_another_model_leave_no_chart_when_volumes_follow(panel, study, tmp_path):
-    assert study.chart is not None
+def test_slices_of_another_model_leave_no_chart_when_volumes_follow(panel, classification, tmp_path):
+    assert classification.chart is not None
     panel.addModel(make_package(tmp_path / "legs", recipe=OF_LEGS))
     panel.ui.classifyButton.click()
-    assert {image.side for image in study.result.images} == {"left", "right"}
+    assert {image.side for image in classification.result.images} == {"left", "right"}
     assert len(rows(panel)) == 2
-    assert study.chart is None
+    assert classification.chart is None
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode") == 0
     assert panel.ui.resetLeftButton.enabled
-    erase_half_of_the_left_leg(study, SLICES // 2)
+    erase_half_of_the_left_leg(classification, SLICES // 2)
     panel.onRegionChanged()
     panel.ui.reclassifyButton.click()
     assert "1 image changed, most the left leg: " in panel.ui.differenceLabel.text
@@ -796,13 +806,13 @@ def test_of_a_cine_the_panel_asks_for_frames_and_classifies_those_chosen(desktop
     assert not panel._frames
     assert panel.ui.inputLabel.text == "DIASTOLE:"
     told = "DIASTOLE is frame 1 of 14 (from 0). SYSTOLE is frame {} of 14 (from 0)."
-    assert told.format(3) in Study(chosen).result.input.selection
-    assert Study(cine).result is None
+    assert told.format(3) in SceneClassification(chosen).result.input.selection
+    assert SceneClassification(cine).result is None
     panel.ui.inputSelector.setCurrentNode(cine)
     panel._frames["DIASTOLE"].value, panel._frames["SYSTOLE"].value = 1, 6
     panel.ui.classifyButton.click()
     assert panel.ui.inputSelector.currentNode() is chosen
-    assert told.format(6) in Study(chosen).result.input.selection
+    assert told.format(6) in SceneClassification(chosen).result.input.selection
     panel.ui.inputSelector.setCurrentNode(cine)
     assert set(panel._frames) == {"DIASTOLE", "SYSTOLE"}
     slicer.mrmlScene.Clear(0)
@@ -811,15 +821,15 @@ def test_of_a_cine_the_panel_asks_for_frames_and_classifies_those_chosen(desktop
 
 
 def test_muscles_are_asked_for_where_the_scene_holds_some_and_told_with_their_share_under_the_heat(
-    desktop, panel, study
+    desktop, panel, classification
 ):
     assert not panel.ui.musclesFrame.visible, "legs are no muscles"
-    drawn = labels_from_segmentation(study.segmentation, study.volume)
-    muscles = add_segmentation(study.volume, drawn, "Muscles")
+    drawn = labels_from_segmentation(classification.segmentation, classification.volume)
+    muscles = add_segmentation(classification.volume, drawn, "Muscles")
     desktop.settle(20)
     assert panel.ui.musclesFrame.visible
     panel.ui.musclesSelector.setCurrentNode(muscles)
-    heat = np.maximum(slicer.util.arrayFromVolume(study.heatmap), 0)
+    heat = np.maximum(slicer.util.arrayFromVolume(classification.heatmap), 0)
     for name, value in (("Left leg", 1), ("Right leg", 2)):
         share = np.mean(heat[drawn == value] >= 0.5)
         assert f"<td>{name}&nbsp;</td><td>{share:.2f}&nbsp;</td>" in panel.ui.musclesLabel.text
@@ -847,7 +857,7 @@ def test_the_model_card_is_shown_in_the_panel(panel):
     assert not panel.ui.cardBrowser.visible
 
 
-def test_report_and_summary(panel, study, tmp_path, monkeypatch):
+def test_report_and_summary(panel, classification, tmp_path, monkeypatch):
     ui = panel.ui
     ui.reportButton.click()
     assert ui.reportLabel.text == "Choose a folder for the report."
@@ -866,7 +876,7 @@ def test_report_and_summary(panel, study, tmp_path, monkeypatch):
     lines = slicer.app.clipboard().text().splitlines()
     assert len(lines) == 2
     assert "Pattern suggests dystrophinopathy" in lines[0]
-    assert study.result.model.name in lines[1]
+    assert classification.result.model.name in lines[1]
     assert lines[1].count("Demonstration model") == 1
     told = panel.ui.answerLabel.text + panel.ui.warningsLabel.text
     assert told.count("Demonstration model") == 1
@@ -898,7 +908,7 @@ def test_missing_packages_are_named_with_their_size_and_installed_on_the_users_w
     assert [["safetensors" in requirement for requirement in call] for call in desktop.installed] == [[True]]
     assert not panel.ui.packagesFrame.visible
     panel.ui.classifyButton.click()
-    assert panel._study.result is not None
+    assert panel._classification.result is not None
 
 
 def test_a_broken_pytorch_gives_instructions(panel, volume, monkeypatch):
@@ -919,7 +929,7 @@ def test_the_device_list_is_that_of_the_library(panel):
     assert tuple(selector.itemText(n) for n in range(selector.count)) == DEVICES
 
 
-def test_the_picture_of_the_panel_shows_the_bar_and_the_chart(desktop, panel, study, tmp_path):
+def test_the_picture_of_the_panel_shows_the_bar_and_the_chart(desktop, panel, classification, tmp_path):
     picture = desktop.picture(tmp_path / "panel.png")
     assert picture.width() > 300
     blue = (66, 133, 212)

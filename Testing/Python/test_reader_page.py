@@ -18,7 +18,7 @@ from slicer_desktop import Desktop, unwrap
 from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.mrml import reading_room
-from DystrophyDxLib.mrml.classification_view import StudyView
+from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.readerstudy import lease
@@ -271,7 +271,7 @@ def test_the_mouse_wheel_over_a_question_answers_nothing(page, folder):
 def test_everything_can_be_read_by_keys_alone(desktop, page, folder):
     make(folder, **UNAIDED)
     sign_in(page, folder)
-    view = StudyView(slicer.mrmlScene)
+    view = ClassificationView(slicer.mrmlScene)
     middle = view.slice
     for key, slices in (("F7", -1), ("F8", 0), ("F8", +1)):
         desktop.press(key)

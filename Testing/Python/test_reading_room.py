@@ -12,8 +12,8 @@ from reading_cases import BLOCK, SEQUENTIAL, SHAPE, grey_value, make_reading_stu
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import reading_room
-from DystrophyDxLib.mrml.classification import Study
-from DystrophyDxLib.mrml.classification_view import StudyView
+from DystrophyDxLib.mrml.classification import SceneClassification
+from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.layouts import MRI_VIEW, Layout
 from DystrophyDxLib.mrml.reading_room import ReadingRoom
 from DystrophyDxLib.mrml.volumes import add_series
@@ -105,16 +105,16 @@ def test_every_case_is_shown_in_the_grey_window_of_the_protocol(slicer_app, ente
 def test_unaided_the_mri_alone_is_shown(slicer_app, enter):
     room = enter(**UNAIDED)
     room.show()
-    assert StudyView(slicer_app.scene).layout is Layout.OVERLAY
+    assert ClassificationView(slicer_app.scene).layout is Layout.OVERLAY
     assert not colored(slicer_app.picture()).any()
     assert len(of_kind(slicer_app.scene, "vtkMRMLScalarVolumeNode")) == 1, "no heatmap is in the scene"
 
 
 def test_aided_the_mri_lies_beside_the_mri_with_the_heatmap(slicer_app, enter):
     room = enter(**AIDED)
-    StudyView(slicer_app.scene).overlay = False  # as somebody left it
+    ClassificationView(slicer_app.scene).overlay = False  # as somebody left it
     while item := room.show():
-        assert StudyView(slicer_app.scene).layout is Layout.SIDE_BY_SIDE
+        assert ClassificationView(slicer_app.scene).layout is Layout.SIDE_BY_SIDE
         assert not colored(slicer_app.picture(MRI_VIEW)).any()
         heat = colored(slicer_app.picture())
         legend = heat[:, SIZE * 17 // 20 :]
@@ -132,8 +132,8 @@ def test_sequential_reading_adds_the_heatmap_where_the_reader_is(slicer_app, ent
     room.session.submit(NO)
     aided = room.show()
     assert (unaided.arm, aided.arm) == (Arm.UNAIDED, Arm.AIDED)
-    view = StudyView(slicer_app.scene)
-    assert (view.study.volume, view.slice, view.layout) == (volume, SHAPE[0] // 2 - 2, Layout.SIDE_BY_SIDE)
+    view = ClassificationView(slicer_app.scene)
+    assert (view.classification.volume, view.slice, view.layout) == (volume, SHAPE[0] // 2 - 2, Layout.SIDE_BY_SIDE)
     display = volume.GetDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (100, 700)
     room.session.submit(NO)
@@ -153,7 +153,7 @@ def test_slices_and_grey_windows_are_logged_with_the_time_that_passed(slicer_app
     logic.SetSliceOffset(logic.GetSliceOffset() + 6)
     logic.SetSliceOffset(logic.GetSliceOffset() + 1)  # still the same slice
     room.scroll(-10)
-    display = StudyView(slicer_app.scene).study.volume.GetDisplayNode()
+    display = ClassificationView(slicer_app.scene).classification.volume.GetDisplayNode()
     display.SetWindowLevelMinMax(50, 600)
     display.SetInterpolate(not display.GetInterpolate())  # no grey window
     clock.run(1.5)
@@ -170,7 +170,7 @@ def test_slices_and_grey_windows_are_logged_with_the_time_that_passed(slicer_app
 def test_scrolling_stops_at_the_ends_and_moves_both_views(slicer_app, enter):
     room = enter(**AIDED)
     room.show()
-    view = StudyView(slicer_app.scene)
+    view = ClassificationView(slicer_app.scene)
     for slices, expected in ((+2, 5), (+9, 6), (-1, 5), (-9, 0)):
         room.scroll(slices)
         assert view.slice == expected
@@ -188,7 +188,7 @@ def test_a_slice_is_shown_and_nothing_between_two(slicer_app, enter):
     room = enter(of_six_slices, **UNAIDED)
     room.show()
     plane = slicer.util.arrayFromVTKMatrix(slicer_app.node().GetSliceToRAS())[2, 3]
-    assert plane == pytest.approx(301 + 6 * StudyView(slicer_app.scene).slice, abs=1e-6)
+    assert plane == pytest.approx(301 + 6 * ClassificationView(slicer_app.scene).slice, abs=1e-6)
 
 
 def test_scrolling_leaves_zoom_and_position(slicer_app, enter):
@@ -267,16 +267,16 @@ def test_a_case_is_neither_saved_nor_left_in_the_scene(slicer_app, enter, tmp_pa
 def test_what_was_shown_before_is_hidden_and_comes_back(slicer_app, enter):
     rng = np.random.default_rng(0)
     series = Series(rng.uniform(90, 110, SHAPE).astype("f4"), Geometry((0, 0, 0), (1.5, 1.25, 6), np.eye(3)))
-    other = Study(add_series(slicer_app.scene, series, "Patient"))
-    view = StudyView(slicer_app.scene)
+    other = SceneClassification(add_series(slicer_app.scene, series, "Patient"))
+    view = ClassificationView(slicer_app.scene)
     view.show(other)
     view.layout = Layout.SIDE_BY_SIDE
     room = enter(**UNAIDED)
     assert np.ptp(slicer_app.picture().reshape(-1, 3), axis=0).max() < 30
     room.show()
-    assert view.study != other
+    assert view.classification != other
     room.close()
-    assert (view.study, view.layout) == (other, Layout.SIDE_BY_SIDE)
+    assert (view.classification, view.layout) == (other, Layout.SIDE_BY_SIDE)
 
 
 def test_the_next_case_is_read_ahead_one_file_at_a_time_and_not_read_again(slicer_app, enter, monkeypatch):
@@ -356,7 +356,7 @@ def test_a_scene_closed_amid_reading_brings_the_case_back_on_resume(slicer_app, 
     room.resume()
     assert len(of_kind(slicer_app.scene, "vtkMRMLScalarVolumeNode")) == 2
     room.scroll(+1)
-    assert StudyView(slicer_app.scene).slice == SHAPE[0] // 2 + 1
+    assert ClassificationView(slicer_app.scene).slice == SHAPE[0] // 2 + 1
 
 
 def test_a_case_of_usual_size_is_shown_within_0_3_s_of_the_answer(slicer_app, folder, clock):

@@ -1,4 +1,4 @@
-"""The folder of results, written from a scene: by the command line, and by the panel beside other studies."""
+"""The folder of results, written from a scene: by the command line, and by the panel beside others."""
 
 import json
 import os
@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from mrml_cases import DIRECTIONS, SHAPE, image, planted, result
-from mrml_cases import study as series_of
+from mrml_cases import DIRECTIONS, SHAPE, image, planted, result, series_of
 from offscreen import OffscreenSlicer
 from PIL import Image
 from vtkmodules.vtkCommonTransforms import vtkTransform
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.mrml.classification import Study
-from DystrophyDxLib.mrml.classification_view import StudyView
+from DystrophyDxLib.mrml.classification import SceneClassification
+from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.overview import TILES, SliceDrawing, _chosen_slices, render_overview
 from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import new_scene, vtk_messages_to_log
@@ -52,24 +51,24 @@ def state(scene):
     return [(node.GetID(), node.GetName(), node.GetMTime()) for node in nodes]
 
 
-def moved(study):
+def moved(classification):
     matrix = vtkTransform()
     matrix.Translate(31, -17, 54)
     matrix.RotateWXYZ(17, 0.4, -0.3, 0.8)
-    node = study.volume.GetScene().AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    node = classification.volume.GetScene().AddNewNodeByClass("vtkMRMLLinearTransformNode")
     node.SetMatrixTransformToParent(matrix.GetMatrix())
-    study.volume.SetAndObserveTransformNodeID(node.GetID())
-    study.follow_volume()
+    classification.volume.SetAndObserveTransformNodeID(node.GetID())
+    classification.follow_volume()
 
 
 def test_every_file_of_the_contract_is_written_and_the_scene_is_left_as_it_was(scene, tmp_path):
-    study = planted(scene, series_of(DIRECTIONS["20° oblique"]), **answer())
-    StudyView(scene).show(study)
+    classification = planted(scene, series_of(DIRECTIONS["20° oblique"]), **answer())
+    ClassificationView(scene).show(classification)
     before = state(scene)
-    written = write_report_folder(study, {"trained_on": "phantoms"}, tmp_path)
+    written = write_report_folder(classification, {"trained_on": "phantoms"}, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(FILES)
     assert state(scene) == before
-    assert written == study.result, "without a start, times are those of the classification"
+    assert written == classification.result, "without a start, times are those of the classification"
     assert json.loads((tmp_path / "result.json").read_text())["images"][7]["probability"] == 0.3
     assert "phantoms" in (tmp_path / "report.html").read_text()
     heat = sitk.ReadImage(str(tmp_path / "heatmap.nrrd"))
@@ -84,19 +83,20 @@ import json, sys
 import numpy as np, slicer
 from offscreen import OffscreenSlicer
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
-from DystrophyDxLib.mrml.study import Study
-from DystrophyDxLib.mrml.study_view import StudyView
+from DystrophyDxLib.mrml.classification import SceneClassification
+from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.volumes import series_from_volume
 app = OffscreenSlicer()
 assert app.scene.ReadFromMRB(sys.argv[1], False)
 app.resize(300, 300)  # as the window does; a scene does not hold it
-(study,), view = Study.of(app.scene), StudyView(app.scene)
-assert view.study == study
-mri, heat = study.volume, study.heatmap
-display, legend = study.segmentation.GetDisplayNode(), slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(heat)
+(classification,), view = SceneClassification.of(app.scene), ClassificationView(app.scene)
+assert view.classification == classification
+mri, heat = classification.volume, classification.heatmap
+display = classification.segmentation.GetDisplayNode()
+legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(heat)
 composite = [app.scene.GetNodeByID("vtkMRMLSliceCompositeNode" + name) for name in ("Red", "Green", "Yellow")]
 np.savez(sys.argv[2], mri=slicer.util.arrayFromVolume(mri), heat=slicer.util.arrayFromVolume(heat),
-         labels=labels_from_segmentation(study.segmentation, mri), picture=app.picture(),
+         labels=labels_from_segmentation(classification.segmentation, mri), picture=app.picture(),
          ijk_to_lps=series_from_volume(mri).geometry.ijk_to_lps,
          heat_ijk_to_lps=series_from_volume(heat).geometry.ijk_to_lps)
 print(json.dumps({
@@ -105,25 +105,25 @@ print(json.dumps({
     "grey": [mri.GetDisplayNode().GetWindowLevelMin(), mri.GetDisplayNode().GetWindowLevelMax()],
     "outline": [display.GetVisibility(), display.GetVisibility2DOutline(), display.GetVisibility2DFill()],
     "heatmap in views": [node.GetForegroundVolumeID() == heat.GetID() for node in composite],
-    "probability": study.result.case.probability, "pending": study.pending}))
+    "probability": classification.result.case.probability, "pending": classification.pending}))
 """
 
 
 @pytest.mark.parametrize("direction", ["flipped rows", "20° oblique"])
 def test_the_scene_opens_with_the_study_in_a_fresh_program(scene, tmp_path, direction):
-    study = planted(scene, series_of(DIRECTIONS[direction]), **answer())
-    view = StudyView(scene)
-    view.show(study)
+    classification = planted(scene, series_of(DIRECTIONS[direction]), **answer())
+    view = ClassificationView(scene)
+    view.show(classification)
     view.heatmap.threshold = 0.35
     view.heatmap.shown_class, view.heatmap.legend, view.overlay = 0, False, False
-    write_report_folder(study, {}, tmp_path)
+    write_report_folder(classification, {}, tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", READ_AGAIN, tmp_path / "scene.mrb", tmp_path / "read.npz"],
         capture_output=True, text=True, check=True, timeout=120,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     told, read = json.loads(done.stdout.splitlines()[-1]), np.load(tmp_path / "read.npz")
-    grey = study.volume.GetDisplayNode()
+    grey = classification.volume.GetDisplayNode()
     assert told == {
         "names": ["MRI", "MRI heatmap"],
         "opacity": 0.5,
@@ -135,26 +135,26 @@ def test_the_scene_opens_with_the_study_in_a_fresh_program(scene, tmp_path, dire
         "grey": pytest.approx([grey.GetWindowLevelMin(), grey.GetWindowLevelMax()], abs=1e-3),
         "outline": [True, True, False],
         "heatmap in views": [True, True, True],
-        "probability": study.result.case.probability,
+        "probability": classification.result.case.probability,
         "pending": False,
     }
-    np.testing.assert_array_equal(read["mri"], slicer.util.arrayFromVolume(study.volume))
+    np.testing.assert_array_equal(read["mri"], slicer.util.arrayFromVolume(classification.volume))
     np.testing.assert_array_equal(read["heat"], answer()["heat"])
     np.testing.assert_array_equal(read["labels"], answer()["labels"])
-    expected = series_from_volume(study.volume).geometry.ijk_to_lps
+    expected = series_from_volume(classification.volume).geometry.ijk_to_lps
     np.testing.assert_allclose(read["ijk_to_lps"], expected, atol=1e-9)
     np.testing.assert_allclose(read["heat_ijk_to_lps"], expected, atol=1e-9)
     assert (np.ptp(read["picture"].astype(int), axis=2) > 60).any()
 
 
 def test_of_a_scene_with_other_studies_only_the_one_is_written(scene, tmp_path):
-    study = planted(scene, series_of(np.eye(3)), **answer())
-    moved(study)
-    study.volume.SetName("Erika Mustermann T1")
-    study.volume.SetAttribute("DICOM.instanceUIDs", "1.2.3.4.5")
-    study.volume.GetStorageNode().SetFileName(str(tmp_path / "Mustermann.nrrd"))
+    classification = planted(scene, series_of(np.eye(3)), **answer())
+    moved(classification)
+    classification.volume.SetName("Erika Mustermann T1")
+    classification.volume.SetAttribute("DICOM.instanceUIDs", "1.2.3.4.5")
+    classification.volume.GetStorageNode().SetFileName(str(tmp_path / "Mustermann.nrrd"))
     planted(scene, series_of(np.eye(3), seed=1), name="Other Patient")
-    write_report_folder(study, {}, tmp_path)
+    write_report_folder(classification, {}, tmp_path)
     with zipfile.ZipFile(tmp_path / "scene.mrb") as bundle:
         names = bundle.namelist()
         content = b"".join(name.encode() + bundle.read(name) for name in names)
@@ -166,26 +166,26 @@ def test_of_a_scene_with_other_studies_only_the_one_is_written(scene, tmp_path):
     assert sum(name.endswith(".nrrd") for name in names) == 3
     again = OffscreenSlicer()
     assert again.scene.ReadFromMRB(str(tmp_path / "scene.mrb"), False)
-    (reopened,) = Study.of(again.scene)
+    (reopened,) = SceneClassification.of(again.scene)
     np.testing.assert_allclose(
         series_from_volume(reopened.volume).geometry.ijk_to_lps,
-        series_from_volume(study.volume).geometry.ijk_to_lps,
+        series_from_volume(classification.volume).geometry.ijk_to_lps,
         atol=1e-6,
     )
     np.testing.assert_array_equal(labels_from_segmentation(reopened.segmentation, reopened.volume), answer()["labels"])
 
 
 def test_what_cannot_be_reported_says_what_to_do(scene, tmp_path):
-    study = planted(scene, series_of(np.eye(3)), **answer())
+    classification = planted(scene, series_of(np.eye(3)), **answer())
     with pytest.raises(InputError, match="cannot be written") as error:
-        write_report_folder(study, {}, tmp_path / "absent")
+        write_report_folder(classification, {}, tmp_path / "absent")
     assert str(tmp_path) not in str(error.value)
-    study.exclude(3)
+    classification.exclude(3)
     with pytest.raises(InputError, match="edited since"):
-        write_report_folder(study, {}, tmp_path)
-    study.remove()
+        write_report_folder(classification, {}, tmp_path)
+    classification.remove()
     with pytest.raises(InputError, match="classify the volume first"):
-        write_report_folder(study, {}, tmp_path)
+        write_report_folder(classification, {}, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -193,17 +193,19 @@ def test_what_cannot_be_reported_says_what_to_do(scene, tmp_path):
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_a_drawing_shows_what_the_slice_view_shows(direction, under_transform):
     app = OffscreenSlicer()
-    study = planted(app.scene, series_of(DIRECTIONS[direction]), **answer() | {"images": [image(3, "left", 0.5)]})
+    classification = planted(
+        app.scene, series_of(DIRECTIONS[direction]), **answer() | {"images": [image(3, "left", 0.5)]}
+    )
     if under_transform:
-        moved(study)
+        moved(classification)
     app.resize(450, 400)
-    view = StudyView(app.scene)
-    view.show(study)
+    view = ClassificationView(app.scene)
+    view.show(classification)
     view.heatmap.legend = False
-    view.go_to(study.result.images[0])
+    view.go_to(classification.result.images[0])
     on_screen = app.picture().astype(int)
-    drawing = SliceDrawing(study)
-    (i, j, _) = whole(study.volume)
+    drawing = SliceDrawing(classification)
+    (i, j, _) = whole(classification.volume)
     drawn = drawing.picture((i, j, (3, 4)), 450, 400).astype(int)
     assert drawing.plane.edges == ("R", "L")
     # They differ along the outlines, which a view draws as lines.
@@ -218,10 +220,10 @@ def test_slices_of_a_sagittal_series_are_drawn_with_anterior_on_the_left(scene):
     direction = np.array([[0.0, 0, 1], [1, 0, 0], [0, -1, 0]])  # columns to posterior, rows downwards, slices to left
     heat = np.zeros(SHAPE, np.float32)
     heat[BLOCK] = 1
-    study = planted(scene, series_of(direction), heat)
-    StudyView(scene).show(study)
-    drawing = SliceDrawing(study)
-    (i, j, _) = whole(study.volume)
+    classification = planted(scene, series_of(direction), heat)
+    ClassificationView(scene).show(classification)
+    drawing = SliceDrawing(classification)
+    (i, j, _) = whole(classification.volume)
     picture = drawing.picture((i, j, (3, 4)), 450, 300).astype(int)
     assert drawing.plane.edges == ("A", "P")
     rows, columns = np.nonzero(np.ptp(picture, axis=2) > 60)
@@ -236,8 +238,8 @@ def test_the_overview_shows_slices_along_the_thigh_and_the_most_suspicious_one(s
     images = [
         image(k, side, 0.9 if k == 23 and side == "left" else 0.3) for k in range(2, 38) for side in ("left", "right")
     ]
-    study = planted(scene, Series(voxels, Geometry((0, 0, 0), (1.5, 1.25, 6), np.eye(3))), heat, images=images)
-    render_overview(study, tmp_path / "overview.png")
+    classification = planted(scene, Series(voxels, Geometry((0, 0, 0), (1.5, 1.25, 6), np.eye(3))), heat, images=images)
+    render_overview(classification, tmp_path / "overview.png")
     sheet = np.asarray(Image.open(tmp_path / "overview.png"))
     assert sheet.shape[1] == 1600
     # Everything but the text and the legend in the header is grey, except the one slice with a hot heatmap.
@@ -283,7 +285,7 @@ def test_results_are_written_without_opengl(tmp_path):
         "from DystrophyDxLib.mrml.scenes import new_scene\n"
         "from DystrophyDxLib.mrml.report_folder import write_report_folder\n"
         "scene = new_scene()\n"
-        "found = planted(scene, study(np.eye(3)), images=[image(3, 'left', 0.5)])\n"
+        "found = planted(scene, series_of(np.eye(3)), images=[image(3, 'left', 0.5)])\n"
         "write_report_folder(found, {}, Path(sys.argv[1]))\n"
     )
     environment = os.environ | {

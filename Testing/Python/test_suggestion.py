@@ -99,9 +99,11 @@ def test_what_shows_no_legs_is_not_proposed(scene, contrasts):
 
 def test_a_volume_that_was_classified_comes_first_and_its_heatmap_never(scene, contrasts):
     add_series(scene, contrasts["T1"], "T1 thigh")
-    study = planted(scene, contrasts["STIR"], contrasts["T1"].voxels / contrasts["T1"].voxels.max(), name="STIR")
-    assert suggest_volume(scene) == (study.volume, "“STIR” has been classified already.")
-    study.remove()
+    classification = planted(
+        scene, contrasts["STIR"], contrasts["T1"].voxels / contrasts["T1"].voxels.max(), name="STIR"
+    )
+    assert suggest_volume(scene) == (classification.volume, "“STIR” has been classified already.")
+    classification.remove()
     assert suggest_volume(scene)[0].GetName() == "T1 thigh"
 
 

@@ -14,7 +14,7 @@ from DystrophyDxLib.models.cam_network import build_network
 from DystrophyDxLib.models.cells import CellGrid
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.models.recipe import Recipe
-from DystrophyDxLib.mrml.classification import Study
+from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.scenes import new_scene
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
 from DystrophyDxLib.mrml.volumes import add_series
@@ -291,37 +291,37 @@ def test_an_atlas_elsewhere_or_without_labels_is_named(brain, tmp_path):
 def test_maps_are_classified_and_corrected_in_a_scene(brain, classifier):
     """As the panel does: the second map is a channel, and what is erased of the region is classified again."""
     scene = new_scene()
-    study = Study(add_series(scene, brain, "GM"))
+    classification = SceneClassification(add_series(scene, brain, "GM"))
     with pytest.raises(InputError, match="MD"):
-        study.classify(classifier)
+        classification.classify(classifier)
     further = dataclasses.replace(brain, voxels=brain.further["MD"], further={})
-    study.set_channel("MD", add_series(scene, further, "MD"))
-    (image,) = study.classify(classifier).images
+    classification.set_channel("MD", add_series(scene, further, "MD"))
+    (image,) = classification.classify(classifier).images
     assert image.side == "none"
     assert image.slice == sum(image.slices) // 2
-    assert study.segmentation.GetSegmentation().GetNumberOfSegments() == 1
+    assert classification.segmentation.GetSegmentation().GetNumberOfSegments() == 1
 
-    study.exclude(image.slices[0])
-    assert study.changed_slices == (image.slices[0],)
-    (edited,) = study.reclassify(classifier).images
+    classification.exclude(image.slices[0])
+    assert classification.changed_slices == (image.slices[0],)
+    (edited,) = classification.reclassify(classifier).images
     assert (edited.roi, edited.slices) == ("edited", (image.slices[0] + 1, image.slices[1]))
     assert edited.probability != image.probability
-    study.reset()
-    (again,) = study.reclassify(classifier).images
+    classification.reset()
+    (again,) = classification.reclassify(classifier).images
     assert (again.roi, again.probability) == ("auto", image.probability)
 
 
 def test_whole_legs_are_classified_and_corrected_in_a_scene(thigh, tmp_path):
     classifier = Classifier(ModelPackage.read(make_package(tmp_path / "legs", recipe=OF_LEGS)), "cpu")
     scene = new_scene()
-    study = Study(add_series(scene, thigh, "Thighs"))
-    first = study.classify(classifier)
+    classification = SceneClassification(add_series(scene, thigh, "Thighs"))
+    first = classification.classify(classifier)
     assert [image.side for image in first.images] == ["left", "right"]
-    labels = labels_from_segmentation(study.segmentation, study.volume)
+    labels = labels_from_segmentation(classification.segmentation, classification.volume)
     labels[:2][labels[:2] == LABEL_OF_SIDE[Side.LEFT]] = 0
-    set_labels(study.segmentation, study.volume, labels)
+    set_labels(classification.segmentation, classification.volume, labels)
     run = []
-    result = study.reclassify(classifier, lambda done, total: run.append(total))
+    result = classification.reclassify(classifier, lambda done, total: run.append(total))
     assert run == [1], "the right leg is not run again"
     left, right = result.images
     assert (left.roi, right.roi) == ("edited", "auto")

@@ -1,4 +1,4 @@
-"""A study in Slicer's own slice views: heatmap where it belongs, layouts, linked views, images one after the other."""
+"""A classification in Slicer's own slice views: heatmap, layouts, linked views, images one after the other."""
 
 import subprocess
 import sys
@@ -6,14 +6,13 @@ import sys
 import numpy as np
 import pytest
 import slicer
-from mrml_cases import DIRECTIONS, SHAPE, image, planted
-from mrml_cases import study as series_of
+from mrml_cases import DIRECTIONS, SHAPE, image, planted, series_of
 from offscreen import OffscreenSlicer
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from vtkmodules.vtkCommonTransforms import vtkTransform
 
-from DystrophyDxLib.mrml.classification import Study
-from DystrophyDxLib.mrml.classification_view import StudyView
+from DystrophyDxLib.mrml.classification import SceneClassification
+from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.layouts import MRI_VIEW, SIDE_BY_SIDE_LAYOUT, Layout
 from DystrophyDxLib.mrml.scenes import new_scene
 
@@ -29,7 +28,7 @@ def slicer_app():
 
 @pytest.fixture
 def view(slicer_app):
-    return StudyView(slicer_app.scene)
+    return ClassificationView(slicer_app.scene)
 
 
 def hot():
@@ -39,12 +38,12 @@ def hot():
 
 
 def shown(slicer_app, view, direction="head first", size=None, **answer):
-    study = planted(slicer_app.scene, series_of(DIRECTIONS[direction]), **({"heat": hot()} | answer))
+    classification = planted(slicer_app.scene, series_of(DIRECTIONS[direction]), **({"heat": hot()} | answer))
     slicer_app.resize(*(size or (450, 300)))
-    view.show(study)
+    view.show(classification)
     if view.heatmap:
         view.heatmap.legend = False
-    return study
+    return classification
 
 
 def transform(scene, degrees=17.0):
@@ -71,12 +70,12 @@ def screen_axes(direction):
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_the_heatmap_is_drawn_where_it_lies_in_the_patient_and_nowhere_else(slicer_app, view, direction, moved):
     axes = screen_axes(DIRECTIONS[direction])
-    study = planted(slicer_app.scene, series_of(DIRECTIONS[direction]), hot(), images=[image(3, "left", 0.5)])
+    classification = planted(slicer_app.scene, series_of(DIRECTIONS[direction]), hot(), images=[image(3, "left", 0.5)])
     if moved:
-        study.volume.SetAndObserveTransformNodeID(transform(slicer_app.scene).GetID())
-        study.follow_volume()
+        classification.volume.SetAndObserveTransformNodeID(transform(slicer_app.scene).GetID())
+        classification.follow_volume()
     slicer_app.resize(*(int(EXTENT[axis] * PIXELS_PER_MM) for axis, _ in axes))
-    view.show(study)
+    view.show(classification)
     view.heatmap.legend = False
 
     view.go_to(image(3, "left", 0.5))
@@ -118,12 +117,12 @@ def test_the_patients_left_leg_is_on_the_right_of_the_picture(slicer_app, view, 
 
 def test_moving_threshold_or_opacity_draws_again_without_touching_voxels(slicer_app, view):
     ramp = np.broadcast_to(np.linspace(0, 1, SHAPE[2], dtype=np.float32), SHAPE).copy()
-    study = shown(slicer_app, view, size=(600, 400), heat=ramp)
-    voxels = study.heatmap.GetImageData()
+    classification = shown(slicer_app, view, size=(600, 400), heat=ramp)
+    voxels = classification.heatmap.GetImageData()
     untouched = (voxels.GetMTime(), voxels.GetPointData().GetScalars().GetMTime())
     for threshold in (0.25, 0.6, 0.8):
         view.heatmap.threshold = threshold
-        assert StudyView(slicer_app.scene).heatmap.threshold == threshold
+        assert ClassificationView(slicer_app.scene).heatmap.threshold == threshold
         columns = np.nonzero(colored(slicer_app.picture()).any(axis=0))[0]
         assert columns.min() == pytest.approx(600 * threshold, abs=8)
         assert columns.max() == 599
@@ -135,18 +134,18 @@ def test_moving_threshold_or_opacity_draws_again_without_touching_voxels(slicer_
     assert green < 40
     assert blue < 40, "the highest value is red"
     assert (voxels.GetMTime(), voxels.GetPointData().GetScalars().GetMTime()) == untouched
-    assert study.heatmap.GetImageData() is voxels
+    assert classification.heatmap.GetImageData() is voxels
 
 
 def test_the_overlay_is_switched_off_and_on_with_its_legend(slicer_app, view):
-    study = shown(slicer_app, view)
+    classification = shown(slicer_app, view)
     view.heatmap.legend = True
     with_legend = colored(slicer_app.picture())
     view.overlay = False
     assert not view.overlay
     assert not colored(slicer_app.picture()).any()
-    view.show(study)
-    assert not view.overlay, "showing a study again does not bring the heatmap back against the reader's wish"
+    view.show(classification)
+    assert not view.overlay, "showing a classification again does not bring the heatmap back against the reader's wish"
     view.overlay = True
     assert view.opacity == 0.5
     np.testing.assert_array_equal(colored(slicer_app.picture()), with_legend)
@@ -255,16 +254,16 @@ def test_side_by_side_views_move_together(slicer_app, view, moved, interaction):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_going_to_an_image_moves_every_view_through_its_window(slicer_app, view, direction):
-    study = planted(slicer_app.scene, series_of(DIRECTIONS[direction]), images=[image(5, "left", 0.5)])
-    study.volume.SetAndObserveTransformNodeID(transform(slicer_app.scene).GetID())
+    classification = planted(slicer_app.scene, series_of(DIRECTIONS[direction]), images=[image(5, "left", 0.5)])
+    classification.volume.SetAndObserveTransformNodeID(transform(slicer_app.scene).GetID())
     for name in ("Red", "Green", "Yellow"):
         slicer_app.resize(200, 200, name)
-    view.show(study)
-    view.go_to(study.result.images[0])
+    view.show(classification)
+    view.go_to(classification.result.images[0])
     to_world = vtkTransform()
-    study.volume.GetParentTransformNode().GetMatrixTransformToWorld(to_world.GetMatrix())
+    classification.volume.GetParentTransformNode().GetMatrixTransformToWorld(to_world.GetMatrix())
     to_ras = vtkMatrix4x4()
-    study.volume.GetIJKToRASMatrix(to_ras)
+    classification.volume.GetIJKToRASMatrix(to_ras)
     place = to_world.TransformPoint(to_ras.MultiplyPoint((19.5, 23.5, 5, 1))[:3])  # middle of the window
     for name in ("Red", "Green", "Yellow"):
         to_ras.DeepCopy(slicer_app.node(name).GetXYToRAS())
@@ -315,11 +314,11 @@ def test_each_study_is_shown_with_its_own_heatmap_and_outlines(slicer_app, view)
     elsewhere = np.zeros(SHAPE, np.float32)
     elsewhere[:, 30:40, 30:50] = 1
     second = shown(slicer_app, view, name="second", heat=elsewhere)
-    assert view.study == second
+    assert view.classification == second
     view.heatmap.threshold = 0.7
     view.go_to(image(3, "left", 0.5))
     rows, columns = np.nonzero(colored(slicer_app.picture()))
-    assert rows.min() > 170, "nothing of the first study"
+    assert rows.min() > 170, "nothing of the first volume"
     assert columns.min() > 200
     view.show(first)
     assert view.heatmap.threshold == 0.2
@@ -328,76 +327,76 @@ def test_each_study_is_shown_with_its_own_heatmap_and_outlines(slicer_app, view)
 
 
 def test_showing_the_same_study_again_leaves_the_views_where_they_are(slicer_app, view):
-    study = shown(slicer_app, view)
+    classification = shown(slicer_app, view)
     node = slicer_app.node()
     node.SetFieldOfView(30, 20, 1)
     view.go_to(image(5, "left", 0.5))
-    study.segmentation.GetDisplayNode().SetVisibility(False)
-    view.show(study)
+    classification.segmentation.GetDisplayNode().SetVisibility(False)
+    view.show(classification)
     assert view.slice == 5
     assert node.GetFieldOfView()[0] == 30
-    assert not study.segmentation.GetDisplayNode().GetVisibility()
+    assert not classification.segmentation.GetDisplayNode().GetVisibility()
 
 
 def test_a_volume_that_was_not_classified_is_shown_alone(slicer_app, view):
     from DystrophyDxLib.mrml.volumes import add_series
 
     shown(slicer_app, view)
-    bare = Study(add_series(slicer_app.scene, series_of(np.eye(3), seed=1), "bare"))
+    bare = SceneClassification(add_series(slicer_app.scene, series_of(np.eye(3), seed=1), "bare"))
     view.show(bare)
-    assert view.study == bare
+    assert view.classification == bare
     assert (view.heatmap, view.classes, view.image, view.next_image()) == (None, (), None, None)
     assert not colored(slicer_app.picture()).any()
 
 
 def test_a_saved_view_is_there_again(slicer_app, view, tmp_path):
     images = [image(k, side, 0.5) for k in range(1, 6) for side in ("left", "right")]
-    study = shown(slicer_app, view, "20° oblique", size=(300, 300), images=images)
+    classification = shown(slicer_app, view, "20° oblique", size=(300, 300), images=images)
     view.heatmap.threshold, view.opacity = 0.35, 0.65
     view.go_to(images[6])
     picture = slicer_app.picture()
     assert slicer_app.scene.WriteToMRB(str(tmp_path / "scene.mrb"))
 
     again = OffscreenSlicer()
-    view = StudyView(again.scene)
+    view = ClassificationView(again.scene)
     assert again.scene.ReadFromMRB(str(tmp_path / "scene.mrb"))
     again.resize(300, 300)
-    assert view.study == Study.of(again.scene)[0]
-    assert view.study.volume.GetName() == study.volume.GetName()
+    assert view.classification == SceneClassification.of(again.scene)[0]
+    assert view.classification.volume.GetName() == classification.volume.GetName()
     assert (view.heatmap.threshold, view.opacity, view.slice, view.overlay) == (0.35, 0.65, 4, True)
     assert not view.heatmap.legend
     assert np.abs(again.picture().astype(int) - picture).mean() < 0.5
-    view.show(view.study)
+    view.show(view.classification)
     assert view.slice == 4
     assert view.next_image() == images[7]
     again.scene.Clear(0)
-    assert (view.study, view.slice, view.heatmap) == (None, None, None)
+    assert (view.classification, view.slice, view.heatmap) == (None, None, None)
 
 
 def test_nodes_that_the_user_deletes_break_nothing(slicer_app, view):
-    study = shown(slicer_app, view, images=[image(3, "left", 0.5)])
-    slicer_app.scene.RemoveNode(study.heatmap.GetDisplayNode().GetColorNode())
-    view.show(study)
+    classification = shown(slicer_app, view, images=[image(3, "left", 0.5)])
+    slicer_app.scene.RemoveNode(classification.heatmap.GetDisplayNode().GetColorNode())
+    view.show(classification)
     assert colored(slicer_app.picture()).any()
-    slicer_app.scene.RemoveNode(study.heatmap)
+    slicer_app.scene.RemoveNode(classification.heatmap)
     assert view.heatmap is None
-    view.show(study)
+    view.show(classification)
     assert not colored(slicer_app.picture()).any()
-    slicer_app.scene.RemoveNode(study.segmentation)
-    view.show(study)
-    slicer_app.scene.RemoveNode(study.volume)
-    assert (view.study, view.slice, view.image, view.next_image()) == (None, None, None, None)
+    slicer_app.scene.RemoveNode(classification.segmentation)
+    view.show(classification)
+    slicer_app.scene.RemoveNode(classification.volume)
+    assert (view.classification, view.slice, view.image, view.next_image()) == (None, None, None, None)
     view.go_to(image(3, "left", 0.5))
     view.overlay, view.opacity, view.layout = False, 0.3, Layout.SIDE_BY_SIDE
 
 
 def test_a_volume_under_a_warping_transform_is_shown_as_slicer_shows_it(slicer_app, view):
-    study = shown(slicer_app, view, images=[image(3, "left", 0.5)])
+    classification = shown(slicer_app, view, images=[image(3, "left", 0.5)])
     warp = slicer_app.scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
-    study.volume.SetAndObserveTransformNodeID(warp.GetID())
-    view.show(study)
+    classification.volume.SetAndObserveTransformNodeID(warp.GetID())
+    view.show(classification)
     view.fit()
-    view.go_to(study.result.images[0])
+    view.go_to(classification.result.images[0])
     assert view.slice is None
 
 
@@ -413,7 +412,7 @@ def test_the_layout_makes_its_views():
     scene = new_scene()
     logic = slicer.vtkMRMLLayoutLogic()
     logic.SetMRMLScene(scene)
-    view = StudyView(scene)
+    view = ClassificationView(scene)
     view.layout = Layout.SIDE_BY_SIDE
     shown = logic.GetViewNodes()
     assert [shown.GetItemAsObject(n).GetLayoutName() for n in range(shown.GetNumberOfItems())] == [MRI_VIEW, "Red"]
