@@ -13,6 +13,8 @@ import click
 import typer
 
 from ..errors import InputError
+from .options import Device, Model
+from .progress import progress
 
 if TYPE_CHECKING:
     from ..readerstudy.export import Unusable
@@ -51,10 +53,8 @@ def create(
     duplicates: Annotated[int, typer.Option(min=0, help="Hidden duplicates a session.")] = 0,
     blocks: Annotated[int, typer.Option(min=1, help="Blocks of cases, of the split-plot design.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal orders.")] = 2021,
-    model: Annotated[
-        Path | None, typer.Option(help="Model package, folder or .zip.", show_default="the embedded one")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    model: Model = None,
+    device: Device = "auto",
 ) -> None:
     """Create a study: protocol, pseudonymised cases, the model's answers, and the truth apart."""
     from ..models.package import ModelPackage
@@ -63,7 +63,6 @@ def create(
     from ..readerstudy.questions import MUSCLES, Questions
     from ..readerstudy.study import PAGE
     from ..resources import embedded_model
-    from .main import progress
 
     asked = _words(ask, "question", ASKED)
     plan = StudyPlan(
@@ -82,7 +81,7 @@ def create(
         blocks=blocks,
         seed=seed,
     )
-    with progress(False) as advance:
+    with progress() as advance:
         study = create_study(cohort, plan, ModelPackage.read(model or embedded_model()), device, out, advance)
     protocol = study.protocol
     print(f"{len(protocol.cases)} cases, {len(protocol.readers)} readers, arms {arms}: {out}")

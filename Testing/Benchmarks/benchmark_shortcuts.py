@@ -7,7 +7,7 @@ strength, and has no image: where that lies clearly lower, something in the imag
 AUCs on test patients, with 95 % intervals, and the trefoil sign from the truth.
 
 Run as
-    dystrophydx phantom --like yang2021 --out cohort
+    dystrophydx phantom thighs --like yang2021 --out cohort
     python Testing/Benchmarks/benchmark_shortcuts.py cohort/cohort.csv WORK
 (about a quarter of an hour on one core). Images, samples and models are kept in WORK, with one seed and number of
 epochs: run again, it goes on where it was interrupted.

@@ -262,17 +262,18 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, study, model, monkeyp
 
 INTERRUPTION = """
 import contextlib, os, signal
-from DystrophyDxLib import cli, series
+from DystrophyDxLib.commands.main import main
+from DystrophyDxLib.series import reading
 
-read = series.read_channels
+read = reading.read_channels
 
 def interrupted(*arguments):
     with contextlib.{}(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
     return read(*arguments)
 
-series.read_channels = interrupted
-cli.main()
+reading.read_channels = interrupted
+main()
 """
 
 

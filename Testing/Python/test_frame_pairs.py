@@ -4,6 +4,7 @@ import csv
 import json
 import re
 
+import click
 import numpy as np
 import pandas as pd
 import pytest
@@ -211,10 +212,11 @@ def test_shares_of_a_split_are_as_asked(table):
 
 
 def test_the_phantom_command_makes_hearts(tmp_path):
-    arguments = ["phantom", "--hearts", "--patients", "2", "--matrix", "64", "--diagnoses", "4-chamber,short axis"]
+    arguments = ["phantom", "hearts", "--patients", "2", "--matrix", "64", "--diagnoses", "4-chamber,short axis"]
     CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "planes")], catch_exceptions=False)
     with (tmp_path / "planes" / "cohort.csv").open(encoding="utf-8") as file:
         assert [row["plane"] for row in csv.DictReader(file)] == ["4-chamber", "short axis"]
     Cohort.read(tmp_path / "planes" / "cohort.csv", Recipe.named("germain2021_plane"))
-    with pytest.raises(InputError, match=r"leave out .*--no-truth"):
-        CliRunner().invoke(app, [*arguments, "--no-truth", "--out", str(tmp_path / "x")], catch_exceptions=False)
+    arguments += ["--no-truth", "--out", str(tmp_path / "x")]
+    with pytest.raises(click.NoSuchOption, match="--no-truth"):
+        CliRunner().invoke(app, arguments, standalone_mode=False, catch_exceptions=False)

@@ -174,9 +174,8 @@ def test_a_full_disk_leaves_nothing_that_could_be_trusted(tmp_path, monkeypatch)
 
 def test_command_line_writes_dicom_and_says_how_much(tmp_path):
     out = tmp_path / "cohort"
-    result = CliRunner().invoke(
-        app, ["phantom", "--out", str(out), "--patients", "2", "--format", "dicom", "--matrix", "64", "--no-truth"]
-    )
+    options = ["--patients", "2", "--format", "dicom", "--matrix", "64", "--no-truth"]
+    result = CliRunner().invoke(app, ["phantom", "thighs", "--out", str(out), *options])
     assert result.exit_code == 0, result.output
     assert "2 patients" in result.output
     for row in rows_of(out / "cohort.csv"):
@@ -188,7 +187,7 @@ def test_command_line_writes_dicom_and_says_how_much(tmp_path):
     "options", [["--like", "yang2021", "--patients", "3"], ["--contrasts", "T2"], ["--contrasts", "STIR"]]
 )
 def test_command_line_refuses_what_cannot_be(tmp_path, options):
-    result = CliRunner().invoke(app, ["phantom", "--out", str(tmp_path / "cohort"), *options])
+    result = CliRunner().invoke(app, ["phantom", "thighs", "--out", str(tmp_path / "cohort"), *options])
     assert isinstance(result.exception, InputError)
     assert not (tmp_path / "cohort").exists()
 

@@ -1,0 +1,169 @@
+"""`dystrophydx classify`: one study, one answer, one folder."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from ..errors import InputError
+from .options import AtlasNames, Device, Model, ResultsFolder, atlas_with_names, by_name
+from .progress import progress
+
+if TYPE_CHECKING:
+    from ..models.recipe import SampleRecipe
+
+Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
+
+
+def classify(
+    study: Study,
+    out: ResultsFolder,
+    model: Model = None,
+    roi: Annotated[
+        Path | None,
+        typer.Option(
+            help="Segmentation instead of the automatic region: segments 'Left leg' and 'Right leg', or of a model of "
+            "another region a segment 'Region' around whose middle it lies."
+        ),
+    ] = None,
+    muscles: Annotated[
+        Path | None,
+        typer.Option(help="Segmentation with a segment a muscle, for the share of each that lies under the heat."),
+    ] = None,
+    atlas: Annotated[
+        Path | None,
+        typer.Option(
+            help="Label map on the images' grid, for its regions ranked by the heat in them.",
+            show_default="the muscles",
+        ),
+    ] = None,
+    atlas_names: AtlasNames = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(help="Further input of a model that needs one, as NAME=PATH; once for each.", show_default="none"),
+    ] = None,
+    frame: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Frame of a cine that is an input, as NAME=NUMBER from 0; once for each.",
+            show_default="those with the largest and smallest cavity",
+        ),
+    ] = None,
+    series: Annotated[str | None, typer.Option(help="Series Instance UID to take, of several in the folder.")] = None,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print result.json, and nothing else.")] = False,
+) -> None:
+    """Classify a thigh MRI: probability of each image and of the case, with a heatmap."""
+    started = time.perf_counter()
+    from ..explain.region_heat import read_atlas
+    from ..models.package import ModelPackage
+    from ..regions.kinds import drawn_regions
+    from ..reporting.output_folder import check_output_folder, output_folder
+    from ..resources import embedded_model
+    from ..series.reading import read_input
+
+    check_output_folder(out, overwrite=overwrite)
+    if roi is not None and not roi.exists():
+        raise InputError("The region given with --roi does not exist; check the path.")
+    if muscles is not None and not muscles.exists():
+        raise InputError("The muscles given with --muscles do not exist; check the path.")
+    named = atlas_with_names(atlas, atlas_names)
+    timing = {}
+    with progress(json) as advance:
+        with _timed(timing, "load"):
+            advance("Loading the model")
+            package = ModelPackage.read(model or embedded_model())
+        further = _channels(channel or [], package.recipe.sample)
+        frames = _frames(frame or [], package.recipe.sample)
+        with _timed(timing, "read"):
+            advance("Reading the study")
+            read = read_input(study, further, package.recipe.sample, series, frames)
+        with _timed(timing, "load"):
+            advance("Loading PyTorch and Slicer")
+            from ..classify import Classifier, with_region_heat, with_texture_scores
+
+            classifier = Classifier(package, device)
+            _require_slicer()
+            from ..mrml.classification import SceneClassification
+            from ..mrml.report_folder import write_report_folder
+            from ..mrml.scenes import new_scene, vtk_messages_to_log
+            from ..mrml.segmentation import read_labels, read_muscles
+            from ..mrml.volumes import add_series
+
+            vtk_messages_to_log()
+            scene = new_scene()
+            volume = add_series(scene, read)
+        drawn = read_muscles(muscles, volume) if muscles is not None else None
+        places = drawn if named is None else read_atlas(*named, read)
+        regions = None
+        if roi is not None:
+            with _timed(timing, "roi"):
+                regions = drawn_regions(read, read_labels(roi, volume), package.recipe.sample)
+        classification = classifier.classify(
+            read, regions, timing, lambda done, total: advance("Classifying", done, total)
+        )
+        if drawn is not None:
+            classification = with_texture_scores(classification, *drawn)
+        if places is not None:
+            classification = with_region_heat(classification, *places)
+        advance("Writing the results")
+        in_scene = SceneClassification(volume)
+        in_scene.put(classification)
+        with output_folder(out, overwrite=overwrite) as folder:
+            result = write_report_folder(in_scene, package.card.model_dump(), folder, started)
+    if json:
+        print(result.to_json())
+        return
+    from ..reporting.case_report import extent, summary
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(summary(result))
+    console.print(f"{extent(result)} {result.input.selection}".strip())
+    console.print("Time: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
+    console.print(f"Results: {out}")
+
+
+def _channels(given: list[str], sample: SampleRecipe) -> dict[str, Path]:
+    """Paths of a model's further channels by name, from NAME=PATH.
+
+    Raises:
+        InputError: a channel that the model does not have, is given twice, or is lacking.
+    """
+    texts = by_name("--channel", given, sample.further, "PATH", bool, "this model has one input")
+    if texts or not sample.of_cine:
+        sample.check_further(texts)
+    return {name: Path(text) for name, text in texts.items()}
+
+
+def _frames(given: list[str], sample: SampleRecipe) -> dict[str, int]:
+    """Numbers of a cine's frames by the name of the input that they are, from NAME=NUMBER.
+
+    Raises:
+        InputError: an input that the model does not have or take from a cine, or is given twice, or no number.
+    """
+    names = [channel.name for channel in sample.channels if channel.frame]
+    texts = by_name("--frame", given, names, "NUMBER", str.isdecimal, "the model takes no cine")
+    return {name: int(text) for name, text in texts.items()}
+
+
+@contextlib.contextmanager
+def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    timing[stage] = timing.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _require_slicer() -> None:
+    try:
+        import slicer  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "Writing the results needs Slicer's scene library; install it with: pip install 'dystrophydx[viewer]'."
+        ) from None

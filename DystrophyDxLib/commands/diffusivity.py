@@ -1,0 +1,25 @@
+"""`dystrophydx diffusivity`: a diffusion series becomes the map that models of maps read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError
+
+
+def diffusivity(
+    series: Annotated[Path, typer.Argument(help="Diffusion series, 4D NIfTI.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The map, NIfTI or NRRD.", show_default=False)],
+    bval: Annotated[Path | None, typer.Option(help="b-values as of FSL.", show_default="beside the series")] = None,
+    bvec: Annotated[Path | None, typer.Option(help="Directions as of FSL.", show_default="beside the series")] = None,
+) -> None:
+    """Compute the map of mean diffusivity (mm²/s) of a diffusion series, for models of maps."""
+    from ..series.diffusivity import mean_diffusivity, write_map
+
+    if out.exists():
+        raise InputError("There is something at the place given with --out; give a new one.")
+    write_map(mean_diffusivity(series, bval, bvec), out)
+    print(f"Mean diffusivity in mm²/s: {out}")

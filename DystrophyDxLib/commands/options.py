@@ -1,0 +1,76 @@
+"""Arguments and options that several commands have, and what their texts mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError
+
+CohortTable = Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)]
+ResultsFolder = Annotated[Path, typer.Option(help="Folder for the results; it is made.", show_default=False)]
+Model = Annotated[Path | None, typer.Option(help="Model package, folder or .zip.", show_default="the embedded one")]
+AtlasNames = Annotated[
+    Path | None, typer.Option(help="Names of the atlas' regions, CSV: label, name.", show_default="their numbers")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Processes = Annotated[int, typer.Option(min=1, help="Processes that make samples.")]
+CohortSeed = Annotated[int, typer.Option(min=0, help="Equal seeds give equal cohorts.")]
+CohortFolder = Annotated[Path, typer.Option(help="New or empty folder for the cohort.", show_default=False)]
+
+
+def listed(names: str | None) -> list[str]:
+    """Names of a list with commas.
+
+    >>> listed("healthy, DMD,")
+    ['healthy', 'DMD']
+    """
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
+
+
+def by_name(
+    option: str, given: Sequence[str], names: Sequence[str], what: str, fits: Callable[[str], bool], why_none: str
+) -> dict[str, str]:
+    """Values of an option that is given once for each of `names`, as NAME=VALUE.
+
+    >>> by_name("--channel", ["stir=thigh.nii"], ["STIR"], "PATH", bool, "this model has one input")
+    {'STIR': 'thigh.nii'}
+
+    Args:
+        what: word for the value in the message.
+        why_none: why no name can be given, where there is none.
+
+    Raises:
+        InputError: another name, a value that does not fit, or a name that is given twice.
+    """
+    known, values = {name.casefold(): name for name in names}, {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name.casefold() not in known or not fits(value):
+            how = f"NAME={what} with NAME one of {', '.join(names)}" if names else f"none: {why_none}"
+            raise InputError(f"{option} cannot be {text!r}; give {how}.")
+        if known[name.casefold()] in values:
+            raise InputError(f"{option} names {known[name.casefold()]} twice; give it once.")
+        values[known[name.casefold()]] = value
+    return values
+
+
+def atlas_with_names(labels: Path | None, names: Path | None) -> tuple[Path, Path | None] | None:
+    """Label map and names of an atlas; None without one.
+
+    Raises:
+        InputError: names without a label map.
+    """
+    if labels is None and names is not None:
+        raise InputError("--atlas-names belongs to an atlas; give its label map with --atlas.")
+    return None if labels is None else (labels, names)
+
+
+def figure_in_words(name: str, figure: dict, interval: str) -> str:
+    """A figure of evaluation.json or comparison.json in words."""
+    value, (low, high) = figure["value"], figure[interval] or figure["ci95_bootstrap"] or (None, None)
+    told = "cannot be told" if value is None else f"{value:.3f}"
+    return f"{name} {told}" + ("" if None in (value, low, high) else f" ({low:.3f} to {high:.3f})")

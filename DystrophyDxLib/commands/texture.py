@@ -1,0 +1,77 @@
+"""`dystrophydx texture`: networks beside other texture methods, by cross-validation."""
+
+from __future__ import annotations
+
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import CohortTable, Device, Processes, ResultsFolder
+from .progress import progress
+
+
+def texture(
+    cohort: CohortTable,
+    out: ResultsFolder,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder of 'train --split kfold:K', with a model a fold; once for each.", show_default="none"
+        ),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="Recipe with a fat fraction: a name, or the path of a .toml file.")
+    ] = "cai2019",
+    folds: Annotated[int, typer.Option(min=3, help="Folds of patients, where no models are given.")] = 4,
+    muscles: Annotated[
+        str | None,
+        typer.Option(help="Column of the cohort with muscle segmentations.", show_default="the truth of phantoms"),
+    ] = None,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with a file of weights for vgg16 and resnet18.", show_default="torchvision's, fetched"
+        ),
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for samples.", show_default="OUT-cache")] = None,
+    device: Device = "auto",
+    processes: Processes = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 2021,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier analysis.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print texture.json, and nothing else.")] = False,
+) -> None:
+    """Compare networks with other texture methods by cross-validation, and look at what their neurons and heat see."""
+    from ..evaluation.texture import texture as analysed
+
+    with progress(json) as advance:
+        summary = analysed(
+            cohort,
+            out,
+            recipe=recipe,
+            models=models or [],
+            folds=folds,
+            muscles=muscles,
+            weights=backbone_weights,
+            cache=cache,
+            device=device,
+            processes=processes,
+            seed=seed,
+            overwrite=overwrite,
+            advance=advance,
+        )
+    if json:
+        print(dumps(summary, indent=1))
+        return
+    for notice in summary["notices"]:
+        print(notice)
+    for name, accuracy in summary["accuracy"].items():
+        of_images = accuracy["images"]
+        print(
+            f"{name}: accuracy {of_images['mean']:.3f} (folds {of_images['minimum']:.3f} to {of_images['maximum']:.3f})"
+        )
+    print(f"By chance (always the most frequent class): {summary['chance']['images']:.3f}")
+    for failure in summary["failures"]:
+        print(f"{failure['method']} failed: {failure['reason']}")
+    print(f"Results: {out / 'report.html'}")

@@ -1,0 +1,103 @@
+"""`dystrophydx train`: a cohort becomes a model package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError
+from .options import CohortTable, Device, Processes, listed
+from .progress import progress
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of a .toml file.", show_default=False)],
+    cohort: CohortTable,
+    out: Annotated[Path, typer.Option(help="Place for the model package; it is made.", show_default=False)],
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal models.")] = 2021,
+    backbone: Annotated[str | None, typer.Option(help="Other backbone.", show_default="the recipe's")] = None,
+    backbone_weights: Annotated[
+        Path | None,
+        typer.Option(help="File of torchvision's weights, or a model package.", show_default="torchvision's, fetched"),
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Train all layers, from random weights.")
+    ] = False,
+    matrix: Annotated[
+        str | None,
+        typer.Option(help="Edge of square samples: 128, 160, 256, or raw.", show_default="the recipe's"),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="One of the recipe's tasks.", show_default="the recipe's classes")
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option(help="Those of the recipe's that are used, separated by commas.", show_default="all")
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for samples and features.", show_default="OUT-training/cache")
+    ] = None,
+    device: Device = "auto",
+    processes: Processes = 1,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="stratified, stratified:60/20/20, cohort, kfold:K or centre:NAME.",
+            show_default="cohort if its table has splits",
+        ),
+    ] = None,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Cross-validations, each with other folds; with --split kfold:K.")
+    ] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where training was interrupted.")] = False,
+    trained_on: Annotated[
+        str | None, typer.Option(help="What the model card says of the cohort.", show_default="its numbers")
+    ] = None,
+) -> None:
+    """Train a model on a cohort and write its package, with log and figure beside it."""
+    from ..cohort.options import recipe_as_asked, split_as_asked
+    from ..cohort.table import Cohort
+
+    chosen = recipe_as_asked(recipe, backbone, from_scratch, matrix, task, listed(channels))
+    read = Cohort.read(cohort, chosen)
+    cohorts = split_as_asked(read, split, seed)
+    folds = len(cohorts) > 1
+    if repeats > 1 and not folds:
+        raise InputError("Only cross-validation is repeated; add --split kfold:K.")
+    if read.others:
+        print(read.others_told)
+    from ..reporting.case_report import NOT_SHOWN_TO_TELL
+    from ..training.train import LEFT_OUT, checked_place, train_folds, train_repeats
+    from ..training.train import train as trained
+
+    work = checked_place(out, resume=resume) if not folds else out
+    with progress() as advance:
+        options = {
+            "seed": seed,
+            "cache": cache or work / "cache",
+            "backbone_weights": backbone_weights,
+            "device": device,
+            "processes": processes,
+            "resume": resume,
+            "trained_on": trained_on,
+            "advance": advance,
+        }
+        if repeats > 1:
+            packages = train_repeats(chosen, read, split, out, repeats=repeats, **options)
+        elif folds:
+            packages = train_folds(chosen, cohorts, out, **options)
+        else:
+            packages = [trained(chosen, cohorts[0], out, **options)]
+    from ..models.package import ModelPackage
+
+    for package in packages:
+        left_out = package.with_name(f"{package.name}-training") / LEFT_OUT
+        if left_out.exists():
+            print(f"{len(left_out.read_text(encoding='utf-8').splitlines())} series gave no image: see {left_out}")
+        print(f"{package}:")
+        card = ModelPackage.read(package).card
+        for name, metric in card.metrics.items():
+            print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
+        if not card.shown_to_tell:
+            print(f"  {NOT_SHOWN_TO_TELL}")
