@@ -692,7 +692,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._resetSide("RIGHT")
 
     def _resetSide(self, name):
-        from DystrophyDxLib.regions.legs import Side
+        from DystrophyDxLib.regions.windows import Side
 
         self._editRegion(lambda classification: classification.reset(side=Side[name]))
 

@@ -8,7 +8,6 @@ import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +25,7 @@ from .models.cam_network import CamNetwork, NetworkOutput, build_network
 from .models.cells import CellGrid
 from .models.package import ModelPackage
 from .models.probabilities import class_probabilities, class_said
-from .regions.kinds import as_seen, find_regions
-from .regions.legs import LegRegions, Window
-from .regions.volumes import whole
+from .regions.windows import AnyWindow, Regions
 from .results import (
     INDETERMINATE,
     UNSUITABLE,
@@ -43,9 +40,9 @@ from .results import (
     StudyResult,
     WarningCode,
 )
-from .samples.quality import ImageQuality, input_warnings, judge_legs, share_outside_muscle, thigh_images
-from .samples.slice_samples import GRID, LegBatch, SampleBatch
-from .samples.volume_samples import VolumeBatch, sampled
+from .samples.kinds import region_of
+from .samples.quality import ImageQuality
+from .samples.slice_samples import SampleBatch
 from .series.series import Series
 
 BATCH = 8
@@ -58,8 +55,6 @@ LARGEST_SHIFT = 0.01
 HEAT_OUTSIDE = 0.63
 """Share of heat outside the muscles from which a case is warned of: of two classes, one of the second. Of 229 phantoms
 that the demonstration model called rightly, 1 in 40 had more (`evaluation.localisation.outside_threshold`)."""
-HEAT_JUDGED = 6
-"""Slices, evenly along the series, in which the heat of windows is held against the muscles."""
 
 
 class ImageScore(NamedTuple):
@@ -86,21 +81,18 @@ class Classification:
 
     Attributes:
         regions: the windows of all slices.
-        scores: of each window, in the order of `seen.windows` and of `result.images`.
+        seen: the windows as the network saw them, one an image; see `Region.seen`.
+        scores: of each window, in the order of `seen` and of `result.images`.
         heat: of the class that `result.told_class` names.
         drawing: by which the maps of `scores` become heat.
     """
 
     result: StudyResult
-    regions: LegRegions
+    regions: Regions
+    seen: tuple[AnyWindow, ...]
     scores: tuple[ImageScore, ...]
     heat: Heat
     drawing: HeatDrawing
-
-    @cached_property
-    def seen(self) -> LegRegions:
-        """The regions as the network saw them: where it sees volumes, with one window for all slices of a leg."""
-        return self.regions if self.drawing.depth is None else whole(self.regions)
 
     @property
     def heatmap(self) -> np.ndarray:
@@ -123,6 +115,7 @@ class Classifier:
         device: one of `devices.DEVICES`; "auto" takes CUDA, then MPS, then the CPU.
 
     Attributes:
+        region: what the model looks at.
         cells: where the cells of the maps look in a sample.
 
     Raises:
@@ -131,6 +124,7 @@ class Classifier:
 
     def __init__(self, package: ModelPackage, device: str = "auto") -> None:
         self.package = package
+        self.region = region_of(package.recipe.sample)
         self.device = compute_device(device)
         tensors = package.tensors()
         self._mean, self._precision = (tensors.pop(f"features.{name}", None) for name in ("mean", "precision"))
@@ -155,7 +149,7 @@ class Classifier:
     def classify(
         self,
         series: Series,
-        regions: LegRegions | None = None,
+        regions: Regions | None = None,
         timing_s: dict[str, float] | None = None,
         progress: Callable[[int, int], None] | None = None,
         previous: Classification | None = None,
@@ -182,7 +176,7 @@ class Classifier:
         timing_s = dict(timing_s or {})
         start = time.perf_counter()
         if regions is None:
-            regions = find_regions(series, sample)
+            regions = self.region.find(series)
             if not regions.windows:
                 raise InputError("No leg was found in any slice; choose a series of the thighs or give the region.")
         elif not regions.windows:
@@ -191,27 +185,18 @@ class Classifier:
         start = time.perf_counter()
         if previous is not None and not self._answers_as(previous.result):
             previous = None
-        seen = as_seen(regions, sample)
-        kept = _kept_windows(seen.windows, previous.seen.windows if previous else ())
+        seen = self.region.seen(regions)
+        kept = _kept_windows(seen, previous.seen if previous else ())
         scores = self._scores(series, seen, kept, previous, progress)
-        qualities = [score.quality for score in scores]
-        of_legs = sample.region.kind == "legs"
-        thigh = thigh_images(seen.windows, qualities) if of_legs else [False] * len(qualities)
-        counted = np.array(thigh) if any(thigh) and sample.expects == "t1_thigh" else np.ones(len(thigh), bool)
+        judged = self.region.judge(series, regions, seen, [score.quality for score in scores])
+        counted = np.array(judged.fits) if any(judged.fits) else np.ones(len(seen), bool)
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
         told = self._told_class(probabilities[counted])
-        drawing = HeatDrawing(
-            self.cells,
-            sample.size,
-            self.package.card.heat_reference,
-            series.geometry,
-            sample.extent_mm,
-            sample.depth,
-        )
+        reference = self.package.card.heat_reference
+        drawing = HeatDrawing(self.cells, sample, reference, series.geometry, series.voxels.shape)
         heat = self._heat(drawing, seen, scores, counted, kept, previous, told)
         timing_s["network"] = time.perf_counter() - start
-        warnings = input_warnings(series, regions, qualities, thigh, sample.expects) if of_legs else []
-        warnings += self._model_warnings(scores, probabilities, counted)
+        warnings = [*judged.warnings, *self._model_warnings(scores, probabilities, counted)]
         case = self._case(seen, probabilities, counted, warnings)
         result = StudyResult(
             input=_input_facts(series),
@@ -221,16 +206,16 @@ class Classifier:
                 ImageResult(
                     slice=window.slice,
                     side=window.side.value,
-                    slices=None if sample.depth is None else window.k,
+                    slices=window.slices,
                     window_ijk=(window.i, window.j),
                     probability=of_classes[told],
                     roi=window.source,
-                    anatomy=("thigh" if is_thigh else "other") if of_legs else "not judged",
+                    anatomy=anatomy,
                     counted=bool(counts),
                     probabilities=of_classes if self._ranks else (),
                 )
-                for window, of_classes, is_thigh, counts in zip(
-                    seen.windows, probabilities.tolist(), thigh, counted, strict=True
+                for window, of_classes, anatomy, counts in zip(
+                    seen, probabilities.tolist(), judged.anatomy, counted, strict=True
                 )
             ),
             skipped=tuple(
@@ -246,7 +231,7 @@ class Classifier:
             ),
             timing_s=timing_s,
         )
-        return Classification(result, regions, scores, heat, drawing)
+        return Classification(result, regions, seen, scores, heat, drawing)
 
     @property
     def _ranks(self) -> bool:
@@ -269,39 +254,38 @@ class Classifier:
     def _scores(
         self,
         series: Series,
-        seen: LegRegions,
+        seen: Sequence[AnyWindow],
         kept: dict[int, int],
         previous: Classification | None,
         progress: Callable[[int, int], None] | None,
     ) -> tuple[ImageScore, ...]:
         """Scores of all windows, those of `kept` (number of a window → its number in `previous`) taken over."""
         scores = {n: previous.scores[before] for n, before in kept.items()}
-        fresh = [n for n in range(len(seen.windows)) if n not in kept]
+        fresh = [n for n in range(len(seen)) if n not in kept]
         for first in range(0, len(fresh), BATCH):
             numbers = fresh[first : first + BATCH]
-            batch = sampled(series, [seen.windows[n] for n in numbers], self.package.recipe.sample)
+            batch = self.region.samples(series, [seen[n] for n in numbers])
             scores |= zip(numbers, self._batch_scores(series, batch), strict=True)
             if progress:
                 progress(first + len(numbers), len(fresh))
-        return tuple(scores[n] for n in range(len(seen.windows)))
+        return tuple(scores[n] for n in range(len(seen)))
 
     def _batch_scores(self, series: Series, batch: SampleBatch) -> list[ImageScore]:
         logits, maps, features = self.output(batch.pixels)
         logits, maps = logits.numpy(), maps.numpy()
         offset = features - self._mean
         distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
-        qualities = judge_legs(series, batch) or [None] * len(logits)
-        outside: list[float | None] = [None] * len(logits)
-        if isinstance(batch, LegBatch):
-            outside = self._heat_outside(logits, maps, batch, len(series.voxels))
-        elif isinstance(batch, VolumeBatch):
-            for n, slices in enumerate(batch.legs):
-                along = self.cells.along.weights(batch.placements[n].sample_coordinates(0), maps.shape[2])
-                planes = np.einsum("sd,kdhw->skhw", along, maps[n])
-                shares = self._heat_outside(logits[[n] * len(planes)], planes, slices, len(series.voxels))
-                told = [share for share in shares if share is not None]
-                outside[n] = float(np.median(told)) if told else None
+        said = self._said(self._probabilities(logits))
+        evidence = [self._evidence_for(own, label) for own, label in zip(maps, said.tolist(), strict=True)]
+        outside = self.region.heat_outside(self.cells, evidence, batch, len(series.voxels))
+        qualities = self.region.quality(series, batch)
         return list(map(ImageScore, logits, maps, distances.tolist(), qualities, outside))
+
+    def _evidence_for(self, maps: np.ndarray, label: int) -> np.ndarray | None:
+        """What speaks for the class that a window says; None for the first of two, which has no map."""
+        if self._ranks:
+            return maps[label]
+        return maps[0] if label > 0 else None
 
     def output(self, pixels: torch.Tensor) -> NetworkOutput:
         """What the network gives for samples (N, planes, size, size), on the CPU, as `classify` computes it."""
@@ -337,27 +321,10 @@ class Classifier:
         """(N,) class that each window says."""
         return class_said(probabilities, self.package.card.threshold)
 
-    def _heat_outside(self, logits: np.ndarray, maps: np.ndarray, batch: LegBatch, slices: int) -> list[float | None]:
-        """Share of heat outside the muscles of each window; None where it is not judged, nor where the window says the
-        first class of two, which has no map."""
-        centres = (np.arange(GRID) + 0.5) * (batch.pixels.shape[-1] / GRID) - 0.5
-        said = self._said(self._probabilities(logits))
-        judged = [window.slice % max(1, slices // HEAT_JUDGED) == 0 for window in batch.windows]
-        return [
-            share_outside_muscle(
-                self.cells.at(np.maximum(maps[n, said[n] if self._ranks else 0], 0), centres, centres),
-                batch.grid[n].numpy(),
-                batch.inside[n].numpy(),
-            )
-            if judge
-            else None
-            for n, judge in enumerate((said > 0 if not self._ranks else True) & np.array(judged))
-        ]
-
     def _heat(
         self,
         drawing: HeatDrawing,
-        seen: LegRegions,
+        seen: Sequence[AnyWindow],
         scores: Sequence[ImageScore],
         counted: np.ndarray,
         kept: dict[int, int],
@@ -407,13 +374,13 @@ class Classifier:
             )
 
     def _case(
-        self, seen: LegRegions, probabilities: np.ndarray, counted: np.ndarray, warnings: list[ResultWarning]
+        self, seen: Sequence[AnyWindow], probabilities: np.ndarray, counted: np.ndarray, warnings: list[ResultWarning]
     ) -> CaseResult:
-        of_volumes = self.package.recipe.sample.depth is not None
-        slices = np.array([0 if of_volumes else window.slice for window in seen.windows])[counted]
+        drawn = self.region.slices_drawn(seen)
+        slices = np.zeros(len(seen), int)[counted] if drawn is None else drawn[counted]
         given = {warning.code for warning in warnings}
         why_not = next((reason for code, reason in UNSUITABLE.items() if code in given), None)
-        if why_not is None and len(np.unique(slices)) < 2 and not of_volumes:
+        if why_not is None and drawn is not None and len(np.unique(slices)) < 2:
             why_not = "One slice alone gives no interval."
         if self._ranks:
             return _ranked_case(self.package.card.classes, probabilities[counted], slices, why_not)
@@ -427,7 +394,7 @@ class Classifier:
         other, positive = card.classes
         if why_not:
             label, reason = INDETERMINATE, why_not
-        elif self.package.recipe.sample.depth is not None:
+        elif self.region.slices_drawn(()) is None:
             label, reason = (positive if probability >= card.threshold else other), _NO_INTERVAL
         elif interval[0] < card.threshold <= interval[1]:
             label, reason = INDETERMINATE, "The 95 % interval crosses the threshold."
@@ -531,7 +498,7 @@ def _ranked_case(
     )
 
 
-def _kept_windows(windows: Sequence[Window], before: Sequence[Window]) -> dict[int, int]:
+def _kept_windows(windows: Sequence[AnyWindow], before: Sequence[AnyWindow]) -> dict[int, int]:
     """Number of each window that was there before → its number then."""
     places = {(window.slice, window.side, window.i, window.j): n for n, window in enumerate(before)}
     kept = {}

@@ -13,7 +13,8 @@ import numpy as np
 from scipy import ndimage
 
 from DystrophyDxLib.phantom.thigh import make_phantom
-from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, find_legs
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE
 from DystrophyDxLib.samples.quality import judge_images, thigh_images
 from DystrophyDxLib.samples.slice_samples import make_samples
 from DystrophyDxLib.series.reading import read_study

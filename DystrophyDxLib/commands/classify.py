@@ -64,7 +64,6 @@ def classify(
     started = time.perf_counter()
     from ..explain.region_heat import read_atlas
     from ..models.package import ModelPackage
-    from ..regions.kinds import drawn_regions
     from ..reporting.output_folder import check_output_folder, output_folder
     from ..resources import embedded_model
     from ..series.reading import read_input
@@ -105,7 +104,7 @@ def classify(
         regions = None
         if roi is not None:
             with _timed(timing, "roi"):
-                regions = drawn_regions(read, read_labels(roi, volume), package.recipe.sample)
+                regions = classifier.region.from_labels(read, read_labels(roi, volume))
         classification = classifier.classify(
             read, regions, timing, lambda done, total: advance("Classifying", done, total)
         )

@@ -16,10 +16,8 @@ from scipy.stats import mannwhitneyu
 from ..cohort.table import Case
 from ..errors import InputError
 from ..models.recipe import SampleRecipe
-from ..regions.kinds import find_regions
-from ..regions.volumes import whole
 from ..reporting.progress import Advance
-from ..samples.volume_samples import make_volumes
+from ..samples.kinds import region_of
 from ..series.reading import read_input
 
 ALTERED = 1.96
@@ -133,11 +131,12 @@ def _volumes(
     cases: Sequence[Case], sample: SampleRecipe, what: str, advance: Advance
 ) -> Iterator[tuple[Case, np.ndarray]]:
     """(channels, depth, size, size) of each case that can be read; those that cannot are listed by the evaluation."""
+    region = region_of(sample)
     for number, case in enumerate(cases):
         advance(what, number, len(cases))
         try:
             series = read_input(case.path, case.further, sample)
-            [window] = whole(find_regions(series, sample)).windows
+            windows = region.seen(region.find(series))
         except InputError:
             continue
-        yield case, make_volumes(series, [window], sample).pixels[0].numpy()
+        yield case, region.samples(series, windows).pixels[0].numpy()

@@ -31,6 +31,7 @@ from ..reporting.output_folder import results_folder
 from ..reporting.pages import Page, Section
 from ..reporting.progress import Advance
 from ..reporting.tables import Table
+from ..samples.kinds import region_of
 from ..statistics import ranked
 from ..statistics.confusion import proportion
 from ..statistics.estimate import Estimate
@@ -508,8 +509,7 @@ def _sections(comparison: Comparison, summary: dict[str, object], figures: Path)
 
 def _sample_text(sample: SampleRecipe) -> str:
     """Size and region of a recipe's samples in words, as the matrix sizes of Table 4 of Germain et al."""
-    of_what = {"legs": "a leg", "slice": "the whole slice", "square": f"pixels of {sample.region.pixel_mm} mm"}
-    return f"{sample.size} × {sample.size}, {of_what.get(sample.region.kind, sample.region.kind)}"
+    return f"{sample.size} × {sample.size}, {region_of(sample).described()}"
 
 
 def _sha256(path: Path) -> str:

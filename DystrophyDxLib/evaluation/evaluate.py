@@ -526,8 +526,7 @@ def _deletion_insertion(
     evaluation: Evaluation, classifier: Classifier, figures: Path, advance: Advance
 ) -> Iterator[Section]:
     """Of T1-weighted images alone and two classes: what is deleted becomes the grey that healthy muscle has there."""
-    sample = evaluation.package.recipe.sample
-    if evaluation.ranks or sample.planes > 1 or sample.depth is not None or sample.expects != "t1_thigh":
+    if evaluation.ranks or not evaluation.package.recipe.sample.of_t1_alone:
         return
     title, card = "Does the answer hang on what the heatmap marks?", evaluation.package.card
     chosen = choose_images(evaluation.images, card.threshold, seed=evaluation.seed)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from ..regions.legs import PlaneOrientation
+from ..series.plane_orientation import PlaneOrientation
 from .predictions import ClassifiedSeries
 
 A_KIND = 3
@@ -107,7 +107,7 @@ def gallery_figure(chosen: Chosen, classified: ClassifiedSeries) -> Figure:
     legs = np.zeros(series.voxels.shape[1:], bool)
     for window in windows:
         legs[slice(*window.j), slice(*window.i)] |= window.mask
-    spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
+    spacing = plane.pixel_mm(series.geometry)
     box = _framed(plane.canonical(legs), spacing)
     grey, heat, inside = (
         plane.canonical(values)[box]

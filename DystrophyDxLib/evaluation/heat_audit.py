@@ -69,7 +69,7 @@ def audited(found: ClassifiedSeries, folder: Path) -> pd.DataFrame:
     heat = {int(label): _evidence(found, int(label)) for label in np.unique(said)} if organ is not None else {}
     rows = []
     for image, window, score, label in zip(
-        result.images, classification.seen.windows, classification.scores, said.tolist(), strict=True
+        result.images, classification.seen, classification.scores, said.tolist(), strict=True
     ):
         if not image.counted:
             continue

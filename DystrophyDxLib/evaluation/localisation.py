@@ -13,10 +13,12 @@ from scipy.stats import spearmanr
 from ..classify import Classification, Classifier
 from ..errors import InputError
 from ..phantom import Phantom
-from ..regions.legs import PlaneOrientation, Window
+from ..regions.windows import Window
 from ..results import ImageResult
+from ..samples.placement import place, resampling_weights
 from ..samples.quality import share_outside_muscle
-from ..samples.slice_samples import GRID, make_samples, place, resampling_weights
+from ..samples.slice_samples import GRID, make_samples
+from ..series.plane_orientation import PlaneOrientation
 from ..series.series import Series
 from ..statistics.bootstrap import bootstrap, ratio
 
@@ -88,9 +90,7 @@ def localise_series(series: Series, found: Classification, truth: ThighTruth) ->
         Shares of heat are nan without heat, and what is about diseased muscle where there is none.
     """
     spacing = series.geometry.spacing
-    images = [
-        (image, window) for image, window in zip(found.result.images, found.seen.windows, strict=True) if image.counted
-    ]
+    images = [(image, window) for image, window in zip(found.result.images, found.seen, strict=True) if image.counted]
     slices = found.regions.windows
     seen = {
         (window.slice, window.side): share
@@ -215,12 +215,11 @@ def _image_figures(
 def _heat_in_subcutaneous_fat(series: Series, heatmap: np.ndarray, windows: Sequence[Window]) -> list[float]:
     batch = make_samples(series, windows, GRID)
     plane = PlaneOrientation.of(series.geometry)
-    spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
     shares = []
     for window, grid, inside in zip(windows, batch.grid.numpy(), batch.inside.numpy(), strict=True):
         heat = plane.canonical(heatmap[window.box])
         on_grid = np.zeros((GRID, GRID), np.float32)
-        placement = place(heat.shape, spacing, GRID)
+        placement = place(heat.shape, plane.pixel_mm(series.geometry), GRID)
         by_row, by_column = map(resampling_weights, placement.scale, placement.shape)
         (top, left), (rows, columns) = placement.origin, (by_row.shape[0], by_column.shape[0])
         on_grid[top : top + rows, left : left + columns] = (by_column @ (by_row @ heat).T).T

@@ -16,6 +16,7 @@ from ..models.recipe import Recipe
 from ..reporting.pages import Section
 from ..reporting.progress import Advance
 from ..reporting.tables import Table
+from ..samples.kinds import region_of
 from .alterations import ALTERED, Reference, alterations, compared, in_words
 from .predictions import ClassifiedSeries
 
@@ -96,7 +97,7 @@ def reference_cases(everyone: Cohort, evaluated: Cohort, diagnosis: str | None) 
     Raises:
         InputError: the recipe sees no maps though `diagnosis` is given, or the cohort has no patients with it.
     """
-    if everyone.recipe.sample.region.kind != "volume":
+    if not region_of(everyone.recipe.sample).registered:
         if diagnosis is not None:
             raise InputError("A reference group is for models of registered maps; leave --reference out.")
         return None

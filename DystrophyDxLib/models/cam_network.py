@@ -236,7 +236,7 @@ def backbone_of(recipe: Recipe) -> Backbone:
         InputError: when it is not in `BACKBONES`, does not see such samples, or has no published weights but is to
             start from them.
     """
-    name, of_volumes = recipe.network.backbone, recipe.sample.depth is not None
+    name, of_volumes = recipe.network.backbone, recipe.sample.of_volumes
     fitting = [known for known, backbone in BACKBONES.items() if backbone.of_volumes == of_volumes]
     if name not in BACKBONES:
         raise InputError(f"The backbone {name!r} is not known; choose one of {', '.join(fitting)}.")

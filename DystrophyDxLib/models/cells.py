@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from ..samples.slice_samples import Placement
+from ..samples.placement import Placement
 
 if TYPE_CHECKING:
     from .cam_network import CamNetwork
@@ -55,8 +55,14 @@ class CellGrid:
         *slices, rows, columns = coordinates
         planes = self.weights(rows, cells.shape[-2]) @ cells @ self.weights(columns, cells.shape[-1]).T
         for places in slices:
-            planes = np.einsum("sd,...dij->...sij", self.along.weights(places, cells.shape[-3]), planes)
+            planes = self.slices(planes, places)
         return planes
+
+    def slices(self, cells: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
+        """Map of cells (..., d, h, w) of a volume at sample coordinates along its slices."""
+        if self.along is None:
+            raise ValueError("These cells see no volumes.")
+        return np.einsum("sd,...dij->...sij", self.along.weights(coordinates, cells.shape[-3]), cells)
 
     def centres(self, count: int) -> np.ndarray:
         """Sample coordinates of the first `count` cells along rows or columns."""

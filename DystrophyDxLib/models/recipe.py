@@ -138,6 +138,21 @@ class SampleRecipe(_Table):
         return (self.planes, *(() if self.depth is None else (self.depth,)), self.size, self.size)
 
     @property
+    def of_volumes(self) -> bool:
+        """Whether a sample shows its region in all slices, as 3D networks see it."""
+        return self.depth is not None
+
+    @property
+    def of_t1_thighs(self) -> bool:
+        """Whether the first channel is a T1-weighted series of the thighs."""
+        return self.expects == "t1_thigh"
+
+    @property
+    def of_t1_alone(self) -> bool:
+        """Whether a sample is one slice of a T1-weighted thigh and nothing beside it."""
+        return self.of_t1_thighs and self.shape == (1, self.size, self.size)
+
+    @property
     def extent_mm(self) -> float | None:
         """Edge of what a sample shows; None where it is the longer side of its window."""
         return None if self.region.pixel_mm is None else self.size * self.region.pixel_mm

@@ -17,8 +17,8 @@ from vtkmodules.vtkCommonDataModel import vtkTable
 
 from ..errors import Cancelled, InputError
 from ..explain.texture_score import texture_scores
-from ..regions.kinds import after_correction, find_regions
-from ..regions.legs import LABEL_OF_SIDE, LegRegions, Side, find_legs
+from ..regions.legs import find_legs
+from ..regions.windows import LABEL_OF_SIDE, Regions, Side
 from ..results import ImageResult, MuscleTexture, StudyResult
 from ..series.channels import with_channels
 from ..series.series import Acquisition, Series
@@ -63,7 +63,7 @@ class _Run(NamedTuple):
     """The last classification in memory, of use as long as the volume is what it was. A saved scene has none."""
 
     classification: Classification
-    automatic: LegRegions
+    automatic: Regions
     volume_state: _VolumeState
 
 
@@ -214,10 +214,9 @@ class SceneClassification:
         self.follow_volume()
         run, state = self._run(), self._volume_state()
         series = self._series()
-        sample = classifier.package.recipe.sample
-        automatic = run.automatic if run else find_regions(series, sample)
+        automatic = run.automatic if run else classifier.region.find(series)
         drawn = labels_from_segmentation(self.segmentation, self.volume)
-        regions = after_correction(series, automatic, drawn, sample)
+        regions = classifier.region.corrected(series, automatic, drawn)
         series = self._with_channels(series, classifier)
         classification = classifier.classify(
             series, regions, progress=progress, previous=run.classification if run else None
@@ -327,7 +326,7 @@ class SceneClassification:
         if self.volume.GetScene() is None:
             raise Cancelled("The volume was deleted while it was classified.")
 
-    def _show(self, classification: Classification, automatic: LegRegions, state: _VolumeState) -> None:
+    def _show(self, classification: Classification, automatic: Regions, state: _VolumeState) -> None:
         """Heatmap, result, table and chart of a classification whose region is already shown."""
         self.show_heat(classification.heat)
         self._write_text(_RESULT, "result", classification.result.to_json())

@@ -10,7 +10,7 @@ import slicer
 from PIL import Image, ImageDraw, ImageFont
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
-from ..regions.legs import LABEL_OF_SIDE
+from ..regions.windows import LABEL_OF_SIDE
 from ..reporting.case_report import figures, finding, notices
 from ..results import UNSUITABLE, ImageResult, StudyResult
 from .classification import SceneClassification

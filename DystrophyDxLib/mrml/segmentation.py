@@ -14,7 +14,7 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
-from ..regions.legs import LABEL_OF_SIDE, Side
+from ..regions.windows import LABEL_OF_SIDE, Side
 from ..series.image_files import read_voxels
 
 SEGMENT_NAMES = {

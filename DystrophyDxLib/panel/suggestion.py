@@ -12,7 +12,8 @@ from scipy import ndimage
 from ..errors import InputError
 from ..mrml.classification import SceneClassification, is_heatmap
 from ..mrml.volumes import ijk_to_world
-from ..regions.legs import LegRegions, find_legs, is_axial
+from ..regions.legs import find_legs
+from ..regions.windows import Regions
 from ..series.dicom_study import described, read_facts, suitability
 from ..series.series import Acquisition, Geometry, Series
 
@@ -86,7 +87,7 @@ def _candidate(volume: slicer.vtkMRMLScalarVolumeNode) -> _Candidate:
     slices = {window.slice for window in regions.windows}
     if not slices:
         return unfit
-    axial = is_axial(series.geometry)
+    axial = series.geometry.is_axial
     count = volume.GetImageData().GetDimensions()[2]
     points = suitability(axial, count, acquisition, words) + 20 * len(slices) / len(series.voxels)
     plane = _PLANES[int(np.abs(series.geometry.direction[:, 2]).argmax())]
@@ -122,7 +123,7 @@ def _thinned(volume: slicer.vtkMRMLScalarVolumeNode) -> Series:
     return Series(np.array(voxels[start::step], dtype=np.float32), geometry)
 
 
-def _fat_is_bright(series: Series, regions: LegRegions) -> bool:
+def _fat_is_bright(series: Series, regions: Regions) -> bool:
     """Whether the rim of the legs, which is fat, is brighter than what lies within, which is mostly muscle."""
     i_mm, j_mm, _ = series.geometry.spacing
     ratios = []

@@ -11,29 +11,14 @@ patient's left, whatever the stored order; see `PlaneOrientation`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-from typing import Literal
-
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from ..series.series import Geometry, Series
-
-
-class Side(str, Enum):
-    """The patient's side, from the direction cosines. UNKNOWN: nothing says which side the leg is. NONE: no leg, but a
-    region that has no side."""
-
-    LEFT = "left"
-    RIGHT = "right"
-    UNKNOWN = "unknown"
-    NONE = "none"
-
-
-LABEL_OF_SIDE = {Side.LEFT: 1, Side.RIGHT: 2, Side.UNKNOWN: 3, Side.NONE: 4}
-LEG_SIDES = (Side.LEFT, Side.RIGHT, Side.UNKNOWN)
+from ..series.plane_orientation import PlaneOrientation
+from ..series.series import Series
+from .masks import connected_parts, dilated, eroded, holes_filled, largest_parts, opened
+from .windows import LABEL_OF_SIDE, Regions, Side, Skipped, Window, window_around
 
 COARSE_MM = 3.0
 """Pixel of the coarse grid."""
@@ -64,191 +49,13 @@ LEAST_CONTRAST = 2.2
 """Signal of tissue relative to air below which a series shows nothing but noise."""
 
 
-@dataclass(frozen=True)
-class Window:
-    """The rectangle around one leg, or another region, in one slice.
-
-    Attributes:
-        slice: index k.
-        side: the patient's side.
-        i: half-open range (i0, i1) of columns.
-        j: half-open range (j0, j1) of rows.
-        mask: (j1 - j0, i1 - i0) bool, True inside this leg; everywhere in other regions.
-        source: "auto", or "edited" for a region that a person drew.
-    """
-
-    slice: int
-    side: Side
-    i: tuple[int, int]
-    j: tuple[int, int]
-    mask: np.ndarray
-    source: Literal["auto", "edited"] = "auto"
-
-    @property
-    def box(self) -> tuple[int, slice, slice]:
-        """Index of the rectangle in (z, y, x) voxels."""
-        return self.slice, slice(*self.j), slice(*self.i)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A slice, or one leg of it, without a window, and why. `side` is None when the whole slice is meant."""
-
-    slice: int
-    side: Side | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class LegRegions:
-    """All windows of a series.
-
-    Attributes:
-        labels: (z, y, x) uint8: 0 outside, else `LABEL_OF_SIDE`.
-        windows: ordered by slice, then left before right.
-        skipped: what has no window, ordered by slice.
-        touching: slices in which the legs touch and were separated by a cut.
-        cut_by_border: slices in which a leg runs out of the image.
-    """
-
-    labels: np.ndarray
-    windows: tuple[Window, ...]
-    skipped: tuple[Skipped, ...] = ()
-    touching: tuple[int, ...] = ()
-    cut_by_border: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class PlaneOrientation:
-    """How the stored plane (j, i) turns into the canonical one (rows to posterior, columns to the patient's left).
-
-    Attributes:
-        transposed: rows and columns change places, before the flips.
-        flip_rows, flip_columns: of the canonical plane.
-        flip_slices: whether the stored slices run from the head to the feet.
-    """
-
-    transposed: bool
-    flip_rows: bool
-    flip_columns: bool
-    flip_slices: bool = False
-
-    @classmethod
-    def of(cls, geometry: Geometry) -> PlaneOrientation:
-        """Orientation of the slices of `geometry`, by its direction cosines."""
-        i_axis, j_axis = geometry.direction[:, 0], geometry.direction[:, 1]
-        transposed = abs(j_axis[0]) > abs(i_axis[0])
-        column_axis, row_axis = (j_axis, i_axis) if transposed else (i_axis, j_axis)
-        # In a sagittal or coronal plane the rows run along the body, and are turned head up.
-        down = max(row_axis[1], -row_axis[2], key=abs)
-        return cls(bool(transposed), bool(down < 0), bool(column_axis[0] < 0), bool(geometry.direction[2, 2] < 0))
-
-    def canonical(self, planes: np.ndarray) -> np.ndarray:
-        """View of (..., j, i) as (..., rows, columns)."""
-        if self.transposed:
-            planes = planes.swapaxes(-1, -2)
-        return planes[..., :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
-
-    def volume(self, voxels: np.ndarray) -> np.ndarray:
-        """View of (k, j, i) as (slices from the feet up, rows, columns)."""
-        return self.canonical(voxels)[:: -1 if self.flip_slices else 1]
-
-    def stored(self, planes: np.ndarray) -> np.ndarray:
-        """View of (..., rows, columns) as (..., j, i): the inverse of `canonical`."""
-        planes = planes[..., :: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
-        return planes.swapaxes(-1, -2) if self.transposed else planes
-
-    def stored_index(self, row: float, column: float, shape: tuple[int, int]) -> tuple[float, float]:
-        """(j, i) of a place in a canonical plane of `shape` (rows, columns)."""
-        row = shape[0] - 1 - row if self.flip_rows else row
-        column = shape[1] - 1 - column if self.flip_columns else column
-        return (column, row) if self.transposed else (row, column)
-
-    def stored_box(self, rows: slice, columns: slice, shape: tuple[int, int]) -> tuple[slice, slice]:
-        """(j, i) ranges of a box in a canonical plane of `shape` (rows, columns)."""
-        rows = slice(shape[0] - rows.stop, shape[0] - rows.start) if self.flip_rows else rows
-        columns = slice(shape[1] - columns.stop, shape[1] - columns.start) if self.flip_columns else columns
-        return (columns, rows) if self.transposed else (rows, columns)
-
-
-def find_legs(series: Series) -> LegRegions:
+def find_legs(series: Series) -> Regions:
     """Finds the leg windows of an axial series.
 
     Never raises for what the image shows: a slice without a leg is `Skipped` with its reason. In a series that is not
     axial the largest body part of each slice is taken, without a side.
     """
     return _LegFinder(series).regions()
-
-
-def regions_from_labels(series: Series, labels: np.ndarray) -> LegRegions:
-    """Windows from a region that a person drew or corrected.
-
-    Args:
-        labels: (z, y, x) uint8 on the grid of `series`, with the values of `LABEL_OF_SIDE`.
-    """
-    windows, skipped = [], []
-    for k, plane in enumerate(labels):
-        found = [_window(k, side, plane == LABEL_OF_SIDE[side], "edited") for side in LEG_SIDES]
-        windows += [window for window in found if window is not None]
-        if not any(found):
-            skipped.append(Skipped(k, None, "no leg in the given region"))
-    return LegRegions(labels, tuple(windows), tuple(skipped))
-
-
-def corrected_regions(automatic: LegRegions, labels: np.ndarray) -> LegRegions:
-    """Windows of the automatic regions after a person corrected them.
-
-    A leg whose outline is as it was found stays "auto", and what was said of its slice still holds.
-
-    Args:
-        labels: (z, y, x) uint8 on the grid of `automatic.labels`, with the values of `LABEL_OF_SIDE`.
-    """
-    edited = np.flatnonzero((labels != automatic.labels).any(axis=(1, 2))).tolist()
-    windows = [window for window in automatic.windows if window.slice not in edited]
-    skipped = [item for item in automatic.skipped if item.slice not in edited]
-    for k in edited:
-        masks = {side: labels[k] == LABEL_OF_SIDE[side] for side in LEG_SIDES}
-        drawn = {side: mask for side, mask in masks.items() if mask.any()}
-        for side, mask in drawn.items():
-            found = [window for window in automatic.windows if (window.slice, window.side) == (k, side)]
-            as_found = np.array_equal(mask, automatic.labels[k] == LABEL_OF_SIDE[side])
-            windows += found if as_found else [_window(k, side, mask, "edited")]
-        before = {window.side for window in automatic.windows if window.slice == k}
-        if not drawn:
-            skipped.append(Skipped(k, None, "left out by the reader"))
-            continue
-        skipped += [Skipped(k, side, "left out by the reader") for side in LEG_SIDES if side in before - set(drawn)]
-        skipped += [item for item in automatic.skipped if item.slice == k and item.side in set(Side) - set(drawn)]
-    shown = {window.slice for window in windows}
-    return LegRegions(
-        labels,
-        tuple(sorted(windows, key=lambda window: window.slice)),
-        tuple(sorted(skipped, key=lambda item: item.slice)),
-        tuple(k for k in automatic.touching if k not in edited),
-        tuple(k for k in automatic.cut_by_border if k in shown),
-    )
-
-
-def _window(
-    k: int,
-    side: Side,
-    mask: np.ndarray,
-    source: Literal["auto", "edited"],
-    box: tuple[slice, slice] = (slice(0, None), slice(0, None)),
-) -> Window | None:
-    """Minimal window around `mask` (j, i), which covers `box` of the slice; None when it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return None
-    j, i = (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
-    top, left = box[0].start, box[1].start
-    tight = mask[slice(*j), slice(*i)].copy()
-    return Window(k, side, (i[0] + left, i[1] + left), (j[0] + top, j[1] + top), tight, source)
-
-
-def is_axial(geometry: Geometry) -> bool:
-    """Whether the slice normal is within 45 degrees of the body's long axis."""
-    return bool(np.argmax(np.abs(geometry.direction[:, 2])) == 2)
 
 
 class _LegFinder:
@@ -266,9 +73,9 @@ class _LegFinder:
         self.coarse_row_mm, self.coarse_column_mm = self.row_mm * self.bin[0], self.column_mm * self.bin[1]
         self.coarse = _binned(self.images, self.bin)
 
-    def regions(self) -> LegRegions:
+    def regions(self) -> Regions:
         threshold = self._tissue_threshold()
-        tissue = _holes_filled(self._cropped(self.coarse > threshold[:, None, None]))
+        tissue = holes_filled(self._cropped(self.coarse > threshold[:, None, None]))
         body = self._leg_sized(opened(tissue, self._pixels(SMOOTH_MM)) & tissue)
         legs, seams = self._legs(body)
         return self._drawn(threshold, legs, seams)
@@ -320,7 +127,7 @@ class _LegFinder:
 
     def _leg_sized(self, body: np.ndarray) -> np.ndarray:
         """The connected parts of each slice that are thick and large enough to be a leg, also beside the largest."""
-        labels, slices, areas = _connected_parts(body)
+        labels, slices, areas = connected_parts(body)
         largest = np.zeros(len(body), areas.dtype)
         np.maximum.at(largest, slices[1:], areas[1:])
         keep = (self._cm2(areas) >= SMALLEST_LEG_CM2) & (areas >= SMALLEST_SHARE * largest[slices])
@@ -337,10 +144,10 @@ class _LegFinder:
         seams = np.full(body.shape[:2], np.nan, np.float32)
         shown = np.flatnonzero(body.any(axis=(1, 2)))
         legs = np.zeros(body.shape, np.uint8)
-        midline = self._midline(body, shown, seams) if len(shown) and is_axial(self.series.geometry) else None
+        midline = self._midline(body, shown, seams) if len(shown) and self.series.geometry.is_axial else None
         if midline is None:
             seams[:] = np.nan
-            legs[_largest_parts(body)] = 1
+            legs[largest_parts(body)] = 1
             return legs, seams
         columns = np.arange(body.shape[2])
         unclear = shown[np.isnan(seams[shown, 0])]
@@ -348,7 +155,7 @@ class _LegFinder:
         seams[unclear] = self._seams(body, unclear, np.broadcast_to(near, (len(unclear), len(columns))))
         left = body & (columns >= seams[:, :, None])
         for label, side in ((1, left), (2, body & ~left)):
-            part = _largest_parts(side)
+            part = largest_parts(side)
             area = part.sum(axis=(1, 2))
             part[area < STRAY_PART * np.median(area[area > 0])] = False
             legs[part] = label
@@ -406,7 +213,7 @@ class _LegFinder:
             path[:, row - 1] = path[:, row] + steps[row, everyone, path[:, row]]
         return path
 
-    def _drawn(self, threshold: np.ndarray, legs: np.ndarray, seams: np.ndarray) -> LegRegions:
+    def _drawn(self, threshold: np.ndarray, legs: np.ndarray, seams: np.ndarray) -> Regions:
         """Draws the legs on the input's own pixels and takes the minimal window of each."""
         sides = self._sides(legs)
         certain = eroded(legs == 1, 1) | eroded(legs == 2, 1)
@@ -420,7 +227,7 @@ class _LegFinder:
                 if not (plane == leg).any():
                     continue
                 box, outline = self._outline(k, plane == leg, certain[k], threshold[k], seams[k], leg)
-                window = _window(k, side, outline, "auto", box)
+                window = window_around(k, side, outline, "auto", box)
                 if window is not None:
                     drawn[leg] = window
                     labels[k][box][outline] = LABEL_OF_SIDE[side]
@@ -433,7 +240,7 @@ class _LegFinder:
                 cut_by_border.append(k)
         crossed = np.take_along_axis(legs > 0, np.nan_to_num(seams)[:, :, None].astype(np.intp), axis=2)[:, :, 0]
         touching = np.flatnonzero((crossed & ~np.isnan(seams)).any(axis=1))
-        return LegRegions(labels, tuple(windows), tuple(skipped), tuple(touching.tolist()), tuple(cut_by_border))
+        return Regions(labels, tuple(windows), tuple(skipped), tuple(touching.tolist()), tuple(cut_by_border))
 
     def _outline(
         self, k: int, coarse: np.ndarray, certain: np.ndarray, threshold: float, seam: np.ndarray, leg: int
@@ -472,7 +279,7 @@ class _LegFinder:
         """From the header's laterality, else from where the leg lies relative to the scanner's midline."""
         if self.series.acquisition.laterality is not None:
             return Side(self.series.acquisition.laterality)
-        if not self.series.orientation_known or not is_axial(self.series.geometry) or not leg.any():
+        if not self.series.orientation_known or not self.series.geometry.is_axial or not leg.any():
             return Side.UNKNOWN
         k, *place = (float(np.mean(axis)) for axis in np.nonzero(leg))
         row, column = (o + (n + 0.5) * width - 0.5 for o, n, width in zip(self.origin, place, self.bin, strict=True))
@@ -491,9 +298,6 @@ class _LegFinder:
         if k in self.series.missing_slices:
             return "slice missing from the series"
         return "no leg found" if self.coarse[k].any() else "no signal in this slice"
-
-
-IN_PLANE = np.array([[[0] * 3] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0] * 3] * 3], bool)
 
 
 def _binned(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -520,57 +324,6 @@ def _repeated(mask: np.ndarray, size: tuple[int, int], fine: tuple[slice, slice]
     """Coarse mask (rows, columns) on the fine pixels `fine` that it covers."""
     rows, columns = (part.stop - part.start for part in fine)
     return mask.repeat(size[0], axis=0)[:rows].repeat(size[1], axis=1)[:, :columns]
-
-
-def _holes_filled(masks: np.ndarray) -> np.ndarray:
-    """Each slice with its background that does not reach the image border filled."""
-    labels, count = ndimage.label(~masks, IN_PLANE)
-    outside = np.zeros(count + 1, bool)
-    for edge in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
-        outside[edge.ravel()] = True
-    outside[0] = False
-    return ~outside[labels]
-
-
-def _connected_parts(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Labels of the connected parts of each slice, and slice and area in pixels of each label (0: the background)."""
-    labels, count = ndimage.label(masks, IN_PLANE)
-    slices = np.array([0, *(box[0].start for box in ndimage.find_objects(labels))])
-    return labels, slices, np.bincount(labels.ravel(), minlength=count + 1)
-
-
-def _largest_parts(masks: np.ndarray) -> np.ndarray:
-    """The largest connected part of each slice."""
-    labels, slices, areas = _connected_parts(masks)
-    by_slice = 1 + np.lexsort((areas[1:], slices[1:]))
-    keep = np.zeros(len(areas), bool)
-    keep[by_slice[np.append(np.diff(slices[by_slice]) > 0, True)[: len(by_slice)]]] = True
-    return keep[labels]
-
-
-def eroded(masks: np.ndarray, pixels: int) -> np.ndarray:
-    """In-plane erosion by an octagon; beyond the image there is no tissue."""
-    rows, columns = masks.shape[-2:]
-    outside = np.ones((*masks.shape[:-2], rows + 2, columns + 2), bool)
-    np.logical_not(masks, out=outside[..., 1:-1, 1:-1])
-    return ~dilated(outside, pixels)[..., 1:-1, 1:-1]
-
-
-def dilated(masks: np.ndarray, pixels: int) -> np.ndarray:
-    """In-plane dilation by an octagon: crosses and squares in turn."""
-    for step in range(pixels):
-        grown = masks.copy()
-        grown[..., 1:, :] |= masks[..., :-1, :]
-        grown[..., :-1, :] |= masks[..., 1:, :]
-        source = grown.copy() if step % 2 else masks
-        grown[..., :, 1:] |= source[..., :, :-1]
-        grown[..., :, :-1] |= source[..., :, 1:]
-        masks = grown
-    return masks
-
-
-def opened(masks: np.ndarray, pixels: int) -> np.ndarray:
-    return dilated(eroded(masks, pixels), pixels)
 
 
 def _box_mean(image: np.ndarray) -> np.ndarray:

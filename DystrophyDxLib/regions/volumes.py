@@ -2,51 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
 from ..series.series import Series
-from .legs import LABEL_OF_SIDE, LegRegions, Side, Window
+from .windows import LABEL_OF_SIDE, Regions, Side, Source, VolumeWindow, Window
 
 LEAST_SLICES = 4
 """Slices from which a region is a volume."""
 
 
-@dataclass(frozen=True)
-class VolumeWindow:
-    """The box around one leg, or another region, in all slices that show it.
-
-    Attributes:
-        side: the patient's side.
-        k, j, i: half-open ranges of slices, rows and columns.
-        mask: (k1 - k0, j1 - j0, i1 - i0) bool, True inside the region.
-        source: "edited" where a person drew or corrected any slice of it, else "auto".
-    """
-
-    side: Side
-    k: tuple[int, int]
-    j: tuple[int, int]
-    i: tuple[int, int]
-    mask: np.ndarray
-    source: Literal["auto", "edited"] = "auto"
-
-    @property
-    def slice(self) -> int:
-        """The middle slice, by which a view is moved to the region."""
-        return sum(self.k) // 2
-
-    @property
-    def box(self) -> tuple[slice, slice, slice]:
-        """Index of the box in (z, y, x) voxels."""
-        return slice(*self.k), slice(*self.j), slice(*self.i)
-
-
-def find_volume(series: Series) -> LegRegions:
+def find_volume(series: Series) -> Regions:
     """The region of maps that are zero outside it: all voxels of the first channel that are not.
 
     Raises:
@@ -57,7 +24,7 @@ def find_volume(series: Series) -> LegRegions:
     return volume_from_labels(series.voxels != 0, "auto")
 
 
-def volume_from_labels(labels: np.ndarray, source: Literal["auto", "edited"] = "edited") -> LegRegions:
+def volume_from_labels(labels: np.ndarray, source: Source = "edited") -> Regions:
     """One region of all voxels with a label.
 
     Args:
@@ -70,16 +37,16 @@ def volume_from_labels(labels: np.ndarray, source: Literal["auto", "edited"] = "
         for k, plane in enumerate(region)
         if plane.any()
     ]
-    return LegRegions(np.where(region, np.uint8(LABEL_OF_SIDE[Side.NONE]), np.uint8(0)), tuple(windows))
+    return Regions(np.where(region, np.uint8(LABEL_OF_SIDE[Side.NONE]), np.uint8(0)), tuple(windows))
 
 
-def corrected_volume(automatic: LegRegions, labels: np.ndarray) -> LegRegions:
+def corrected_volume(automatic: Regions, labels: np.ndarray) -> Regions:
     """The region after a person corrected the automatic one, (z, y, x) on its grid."""
     return automatic if np.array_equal(labels, automatic.labels) else volume_from_labels(labels)
 
 
-def whole(regions: LegRegions) -> LegRegions:
-    """The same regions with one `VolumeWindow` a side in the place of the windows of its slices.
+def whole(regions: Regions) -> tuple[VolumeWindow, ...]:
+    """One window a side in the place of those of its slices.
 
     Raises:
         InputError: a region is seen in fewer than `LEAST_SLICES` slices.
@@ -103,6 +70,6 @@ def whole(regions: LegRegions) -> LegRegions:
                 f"{k[1] - k[0]}; give the whole 3D series."
             )
         mask = regions.labels[slice(*k), slice(*j), slice(*i)] == value
-        source = "edited" if any(window.source == "edited" for window in own) else "auto"
+        source: Source = "edited" if any(window.source == "edited" for window in own) else "auto"
         volumes.append(VolumeWindow(side, k, j, i, mask, source))
-    return dataclasses.replace(regions, windows=tuple(volumes))
+    return tuple(volumes)

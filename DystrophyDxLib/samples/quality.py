@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull
 
-from ..regions.legs import IN_PLANE, LegRegions, Side, Window, dilated, eroded, is_axial, opened
+from ..regions.masks import IN_PLANE, dilated, eroded, opened
+from ..regions.windows import AnyWindow, Regions, Side, Window
 from ..results import ResultWarning, WarningCode
 from ..series.series import Acquisition, Series
-from .slice_samples import LegBatch, SampleBatch, halved
-from .volume_samples import VolumeBatch
+from .slice_samples import LegBatch, halved
 
 CORTEX = 0.75
 """Signal of cortical bone, relative to muscle, at most."""
@@ -83,16 +82,8 @@ def judge_images(series: Series, batch: LegBatch) -> list[ImageQuality]:
     return qualities
 
 
-def judge_legs(series: Series, batch: SampleBatch) -> list[ImageQuality] | None:
-    """What each window shows, a volume as most of its slices; None where the windows are no legs."""
-    if isinstance(batch, LegBatch):
-        return judge_images(series, batch)
-    if isinstance(batch, VolumeBatch) and batch.legs:
-        return [_of_most(judge_images(series, slices)) for slices in batch.legs]
-    return None
-
-
-def _of_most(qualities: Sequence[ImageQuality]) -> ImageQuality:
+def of_most(qualities: Sequence[ImageQuality]) -> ImageQuality:
+    """What most of the slices of a leg show."""
     return ImageQuality(
         sum(quality.femur for quality in qualities) >= len(qualities) / 2,
         float(np.median([quality.fat_to_muscle for quality in qualities])),
@@ -195,7 +186,7 @@ def muscle_compartment(grid: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return muscle
 
 
-def thigh_images(windows: Sequence[Window], qualities: Sequence[ImageQuality]) -> list[bool]:
+def thigh_images(windows: Sequence[AnyWindow], qualities: Sequence[ImageQuality]) -> list[bool]:
     """Which windows show a thigh: the femur's shaft in it, or in the windows of the same leg above and below."""
     thigh = [False] * len(windows)
     for side in Side:
@@ -209,24 +200,24 @@ def thigh_images(windows: Sequence[Window], qualities: Sequence[ImageQuality]) -
 
 def input_warnings(
     series: Series,
-    regions: LegRegions,
+    regions: Regions,
     qualities: Sequence[ImageQuality],
     thigh: Sequence[bool],
-    expects: Literal["t1_thigh", "leg"],
+    *,
+    made_for_thighs: bool,
 ) -> list[ResultWarning]:
     """Warnings on a series of legs and its windows.
 
     Args:
-        expects: what the model was made for, see `recipe.SampleRecipe`.
+        made_for_thighs: whether the model was made for T1-weighted thighs, and not for any axial images of a leg.
     """
     warnings = []
 
     def warn(code: WarningCode, message: str) -> None:
         warnings.append(ResultWarning(code=code, message=message))
 
-    if not is_axial(series.geometry):
+    if not series.geometry.is_axial:
         warn(WarningCode.NOT_AXIAL, "The slices are not axial; choose the axial series of the thighs.")
-    made_for_thighs = expects == "t1_thigh"
     not_t1 = _why_not_t1(series.acquisition, qualities, thigh) if made_for_thighs else None
     if not_t1:
         warn(WarningCode.NOT_T1_WEIGHTED, f"{not_t1}; choose a T1-weighted series without fat suppression.")

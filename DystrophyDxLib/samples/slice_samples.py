@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch.nn import functional
 
 from ..errors import InputError
 from ..models.recipe import ChannelRecipe, SampleRecipe
-from ..regions.legs import PlaneOrientation, Window
+from ..regions.windows import AnyWindow, Window
+from ..series.plane_orientation import PlaneOrientation
 from ..series.series import Series
+from .placement import Placement, place, resampling_weights
 
 GRID = 56
 """Edge of the grid on which shading is estimated and tissue is judged."""
@@ -39,27 +39,6 @@ WINDOW = (0.01, 0.99)
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where a window lies in its sample, in the canonical plane.
-
-    A window pixel centre (row, column) lies at sample coordinate `origin + scale * (row + 0.5, column + 0.5) - 0.5`.
-
-    Attributes:
-        shape: (rows, columns) of the window in the canonical plane.
-        scale: sample pixels a window pixel, for rows and columns.
-        origin: sample coordinate of the window's upper left corner, for rows and columns.
-    """
-
-    shape: tuple[int, int]
-    scale: tuple[float, float]
-    origin: tuple[int, int]
-
-    def sample_coordinates(self, axis: int) -> np.ndarray:
-        """Sample coordinates of the window's pixel centres along rows (axis 0) or columns (axis 1)."""
-        return self.origin[axis] + self.scale[axis] * (np.arange(self.shape[axis]) + 0.5) - 0.5
-
-
-@dataclass(frozen=True)
 class SampleBatch:
     """Network input of some windows.
 
@@ -69,7 +48,7 @@ class SampleBatch:
         pixels: (N, planes, size, size) float32, 0 outside the window's mask.
     """
 
-    windows: tuple[Window, ...]
+    windows: tuple[AnyWindow, ...]
     placements: tuple[Placement, ...]
     pixels: torch.Tensor
 
@@ -89,16 +68,8 @@ class LegBatch(SampleBatch):
     inside: torch.Tensor
 
 
-def samples_as(recipe: SampleRecipe, series: Series, windows: Sequence[Window]) -> SampleBatch:
-    """Samples of `windows` as a recipe sees them, all at once: a `LegBatch` where it sees legs.
-
-    Raises:
-        InputError: as `make_samples`, or fat, water and fat fraction contradict each other.
-    """
-    if recipe.region.kind == "legs":
-        batch = make_samples(series, windows, recipe.size, recipe.channels[1:], recipe.slices)
-        _check_dixon(series, windows, recipe)
-        return batch
+def make_squares(series: Series, windows: Sequence[Window], recipe: SampleRecipe) -> SampleBatch:
+    """Samples of squares or whole slices, all at once, in the greys of `window_level`."""
     volumes = [series.voxels, *(series.further[name] for name in recipe.further)]
     planes, placements = _cut(series, volumes, windows, recipe.size, recipe.slices, recipe.extent_mm)
     covered, *signals = torch.from_numpy(planes)
@@ -117,7 +88,7 @@ def check_fraction(name: str, voxels: np.ndarray) -> None:
         )
 
 
-def _check_dixon(series: Series, windows: Sequence[Window], recipe: SampleRecipe) -> None:
+def check_dixon(series: Series, windows: Sequence[Window], recipe: SampleRecipe) -> None:
     """Raises an `InputError` when the channels `DIXON` contradict each other in the windows: most often fat and water
     are exchanged, which no other channel would show."""
     if not windows or recipe.channels[0].name != DIXON[0] or not set(DIXON[1:]) <= set(recipe.further):
@@ -191,7 +162,6 @@ def _cut(
     slices of each volume; and where the windows lie in them.
     """
     plane = PlaneOrientation.of(series.geometry)
-    spacing = series.geometry.spacing[:2] if plane.transposed else series.geometry.spacing[1::-1]
     planes = np.zeros((len(volumes) * slices + 1, len(windows), size, size), np.float32)
     beside = range(-(slices // 2), slices // 2 + 1)
     placements = []
@@ -199,7 +169,7 @@ def _cut(
         mask = plane.canonical(window.mask)
         stack = [min(max(window.slice + step, 0), len(series.voxels) - 1) for step in beside]
         images = [plane.canonical(voxels[k, slice(*window.j), slice(*window.i)]) for voxels in volumes for k in stack]
-        placement = place(mask.shape, spacing, size, extent_mm)
+        placement = place(mask.shape, plane.pixel_mm(series.geometry), size, extent_mm)
         by_row, by_column = map(resampling_weights, placement.scale, placement.shape)
         (top, left), (rows, columns) = placement.origin, (by_row.shape[0], by_column.shape[0])
         shown = (mask.astype(np.float32), *(image * mask for image in images))
@@ -207,38 +177,6 @@ def _cut(
             target[n, top : top + rows, left : left + columns] = (by_column @ (by_row @ values).T).T
         placements.append(placement)
     return planes, tuple(placements)
-
-
-def place(shape: tuple[int, int], spacing: tuple[float, float], size: int, extent_mm: float | None = None) -> Placement:
-    """The largest placement in a sample that is true to scale and centred.
-
-    Args:
-        shape: (rows, columns) of the window in the canonical plane.
-        spacing: mm a pixel along rows and columns.
-        size: edge of the sample in pixels.
-        extent_mm: that the sample's edge shows; the window's longer side when not given.
-    """
-    extent = [pixels * mm for pixels, mm in zip(shape, spacing, strict=True)]
-    filled = [min(size, max(1, round(size * length / (extent_mm or max(extent))))) for length in extent]
-    return Placement(
-        tuple(shape),
-        tuple(pixels / n for pixels, n in zip(filled, shape, strict=True)),
-        tuple((size - pixels) // 2 for pixels in filled),
-    )
-
-
-@lru_cache(maxsize=512)
-def resampling_weights(scale: float, length: int) -> sparse.csr_array:
-    """(round(scale * length), length) weights that scale a line: linear interpolation, widened where it shrinks so that
-    no pixel is skipped."""
-    centres = (np.arange(round(scale * length)) + 0.5) / scale - 0.5
-    reach = max(1.0, 1 / scale)
-    taps = np.floor(centres - reach).astype(np.int32)[:, None] + np.arange(1, int(2 * reach) + 2, dtype=np.int32)
-    weights = np.maximum(0, 1 - np.abs(centres[:, None] - taps) / reach) * ((taps >= 0) & (taps < length))
-    weights /= weights.sum(axis=1, keepdims=True)
-    starts = np.arange(len(centres) + 1, dtype=np.int32) * taps.shape[1]
-    columns = taps.clip(0, length - 1).ravel()
-    return sparse.csr_array((weights.ravel().astype(np.float32), columns, starts), (len(centres), length))
 
 
 def _normalised(

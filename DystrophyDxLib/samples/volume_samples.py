@@ -1,6 +1,6 @@
 """A region in all its slices becomes one volume, the input of 3D networks, that remembers where its voxels lie.
 
-A volume holds the slices from the feet to the head, each in the canonical plane (`roi.PlaneOrientation`). In the plane
+A volume holds the slices from the feet to the head, each in the canonical plane (`PlaneOrientation`). In the plane
 it is true to scale; along the body the slices that show the region fill the recipe's `depth`.
 """
 
@@ -14,20 +14,11 @@ import torch
 
 from ..errors import InputError
 from ..models.recipe import SampleRecipe
-from ..regions.legs import PlaneOrientation, Window, is_axial
-from ..regions.volumes import VolumeWindow
-from ..series.series import Geometry, Series
-from .slice_samples import (
-    BRIGHTEST,
-    LegBatch,
-    Placement,
-    SampleBatch,
-    check_fraction,
-    make_samples,
-    place,
-    resampling_weights,
-    samples_as,
-)
+from ..regions.windows import VolumeWindow, Window
+from ..series.plane_orientation import PlaneOrientation
+from ..series.series import Series
+from .placement import Placement, place_window, resampling_weights
+from .slice_samples import BRIGHTEST, LegBatch, SampleBatch, check_fraction, make_samples
 
 MEAN_LEVEL = BRIGHTEST / 2
 STANDARD_DEVIATION = BRIGHTEST / 6
@@ -35,51 +26,40 @@ STANDARD_DEVIATION = BRIGHTEST / 6
 
 
 @dataclass(frozen=True)
-class VolumeBatch(SampleBatch):
-    """Network input of some volumes; `pixels` is (N, channels, depth, size, size).
+class LegVolumeBatch(SampleBatch):
+    """Network input of some legs, each as a volume.
 
     Attributes:
-        legs: of each volume its slices from the feet up, on which its quality is judged; empty where it is no leg.
+        legs: of each leg its slices from the feet up, on which its quality is judged.
     """
 
     legs: tuple[LegBatch, ...]
 
 
-def sampled(series: Series, windows: Sequence[Window] | Sequence[VolumeWindow], recipe: SampleRecipe) -> SampleBatch:
-    """Samples of windows as the recipe's network sees them (`regions.as_seen`), all at once.
+def make_leg_volumes(series: Series, windows: Sequence[VolumeWindow], recipe: SampleRecipe) -> LegVolumeBatch:
+    """Samples of legs as volumes, (N, channels, depth, size, size). Each slice has the greys of
+    `slice_samples.make_samples`.
 
     Raises:
-        InputError: as `samples.make_samples` and `make_volumes`.
+        InputError: a channel that is to be a fraction is none.
     """
-    return samples_as(recipe, series, windows) if recipe.depth is None else make_volumes(series, windows, recipe)
+    placements = tuple(place_window(series.geometry, window.mask, recipe) for window in windows)
+    legs = tuple(_slices(series, window, recipe) for window in windows)
+    pixels = np.stack([_along_depth(batch.pixels.numpy(), recipe.shape[1]) for batch in legs])
+    return LegVolumeBatch(tuple(windows), placements, torch.from_numpy(pixels), legs)
 
 
-def make_volumes(series: Series, windows: Sequence[VolumeWindow], recipe: SampleRecipe) -> VolumeBatch:
-    """Samples of volumes. Each slice of a leg has the greys of `samples.make_samples`; maps have those of their scale.
+def make_map_volumes(series: Series, windows: Sequence[VolumeWindow], recipe: SampleRecipe) -> SampleBatch:
+    """Samples of maps, (N, channels, depth, size, size), in the greys of their channels' scales.
 
     Raises:
-        InputError: a channel that is to be a fraction is none, or maps are not axial.
+        InputError: a channel that is to be a fraction is none, or the slices are not axial.
     """
-    of_legs = recipe.region.kind == "legs"
-    if not of_legs and not is_axial(series.geometry):
+    if not series.geometry.is_axial:
         raise InputError("The slices of the maps are not axial; resample them to the axial grid of the others.")
-    placements = tuple(place_volume(series.geometry, window, recipe.size, recipe.depth) for window in windows)
-    legs = tuple(_slices(series, window, recipe) for window in windows) if of_legs else ()
-    volumes = (
-        [_along_depth(batch.pixels.numpy(), recipe.depth) for batch in legs]
-        if of_legs
-        else [_maps(series, *pair, recipe) for pair in zip(windows, placements, strict=True)]
-    )
-    return VolumeBatch(tuple(windows), placements, torch.from_numpy(np.stack(volumes)), legs)
-
-
-def place_volume(geometry: Geometry, window: VolumeWindow, size: int, depth: int) -> Placement:
-    """Where a window lies in its sample: along slices from the feet up, rows and columns."""
-    plane = PlaneOrientation.of(geometry)
-    spacing = geometry.spacing[:2] if plane.transposed else geometry.spacing[1::-1]
-    slices, *shape = plane.volume(window.mask).shape
-    flat = place(tuple(shape), spacing, size)
-    return Placement((slices, *flat.shape), (depth / slices, *flat.scale), (0, *flat.origin))
+    placements = tuple(place_window(series.geometry, window.mask, recipe) for window in windows)
+    pixels = [_maps(series, *pair, recipe) for pair in zip(windows, placements, strict=True)]
+    return SampleBatch(tuple(windows), placements, torch.from_numpy(np.stack(pixels)))
 
 
 def standardised(volume: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -100,7 +80,9 @@ def _slices(series: Series, window: VolumeWindow, recipe: SampleRecipe) -> LegBa
     """The slices of a leg from the feet up, all cut from the one box, so that they lie over each other."""
     plane = PlaneOrientation.of(series.geometry)
     numbers = range(len(window.mask))[:: -1 if plane.flip_slices else 1]
-    windows = [Window(window.k[0] + n, window.side, window.i, window.j, window.mask[n], window.source) for n in numbers]
+    windows = [
+        Window(window.slices[0] + n, window.side, window.i, window.j, window.mask[n], window.source) for n in numbers
+    ]
     return make_samples(series, windows, recipe.size, recipe.channels[1:])
 
 

@@ -57,12 +57,8 @@ def cavity_voxels(cine: Sequence[Series], sample: SampleRecipe) -> np.ndarray:
     """
     import SimpleITK as sitk
 
-    from ..regions.squares import find_squares
-
-    windows = find_squares(cine[0], sample).windows
-    within = np.stack(
-        [np.concatenate([frame.voxels[w.slice, slice(*w.j), slice(*w.i)].ravel() for w in windows]) for frame in cine]
-    )
+    box = (list(cine[0].present_slices), *cine[0].square(sample.extent_mm))
+    within = np.stack([frame.voxels[box].ravel() for frame in cine])
     otsu = sitk.OtsuThresholdImageFilter()
     otsu.Execute(sitk.GetImageFromArray(within))
     return np.count_nonzero(within > otsu.GetThreshold(), axis=1)

@@ -51,6 +51,11 @@ class Geometry:
         affine[:3, 3] = self.origin
         return affine
 
+    @property
+    def is_axial(self) -> bool:
+        """Whether the slice normal is within 45 degrees of the body's long axis."""
+        return bool(np.argmax(np.abs(self.direction[:, 2])) == 2)
+
 
 @dataclass(frozen=True)
 class Acquisition:
@@ -143,6 +148,36 @@ class Series:
             raise InputError(f"The image has {self.voxels.ndim} dimensions; give a 3D volume or a series of slices.")
         if self.voxels.dtype != np.float32:
             object.__setattr__(self, "voxels", self.voxels.astype(np.float32))
+
+    @property
+    def present_slices(self) -> tuple[int, ...]:
+        """Indices k of the slices that the input has."""
+        return tuple(k for k in range(len(self.voxels)) if k not in self.missing_slices)
+
+    def square(self, edge_mm: float | None, middle: tuple[float, float] | None = None) -> tuple[slice, slice]:
+        """Rows and columns (j, i) of a square in a slice.
+
+        A square that would leave the image is moved into it; of a smaller image all of it is taken.
+
+        Args:
+            edge_mm: edge of the square; None for the whole slice.
+            middle: (j, i) of its middle; that of the image when not given.
+        """
+        i_mm, j_mm, _ = self.geometry.spacing
+        shape = self.voxels.shape[1:]
+        middle = middle or ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
+        rows, columns = (
+            _pixels_around(centre, edge if edge_mm is None else edge_mm / mm, edge)
+            for centre, edge, mm in zip(middle, shape, (j_mm, i_mm), strict=True)
+        )
+        return rows, columns
+
+
+def _pixels_around(centre: float, length: float, edge: int) -> slice:
+    """About `length` pixels around `centre` within an edge of so many."""
+    pixels = min(edge, max(1, round(length)))
+    start = min(max(0, round(centre + 0.5 - pixels / 2)), edge - pixels)
+    return slice(start, start + pixels)
 
 
 def check_size(shape: tuple[int, ...]) -> None:

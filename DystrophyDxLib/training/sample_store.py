@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,13 +30,12 @@ import torch
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
 from ..models.recipe import SampleRecipe
-from ..regions.kinds import as_seen, find_regions
-from ..regions.legs import LegRegions
+from ..regions.windows import AnyWindow, Regions
 from ..reporting.progress import Advance
 from ..results import WarningCode
-from ..samples.quality import input_warnings, judge_legs, thigh_images
+from ..samples.kinds import region_of
+from ..samples.region import Region
 from ..samples.slice_samples import BRIGHTEST, SampleBatch
-from ..samples.volume_samples import sampled
 from ..series.file_digests import file_digest, series_digest
 from ..series.reading import read_input
 from ..series.series import Series
@@ -239,12 +239,14 @@ def _made(paths: _Paths, folder: Path, sample: SampleRecipe) -> _Entry | str:
 def _samples(paths: _Paths, sample: SampleRecipe) -> tuple[np.ndarray, dict]:
     """Images (n, *sample.shape) uint8 of a series and the other attributes of its `_Entry`."""
     study = read_input(*paths, sample)
-    windows, reason = (), "No leg was found in any slice"
-    found = find_regions(study, sample)
+    windows: list[AnyWindow] = []
+    reason: str | None = "No leg was found in any slice"
+    region = region_of(sample)
+    found = region.find(study)
     images = np.empty((0, *sample.shape), np.uint8)
     if found.windows:
-        batch = sampled(study, as_seen(found, sample).windows, sample)
-        shown, reason = _fitting(study, found, batch, sample)
+        batch = region.samples(study, region.seen(found))
+        shown, reason = _fitting(study, found, batch, region)
         if reason is None:
             windows = [window for window, fits in zip(batch.windows, shown, strict=True) if fits]
             images = stored(batch.pixels[torch.tensor(shown)]).numpy()
@@ -257,20 +259,15 @@ def _samples(paths: _Paths, sample: SampleRecipe) -> tuple[np.ndarray, dict]:
 
 
 def _fitting(
-    study: Series, found: LegRegions, batch: SampleBatch, sample: SampleRecipe
-) -> tuple[list[bool], str | None]:
+    study: Series, found: Regions, batch: SampleBatch, region: Region[Any, Any]
+) -> tuple[tuple[bool, ...], str | None]:
     """Which windows show what is expected, and why no image can be taken, if so."""
-    qualities = judge_legs(study, batch)
-    if qualities is None:
-        return [True] * len(batch.windows), None
-    shown = thigh_images(batch.windows, qualities) if sample.expects == "t1_thigh" else [True] * len(qualities)
-    warnings = {
-        warning.code: warning.message for warning in input_warnings(study, found, qualities, shown, sample.expects)
-    }
+    judged = region.judge(study, found, batch.windows, region.quality(study, batch))
+    warnings = {warning.code: warning.message for warning in judged.warnings}
     unsuitable = [warnings[code] for code in _UNSUITABLE if code in warnings]
-    if unsuitable or not any(shown):
-        return shown, (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].partition(";")[0]
-    return shown, None
+    if unsuitable or not any(judged.fits):
+        return judged.fits, (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].partition(";")[0]
+    return judged.fits, None
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,8 @@ import SimpleITK as sitk
 from leg_pairs import border_error_mm, make_leg_pair
 from shared_data import SHARED_DATA
 
-from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, find_legs
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE
 from DystrophyDxLib.series.reading import read_study
 from DystrophyDxLib.series.series import Series
 

@@ -9,10 +9,11 @@ from scipy.spatial.transform import Rotation
 from DystrophyDxLib.classify import Classification
 from DystrophyDxLib.explain.heat import Heat, HeatDrawing
 from DystrophyDxLib.models.cells import CellGrid
+from DystrophyDxLib.models.recipe import SampleRecipe
 from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.phantom.heart import HeartPhantom
-from DystrophyDxLib.regions.legs import LegRegions
+from DystrophyDxLib.regions.windows import Regions
 from DystrophyDxLib.results import (
     CaseResult,
     ImageResult,
@@ -86,8 +87,8 @@ def planted(scene, series: Series, heat=None, labels=None, images=(), name: str 
     heat = np.zeros(shape, np.float32) if heat is None else heat
     labels = np.zeros(shape, np.uint8) if labels is None else labels
     found = SceneClassification(add_series(scene, series, name))
-    drawing = HeatDrawing(CellGrid(0, 32), 224, 1.0, series.geometry)
-    found.put(Classification(result(images), LegRegions(labels, ()), (), Heat(heat, 1.0, (), 1), drawing))
+    drawing = HeatDrawing(CellGrid(0, 32), SampleRecipe(size=224), 1.0, series.geometry, shape)
+    found.put(Classification(result(images), Regions(labels, ()), (), (), Heat(heat, 1.0, (), 1), drawing))
     return found
 
 

@@ -224,7 +224,7 @@ def test_a_ranking_model_not_shown_to_tell_gives_no_label_however_much_the_first
 
 @pytest.mark.parametrize(("share", "warned"), [(0.9, True), (0.1, False)])
 def test_evidence_outside_the_muscles_is_named(classifier, phantom, monkeypatch, share, warned):
-    monkeypatch.setattr("DystrophyDxLib.classify.share_outside_muscle", lambda *_: share)
+    monkeypatch.setattr("DystrophyDxLib.samples.legs.share_outside_muscle", lambda *_: share)
     result = with_card(classifier, monkeypatch, threshold=0.01).classify(phantom.series).result
     assert (WarningCode.HEATMAP_OUTSIDE_MUSCLE in codes(result)) is warned
 
@@ -312,7 +312,7 @@ def test_each_class_has_its_heatmap_from_the_one_forward_pass(ranking, phantom, 
 def test_evidence_for_the_first_of_many_classes_outside_the_muscles_is_named(
     ranking, phantom, monkeypatch, share, warned
 ):
-    monkeypatch.setattr("DystrophyDxLib.classify.share_outside_muscle", lambda *_: share)
+    monkeypatch.setattr("DystrophyDxLib.samples.legs.share_outside_muscle", lambda *_: share)
     assert (WarningCode.HEATMAP_OUTSIDE_MUSCLE in codes(ranking.classify(phantom.series).result)) is warned
 
 

@@ -11,7 +11,9 @@ from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, Side, corrected_regions, find_legs
+from DystrophyDxLib.regions.drawn_legs import corrected_legs
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def assert_same_answer(found, whole):
 def test_only_corrected_windows_are_run_and_the_answer_is_that_of_a_whole_run(
     classifier, series, regions, correct, run
 ):
-    corrected = corrected_regions(regions, correct(regions.labels))
+    corrected = corrected_legs(regions, correct(regions.labels))
     before = classifier.classify(series, regions)
     found, windows = run_windows(classifier, series, corrected, previous=before)
     assert windows == run
@@ -81,7 +83,7 @@ def test_only_corrected_windows_are_run_and_the_answer_is_that_of_a_whole_run(
 def test_undoing_a_correction_leads_back_to_the_first_answer(classifier, series, regions):
     first = classifier.classify(series, regions)
     heatmap = first.heat.voxels.copy()
-    corrected = corrected_regions(regions, cut(regions.labels))
+    corrected = corrected_legs(regions, cut(regions.labels))
     second = classifier.classify(series, corrected, previous=first)
     third, windows = run_windows(classifier, series, regions, previous=second)
     assert windows == 1
@@ -91,7 +93,7 @@ def test_undoing_a_correction_leads_back_to_the_first_answer(classifier, series,
 
 def test_the_heatmap_is_the_same_memory_after_a_correction(classifier, series, regions):
     first = classifier.classify(series, regions)
-    found = classifier.classify(series, corrected_regions(regions, cut(regions.labels)), previous=first)
+    found = classifier.classify(series, corrected_legs(regions, cut(regions.labels)), previous=first)
     assert found.heat.voxels is first.heat.voxels
 
 
@@ -124,22 +126,22 @@ def test_cancelling_ends_within_a_batch_and_leaves_nothing_behind(classifier, se
 
 
 def test_a_corrected_leg_is_edited_and_all_others_stay_automatic(regions):
-    corrected = corrected_regions(regions, cut(regions.labels))
+    corrected = corrected_legs(regions, cut(regions.labels))
     edited = [(window.slice, window.side) for window in corrected.windows if window.source == "edited"]
     assert edited == [(2, Side.LEFT)]
     assert len(corrected.windows) == len(regions.windows)
 
 
 def test_uncorrected_regions_are_the_automatic_ones(regions):
-    same = corrected_regions(regions, regions.labels.copy())
+    same = corrected_legs(regions, regions.labels.copy())
     assert same.windows == regions.windows
     assert same.skipped == regions.skipped
 
 
 def test_what_the_reader_left_out_is_listed(regions):
-    skipped = corrected_regions(regions, without_slice(regions.labels)).skipped
+    skipped = corrected_legs(regions, without_slice(regions.labels)).skipped
     assert [(item.slice, item.side, item.reason) for item in skipped] == [(3, None, "left out by the reader")]
-    skipped = corrected_regions(regions, without_right_leg(regions.labels)).skipped
+    skipped = corrected_legs(regions, without_right_leg(regions.labels)).skipped
     assert [(item.slice, item.side) for item in skipped] == [(k, Side.RIGHT) for k in range(5)]
 
 

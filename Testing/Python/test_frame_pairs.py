@@ -20,8 +20,8 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.phantom.heart_cohort import write_hearts
-from DystrophyDxLib.regions.kinds import drawn_regions
 from DystrophyDxLib.results import WarningCode
+from DystrophyDxLib.samples.kinds import region_of
 from DystrophyDxLib.series.reading import read_input
 from DystrophyDxLib.training.train import train
 
@@ -114,7 +114,7 @@ def test_the_square_follows_the_region_that_a_user_draws(classifier, classified)
     series, found = classified
     labels = np.zeros(series.voxels.shape, np.uint8)
     labels[1, 30:34, 28:32] = 4
-    moved = classifier.classify(series, drawn_regions(series, labels, classifier.package.recipe.sample))
+    moved = classifier.classify(series, region_of(classifier.package.recipe.sample).from_labels(series, labels))
     assert [image.slice for image in moved.result.images] == [1]
     assert moved.result.images[0].roi == "edited"
     assert moved.result.images[0].window_ijk != found.result.images[1].window_ijk

@@ -16,7 +16,7 @@ from DystrophyDxLib.evaluation.phantom_truth import read_muscles
 from DystrophyDxLib.explain.heat import HeatDrawing
 from DystrophyDxLib.models.cells import CellGrid
 from DystrophyDxLib.models.recipe import Recipe
-from DystrophyDxLib.regions.kinds import find_regions
+from DystrophyDxLib.samples.kinds import region_of
 from DystrophyDxLib.series.image_files import as_image
 from DystrophyDxLib.series.series import Geometry, Series
 
@@ -42,11 +42,11 @@ def found(tmp_path):
     that says another class."""
     geometry = Geometry((0, 0, 0), (1.5, 1.5, 8), np.eye(3))
     series = Series(np.ones((3, 160, 160), np.float32), geometry)
-    regions = find_regions(series, SAMPLE)
+    regions = region_of(SAMPLE).find(series)
     cells = np.zeros((3, 3, 10, 10), np.float32)
     cells[0, 1, :, :3] = cells[1, 1, :, 7:] = cells[2, 0, :, :3] = 1
     probabilities = np.array([[0.2, 0.7, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1]])
-    drawing = HeatDrawing(CellGrid(7.5, 16), 160, 1.0, geometry, SAMPLE.extent_mm)
+    drawing = HeatDrawing(CellGrid(7.5, 16), SAMPLE, 1.0, geometry, series.voxels.shape)
     images = tuple(
         SimpleNamespace(slice=k, side="none", counted=True, probability=row[1], probabilities=tuple(row))
         for k, row in enumerate(probabilities)
@@ -59,10 +59,10 @@ def found(tmp_path):
     scores = tuple(
         ImageScore(np.log(row), maps, 0.0, None, None) for row, maps in zip(probabilities, cells, strict=True)
     )
-    heat = drawing.draw(regions, list(cells[:, 1]), [True] * 3, 1)
+    heat = drawing.draw(regions.windows, list(cells[:, 1]), [True] * 3, 1)
     write_heart(tmp_path, geometry)
     case = OneCase(tmp_path / "cine.nii.gz", extra={"organ": "heart.nii.gz"})
-    classification = Classification(result, regions, scores, heat, drawing)
+    classification = Classification(result, regions, regions.windows, scores, heat, drawing)
     return SimpleNamespace(case=case, series=series, classification=classification)
 
 
@@ -113,10 +113,10 @@ def test_evidence_for_the_first_of_two_classes_keeps_its_shape_where_it_is_stron
         model=SimpleNamespace(classes=("normal", "HCM")),
         case=SimpleNamespace(threshold=0.5, differential=()),
     )
-    regions = dataclasses.replace(classification.regions, windows=classification.regions.windows[:1])
-    heat = classification.drawing.draw(regions, [cells[0]], [True], 1)
+    windows = classification.seen[:1]
+    heat = classification.drawing.draw(windows, [cells[0]], [True], 1)
     scores = (ImageScore(np.array([-3.0]), cells, 0.0, None, None),)
-    found.classification = Classification(result, regions, scores, heat, classification.drawing)
+    found.classification = Classification(result, classification.regions, windows, scores, heat, classification.drawing)
     found.case = dataclasses.replace(found.case, label=0)
     audit = audited(found, tmp_path)
     assert audit["said"].tolist() == ["normal"]

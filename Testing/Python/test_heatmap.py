@@ -15,7 +15,7 @@ from DystrophyDxLib.models.cam_network import CamNetwork, build_network
 from DystrophyDxLib.models.cells import Averaging, CellGrid
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.models.recipe import Recipe
-from DystrophyDxLib.regions.legs import regions_from_labels
+from DystrophyDxLib.regions.drawn_legs import legs_from_labels
 from DystrophyDxLib.samples.slice_samples import make_samples
 from DystrophyDxLib.series.series import Geometry, Series
 
@@ -71,7 +71,7 @@ ORIENTATIONS = {
 @pytest.mark.parametrize("spot", [(1, 45, 40), (2, 100, 60), (0, 75, 20), (1, 60, 165), (2, 95, 120)])
 def test_a_planted_signal_is_found_within_one_cell(spot_classifier, direction, spot):
     series, labels = legs_with_spot(Geometry((-70, -90, 30), (1.1, 0.9, 5.0), direction), spot)
-    found = spot_classifier.classify(series, regions_from_labels(series, labels))
+    found = spot_classifier.classify(series, legs_from_labels(labels))
     k, j, i = np.unravel_index(found.heatmap.argmax(), SHAPE)
     assert k == spot[0]
     window = next(w for w in found.regions.windows if w.slice == k and w.i[0] <= i < w.i[1])
@@ -88,7 +88,7 @@ def test_heat_is_centred_on_the_signal_to_a_fraction_of_a_cell(spot_classifier):
     for j in range(50, 101, 13):
         for i in range(30, 69, 13):
             series, labels = legs_with_spot(Geometry((0, 0, 0), (1, 1, 5), np.eye(3)), (1, j, i))
-            heat = spot_classifier.classify(series, regions_from_labels(series, labels)).heatmap[1]
+            heat = spot_classifier.classify(series, legs_from_labels(labels)).heatmap[1]
             heat = np.where(labels[1] == 1, heat, 0)
             peak = np.argwhere(heat > 0.9 * heat.max()).mean(axis=0)
             offsets.append(peak - (j, i))
@@ -98,7 +98,7 @@ def test_heat_is_centred_on_the_signal_to_a_fraction_of_a_cell(spot_classifier):
 
 def test_heat_is_zero_outside_the_legs_and_at_most_one_in_them(spot_classifier):
     series, labels = legs_with_spot(Geometry((0, 0, 0), (1, 1, 5), np.eye(3)), (1, 75, 40))
-    heatmap = spot_classifier.classify(series, regions_from_labels(series, labels)).heatmap
+    heatmap = spot_classifier.classify(series, legs_from_labels(labels)).heatmap
     assert heatmap.dtype == np.float32
     assert heatmap.shape == SHAPE
     assert (heatmap[labels == 0] == 0).all()
@@ -108,11 +108,11 @@ def test_heat_is_zero_outside_the_legs_and_at_most_one_in_them(spot_classifier):
 
 def test_a_case_without_evidence_is_not_shown_in_full_colour(spot_classifier, monkeypatch):
     series, labels = legs_with_spot(Geometry((0, 0, 0), (1, 1, 5), np.eye(3)), (1, 75, 40))
-    plain = spot_classifier.classify(series, regions_from_labels(series, labels))
+    plain = spot_classifier.classify(series, legs_from_labels(labels))
     package = spot_classifier.package
     card = package.card.model_copy(update={"heat_reference": 1e6})
     monkeypatch.setattr(spot_classifier, "package", dataclasses.replace(package, card=card))
-    faint = spot_classifier.classify(series, regions_from_labels(series, labels))
+    faint = spot_classifier.classify(series, legs_from_labels(labels))
     assert plain.heatmap.max() == pytest.approx(1)
     assert 0 < faint.heatmap.max() < 0.1
 
@@ -244,7 +244,7 @@ def test_samples_remember_their_window():
     series = Series(np.full((1, 90, 120), 100, np.float32), Geometry((0, 0, 0), (1.0, 1.5, 5), np.eye(3)))
     labels = np.zeros((1, 90, 120), np.uint8)
     labels[0, 10:80, 30:100] = 1
-    batch = make_samples(series, regions_from_labels(series, labels).windows, 224)
+    batch = make_samples(series, legs_from_labels(labels).windows, 224)
     placement = batch.placements[0]
     columns, rows = placement.sample_coordinates(1), placement.sample_coordinates(0)
     assert rows[-1] - rows[0] == pytest.approx(69 * 224 / 70, rel=1e-3)

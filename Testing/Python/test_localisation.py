@@ -12,7 +12,7 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.localisation import FIGURES, by_disease, localise, localise_series, outside_threshold
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.regions.legs import regions_from_labels
+from DystrophyDxLib.regions.drawn_legs import legs_from_labels
 from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.results import ImageResult
 from DystrophyDxLib.series.series import Geometry, Series
@@ -42,7 +42,7 @@ def two_legs() -> tuple[Series, np.ndarray, SimpleNamespace]:
 def looked_at(heat: np.ndarray, truth: SimpleNamespace | None = None, counted: bool = True) -> pd.DataFrame:
     """Rows of `localise_series` for a given heat; the right leg's probability is below the threshold."""
     series, labels, known = two_legs()
-    regions = regions_from_labels(series, labels)
+    regions = legs_from_labels(labels)
     images = tuple(
         ImageResult(
             slice=w.slice,
@@ -56,7 +56,7 @@ def looked_at(heat: np.ndarray, truth: SimpleNamespace | None = None, counted: b
         for w in regions.windows
     )
     result = SimpleNamespace(images=images, case=SimpleNamespace(threshold=0.5))
-    found = SimpleNamespace(result=result, regions=regions, seen=regions, heatmap=heat.astype(np.float32))
+    found = SimpleNamespace(result=result, regions=regions, seen=regions.windows, heatmap=heat.astype(np.float32))
     return localise_series(series, found, truth or known)
 
 

@@ -27,7 +27,8 @@ from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.volumes import add_series, ijk_to_world
 from DystrophyDxLib.panel.rich_text import answer_html
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, Side, find_legs
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
 from DystrophyDxLib.series.channels import with_channels
 from DystrophyDxLib.series.series import Acquisition
 

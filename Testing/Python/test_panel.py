@@ -35,7 +35,7 @@ from DystrophyDxLib.panel.rich_text import difference
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.phantom.brain_maps import make_maps
 from DystrophyDxLib.phantom.heart import make_heart
-from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, Side
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
 from DystrophyDxLib.series.series import Geometry, Series
 
 MODULE = Path(__file__).resolve().parents[2] / "DystrophyDx" / "DystrophyDx.py"

@@ -8,7 +8,8 @@ from leg_pairs import make_leg_pair
 from shared_data import read_dicom_series, read_nifti
 
 from DystrophyDxLib.phantom import make_phantom
-from DystrophyDxLib.regions.legs import Side, Window, find_legs
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.regions.windows import Side, Window
 from DystrophyDxLib.results import WarningCode
 from DystrophyDxLib.samples.quality import (
     ImageQuality,

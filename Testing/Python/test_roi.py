@@ -8,7 +8,10 @@ from leg_pairs import border_error_mm, make_leg_pair
 from shared_data import read_dicom_series, read_nifti
 
 from DystrophyDxLib.regions import legs
-from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, PlaneOrientation, Side, find_legs, regions_from_labels
+from DystrophyDxLib.regions.drawn_legs import legs_from_labels
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
+from DystrophyDxLib.series.plane_orientation import PlaneOrientation
 from DystrophyDxLib.series.series import Acquisition, Geometry, Series
 
 LEFT, RIGHT = LABEL_OF_SIDE[Side.LEFT], LABEL_OF_SIDE[Side.RIGHT]
@@ -210,11 +213,10 @@ def test_canonical_and_stored_undo_each_other():
 
 
 def test_a_drawn_region_gives_edited_windows_of_exactly_that_region():
-    series = Series(np.zeros((3, 20, 30), np.float32), Geometry((0, 0, 0), (1, 1, 1), np.eye(3)))
     labels = np.zeros((3, 20, 30), np.uint8)
     labels[1, 4:9, 6:12] = LEFT
     labels[1, 5:7, 20:22] = RIGHT
-    regions = regions_from_labels(series, labels)
+    regions = legs_from_labels(labels)
     assert [(w.slice, w.side, w.i, w.j, w.source) for w in regions.windows] == [
         (1, Side.LEFT, (6, 12), (4, 9), "edited"),
         (1, Side.RIGHT, (20, 22), (5, 7), "edited"),

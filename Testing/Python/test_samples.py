@@ -11,7 +11,9 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.recipe import ChannelRecipe, Recipe
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.regions.legs import find_legs
-from DystrophyDxLib.samples.slice_samples import DIXON, MEDIAN, make_samples, place, resampling_weights, samples_as
+from DystrophyDxLib.samples.kinds import region_of
+from DystrophyDxLib.samples.placement import place, resampling_weights
+from DystrophyDxLib.samples.slice_samples import DIXON, MEDIAN, make_samples
 from DystrophyDxLib.series.channels import with_channels
 
 
@@ -86,16 +88,16 @@ def test_fat_and_water_that_contradict_the_fat_fraction_are_refused():
     """Exchanged, they look alike enough to be classified."""
     images = make_phantom(5, "DMD", slices=2, contrasts=("T1", *DIXON)).images
     fat, water, fraction = (images[name] for name in DIXON)
-    recipe = Recipe.named("cai2019").sample
+    region = region_of(Recipe.named("cai2019").sample)
     right = with_channels(fat, {"DIXON_WATER": water, "DIXON_FF": fraction})
     windows = find_legs(fat).windows
-    assert len(samples_as(recipe, right, windows).pixels) == len(windows)
+    assert len(region.samples(right, windows).pixels) == len(windows)
     exchanged = with_channels(water, {"DIXON_WATER": fat, "DIXON_FF": fraction})
     with pytest.raises(InputError, match="contradict each other; check which series is which"):
-        samples_as(recipe, exchanged, windows)
+        region.samples(exchanged, windows)
     percent = with_channels(fat, {"DIXON_WATER": water, "DIXON_FF": replace(fraction, voxels=100 * fraction.voxels)})
     with pytest.raises(InputError, match="divide it by 100"):
-        samples_as(recipe, percent, windows)
+        region.samples(percent, windows)
 
 
 def test_channels_that_lie_apart_or_are_the_same_are_refused_by_name():

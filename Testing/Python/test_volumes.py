@@ -20,11 +20,18 @@ from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_label
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.phantom.brain_maps import atlas, make_maps
-from DystrophyDxLib.regions.kinds import find_regions
-from DystrophyDxLib.regions.legs import LABEL_OF_SIDE, Side, find_legs
-from DystrophyDxLib.regions.volumes import whole
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.regions.volumes import find_volume, whole
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
+from DystrophyDxLib.samples.kinds import region_of
 from DystrophyDxLib.samples.slice_samples import BRIGHTEST, make_samples
-from DystrophyDxLib.samples.volume_samples import MEAN_LEVEL, STANDARD_DEVIATION, make_volumes, standardised
+from DystrophyDxLib.samples.volume_samples import (
+    MEAN_LEVEL,
+    STANDARD_DEVIATION,
+    make_leg_volumes,
+    make_map_volumes,
+    standardised,
+)
 from DystrophyDxLib.series.channels import with_channels
 from DystrophyDxLib.series.series import Geometry, Series
 
@@ -87,17 +94,17 @@ def slab(series: Series, start: int, stop: int) -> Series:
 
 def test_a_leg_is_one_window_over_all_slices_that_show_it(thigh):
     regions = find_legs(thigh)
-    for window in whole(regions).windows:
+    for window in whole(regions):
         own = [part for part in regions.windows if part.side is window.side]
         assert window.mask.sum() == sum(part.mask.sum() for part in own)
-        assert window.k == (own[0].slice, own[-1].slice + 1)
-    assert len(whole(regions).windows) == 2
+        assert window.slices == (own[0].slice, own[-1].slice + 1)
+    assert len(whole(regions)) == 2
 
 
 def test_slices_of_a_volume_have_the_greys_that_they_have_alone(thigh):
     recipe = Recipe.parse(OF_LEGS).sample
-    window = whole(find_legs(thigh)).windows[0]
-    batch = make_volumes(thigh, [window], recipe)
+    window = whole(find_legs(thigh))[0]
+    batch = make_leg_volumes(thigh, [window], recipe)
     assert batch.pixels.shape == (1, 1, SLICES, 112, 112)
     alone = make_samples(thigh, batch.legs[0].windows, 112).pixels
     torch.testing.assert_close(batch.pixels[0, 0], alone[:, 0])
@@ -105,18 +112,17 @@ def test_slices_of_a_volume_have_the_greys_that_they_have_alone(thigh):
 
 def test_a_volume_does_not_depend_on_the_order_in_which_slices_are_stored(brain, thigh):
     for series, text in ((brain, OF_MAPS), (thigh, OF_LEGS)):
-        recipe = Recipe.parse(text).sample
+        region = region_of(Recipe.parse(text).sample)
         samples = [
-            make_volumes(stored, whole(find_regions(stored, recipe)).windows, recipe).pixels
-            for stored in (series, upside_down(series))
+            region.samples(stored, region.seen(region.find(stored))).pixels for stored in (series, upside_down(series))
         ]
         torch.testing.assert_close(*samples)
 
 
 def test_maps_fill_their_depth_and_are_true_to_scale_in_the_plane(brain):
     recipe = Recipe.parse(OF_MAPS).sample
-    [window] = whole(find_regions(brain, recipe)).windows
-    [placement] = make_volumes(brain, [window], recipe).placements
+    [window] = whole(find_volume(brain))
+    [placement] = make_map_volumes(brain, [window], recipe).placements
     assert placement.scale[1] == pytest.approx(placement.scale[2], rel=0.05)
     ends = placement.sample_coordinates(0)[[0, -1]]
     assert ends.mean() == pytest.approx((32 - 1) / 2)
@@ -206,12 +212,12 @@ def test_heat_is_drawn_where_the_cell_looks_however_the_voxels_are_stored(brain,
         heat = found.drawing.draw(found.seen, [cells], [True], 1).voxels
         k, j, i = np.unravel_index(heat.argmax(), heat.shape)
         places.append((series.geometry.ijk_to_lps @ [i, j, k, 1])[:3])
-    [window] = whole(find_regions(brain, recipe)).windows
-    [placement] = make_volumes(brain, [window], recipe).placements
+    [window] = whole(find_volume(brain))
+    [placement] = make_map_volumes(brain, [window], recipe).placements
     up, row, column = (
         start + (at - origin + 0.5) / scale - 0.5
         for start, at, origin, scale in zip(
-            (window.k[0], window.j[0], window.i[0]), (8, 16, 48), placement.origin, placement.scale, strict=True
+            (window.slices[0], window.j[0], window.i[0]), (8, 16, 48), placement.origin, placement.scale, strict=True
         )
     )
     expected = (brain.geometry.ijk_to_lps @ [column, row, up, 1])[:3]

@@ -1,0 +1,73 @@
+"""Leg windows from what a person drew, or corrected of what was found."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from .windows import LABEL_OF_SIDE, LEG_SIDES, Regions, Side, Skipped, window_around
+
+
+def legs_from_labels(labels: np.ndarray) -> Regions:
+    """Windows from a region that a person drew or corrected.
+
+    Args:
+        labels: (z, y, x) uint8 on the grid of the series, with the values of `LABEL_OF_SIDE`.
+    """
+    windows, skipped = [], []
+    for k, plane in enumerate(labels):
+        found = [window_around(k, side, plane == LABEL_OF_SIDE[side], "edited") for side in LEG_SIDES]
+        windows += [window for window in found if window is not None]
+        if not any(found):
+            skipped.append(Skipped(k, None, "no leg in the given region"))
+    return Regions(labels, tuple(windows), tuple(skipped))
+
+
+def corrected_legs(automatic: Regions, labels: np.ndarray) -> Regions:
+    """Windows of the automatic regions after a person corrected them.
+
+    A leg whose outline is as it was found stays "auto", and what was said of its slice still holds.
+
+    Args:
+        labels: (z, y, x) uint8 on the grid of `automatic.labels`, with the values of `LABEL_OF_SIDE`.
+    """
+    edited = np.flatnonzero((labels != automatic.labels).any(axis=(1, 2))).tolist()
+    windows = [window for window in automatic.windows if window.slice not in edited]
+    skipped = [item for item in automatic.skipped if item.slice not in edited]
+    for k in edited:
+        masks = {side: labels[k] == LABEL_OF_SIDE[side] for side in LEG_SIDES}
+        drawn = {side: mask for side, mask in masks.items() if mask.any()}
+        for side, mask in drawn.items():
+            found = [window for window in automatic.windows if (window.slice, window.side) == (k, side)]
+            as_found = np.array_equal(mask, automatic.labels[k] == LABEL_OF_SIDE[side])
+            windows += found if as_found else [window_around(k, side, mask, "edited")]
+        before = {window.side for window in automatic.windows if window.slice == k}
+        if not drawn:
+            skipped.append(Skipped(k, None, "left out by the reader"))
+            continue
+        skipped += [Skipped(k, side, "left out by the reader") for side in LEG_SIDES if side in before - set(drawn)]
+        skipped += [item for item in automatic.skipped if item.slice == k and item.side in set(Side) - set(drawn)]
+    shown = {window.slice for window in windows}
+    return Regions(
+        labels,
+        tuple(sorted(windows, key=lambda window: window.slice)),
+        tuple(sorted(skipped, key=lambda item: item.slice)),
+        tuple(k for k in automatic.touching if k not in edited),
+        tuple(k for k in automatic.cut_by_border if k in shown),
+    )
+
+
+def corrected_leg_volumes(automatic: Regions, labels: np.ndarray) -> Regions:
+    """As `corrected_legs`, but all windows of a leg are edited where any of it is: as one volume it is another one
+    without a slice, too."""
+    regions = corrected_legs(automatic, labels)
+    edited = {
+        side
+        for side, label in LABEL_OF_SIDE.items()
+        if not np.array_equal(regions.labels == label, automatic.labels == label)
+    }
+    windows = (
+        dataclasses.replace(window, source="edited") if window.side in edited else window for window in regions.windows
+    )
+    return dataclasses.replace(regions, windows=tuple(windows))

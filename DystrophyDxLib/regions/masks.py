@@ -1,0 +1,59 @@
+"""Masks, all slices at once: grown, shrunk, filled, and taken apart into what hangs together."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+IN_PLANE = np.array([[[0] * 3] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0] * 3] * 3], bool)
+
+
+def holes_filled(masks: np.ndarray) -> np.ndarray:
+    """Each slice with its background that does not reach the image border filled."""
+    labels, count = ndimage.label(~masks, IN_PLANE)
+    outside = np.zeros(count + 1, bool)
+    for edge in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
+        outside[edge.ravel()] = True
+    outside[0] = False
+    return ~outside[labels]
+
+
+def connected_parts(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels of the connected parts of each slice, and slice and area in pixels of each label (0: the background)."""
+    labels, count = ndimage.label(masks, IN_PLANE)
+    slices = np.array([0, *(box[0].start for box in ndimage.find_objects(labels))])
+    return labels, slices, np.bincount(labels.ravel(), minlength=count + 1)
+
+
+def largest_parts(masks: np.ndarray) -> np.ndarray:
+    """The largest connected part of each slice."""
+    labels, slices, areas = connected_parts(masks)
+    by_slice = 1 + np.lexsort((areas[1:], slices[1:]))
+    keep = np.zeros(len(areas), bool)
+    keep[by_slice[np.append(np.diff(slices[by_slice]) > 0, True)[: len(by_slice)]]] = True
+    return keep[labels]
+
+
+def eroded(masks: np.ndarray, pixels: int) -> np.ndarray:
+    """In-plane erosion by an octagon; beyond the image there is no tissue."""
+    rows, columns = masks.shape[-2:]
+    outside = np.ones((*masks.shape[:-2], rows + 2, columns + 2), bool)
+    np.logical_not(masks, out=outside[..., 1:-1, 1:-1])
+    return ~dilated(outside, pixels)[..., 1:-1, 1:-1]
+
+
+def dilated(masks: np.ndarray, pixels: int) -> np.ndarray:
+    """In-plane dilation by an octagon: crosses and squares in turn."""
+    for step in range(pixels):
+        grown = masks.copy()
+        grown[..., 1:, :] |= masks[..., :-1, :]
+        grown[..., :-1, :] |= masks[..., 1:, :]
+        source = grown.copy() if step % 2 else masks
+        grown[..., :, 1:] |= source[..., :, :-1]
+        grown[..., :, :-1] |= source[..., :, 1:]
+        masks = grown
+    return masks
+
+
+def opened(masks: np.ndarray, pixels: int) -> np.ndarray:
+    return dilated(eroded(masks, pixels), pixels)

@@ -1,0 +1,113 @@
+"""Legs as what a recipe looks at: each slice of a leg a sample, or each leg a volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..models.cells import CellGrid
+from ..regions.drawn_legs import corrected_leg_volumes, corrected_legs, legs_from_labels
+from ..regions.legs import find_legs
+from ..regions.volumes import whole
+from ..regions.windows import Regions, VolumeWindow, Window
+from ..series.series import Series
+from .quality import ImageQuality, input_warnings, judge_images, of_most, share_outside_muscle, thigh_images
+from .region import Batch, Judgement, Region, Seen
+from .slice_samples import GRID, LegBatch, check_dixon, make_samples
+from .volume_samples import LegVolumeBatch, make_leg_volumes
+
+HEAT_JUDGED = 6
+"""Slices, evenly along the series, in which the heat of windows is held against the muscles."""
+
+
+class _Legs(Region[Seen, Batch]):
+    """What slices and volumes of legs have in common."""
+
+    def described(self) -> str:
+        return "a leg"
+
+    def find(self, series: Series) -> Regions:
+        return find_legs(series)
+
+    def judge(
+        self, series: Series, regions: Regions, windows: Sequence[Seen], qualities: Sequence[ImageQuality | None]
+    ) -> Judgement:
+        known = [quality for quality in qualities if quality is not None]
+        thigh = thigh_images(windows, known)
+        of_thighs = self.sample.of_t1_thighs
+        return Judgement(
+            tuple("thigh" if is_thigh else "other" for is_thigh in thigh),
+            tuple(thigh) if of_thighs else (True,) * len(thigh),
+            tuple(input_warnings(series, regions, known, thigh, made_for_thighs=of_thighs)),
+        )
+
+    def _drawn(self, series: Series, labels: np.ndarray) -> Regions:
+        return legs_from_labels(labels)
+
+
+class LegSlices(_Legs[Window, LegBatch]):
+    """Each leg in each slice, along its outline."""
+
+    def seen(self, regions: Regions) -> tuple[Window, ...]:
+        return regions.windows
+
+    def samples(self, series: Series, windows: Sequence[Window]) -> LegBatch:
+        batch = make_samples(series, windows, self.sample.size, self.sample.channels[1:], self.sample.slices)
+        check_dixon(series, windows, self.sample)
+        return batch
+
+    def quality(self, series: Series, batch: LegBatch) -> list[ImageQuality | None]:
+        return [*judge_images(series, batch)]
+
+    def heat_outside(
+        self, cells: CellGrid, evidence: Sequence[np.ndarray | None], batch: LegBatch, slices: int
+    ) -> list[float | None]:
+        return _heat_outside(cells, evidence, batch, slices)
+
+    def _corrected(self, series: Series, automatic: Regions, labels: np.ndarray) -> Regions:
+        return corrected_legs(automatic, labels)
+
+
+class LegVolumes(_Legs[VolumeWindow, LegVolumeBatch]):
+    """Each leg in all slices that show it."""
+
+    def seen(self, regions: Regions) -> tuple[VolumeWindow, ...]:
+        return whole(regions)
+
+    def samples(self, series: Series, windows: Sequence[VolumeWindow]) -> LegVolumeBatch:
+        return make_leg_volumes(series, windows, self.sample)
+
+    def quality(self, series: Series, batch: LegVolumeBatch) -> list[ImageQuality | None]:
+        return [of_most(judge_images(series, slices)) for slices in batch.legs]
+
+    def heat_outside(
+        self, cells: CellGrid, evidence: Sequence[np.ndarray | None], batch: LegVolumeBatch, slices: int
+    ) -> list[float | None]:
+        shares: list[float | None] = []
+        for told, leg, placement in zip(evidence, batch.legs, batch.placements, strict=True):
+            planes = [None] * len(leg.windows) if told is None else cells.slices(told, placement.sample_coordinates(0))
+            judged = [share for share in _heat_outside(cells, planes, leg, slices) if share is not None]
+            shares.append(float(np.median(judged)) if judged else None)
+        return shares
+
+    def slices_drawn(self, windows: Sequence[VolumeWindow]) -> None:
+        return None
+
+    def _corrected(self, series: Series, automatic: Regions, labels: np.ndarray) -> Regions:
+        return corrected_leg_volumes(automatic, labels)
+
+
+def _heat_outside(
+    cells: CellGrid, evidence: Sequence[np.ndarray | None], batch: LegBatch, slices: int
+) -> list[float | None]:
+    """Of slices of legs; see `Region.heat_outside`."""
+    centres = (np.arange(GRID) + 0.5) * (batch.pixels.shape[-1] / GRID) - 0.5
+    return [
+        share_outside_muscle(cells.at(np.maximum(told, 0), centres, centres), grid, inside)
+        if told is not None and window.slice % max(1, slices // HEAT_JUDGED) == 0
+        else None
+        for told, window, grid, inside in zip(
+            evidence, batch.windows, batch.grid.numpy(), batch.inside.numpy(), strict=True
+        )
+    ]

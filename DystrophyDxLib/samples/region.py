@@ -1,0 +1,136 @@
+"""`Region`: what a recipe looks at, from its windows in a series to their samples and what these are fit for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+import numpy as np
+
+from ..models.cells import CellGrid
+from ..models.recipe import SampleRecipe
+from ..regions.windows import AnyWindow, Regions
+from ..results import ResultWarning
+from ..series.series import Series
+from .quality import ImageQuality
+from .slice_samples import SampleBatch
+
+Seen = TypeVar("Seen", bound=AnyWindow)
+"""Windows, one a sample."""
+Batch = TypeVar("Batch", bound=SampleBatch)
+
+
+class Judgement(NamedTuple):
+    """What the windows of a series are fit for.
+
+    Attributes:
+        anatomy: what each window shows; "not judged" where it is no leg.
+        fits: of each window, whether it shows what the model was made for.
+        warnings: on the series.
+    """
+
+    anatomy: tuple[Literal["thigh", "other", "not judged"], ...]
+    fits: tuple[bool, ...]
+    warnings: tuple[ResultWarning, ...] = ()
+
+
+class Region(ABC, Generic[Seen, Batch]):
+    """What a recipe looks at in a series. A kind of region is a subclass and a line in `kinds.KINDS`; nothing else asks
+    which kind it is.
+
+    Args:
+        sample: of the recipe.
+
+    Attributes:
+        registered: whether the samples of all patients lie over each other, voxel by voxel.
+    """
+
+    registered = False
+
+    def __init__(self, sample: SampleRecipe) -> None:
+        self.sample = sample
+
+    @abstractmethod
+    def described(self) -> str:
+        """What a sample shows, in words."""
+
+    @abstractmethod
+    def find(self, series: Series) -> Regions:
+        """Windows found without help.
+
+        Raises:
+            InputError: the series holds nothing that could be looked at.
+        """
+
+    def from_labels(self, series: Series, labels: np.ndarray) -> Regions:
+        """Windows from a region that a person drew, (z, y, x) uint8 on the grid of `series`."""
+        return self._drawn(series, _where_present(series, labels))
+
+    def corrected(self, series: Series, automatic: Regions, labels: np.ndarray) -> Regions:
+        """Windows after a person corrected the automatic ones; what was left as it was found stays "auto".
+
+        Args:
+            labels: (z, y, x) uint8 on the grid of `series`.
+        """
+        return self._corrected(series, automatic, _where_present(series, labels))
+
+    @abstractmethod
+    def seen(self, regions: Regions) -> tuple[Seen, ...]:
+        """The windows of a series as the network sees them, one a sample.
+
+        Raises:
+            InputError: as `regions.volumes.whole`, where a sample holds all slices.
+        """
+
+    @abstractmethod
+    def samples(self, series: Series, windows: Sequence[Seen]) -> Batch:
+        """Network input of windows, as `seen` gives them.
+
+        Raises:
+            InputError: the channels of the series contradict each other or what the recipe says of them.
+        """
+
+    def quality(self, series: Series, batch: Batch) -> list[ImageQuality | None]:
+        """What each sample shows; None where that is not judged."""
+        return [None] * len(batch.windows)
+
+    def judge(
+        self, series: Series, regions: Regions, windows: Sequence[Seen], qualities: Sequence[ImageQuality | None]
+    ) -> Judgement:
+        """What a series is fit for.
+
+        Args:
+            windows: of all its samples.
+            qualities: of each of them, see `quality`.
+        """
+        return Judgement(("not judged",) * len(windows), (True,) * len(windows))
+
+    def heat_outside(
+        self, cells: CellGrid, evidence: Sequence[np.ndarray | None], batch: Batch, slices: int
+    ) -> list[float | None]:
+        """Share of the heat of each sample outside the muscles; None where that is not judged.
+
+        Args:
+            evidence: ([d,] h, w) of each sample, what speaks for the class that it says; None where it has no such map.
+            slices: of the series.
+        """
+        return [None] * len(batch.windows)
+
+    def slices_drawn(self, windows: Sequence[Seen]) -> np.ndarray | None:
+        """(N,) slice of each window, over which the case's interval is drawn; None where a sample is a whole volume,
+        whose probability has no interval."""
+        return np.array([window.slice for window in windows])
+
+    @abstractmethod
+    def _drawn(self, series: Series, labels: np.ndarray) -> Regions: ...
+
+    @abstractmethod
+    def _corrected(self, series: Series, automatic: Regions, labels: np.ndarray) -> Regions: ...
+
+
+def _where_present(series: Series, labels: np.ndarray) -> np.ndarray:
+    """The same without what was drawn on slices that the series lacks, as one does who draws through all of them."""
+    present = labels.copy()
+    present[list(series.missing_slices)] = 0
+    return present
