@@ -1,6 +1,8 @@
 # The two commands of the README. Each sets up its own .venv, which makes the first run slow and the next ones quick.
 PYTHON ?= python3
 BIN := .venv/bin
+# Ends after five seconds at the latest, also where a firewall swallows the request.
+REACHED := import signal, urllib.request as web; signal.alarm(5); web.urlopen('https://download.pytorch.org/whl/cpu/')
 
 .PHONY: demo test lint clean
 
@@ -8,10 +10,11 @@ demo: .venv/.viewer
 	@echo "Classifying the sample study (a phantom) ..."
 	@$(BIN)/dystrophydx classify Resources/SampleStudy --out demo-result --overwrite
 
-# One thread for each of the two processes: more hinder each other and take twice as long on two cores.
+# One thread for each of the two processes: more hinder each other and take twice as long on two cores. A file's tests
+# stay in one process, which makes what they share once.
 test: .venv/.dev
 	@echo "Running the tests ..."
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: .venv/.dev
 	@$(BIN)/ruff check .
@@ -20,11 +23,18 @@ lint: .venv/.dev
 .venv/bin/uv:
 	@echo "Making .venv with $$($(PYTHON) --version) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.5,<1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.7,<1"
 
+# PyTorch's own index has a build for every machine; PyPI's build for Linux brings NVIDIA's libraries, needed or not.
 .venv/.%: .venv/bin/uv pyproject.toml
-	@echo "Installing what '$*' needs (PyTorch alone is several GB; minutes on the first run) ..."
-	@$(BIN)/uv pip install --python $(BIN)/python --editable ".[$*]"
+	@if { $(BIN)/python -c "$(REACHED)"; } 2>/dev/null; then \
+	  backend=--torch-backend=auto; \
+	  echo "Installing what '$*' needs: the first time up to 1 GB to download, or 3.6 GB for an NVIDIA GPU ..."; \
+	else \
+	  backend=; \
+	  echo "Installing what '$*' needs: the first time 3.6 GB to download on Linux (download.pytorch.org is out of reach)"; \
+	fi; \
+	$(BIN)/uv pip install --python $(BIN)/python $$backend --editable ".[$*]"
 	@touch $@
 
 clean:

@@ -12,7 +12,6 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from model_packages import TWO_CHANNELS, make_package
-from shared_data import shared
 from typer.testing import CliRunner
 
 from DystrophyDxLib.commands.main import app
@@ -333,7 +332,7 @@ def test_importing_the_library_is_light():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_real_study_end_to_end(tmp_path):
+def test_real_study_end_to_end(shared, tmp_path):
     run = dystrophydx("classify", shared("t1_thigh_dicom/STS_045"), "--out", tmp_path / "out", "--json")
     assert run.returncode == 0, run.stderr
     result = StudyResult.model_validate_json(run.stdout)

@@ -17,6 +17,8 @@ from DystrophyDxLib.training import fit as fit_module
 from DystrophyDxLib.training.distributed import Processes, processes_of_torchrun
 from DystrophyDxLib.training.fit import Logits, SampleExamples, fit
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from shared_data import shared
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.models.package import ModelPackage
@@ -51,7 +50,7 @@ def test_phantoms_it_has_not_seen_are_told_apart(classifier):
 
 
 @pytest.mark.parametrize("name", ["STS_009", "STS_013", "STS_014", "STS_022", "STS_045", "STS_050"])
-def test_real_thighs_without_a_dystrophinopathy_are_not_called_one(classifier, name):
+def test_real_thighs_without_a_dystrophinopathy_are_not_called_one(shared, classifier, name):
     result = classifier.classify(read_study(shared(f"t1_thigh_dicom/{name}"))).result
     assert result.case.label != "dystrophinopathy"
     assert WarningCode.OUT_OF_DISTRIBUTION not in {warning.code for warning in result.warnings}

@@ -25,6 +25,8 @@ from DystrophyDxLib.samples.kinds import region_of
 from DystrophyDxLib.series.reading import read_input
 from DystrophyDxLib.training.train import train
 
+pytestmark = pytest.mark.slow
+
 SIZE = 64
 
 

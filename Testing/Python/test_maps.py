@@ -26,6 +26,8 @@ from DystrophyDxLib.phantom.brain_maps import CHANGED, atlas, make_maps, write_b
 from DystrophyDxLib.series.diffusivity import mean_diffusivity
 from DystrophyDxLib.training.train import train
 
+pytestmark = pytest.mark.slow
+
 PATIENTS = 60
 SMALL_MAPS = (
     OF_MAPS.replace("size = 64", "size = 32")

@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import ttest_rel
-from shared_data import shared
 from sklearn.metrics import roc_auc_score
 
 from DystrophyDxLib.errors import InputError
@@ -37,7 +36,7 @@ VAN_DYKE = Components(
 Iowa) prints them."""
 
 
-def van_dyke(figure="AUC", covariance="jackknife") -> Performance:
+def van_dyke(shared, figure="AUC", covariance="jackknife") -> Performance:
     table = pd.read_csv(shared("reader_studies/vandyke.csv"))
     ratings = table.pivot(index=["treatment", "reader"], columns="case", values="rating").to_numpy(float)
     ratings = ratings.reshape(2, 5, -1)
@@ -100,8 +99,8 @@ def performance(truth, ratings, figure="AUC", covariance="jackknife") -> Perform
          (6.6895, 15.7173, 0.02009), (-0.178037, -0.017519)),
     ],
 )  # fmt: skip
-def test_van_dykes_study_comes_out_as_known(figure, covariance, means, components, test, interval):
-    studied = van_dyke(figure, covariance)
+def test_van_dykes_study_comes_out_as_known(shared, figure, covariance, means, components, test, interval):
+    studied = van_dyke(shared, figure, covariance)
     found, compared = studied.components, compare_arms(studied, BOTH)
     digits = 6 if figure == "AUC" else 7
     assert [round(v, digits) for v in (found.error, found.cov1, found.cov2, found.cov3)] == list(components)
@@ -112,8 +111,8 @@ def test_van_dykes_study_comes_out_as_known(figure, covariance, means, component
     assert compared.differences[0].p == pytest.approx(compared.p)
 
 
-def test_van_dykes_components_are_those_of_the_program_of_iowa():
-    found = van_dyke().components
+def test_van_dykes_components_are_those_of_the_program_of_iowa(shared):
+    found = van_dyke(shared).components
     for name in ("ms_arm", "ms_reader", "ms_arm_by_reader", "error", "cov1", "cov2", "cov3"):
         assert round(getattr(found, name), 8) == getattr(VAN_DYKE, name)
     assert round(found.reader, 8) == 0.00153500
@@ -128,9 +127,9 @@ def test_van_dykes_components_are_those_of_the_program_of_iowa():
         (READERS, 8.70, 4.00, 0.0420, (-0.08502, -0.00258), ((0.82809808, 0.96597599), (0.89598936, 0.98568536))),
     ],
 )
-def test_van_dykes_study_with_readers_or_cases_fixed(random, statistic, df2, p, difference, means):
+def test_van_dykes_study_with_readers_or_cases_fixed(shared, random, statistic, df2, p, difference, means):
     """As OR-DBM MRMC 2.51 prints it."""
-    found = compare_arms(van_dyke(), random)
+    found = compare_arms(van_dyke(shared), random)
     assert round(found.f, 5 if random == CASES else 2) == statistic
     assert (round(found.df2, 2), round(found.p, 4)) == (df2, p)
     interval = found.differences[0].difference

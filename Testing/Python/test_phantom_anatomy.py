@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from anatomy_report import compared, phantom_measures, report
 from measure_anatomy import MEASURES, labelled_legs, mean_and_spread, measure
-from shared_data import shared
 
 from DystrophyDxLib.phantom import anatomy
 from DystrophyDxLib.phantom.anatomy import HIGHEST, LEFT, LOWEST, MUSCLES, RIGHT, Body, draw, leg_stack, legs_at
@@ -192,7 +191,7 @@ def test_every_muscle_lies_within_one_sd_of_the_measured_legs():
 
 
 @pytest.fixture(scope="module")
-def real_legs():
+def real_legs(shared):
     return labelled_legs(shared("thigh_muscle_labels"))
 
 

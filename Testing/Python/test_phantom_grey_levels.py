@@ -7,7 +7,6 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 from grey_levels import grey_levels
-from shared_data import shared
 
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.series.reading import read_study
@@ -35,7 +34,7 @@ def test_real_grey_levels_lie_within_those_of_phantoms():
 
 
 @pytest.mark.parametrize("name", ["STS_045", "STS_050"])
-def test_figures_of_the_real_series_are_those_measured(name):
+def test_figures_of_the_real_series_are_those_measured(shared, name):
     levels = grey_levels(read_study(shared(f"t1_thigh_dicom/{name}")))
     assert astuple(levels) == pytest.approx(REAL[name], rel=0.02)
 

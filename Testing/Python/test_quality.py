@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 from leg_pairs import make_leg_pair
-from shared_data import read_dicom_series, read_nifti
 
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.regions.legs import find_legs
@@ -97,24 +96,24 @@ def test_without_a_header_the_fat_says_it(healthy):
     assert WarningCode.NOT_T1_WEIGHTED in judged(fat_darkened(silent))[2]
 
 
-def test_out_of_phase_images_are_not_t1_weighted():
-    assert WarningCode.NOT_T1_WEIGHTED in judged(read_nifti("thighs"))[2]
+def test_out_of_phase_images_are_not_t1_weighted(shared_nifti):
+    assert WarningCode.NOT_T1_WEIGHTED in judged(shared_nifti("thighs"))[2]
 
 
 @pytest.mark.parametrize("name", ["STS_009", "STS_013", "STS_014", "STS_022", "STS_045", "STS_050"])
-def test_real_t1_weighted_thighs_are_recognised(name):
-    codes = judged(read_dicom_series(name))[2]
+def test_real_t1_weighted_thighs_are_recognised(shared_dicom, name):
+    codes = judged(shared_dicom(name))[2]
     assert codes == {WarningCode.PARTIAL_FIELD_OF_VIEW}
 
 
-def test_lower_legs_are_not_thighs():
-    _, thigh, codes = judged(read_nifti("lower_legs"))
+def test_lower_legs_are_not_thighs(shared_nifti):
+    _, thigh, codes = judged(shared_nifti("lower_legs"))
     assert WarningCode.NOT_THIGH in codes
     assert not any(thigh)
 
 
-def test_knee_slices_of_a_thigh_series_are_recognised():
-    regions, thigh, codes = judged(read_dicom_series("STS_013"))
+def test_knee_slices_of_a_thigh_series_are_recognised(shared_dicom):
+    regions, thigh, codes = judged(shared_dicom("STS_013"))
     shown = {window.slice: is_thigh for window, is_thigh in zip(regions.windows, thigh, strict=True)}
     assert not any(shown[k] for k in range(10, 33))
     assert all(shown[k] for k in range(45, 107))

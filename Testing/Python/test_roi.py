@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 from leg_pairs import border_error_mm, make_leg_pair
-from shared_data import read_dicom_series, read_nifti
 
 from DystrophyDxLib.regions import legs
 from DystrophyDxLib.regions.drawn_legs import legs_from_labels
@@ -225,8 +224,8 @@ def test_a_drawn_region_gives_edited_windows_of_exactly_that_region():
 
 
 @pytest.mark.parametrize("name", ["STS_009", "STS_013", "STS_014", "STS_022", "STS_045", "STS_050"])
-def test_one_leg_or_a_reason_in_every_slice_of_real_one_leg_series(name):
-    series = read_dicom_series(name)
+def test_one_leg_or_a_reason_in_every_slice_of_real_one_leg_series(shared_dicom, name):
+    series = shared_dicom(name)
     regions = find_legs(series)
     per_slice = [window.slice for window in regions.windows] + [item.slice for item in regions.skipped]
     assert sorted(per_slice) == list(range(len(series.voxels)))
@@ -236,8 +235,8 @@ def test_one_leg_or_a_reason_in_every_slice_of_real_one_leg_series(name):
 
 
 @pytest.mark.parametrize("name", ["thighs", "lower_legs"])
-def test_both_legs_in_every_slice_of_a_real_pair(name):
-    series = read_nifti(name)
+def test_both_legs_in_every_slice_of_a_real_pair(shared_nifti, name):
+    series = shared_nifti(name)
     regions = find_legs(series)
     assert len(regions.windows) == 2 * len(series.voxels)
     assert regions.skipped == ()

@@ -50,8 +50,6 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.series.reading import read_study
 from DystrophyDxLib.series.series import Acquisition, Series
 
-SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
-
 
 def _rotated(degrees: float, axis: int) -> np.ndarray:
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -863,20 +861,18 @@ def test_importing_the_module_loads_no_heavy_library():
     assert not {"torch", "slicer", "SimpleITK", "pydicom"} & set(loaded)
 
 
-@pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real MRI is not on this machine")
 @pytest.mark.parametrize("name", ["009", "013", "014", "022", "045", "050"])
-def test_real_dicom_series_agree_with_gdcm(name):
-    folder = SHARED_DATA / "t1_thigh_dicom" / f"STS_{name}"
+def test_real_dicom_series_agree_with_gdcm(shared, name):
+    folder = shared(f"t1_thigh_dicom/STS_{name}")
     series = read_study(folder)
     _assert_same_volume(series, _read_by_gdcm(folder))
     assert series.notes == ()
     assert "axial" in series.selection
 
 
-@pytest.mark.skipif(not SHARED_DATA.exists(), reason="the real MRI is not on this machine")
 @pytest.mark.parametrize("name", ["thighs", "lower_legs"])
-def test_real_nifti_files_are_read(name):
-    path = SHARED_DATA / "bilateral_dixon" / f"{name}.nii.gz"
+def test_real_nifti_files_are_read(shared, name):
+    path = shared(f"bilateral_dixon/{name}.nii.gz")
     series = read_study(path)
     assert series.voxels.shape == (31, 320, 320)
     with gzip.open(path) as file:

@@ -46,6 +46,8 @@ from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.series.reading import read_channels
 
+pytestmark = pytest.mark.slow
+
 
 def silent(what, done, total):
     """Progress that nobody sees."""

@@ -31,6 +31,8 @@ from DystrophyDxLib.training.fit import CHECKPOINT, class_weights, fit
 from DystrophyDxLib.training.train import train
 from DystrophyDxLib.training.training_log import FIGURES, draw_log, read_log
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 
