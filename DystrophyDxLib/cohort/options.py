@@ -1,4 +1,4 @@
-"""Recipe and splits as the command line asks for them; without PyTorch, so that what cannot be used is told at once."""
+"""Recipe and splits that options choose; without PyTorch, so that what cannot be used is told at once."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .splits import hold_out_centre, k_folds, own, stratified
 from .table import Cohort
 
 
-def recipe_as_asked(
+def chosen_recipe(
     recipe: str,
-    backbone: str | None,
-    from_scratch: bool,
+    backbone: str | None = None,
+    from_scratch: bool = False,
     matrix: str | None = None,
     task: str | None = None,
     channels: Sequence[str] = (),
 ) -> Recipe:
-    """A recipe with what the command line changes in it.
+    """A recipe with what options change in it.
 
     Args:
         recipe: name of one that ships with the library, or path of a .toml file.
@@ -69,7 +69,7 @@ def _with_matrix(recipe: dict[str, Any], matrix: str) -> dict[str, Any]:
     }
 
 
-def split_as_asked(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
+def chosen_splits(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
     """The cohort with splits, or one for each fold.
 
     Args:
@@ -87,7 +87,8 @@ def split_as_asked(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
     if (kind, argument) == ("stratified", ""):
         return [stratified(cohort, seed)]
     if kind == "stratified" and re.fullmatch(r"\d+/\d+/\d+", argument):
-        return [stratified(cohort, seed, tuple(int(share) / 100 for share in argument.split("/")))]
+        train, validation, test = (int(share) / 100 for share in argument.split("/"))
+        return [stratified(cohort, seed, (train, validation, test))]
     if (kind, argument) == ("cohort", ""):
         return [own(cohort)]
     raise InputError(

@@ -63,7 +63,7 @@ def k_folds(cohort: Cohort, k: int, seed: int) -> list[Cohort]:
     dealt = _dealt(cohort.patients, (1 / k,) * k, np.random.default_rng(seed))
 
     def split_in(fold: int, part: int) -> Split:
-        return {fold: "test", (fold + 1) % k: "validation"}.get(part, "train")
+        return "test" if part == fold else "validation" if part == (fold + 1) % k else "train"
 
     return [
         _trainable(cohort.with_splits({patient: split_in(fold, part) for patient, part in dealt.items()}))
@@ -126,8 +126,8 @@ def hold_out_centre(cohort: Cohort, centre: str, seed: int) -> Cohort:
     Raises:
         InputError: a centre that no row names, rows without a centre, or too few patients.
     """
-    centres = {case.centre for case in cohort.cases}
-    if None in centres:
+    centres = {case.centre for case in cohort.cases if case.centre is not None}
+    if any(case.centre is None for case in cohort.cases):
         raise InputError("Some rows of the cohort have no centre; fill in the column centre to hold one out.")
     if centre not in centres:
         raise InputError(f"The cohort has no centre of that name; choose one of {', '.join(sorted(centres))}.")
@@ -149,7 +149,7 @@ def _dealt(patients: Sequence[Case], shares: Sequence[float], rng: np.random.Gen
     """
     of_class: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for patient in sorted(patients, key=lambda case: case.patient_id):
-        of_class[patient.label][patient.disease].append(patient.patient_id)
+        of_class[patient.known_label][patient.disease].append(patient.patient_id)
     parts = {}
     for label in sorted(of_class):
         diseases = sorted(of_class[label])
@@ -167,7 +167,8 @@ def _dealt(patients: Sequence[Case], shares: Sequence[float], rng: np.random.Gen
 
 def _trainable(cohort: Cohort) -> Cohort:
     """The cohort, when its training and validation parts have patients enough of every class."""
-    for split, what_for in (("train", "be fitted to"), ("validation", "set the threshold and stop in time")):
+    purposes: dict[Split, str] = {"train": "be fitted to", "validation": "set the threshold and stop in time"}
+    for split, what_for in purposes.items():
         labels = [patient.label for patient in cohort.of_split(split).patients]
         for label, name in enumerate(cohort.recipe.classes):
             if (count := labels.count(label)) < LEAST_PATIENTS:

@@ -73,6 +73,12 @@ class Case:
         return self.subtype or self.diagnosis
 
     @property
+    def known_label(self) -> int:
+        """`label` of a case that is not left out."""
+        assert self.label is not None
+        return self.label
+
+    @property
     def synthetic(self) -> bool:
         """Whether the table's column `synthetic` says that the images are of a phantom."""
         return self.extra.get("synthetic", "").casefold() in ("yes", "true", "1")
@@ -216,8 +222,8 @@ def _table(path: Path, recipe: Recipe) -> tuple[list[str], list[tuple[int, list[
 
 def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, problems: Problems) -> Case | None:
     """The case of a row, or None where the row is told to `problems`."""
-    known = {name: cells.get(name, "") for name in _OPTIONAL}
-    known = {name: None if cell.lower() in _UNKNOWN else cell for name, cell in known.items()}
+    optional = {name: cells.get(name, "") for name in _OPTIONAL}
+    known = {name: None if cell.lower() in _UNKNOWN else cell for name, cell in optional.items()}
     path = cells.get(recipe.sample.channels[0].name.lower()) or cells["path"]
     series = folder / path
     label, diagnosis = _class_and_name(cells["diagnosis"], recipe)
@@ -251,7 +257,7 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
     wrong = [what for is_wrong, what in checks if is_wrong]
     for what in wrong:
         problems.add(f"rows with {what}", f"row {number}")
-    if wrong:
+    if wrong or diagnosis is None:
         return None
     meant = (*_KNOWN, *(channel.name.lower() for channel in recipe.sample.channels))
     return Case(

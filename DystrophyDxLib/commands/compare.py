@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import CohortTable, Device, Processes, figure_in_words, listed
+from .options import CohortTable, Device, Processes, listed, tell
 from .progress import progress
 
 
@@ -67,13 +66,4 @@ def compare(
             seed=seed,
             advance=advance,
         )
-    if json:
-        print(dumps(summary, indent=1))
-        return
-    for notice in summary["notices"]:
-        print(notice)
-    for name, model in summary["models"].items():
-        print(f"{name}: patients {figure_in_words('AUC', model['patients']['AUC'], 'ci95')}")
-    for failure in summary["failures"]:
-        print(f"{failure['model']} failed: {failure['reason']}")
-    print(f"Results: {out / RESULTS / 'report.html'}")
+    tell(summary, out / RESULTS, json=json)

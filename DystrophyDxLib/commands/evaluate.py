@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
-from .options import AtlasNames, CohortTable, Device, ResultsFolder, atlas_with_names, figure_in_words
+from .options import AtlasNames, CohortTable, Device, ResultsFolder, atlas_with_names, tell
 from .progress import progress
 
-_TOLD = ("AUC", "Sensitivity", "Specificity", "Top-1 accuracy", "Top-3 accuracy")
-"""Figures of evaluation.json that are printed, where it has them."""
+if TYPE_CHECKING:
+    from ..reporting.harness import Summary
 
 
 def evaluate(
@@ -45,6 +43,7 @@ def evaluate(
     cross-validation, each patient by the model that has not seen them."""
     from ..cohort.splits import FOLDS, repeats_in
     from ..evaluation.evaluate import evaluate as evaluated
+    from ..evaluation.evaluated import EvaluationOptions
     from ..evaluation.folds import evaluate_folds
     from ..evaluation.repeats import evaluate_repeats
 
@@ -52,43 +51,12 @@ def evaluate(
     if (repeated or folds) and split is not None:
         raise InputError("A cross-validation tests every patient; leave out --split.")
     with progress(json) as advance:
-        options = {
-            "device": device,
-            "overwrite": overwrite,
-            "advance": advance,
-            "atlas": atlas_with_names(atlas, atlas_names),
-            "reference": reference,
-        }
+        options = EvaluationOptions(device, overwrite, advance, atlas_with_names(atlas, atlas_names), reference)
+        summary: Summary
         if repeated:
-            summary = evaluate_repeats(package, cohort, out, **options)
+            summary = evaluate_repeats(package, cohort, out, options)
         elif folds:
-            summary = evaluate_folds(package, cohort, out, **options)
+            summary = evaluate_folds(package, cohort, out, options)
         else:
-            summary = evaluated(package, cohort, out, split=split, seed=seed, **options)
-    if json:
-        print(dumps(summary, indent=1))
-        return
-    for notice in summary["notices"]:
-        print(notice)
-    for line in (_told_repeats if repeated else _told_folds if folds else _told_package)(summary):
-        print(line)
-    print(f"Results: {out / 'report.html'}")
-
-
-def _told_repeats(summary: dict) -> Iterator[str]:
-    for name, figure in summary["figures"].items():
-        yield f"{name}: {figure['mean']:.3f} ± {figure['sd']:.3f} (mean ± sd of {len(figure['repeats'])} repeats)"
-
-
-def _told_folds(summary: dict) -> Iterator[str]:
-    for unit in ("images", "patients"):
-        yield f"{summary[unit]['total']} {unit}: {figure_in_words('accuracy', summary[unit]['accuracy'], 'ci95')}"
-
-
-def _told_package(summary: dict) -> Iterator[str]:
-    for unit, interval in (("images", "ci95_bootstrap"), ("patients", "ci95")):
-        figures = summary["figures"][unit]
-        told = (figure_in_words(name, figures[name], interval) for name in _TOLD if name in figures)
-        yield f"{summary['cohort'][unit]} {unit}: {', '.join(told)}"
-    if failed := summary["cohort"]["series_failed"]:
-        yield f"{failed} series could not be evaluated; the report lists them."
+            summary = evaluated(package, cohort, out, options, split=split, seed=seed)
+    tell(summary, out, json=json)

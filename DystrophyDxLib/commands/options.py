@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    from ..reporting.harness import Summary
 
 CohortTable = Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)]
 ResultsFolder = Annotated[Path, typer.Option(help="Folder for the results; it is made.", show_default=False)]
@@ -69,8 +72,11 @@ def atlas_with_names(labels: Path | None, names: Path | None) -> tuple[Path, Pat
     return None if labels is None else (labels, names)
 
 
-def figure_in_words(name: str, figure: dict, interval: str) -> str:
-    """A figure of evaluation.json or comparison.json in words."""
-    value, (low, high) = figure["value"], figure[interval] or figure["ci95_bootstrap"] or (None, None)
-    told = "cannot be told" if value is None else f"{value:.3f}"
-    return f"{name} {told}" + ("" if None in (value, low, high) else f" ({low:.3f} to {high:.3f})")
+def tell(summary: Summary, out: Path, *, json: bool) -> None:
+    """Prints what a long command found and where its report lies; as `json` the summary, and nothing else."""
+    if json:
+        print(summary.to_json())
+        return
+    for line in summary.lines():
+        print(line)
+    print(f"Results: {out / 'report.html'}")

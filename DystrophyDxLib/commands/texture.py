@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import CohortTable, Device, Processes, ResultsFolder
+from .options import CohortTable, Device, Processes, ResultsFolder, tell
 from .progress import progress
 
 
@@ -61,17 +60,4 @@ def texture(
             overwrite=overwrite,
             advance=advance,
         )
-    if json:
-        print(dumps(summary, indent=1))
-        return
-    for notice in summary["notices"]:
-        print(notice)
-    for name, accuracy in summary["accuracy"].items():
-        of_images = accuracy["images"]
-        print(
-            f"{name}: accuracy {of_images['mean']:.3f} (folds {of_images['minimum']:.3f} to {of_images['maximum']:.3f})"
-        )
-    print(f"By chance (always the most frequent class): {summary['chance']['images']:.3f}")
-    for failure in summary["failures"]:
-        print(f"{failure['method']} failed: {failure['reason']}")
-    print(f"Results: {out / 'report.html'}")
+    tell(summary, out, json=json)

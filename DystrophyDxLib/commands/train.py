@@ -56,12 +56,12 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on a cohort and write its package, with log and figure beside it."""
-    from ..cohort.options import recipe_as_asked, split_as_asked
+    from ..cohort.options import chosen_recipe, chosen_splits
     from ..cohort.table import Cohort
 
-    chosen = recipe_as_asked(recipe, backbone, from_scratch, matrix, task, listed(channels))
+    chosen = chosen_recipe(recipe, backbone, from_scratch, matrix, task, listed(channels))
     read = Cohort.read(cohort, chosen)
-    cohorts = split_as_asked(read, split, seed)
+    cohorts = chosen_splits(read, split, seed)
     folds = len(cohorts) > 1
     if repeats > 1 and not folds:
         raise InputError("Only cross-validation is repeated; add --split kfold:K.")

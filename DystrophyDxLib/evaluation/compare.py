@@ -1,147 +1,33 @@
-"""`dystrophydx compare`: backbones trained by one recipe, or finished packages, side by side on one cohort.
-
-Table 1 of Yang et al., BMC Neurology 2021;21:13, which compares five backbones.
-"""
+"""`dystrophydx compare`: backbones trained by one recipe, or finished packages, side by side on one cohort."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
-from .. import __version__
 from ..classify import Classifier
-from ..cohort.options import recipe_as_asked, split_as_asked
-from ..cohort.seen import seen_patients
+from ..cohort.options import chosen_recipe, chosen_splits
+from ..cohort.seen import evaluated_cases
 from ..cohort.table import Cohort
 from ..errors import InputError
 from ..models.backbones import BACKBONES
 from ..models.package import ModelPackage
-from ..models.recipe import Recipe, SampleRecipe
+from ..models.recipe import Recipe
 from ..models.weights import fetch_published
-from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
-from ..reporting.figures import roc_figure, save_figure
-from ..reporting.output_folder import results_folder
-from ..reporting.pages import Page, Section
-from ..reporting.progress import Advance
-from ..reporting.tables import Table
-from ..samples.kinds import region_of
-from ..statistics import ranked
-from ..statistics.confusion import proportion
-from ..statistics.estimate import Estimate
-from ..statistics.paired import compare_decisions
-from ..statistics.roc import auc, compare_auc
-from ..statistics.unpaired import compare_errors
+from ..reporting.harness import FIGURES, TABLES, Report, table_sha256
+from ..reporting.progress import Advance, part_of
 from ..training.train import train
-from . import tables
-from .evaluate import both_intervals, evaluated_cases, is_synthetic, picture, roc_line, seen_notice
-from .predictions import Predictions, by_patient, counted, predict
+from .comparison import Comparison, Model, sections
+from .predictions import predict
+from .summaries import ComparisonSummary
 
-SCHEMA = "dystrophydx.comparison/1"
 PACKAGES, CACHE, RESULTS, PLAN = "packages", "cache", "comparison", "plan.json"
-FILES = ("report.html", "comparison.json", "tables", "figures", "predictions")
+PREDICTIONS = "predictions"
+REPORT = Report("comparison of models", "comparison.json", folders=(TABLES, FIGURES, PREDICTIONS))
 PUBLISHED_RECIPE = "yang2021"
 PUBLISHED_BACKBONES = "vgg19,resnet50,densenet201,densenet121,inception_v3"
 """Of the paper's Table 1, separated by commas."""
-_IMAGE = ["row", "slice", "side"]
-_COMPARED = ("Accuracy", "Specificity", "Sensitivity", "Top-1 accuracy", "Top-3 accuracy", "AUC")
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model of the comparison with its predictions."""
-
-    name: str
-    package: ModelPackage
-    predictions: Predictions
-
-    @property
-    def threshold(self) -> float | None:
-        return self.package.card.threshold
-
-    def right(self, rows: pd.DataFrame) -> np.ndarray:
-        """(N,) bool, which of the model's images or patients it calls rightly."""
-        if self.threshold is None:
-            return ranked.accuracies(rows, self.package.card.classes)["Top-1 accuracy"]
-        return (rows["probability"] >= self.threshold).to_numpy() == (rows["truth"] == 1).to_numpy()
-
-    def figures(self, rows: pd.DataFrame, seed: int) -> dict[str, dict[str, Estimate | float]]:
-        """What is compared, by kind of interval."""
-        if self.threshold is None:
-            classes = self.package.card.classes
-            return {
-                tables.PUBLISHED: ranked.published_figures(rows, classes),
-                tables.BOOTSTRAP: ranked.bootstrap_figures(rows, classes, seed),
-            }
-        return {
-            tables.PUBLISHED: tables.published_figures(rows, self.threshold),
-            tables.BOOTSTRAP: tables.bootstrap_figures(rows, self.threshold, seed),
-        }
-
-    def area(self, rows: pd.DataFrame, seed: int) -> float:
-        """AUC; of more than two classes the mean of each against the rest."""
-        if self.threshold is None:
-            return ranked.mean_auc(rows, self.package.card.classes, seed).value
-        return auc(rows["truth"], rows["probability"]).value
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What is compared. All models are compared on the images and patients that every one of them has answered for.
-
-    Attributes:
-        failures: (name, reason) of what could not be trained or evaluated.
-        best: the model with the highest AUC of patients, of equal ones that of images.
-    """
-
-    models: tuple[Model, ...]
-    failures: tuple[tuple[str, str], ...]
-    cohort: Cohort
-    split: str | None
-    seed: int
-
-    @cached_property
-    def images(self) -> dict[str, pd.DataFrame]:
-        """Counted images of each model, row by row the same image."""
-        indexed = {model.name: counted(model.predictions.images).set_index(_IMAGE) for model in self.models}
-        first = next(iter(indexed.values()))
-        common = first.index[np.all([first.index.isin(table.index) for table in indexed.values()], axis=0)]
-        return {name: table.loc[common].reset_index() for name, table in indexed.items()}
-
-    @cached_property
-    def patients(self) -> dict[str, pd.DataFrame]:
-        """Patients of each model, row by row the same."""
-        return {name: by_patient(table) for name, table in self.images.items()}
-
-    @cached_property
-    def notices(self) -> tuple[str, ...]:
-        """What must stand beside every figure."""
-        demonstration = any(model.package.card.demonstration for model in self.models)
-        seen = {model.name: len(seen_patients(self.cohort, model.package.card)) for model in self.models}
-        facts = (
-            (DEMONSTRATION_MODEL, demonstration),
-            (SYNTHETIC_COHORT, is_synthetic(self.cohort)),
-            *((f"{name}: {seen_notice(count, len(self.cohort.patients))}", count > 0) for name, count in seen.items()),
-        )
-        return (*(notice for notice, applies in facts if applies), RESEARCH_ONLY)
-
-    @cached_property
-    def best(self) -> Model:
-        def areas(model: Model) -> tuple[float, ...]:
-            return tuple(model.area(members[model.name], self.seed) for members in (self.patients, self.images))
-
-        return max(self.models, key=areas)
-
-    @property
-    def ranks(self) -> bool:
-        """Whether the models tell more than two classes apart, and so rank them."""
-        return self.models[0].threshold is None
 
 
 def compare(
@@ -158,8 +44,9 @@ def compare(
     processes: int,
     seed: int,
     advance: Advance,
-) -> dict[str, object]:
-    """Trains what is to be compared, evaluates it, and writes `FILES` into the folder `comparison` of `out`.
+) -> ComparisonSummary:
+    """Trains what is to be compared, evaluates it, and writes the files of `REPORT` into the folder `comparison` of
+    `out`.
 
     `out` also takes the trained packages, in `packages`: run again with the same cohort, recipe and seed, those that
     are finished are kept, an interrupted training goes on, and the comparison is written anew. A backbone that fails
@@ -175,9 +62,6 @@ def compare(
         split, device, seed: as in `evaluate.evaluate`.
         processes: that make samples.
 
-    Returns:
-        The content of comparison.json.
-
     Raises:
         InputError: cohort, recipe, packages, weights or `out` cannot be used, `out` holds another comparison, the user
             interrupted a training, or fewer than two models were left.
@@ -185,20 +69,20 @@ def compare(
     if recipe is None and packages and not backbones:
         published = ModelPackage.read(packages[0]).recipe
     else:
-        published = recipe_as_asked(recipe or PUBLISHED_RECIPE, None, False)
+        published = chosen_recipe(recipe or PUBLISHED_RECIPE)
     files = {name: weights_file(weights, name) for name in backbones}
     cases = Cohort.read(cohort, published)
     if backbones:
-        cases = split_as_asked(cases, None, seed)[0]
+        cases = chosen_splits(cases, None, seed)[0]
     _check_names(backbones, packages)
     chosen, split = evaluated_cases(cases, split, [ModelPackage.read(package).card for package in packages])
-    _open_plan(out, {"recipe": published.toml(), "cohort": _sha256(cohort), "seed": seed})
+    _open_plan(out, {"recipe": published.toml(), "cohort": table_sha256(cohort), "seed": seed})
     failures: list[tuple[str, str]] = []
     places = {_name(package): package for package in packages}
     recipes = {}
     for name in backbones:
         try:
-            wanted = recipe_as_asked(recipe or PUBLISHED_RECIPE, name, False)
+            wanted = chosen_recipe(recipe or PUBLISHED_RECIPE, name, False)
             if not (out / PACKAGES / name).exists():
                 fetch_published(wanted, files[name])
             recipes[name] = wanted
@@ -224,9 +108,15 @@ def compare(
             failures.append((name, str(error)))
     _check_number(len(models), failures)
     comparison = Comparison(tuple(models), tuple(failures), chosen, split, seed)
-    summary = _summarised(comparison, _sha256(cohort))
-    with results_folder(out / RESULTS, FILES, overwrite=True) as folder:
-        _write(comparison, summary, folder)
+    summary = comparison.summary(table_sha256(cohort))
+    REPORT.write(
+        out / RESULTS,
+        summary,
+        f"{len(models)} models compared",
+        lambda folder: sections(comparison, summary, folder / FIGURES),
+        {f"{PREDICTIONS}/{model.name}.csv": model.predictions.images for model in models},
+        overwrite=True,
+    )
     return summary
 
 
@@ -316,7 +206,7 @@ def _trained(
         device=device,
         processes=processes,
         resume=True,
-        advance=lambda what, done, total: advance(f"{backbone}: {what}", done, total),
+        advance=part_of(advance, backbone),
     )
 
 
@@ -324,196 +214,4 @@ def _evaluated(name: str, place: Path, recipe: Recipe, cohort: Cohort, device: s
     package = ModelPackage.read(place)
     if package.recipe.classes != recipe.classes:
         raise InputError(f"The package tells {' and '.join(package.card.classes)} apart, the recipe others.")
-    found = predict(
-        Classifier(package, device),
-        cohort,
-        lambda what, done, total: advance(f"{name}: {what}", done, total),
-    )
-    return Model(name, package, found)
-
-
-def performance_table(comparison: Comparison) -> Table:
-    """Table 1: a row for each model, unit and kind of interval."""
-    rows = []
-    for unit, members_of in (("images", comparison.images), ("patients", comparison.patients)):
-        for model in comparison.models:
-            members = members_of[model.name]
-            sizes = {"n": len(members)} if comparison.ranks else tables.sizes(members)
-            described = {"Model": model.name, "Per": unit, **sizes}
-            for interval, found in model.figures(members, comparison.seed).items():
-                # Patients are independent of each other: the bootstrap has nothing to add but the mean AUC.
-                if unit == "images" or interval == tables.PUBLISHED or comparison.ranks:
-                    shown = {name: found[name] for name in _COMPARED if name in found}
-                    rows.append({**described, "Interval": interval, **shown})
-    rows.sort(key=lambda row: (row["Per"], row["Interval"]))
-    if comparison.ranks:
-        return Table(
-            "table1",
-            "Performance of each model's ranked differential, with 95 % intervals",
-            pd.DataFrame(rows),
-            "All models answer for the same images. AUC: mean of each class against the rest. Wilson's intervals take "
-            "images as independent; the patient bootstrap does not.",
-        )
-    _, positive = comparison.models[0].package.card.classes
-    return Table(
-        "table1",
-        "Table 1. Performance of each model at its own threshold, with 95 % intervals",
-        pd.DataFrame(rows),
-        f"Positive: {positive}. All models answer for the same images. Wilson's and DeLong's intervals, as published, "
-        "take images as independent; the patient bootstrap does not. (–): it gives none because fewer than "
-        f"{tables.LEAST_PATIENTS} patients of a class stand behind the figure or all decisions are alike.",
-    )
-
-
-def difference_table(comparison: Comparison) -> Table:
-    """Every model against the best: AUCs by DeLong, decisions on patients by McNemar."""
-    best, rows = comparison.best, []
-    for model in comparison.models:
-        if model is best:
-            continue
-        row: dict[str, object] = {"Model": model.name}
-        units = () if comparison.ranks else (("images", comparison.images), ("patients", comparison.patients))
-        for unit, members in units:
-            own, other = members[model.name], members[best.name]
-            test = compare_auc(
-                own["truth"].to_numpy(),
-                other["probability"].to_numpy(),
-                own["probability"].to_numpy(),
-                own["patient_id"].to_numpy(),
-            )
-            row |= {f"AUC, difference, {unit}": test.difference, f"p, {unit}": test.p}
-        own, other = comparison.patients[model.name], comparison.patients[best.name]
-        decided = compare_decisions(np.ones(len(own)), best.right(other), model.right(own))
-        row |= {f"Only {best.name} right": decided.only_first, "Only this right": decided.only_second}
-        errors, fewer = (int((~model.right(own)).sum()), int((~best.right(other)).sum()))
-        unpaired = compare_errors(errors, len(own), fewer, len(other))
-        rows.append(row | {"p, McNemar": decided.p, "p, chi-square": unpaired})
-    return Table(
-        "differences",
-        f"Differences from the model with the highest AUC per patient, {best.name}",
-        pd.DataFrame(rows),
-        (
-            ""
-            if comparison.ranks
-            else "AUC: DeLong's test, for images with the covariance of images of one patient (Obuchowski). "
-        )
-        + "McNemar: paired decisions on patients; chi-square, as Germain et al. print it, takes the same as decisions "
-        "on different patients. The p values are not corrected for the number of comparisons.",
-    )
-
-
-def disease_table(comparison: Comparison) -> Table:
-    """Table 3 side by side: share of images of each disease that each model calls rightly."""
-    rows = []
-    for disease, truth in tables.diseases(next(iter(comparison.patients.values()))):
-        figure = "sensitivity" if truth or comparison.ranks else "specificity"
-        row: dict[str, object] = {"Disease": disease, "Figure": figure}
-        for model in comparison.models:
-            own = comparison.images[model.name]
-            own = own[own["disease"] == disease]
-            right = model.right(own)
-            row |= {"Images": len(own), model.name: proportion(int(right.sum()), len(own))}
-        rows.append(row)
-    return Table(
-        "table3_diseases",
-        "Table 3. Share of images of each disease that each model calls rightly, with Wilson's 95 % intervals",
-        pd.DataFrame(rows),
-    )
-
-
-def _summarised(comparison: Comparison, cohort_sha256: str) -> dict[str, object]:
-    models = {
-        model.name: {
-            "sha256": model.package.sha256,
-            "threshold": model.threshold,
-            "images": both_intervals(comparison.images[model.name], model.package, comparison.seed),
-            "patients": both_intervals(comparison.patients[model.name], model.package, comparison.seed),
-        }
-        for model in comparison.models
-    }
-    return {
-        "schema": SCHEMA,
-        "program": f"DystrophyDx {__version__}",
-        "notices": list(comparison.notices),
-        "cohort": {
-            "sha256": cohort_sha256,
-            "split": comparison.split,
-            "synthetic": is_synthetic(comparison.cohort),
-            "patients": len(next(iter(comparison.patients.values()))),
-            "images": len(next(iter(comparison.images.values()))),
-        },
-        "seed": comparison.seed,
-        "best": comparison.best.name,
-        "models": models,
-        "failures": [{"model": name, "reason": reason} for name, reason in comparison.failures],
-    }
-
-
-def _write(comparison: Comparison, summary: dict[str, object], folder: Path) -> None:
-    for name in ("tables", "figures", "predictions"):
-        (folder / name).mkdir()
-    page = Page(
-        "comparison of models",
-        f"{len(comparison.models)} models compared",
-        comparison.notices,
-        tuple(_sections(comparison, summary, folder / "figures")),
-    )
-    page.write_tables(folder / "tables")
-    page.write(folder / "report.html")
-    for model in comparison.models:
-        model.predictions.images.to_csv(folder / "predictions" / f"{model.name}.csv", index=False)
-    (folder / "comparison.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-
-
-def _sections(comparison: Comparison, summary: dict[str, object], figures: Path) -> Iterator[Section]:
-    cohort = summary["cohort"]
-    yield Section(
-        "In brief",
-        (
-            f"{cohort['patients']} patients with {cohort['images']} images, "
-            + (f"split {cohort['split']} of the cohort." if cohort["split"] else "the whole cohort."),
-            f"{summary['best']} has the highest AUC per patient.",
-            "A difference says something only where its interval leaves out 0.",
-        ),
-    )
-    pictures = []
-    for unit, members in (("images", comparison.images), ("patients", comparison.patients)):
-        if not comparison.ranks and all(rows["truth"].nunique() == 2 for rows in members.values()):
-            lines = [
-                roc_line(members[model.name], model.name, model.threshold, comparison.seed, band=False)
-                for model in comparison.models
-            ]
-            save_figure(roc_figure(lines), figures, f"roc_{unit}")
-            told = "; ".join(line.label for line in lines)
-            caption = f"ROC curves, {unit}. Dots: the thresholds."
-            pictures.append(picture(figures, f"roc_{unit}", f"ROC curves, {unit}: {told}", caption))
-    yield Section("Performance", (), tuple(pictures), (performance_table(comparison), difference_table(comparison)))
-    yield Section("Diseases", (), (), (disease_table(comparison),))
-    described = [
-        {
-            "Model": model.name,
-            "Backbone": model.package.recipe.network.backbone,
-            "Recipe": model.package.recipe.name,
-            "Sample": _sample_text(model.package.recipe.sample),
-            "Threshold": "none" if model.threshold is None else model.threshold,
-            "Trained on": model.package.card.trained_on,
-            "Series not evaluated": len(model.predictions.failures),
-        }
-        for model in comparison.models
-    ]
-    yield Section("Models", (), (), (Table("models", "What was compared", pd.DataFrame(described)),))
-    if comparison.failures:
-        frame = pd.DataFrame(comparison.failures, columns=["Model", "Reason"])
-        yield Section("Models that failed", (), (), (Table("failures", "Not in any figure", frame),))
-
-
-def _sample_text(sample: SampleRecipe) -> str:
-    """Size and region of a recipe's samples in words, as the matrix sizes of Table 4 of Germain et al."""
-    return f"{sample.size} × {sample.size}, {region_of(sample).described()}"
-
-
-def _sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        raise InputError("The cohort table cannot be opened; check its path and permissions.") from None
+    return Model(name, package, predict(Classifier(package, device), cohort, part_of(advance, name)))

@@ -106,7 +106,7 @@ def faithfulness(
         chosen: at least one row of `choose_images`.
         seed: of the random order.
     """
-    network = _calibrated_network(classifier.package).to(classifier.device, memory_format=torch.channels_last)
+    network = _calibrated_network(classifier.package).to(classifier.device).to(memory_format=torch.channels_last)
     cells = CellGrid.of(network)
     size = classifier.package.recipe.sample.size
     along = np.arange(size)
@@ -181,7 +181,7 @@ def _calibrated_network(package: ModelPackage) -> CamNetwork:
     network.load_state_dict({name: t for name, t in package.tensors().items() if not name.startswith("features.")})
     with torch.no_grad():
         for parameter in network.head.parameters():
-            parameter /= package.card.temperature
+            parameter.div_(package.card.temperature)
     return network
 
 

@@ -9,8 +9,6 @@ text says 22 of 1200 (0.982): two errors are missing from it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,29 +17,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import __version__
 from ..classify import Classifier
 from ..cohort.splits import FOLDS, read_folds
 from ..cohort.table import Cohort
 from ..errors import InputError
 from ..models.package import ModelPackage, fold_packages
-from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
-from ..reporting.figures import confusion_figure, save_figure
-from ..reporting.output_folder import check_results_folder, results_folder
-from ..reporting.pages import Page, Picture, Section
-from ..reporting.progress import Advance
+from ..reporting.figures import confusion_figure, saved_picture
+from ..reporting.harness import FIGURES, Measure, Report, report_notices, table_sha256
+from ..reporting.pages import Section
+from ..reporting.progress import part_of
 from ..reporting.tables import Table
 from ..statistics.confusion import errors_of, proportion
-from . import heat_audit
-from .evaluate import is_synthetic
-from .map_report import Atlas, map_sections, reference_cases, region_rows
-from .predictions import ClassifiedSeries, Predictions, by_patient, counted, predict, said
+from . import evaluated, heat_audit
+from .evaluated import EvaluationOptions, Observer
+from .map_report import map_sections, reference_cases
+from .phantom_truth import is_synthetic
+from .predictions import Predictions, by_patient, counted, predict, said
 from .strata import by_stratum
+from .summaries import CohortFacts, FoldsSummary, SummedFolds
 
-SCHEMA = "dystrophydx.folds/1"
-FILES = (
-    "report.html", "folds.json", "predictions.csv", "patients.csv", "failures.csv", "audit.csv", "tables", "figures",
-)  # fmt: skip
+REPORT = Report("cross-validation", "folds.json", evaluated.TABLES)
 
 
 @dataclass(frozen=True)
@@ -84,39 +79,27 @@ class FoldEvaluation:
         np.add.at(matrix, (rows["truth"].to_numpy(), rows["said"].to_numpy()), 1)
         return matrix
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What must stand beside every figure."""
-        demonstration = any(package.card.demonstration for package in self.packages)
-        facts = ((DEMONSTRATION_MODEL, demonstration), (SYNTHETIC_COHORT, is_synthetic(self.cohort)))
-        return (*(notice for notice, applies in facts if applies), RESEARCH_ONLY)
 
-
-def evaluate_folds(
-    folder: Path,
-    cohort: Path,
-    out: Path,
-    *,
-    device: str,
-    overwrite: bool,
-    advance: Advance,
-    atlas: Atlas | None = None,
-    reference: str | None = None,
-) -> dict[str, object]:
-    """Evaluates the models of a cross-validation and writes `FILES` into `out`.
+def evaluate_folds(folder: Path, cohort: Path, out: Path, options: EvaluationOptions) -> FoldsSummary:
+    """Evaluates the models of a cross-validation and writes the files of `REPORT` into `out`.
 
     Args:
         folder: in which `dystrophydx train --split kfold:K` trained a model a fold.
         cohort: the CSV that they were trained on.
-        out, device, overwrite, atlas, reference: as of `evaluate.evaluate`.
-
-    Returns:
-        The content of folds.json.
+        out: all of the files or none are written.
 
     Raises:
         InputError: models, cohort or `out` cannot be used, or no series could be classified.
     """
-    check_results_folder(out, FILES, overwrite=overwrite)
+    REPORT.check(out, overwrite=options.overwrite)
+    evaluation = answered_folds(folder, cohort, options)
+    summary = summary_of(evaluation, cohort)
+    write_folds_report(evaluation, summary, out, overwrite=options.overwrite)
+    return summary
+
+
+def answered_folds(folder: Path, cohort: Path, options: EvaluationOptions) -> FoldEvaluation:
+    """What the models of a cross-validation say of its patients; arguments and errors as of `evaluate_folds`."""
     (first,) = fold_packages(folder, 1)
     cases = Cohort.read(cohort, first.recipe)
     heat_audit.check_organs(cases, cohort.parent)
@@ -124,87 +107,72 @@ def evaluate_folds(
     packages = fold_packages(folder, max(fold_of.values()))
     if any(package.card.classes != first.card.classes for package in packages):
         raise InputError(f"The models in {folder.name} tell other classes apart; give those of one training.")
-    group = reference_cases(cases, cases, reference)
-    images, failures, audit, regions = [], [], [], []
-
-    def observe(found: ClassifiedSeries) -> None:
-        audit.append(heat_audit.audited(found, cohort.parent))
-        if atlas is not None:
-            regions.extend(region_rows(found, atlas))
-
+    group = reference_cases(cases, cases, options.reference)
+    observer = Observer(cohort.parent, options.atlas, localises=False)
+    images, failures = [], []
     for number, package in enumerate(packages, 1):
         tested = Cohort(tuple(case for case in cases.cases if fold_of[case.patient_id] == number), cases.recipe)
-        found = predict(
-            Classifier(package, device),
-            tested,
-            lambda what, done, total, number=number: advance(f"Fold {number}: {what}", done, total),
-            observe,
-        )
+        advance = part_of(options.advance, f"Fold {number}")
+        found = predict(Classifier(package, options.device), tested, advance, observer)
         images.append(found.images.assign(fold=number, said=said(found.images, package.card)))
         failures.append(found.failures)
     predictions = Predictions(pd.concat(images, ignore_index=True), pd.concat(failures, ignore_index=True))
-    evaluation = FoldEvaluation(packages, cases, predictions, pd.concat(audit, ignore_index=True))
-    further = tuple(map_sections(regions, group, cases, evaluation.patients, advance))
-    evaluation = replace(evaluation, further=further)
-    summary = _summarised(evaluation, hashlib.sha256(cohort.read_bytes()).hexdigest())
-    with results_folder(out, FILES, overwrite=overwrite) as inside:
-        _write(evaluation, summary, inside)
-    return summary
+    evaluation = FoldEvaluation(packages, cases, predictions, pd.concat(observer.audit, ignore_index=True))
+    further = map_sections(observer.regions, group, cases, evaluation.patients, options.advance)
+    return replace(evaluation, further=tuple(further))
 
 
-def _summarised(evaluation: FoldEvaluation, cohort_sha256: str) -> dict[str, object]:
-    def told(rows: pd.DataFrame) -> dict[str, object]:
+def summary_of(evaluation: FoldEvaluation, cohort: Path) -> FoldsSummary:
+    """The content of folds.json.
+
+    Args:
+        cohort: the CSV.
+    """
+
+    def summed(rows: pd.DataFrame) -> SummedFolds:
         matrix = evaluation.matrix(rows)
         errors, total = errors_of(matrix)
-        accuracy = proportion(total - errors, total)
-        return {
-            "confusion": matrix.tolist(),
-            "errors": errors,
-            "total": total,
-            "accuracy": {"value": accuracy.value, "ci95": [accuracy.low, accuracy.high]},
-        }
+        accuracy = Measure.of(proportion(total - errors, total))
+        return SummedFolds(confusion=matrix.tolist(), errors=errors, total=total, accuracy=accuracy)
 
-    return {
-        "schema": SCHEMA,
-        "program": f"DystrophyDx {__version__}",
-        "notices": list(evaluation.notices),
-        "models": [package.sha256 for package in evaluation.packages],
-        "classes": list(evaluation.classes),
-        "cohort": {"sha256": cohort_sha256, "synthetic": is_synthetic(evaluation.cohort)},
-        "images": told(evaluation.images),
-        "patients": told(evaluation.patients),
-        "series_failed": len(evaluation.predictions.failures),
-    }
-
-
-def _write(evaluation: FoldEvaluation, summary: dict[str, object], folder: Path) -> None:
-    for name in ("tables", "figures"):
-        (folder / name).mkdir()
-    page = Page(
-        "cross-validation",
-        f"{evaluation.packages[0].card.name}, {len(evaluation.packages)} folds",
-        evaluation.notices,
-        tuple(_sections(evaluation, summary, folder / "figures")),
+    synthetic = is_synthetic(evaluation.cohort)
+    demonstration = any(package.card.demonstration for package in evaluation.packages)
+    return FoldsSummary(
+        notices=report_notices(demonstration=demonstration, synthetic=synthetic),
+        models=tuple(package.sha256 for package in evaluation.packages),
+        classes=evaluation.classes,
+        cohort=CohortFacts(sha256=table_sha256(cohort), synthetic=synthetic),
+        images=summed(evaluation.images),
+        patients=summed(evaluation.patients),
+        series_failed=len(evaluation.predictions.failures),
     )
-    page.write_tables(folder / "tables")
-    page.write(folder / "report.html")
-    evaluation.predictions.images.to_csv(folder / "predictions.csv", index=False)
-    evaluation.patients.to_csv(folder / "patients.csv", index=False)
-    evaluation.predictions.failures.to_csv(folder / "failures.csv", index=False)
-    evaluation.audit.to_csv(folder / "audit.csv", index=False)
-    (folder / "folds.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
-def _sections(evaluation: FoldEvaluation, summary: dict[str, object], figures: Path) -> Iterator[Section]:
-    patients = summary["patients"]
-    low, high = patients["accuracy"]["ci95"]
+def write_folds_report(evaluation: FoldEvaluation, summary: FoldsSummary, out: Path, *, overwrite: bool) -> None:
+    """Writes the files of `REPORT` into `out`.
+
+    Raises:
+        InputError: `out` cannot be used or written.
+    """
+    REPORT.write(
+        out,
+        summary,
+        f"{evaluation.packages[0].card.name}, {len(evaluation.packages)} folds",
+        lambda folder: _sections(evaluation, summary, folder / FIGURES),
+        evaluated.tables_of(evaluation.predictions, evaluation.patients, evaluation.audit),
+        overwrite=overwrite,
+    )
+
+
+def _sections(evaluation: FoldEvaluation, summary: FoldsSummary, figures: Path) -> Iterator[Section]:
+    patients = summary.patients
     yield Section(
         "In brief",
         (
-            f"{patients['total']} patients with {summary['images']['total']} images, each answered for by the model of "
-            f"the fold that did not see them: {patients['errors']} patients are wrong, accuracy "
-            f"{patients['accuracy']['value']:.3f} ({low:.3f} to {high:.3f}).",
-            f"{summary['series_failed']} series could not be evaluated and are in no figure.",
+            f"{patients.total} patients with {summary.images.total} images, each answered for by the model of "
+            f"the fold that did not see them: {patients.errors} patients are wrong, accuracy "
+            f"{patients.accuracy}.",
+            f"{summary.series_failed} series could not be evaluated and are in no figure.",
         ),
     )
     yield _matrices(evaluation, figures)
@@ -224,26 +192,27 @@ def _matrices(evaluation: FoldEvaluation, figures: Path) -> Section:
         errors, total = errors_of(matrix)
         title = f"Confusion matrices of all folds, summed, {unit}: {errors} errors of {total}"
         shown.append(Table(f"confusion_{unit}", title, frame, "Rows are the truth, columns what is said."))
-        save_figure(confusion_figure(matrix, evaluation.classes), figures, f"confusion_{unit}")
+        drawn, name = confusion_figure(matrix, evaluation.classes), f"confusion_{unit}"
         alt = f"Summed confusion matrix of {unit}; the table holds the numbers"
-        pictures.append(Picture(figures / f"confusion_{unit}.svg", alt, f"{title}; shades are shares of the row."))
+        pictures.append(saved_picture(drawn, figures, name, alt, f"{title}; shades are shares of the row."))
     return Section("Confusion matrices", (), tuple(pictures), tuple(shown))
 
 
 def fold_table(evaluation: FoldEvaluation) -> Table:
     """Accuracy of each fold, with mean and standard deviation over the folds."""
-    rows = []
+    rows, shares = [], []
     for fold in range(1, len(evaluation.packages) + 1):
         row: dict[str, object] = {"Fold": str(fold)}
         for unit, members in (("images", evaluation.images), ("patients", evaluation.patients)):
             errors, total = errors_of(evaluation.matrix(members[members["fold"] == fold]))
-            row |= {unit.capitalize(): total, f"Accuracy, {unit}": proportion(total - errors, total)}
+            accuracy = proportion(total - errors, total)
+            row |= {unit.capitalize(): total, f"Accuracy, {unit}": accuracy}
         rows.append(row)
-    values = np.array([row["Accuracy, patients"].value for row in rows])
+        shares.append(accuracy.value)  # of patients, who come last
     return Table(
         "folds",
         "Accuracy of each fold, with Wilson's 95 % intervals",
         pd.DataFrame(rows),
-        f"Over the folds, by patient: {np.nanmean(values):.3f} ± {np.nanstd(values, ddof=1):.3f} (mean ± standard "
+        f"Over the folds, by patient: {np.nanmean(shares):.3f} ± {np.nanstd(shares, ddof=1):.3f} (mean ± standard "
         "deviation). The folds' training sets overlap, so this is no interval.",
     )

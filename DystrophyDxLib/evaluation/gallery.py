@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,8 @@ def choose_ranked(images: pd.DataFrame, patients: pd.DataFrame) -> list[Chosen]:
     ]
 
 
-def _shown(kind: str, patient: tuple, images: pd.DataFrame) -> Chosen:
+def _shown(kind: str, patient: Any, images: pd.DataFrame) -> Chosen:
+    """The case of a patient, a row of `DataFrame.itertuples`."""
     own = images[(images["patient_id"] == patient.patient_id) & images["counted"]]
     slices = own.groupby(["row", "slice"])["probability"].mean()
     row, k = (slices - patient.probability).abs().idxmin()
@@ -143,12 +145,12 @@ def save_gallery(figure: Figure, folder: Path, name: str) -> Path:
 
 def _framed(legs: np.ndarray, spacing: Sequence[float]) -> tuple[slice, slice]:
     """The box around `legs` (rows, columns) with a margin."""
-    box = []
-    for axis, mm in zip((1, 0), spacing, strict=True):
-        used = np.flatnonzero(legs.any(axis=axis))
-        margin = round(_MARGIN_MM / mm)
-        box.append(slice(max(0, used[0] - margin), used[-1] + 1 + margin))
-    return tuple(box)
+
+    def used(along: np.ndarray, mm: float) -> slice:
+        there, margin = np.flatnonzero(along), round(_MARGIN_MM / mm)
+        return slice(max(0, there[0] - margin), there[-1] + 1 + margin)
+
+    return used(legs.any(axis=1), spacing[0]), used(legs.any(axis=0), spacing[1])
 
 
 def _text(axes: Axes, x: float, y: float, text: str) -> None:

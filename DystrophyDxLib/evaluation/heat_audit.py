@@ -88,7 +88,7 @@ def audited(found: ClassifiedSeries, folder: Path) -> pd.DataFrame:
                 "disease": case.disease,
                 "slice": image.slice,
                 "side": image.side,
-                "truth": classes[case.label],
+                "truth": classes[case.known_label],
                 "said": classes[label],
                 "heat_outside": outside,
                 "area_outside": area,

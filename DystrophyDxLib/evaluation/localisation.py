@@ -43,15 +43,15 @@ COMPARED = ("right", "pointing", "heat_in_diseased_muscle", "rank_correlation", 
 
 
 class ThighTruth(Protocol):
-    """What must be known of a series, as a `Phantom` does. Both arrays are (z, y, x).
+    """What must be known of a series, as a `Phantom` does. Both arrays are (z, y, x)."""
 
-    Attributes:
-        muscles: 0, or which muscle a voxel belongs to.
-        fat_fraction: 0 to 1, of each muscle voxel.
-    """
+    @property
+    def muscles(self) -> np.ndarray:
+        """0, or which muscle a voxel belongs to."""
 
-    muscles: np.ndarray
-    fat_fraction: np.ndarray
+    @property
+    def fat_fraction(self) -> np.ndarray:
+        """0 to 1, of each muscle voxel."""
 
 
 def localise(classifier: Classifier, phantoms: Iterable[Phantom]) -> pd.DataFrame:

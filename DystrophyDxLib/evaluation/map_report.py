@@ -103,8 +103,8 @@ def reference_cases(everyone: Cohort, evaluated: Cohort, diagnosis: str | None) 
         return None
     tested = {case.patient_id for case in evaluated.cases}
     if diagnosis is None:
-        found = [case for case in everyone.of_split("train").cases if case.label == 0]
-        return tuple(case for case in found if case.patient_id not in tested)
+        first = (case for case in everyone.of_split("train").cases if case.label == 0)
+        return tuple(case for case in first if case.patient_id not in tested)
     found = tuple(
         case
         for case in (*everyone.cases, *everyone.others)

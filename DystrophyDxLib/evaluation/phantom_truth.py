@@ -32,6 +32,11 @@ def has_truth(case: Case) -> bool:
     return (case.path.parent / TRUTH).is_dir()
 
 
+def is_synthetic(cohort: Cohort) -> bool:
+    """Whether a case is of a phantom: the table says so, or the truth lies beside it."""
+    return any(has_truth(case) or case.synthetic for case in cohort.cases)
+
+
 def read_truth(case: Case, series: Series) -> TruthFiles:
     """The truth of a case that has it, brought to the grid of `series`."""
     folder = case.path.parent / TRUTH

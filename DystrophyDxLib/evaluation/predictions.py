@@ -15,7 +15,7 @@ Columns of an image table:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -131,11 +131,15 @@ def by_patient(images: pd.DataFrame) -> pd.DataFrame:
 
 def said(rows: pd.DataFrame, card: ModelCard) -> np.ndarray:
     """(N,) index of the class that each row, of images or patients, says."""
-    if card.threshold is None:
-        probabilities = rows[probability_columns(card.classes)].to_numpy()
-    else:
-        probabilities = np.stack([1 - rows["probability"], rows["probability"]], axis=1)
-    return class_said(probabilities, card.threshold)
+    return class_said(probabilities_of(rows, card.classes), card.threshold)
+
+
+def probabilities_of(rows: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:
+    """(N, K) probabilities of all classes of images or patients."""
+    columns = probability_columns(classes)
+    if columns[0] in rows:
+        return rows[columns].to_numpy()
+    return np.stack([1 - rows["probability"], rows["probability"]], axis=1)
 
 
 def _image_rows(classified: ClassifiedSeries) -> list[dict[str, object]]:

@@ -3,127 +3,98 @@ over the repeats, in each of which the patients were dealt to other folds."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..cohort.splits import repeats_in
-from ..reporting.output_folder import check_results_folder, results_folder
-from ..reporting.pages import Page, Section
-from ..reporting.progress import Advance
+from ..reporting.harness import TABLES, Report, in_words
+from ..reporting.pages import Section
+from ..reporting.progress import part_of
 from ..reporting.tables import Table
-from .folds import evaluate_folds
-from .map_report import Atlas
-
-SCHEMA = "dystrophydx.repeats/1"
-FILES = ("report.html", "repeats.json", "tables")
-"""Beside a folder of `folds.FILES` for each repeat."""
+from .evaluated import EvaluationOptions
+from .folds import answered_folds, summary_of, write_folds_report
+from .summaries import FoldsSummary, RepeatsSummary, Spread, SummedFolds
 
 
-def evaluate_repeats(
-    folder: Path,
-    cohort: Path,
-    out: Path,
-    *,
-    device: str,
-    overwrite: bool,
-    advance: Advance,
-    atlas: Atlas | None = None,
-    reference: str | None = None,
-) -> dict[str, object]:
-    """Evaluates the models of all repeats and writes `FILES` into `out`.
+def evaluate_repeats(folder: Path, cohort: Path, out: Path, options: EvaluationOptions) -> RepeatsSummary:
+    """Evaluates the models of all repeats and writes a report into `out`, with a folder for each repeat.
 
     Args:
         folder: in which `dystrophydx train --split kfold:K --repeats R` trained.
-        cohort, out, device, overwrite, atlas, reference: as of `folds.evaluate_folds`.
-
-    Returns:
-        The content of repeats.json.
+        cohort, out: as of `folds.evaluate_folds`.
 
     Raises:
         InputError: as `folds.evaluate_folds`.
     """
     repeats = repeats_in(folder)
-    files = (*FILES, *(repeat.name for repeat in repeats))
-    check_results_folder(out, files, overwrite=overwrite)
-    with results_folder(out, files, overwrite=overwrite) as inside:
-        found = [
-            evaluate_folds(
-                repeat,
-                cohort,
-                inside / repeat.name,
-                device=device,
-                overwrite=False,
-                advance=lambda what, done, total, name=repeat.name: advance(f"{name}: {what}", done, total),
-                atlas=atlas,
-                reference=reference,
-            )
-            for repeat in repeats
-        ]
-        summary = _summarised(found)
-        _write(found, summary, inside)
+    names = tuple(repeat.name for repeat in repeats)
+    report = Report("repeated cross-validation", "repeats.json", folders=(TABLES, *names))
+    report.check(out, overwrite=options.overwrite)
+    found = [
+        answered_folds(repeat, cohort, replace(options, advance=part_of(options.advance, repeat.name)))
+        for repeat in repeats
+    ]
+    of_repeats = [summary_of(evaluation, cohort) for evaluation in found]
+    summary = _summarised(of_repeats)
+
+    def sections(folder: Path) -> Iterator[Section]:
+        for name, evaluation, of_repeat in zip(names, found, of_repeats, strict=True):
+            write_folds_report(evaluation, of_repeat, folder / name, overwrite=False)
+        yield _over_all(summary, of_repeats[0].patients.total)
+
+    report.write(out, summary, f"{len(found)} repeats", sections, overwrite=options.overwrite)
     return summary
 
 
-def figures_of(summary: dict[str, object]) -> dict[str, float]:
+def figures_of(classes: Sequence[str], *, images: SummedFolds, patients: SummedFolds) -> dict[str, float]:
     """Figures of one repeat: accuracy of images and patients, and of the patients of each class the share who are
-    called so.
-
-    Args:
-        summary: of `folds.evaluate_folds`.
-    """
-    matrix = np.array(summary["patients"]["confusion"])
+    called so."""
+    matrix = np.array(patients.confusion)
     shares = np.divide(
         matrix.diagonal(), matrix.sum(axis=1), out=np.full(len(matrix), np.nan), where=matrix.any(axis=1)
     )
+    accuracies = {"images": images.accuracy.value, "patients": patients.accuracy.value}
     return {
-        **{f"Accuracy, {unit}": summary[unit]["accuracy"]["value"] for unit in ("images", "patients")},
-        **{f"Called rightly, {name}": float(share) for name, share in zip(summary["classes"], shares, strict=True)},
+        **{f"Accuracy, {unit}": np.nan if value is None else value for unit, value in accuracies.items()},
+        **{f"Called rightly, {name}": float(share) for name, share in zip(classes, shares, strict=True)},
     }
 
 
-def spread(repeats: list[dict[str, float]]) -> dict[str, tuple[float, float]]:
+def spread(repeats: Sequence[dict[str, float]]) -> dict[str, Spread]:
     """Mean and standard deviation (n - 1) of each figure over repeats."""
     table = pd.DataFrame(repeats)
-    return {name: (float(table[name].mean()), float(table[name].std(ddof=1))) for name in table}
-
-
-def _summarised(found: list[dict[str, object]]) -> dict[str, object]:
-    first = found[0]
-    figures = [figures_of(summary) for summary in found]
     return {
-        "schema": SCHEMA,
-        "program": first["program"],
-        "notices": first["notices"],
-        "classes": first["classes"],
-        "cohort": first["cohort"],
-        "figures": {
-            name: {"mean": mean, "sd": deviation, "repeats": [each[name] for each in figures]}
-            for name, (mean, deviation) in spread(figures).items()
-        },
+        name: Spread(mean=table[name].mean(), sd=table[name].std(ddof=1), repeats=tuple(table[name])) for name in table
     }
 
 
-def _write(found: list[dict[str, object]], summary: dict[str, object], folder: Path) -> None:
+def _summarised(found: Sequence[FoldsSummary]) -> RepeatsSummary:
+    first = found[0]
+    figures = spread([figures_of(each.classes, images=each.images, patients=each.patients) for each in found])
+    return RepeatsSummary(notices=first.notices, classes=first.classes, cohort=first.cohort, figures=figures)
+
+
+def _over_all(summary: RepeatsSummary, patients: int) -> Section:
     rows = [
         {
             "Figure": name,
-            "Mean ± standard deviation": f"{figure['mean']:.3f} ± {figure['sd']:.3f}",
-            **{f"Repeat {n}": f"{value:.3f}" for n, value in enumerate(figure["repeats"], 1)},
+            "Mean ± standard deviation": str(figure),
+            **{f"Repeat {n}": in_words(value, None) for n, value in enumerate(figure.repeats, 1)},
         }
-        for name, figure in summary["figures"].items()
+        for name, figure in summary.figures.items()
     ]
     table = Table(
         "repeats",
-        f"{len(found)} repeats",
+        f"{len(rows[0]) - 2} repeats",
         pd.DataFrame(rows),
         "The standard deviation tells how much the answer hangs on who is trained on; all repeats have the same "
         "patients, so it is no interval.",
     )
-    patients = found[0]["patients"]["total"]
-    section = Section(
+    return Section(
         "Over all repeats",
         (
             f"Each repeat deals the {patients} patients to other folds, and each patient is answered for by the model "
@@ -132,8 +103,3 @@ def _write(found: list[dict[str, object]], summary: dict[str, object], folder: P
         (),
         (table,),
     )
-    page = Page("repeated cross-validation", f"{len(found)} repeats", tuple(summary["notices"]), (section,))
-    (folder / "tables").mkdir()
-    page.write_tables(folder / "tables")
-    page.write(folder / "report.html")
-    (folder / "repeats.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")

@@ -9,105 +9,28 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from ..reporting.tables import Table
-from ..statistics.bootstrap import Statistic, draws, percentiles, ratio
+from ..statistics.binary import bootstrap_figures, published_figures
+from ..statistics.bootstrap import LEAST_PATIENTS, bootstrap_each, mean_of
 from ..statistics.calibration_error import brier, expected_calibration_error, recalibration, reliability
 from ..statistics.confusion import Confusion, proportion
 from ..statistics.estimate import Estimate
-from ..statistics.roc import auc, auc_of_draws
+from ..statistics.roc import auc
 from .predictions import counted
 
 AGE_BANDS = (0, 10, 20, 40, 60, math.inf)
 """Years at which the bands of age begin."""
-LEAST_PATIENTS = 10
-"""Patients of a class below which the bootstrap is too narrow to be shown (our choice)."""
 PUBLISHED, BOOTSTRAP = "Wilson, DeLong", "patient bootstrap"
 NOT_GIVEN = "not given"
 
 
-def published_figures(rows: pd.DataFrame, threshold: float) -> dict[str, Estimate | float]:
-    """Accuracy, specificity, sensitivity, AUC, F1 and likelihood ratios of `rows` with the intervals as published; F1
-    has none."""
-    truth, probability = rows["truth"].to_numpy(), rows["probability"].to_numpy()
-    confusion = Confusion.from_decisions(truth, probability >= threshold)
-    return {
-        "Accuracy": confusion.accuracy,
-        "Specificity": confusion.specificity,
-        "Sensitivity": confusion.sensitivity,
-        "AUC": auc(truth, probability),
-        "F1": float(confusion.f1),
-        "LR+": confusion.positive_likelihood_ratio,
-        "LR−": confusion.negative_likelihood_ratio,
-    }
-
-
-def bootstrap_figures(rows: pd.DataFrame, threshold: float, seed: int) -> dict[str, Estimate]:
-    """The same figures with intervals by patient bootstrap.
-
-    The interval has no bounds (nan) where fewer than `LEAST_PATIENTS` patients of a class stand behind the figure or
-    all draws are alike.
-    """
-    truth, called = rows["truth"].to_numpy() == 1, rows["probability"].to_numpy() >= threshold
-    drawn = _bootstrapped(rows, _statistics(truth, called), seed)
-    # The inverse is finite where a draw has no false positive.
-    inverse = drawn["LR+"]
-    drawn["LR+"] = Estimate(*(1 / x if x else math.inf for x in (inverse.value, inverse.high, inverse.low)))
-    return drawn
-
-
-def _statistics(truth: np.ndarray, called: np.ndarray) -> dict[str, tuple[Statistic, np.ndarray]]:
-    """Each figure as a statistic, and the rows that it needs enough patients of, in every class that it rests on."""
-    everyone = np.ones(len(truth), bool)
-
-    def share(numerator: np.ndarray, denominator: np.ndarray) -> Statistic:
-        return lambda _, counts: ratio(counts, numerator, denominator)
-
-    def quotient(over: Statistic, under: Statistic) -> Statistic:
-        def statistic(rows: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
-            above, below = over(rows, counts), under(rows, counts)
-            return np.divide(above, below, out=np.full(len(counts), np.nan), where=below > 0)
-
-        return statistic
-
-    sensitivity, missed = share(truth & called, truth), share(truth & ~called, truth)
-    specificity, false_alarm = share(~truth & ~called, ~truth), share(~truth & called, ~truth)
-    return {
-        "Accuracy": (share(truth == called, everyone), everyone),
-        "Specificity": (specificity, ~truth),
-        "Sensitivity": (sensitivity, truth),
-        "AUC": (auc_of_draws, everyone),
-        "F1": (share(2 * (truth & called), 1.0 * truth + called), everyone),
-        "LR+": (quotient(false_alarm, sensitivity), everyone),
-        "LR−": (quotient(missed, specificity), everyone),
-    }
-
-
-def _bootstrapped(
-    rows: pd.DataFrame, statistics: Mapping[str, tuple[Statistic, np.ndarray]], seed: int
-) -> dict[str, Estimate]:
-    """All statistics from one set of draws."""
-    functions = [statistic for statistic, _ in statistics.values()]
-
-    def values(counts: np.ndarray) -> np.ndarray:
-        return np.stack([function(rows, counts) for function in functions], axis=1)
-
-    low, high = percentiles(np.concatenate([values(counts) for counts in draws(rows, seed=seed)]))
-    estimates = {}
-    for n, (name, (_, needed)) in enumerate(statistics.items()):
-        patients = rows[needed].groupby("truth")["patient_id"].nunique()
-        told = len(patients) and patients.min() >= LEAST_PATIENTS and low[n] < high[n]
-        bounds = (low[n], high[n]) if told else (math.nan, math.nan)
-        estimates[name] = Estimate(float(values(np.ones((1, len(rows))))[0, n]), *map(float, bounds))
-    return estimates
-
-
 def table1(
-    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: tuple[str, str], seed: int
+    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: Sequence[str], seed: int
 ) -> tuple[Table, Table]:
     """Table 1 of the paper for images, for patients, and for the patients whose case is not labelled indeterminate,
     each with both kinds of interval; and F1 and likelihood ratios of the same."""
@@ -148,7 +71,7 @@ def sizes(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def by_disease(
-    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: tuple[str, str], seed: int
+    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: Sequence[str], seed: int
 ) -> Table:
     """Table 3 of the paper: share of images and patients of each disease that are called rightly, which is sensitivity
     for a disease of the second class and specificity for one of the first."""
@@ -168,8 +91,8 @@ def by_disease(
                 "Figure": "sensitivity" if truth else "specificity",
                 "Images": len(own_images),
                 "Images right, Wilson": proportion(int(right_images.sum()), len(own_images)),
-                "Images right, bootstrap": _bootstrapped(
-                    own_images, {"right": (_mean_of(right_images), np.ones(len(own_images), bool))}, seed
+                "Images right, bootstrap": bootstrap_each(
+                    own_images, {"right": (mean_of(right_images), np.ones(len(own_images), bool))}, seed
                 )["right"],
                 "Patients": len(own_patients),
                 "Patients right, Wilson": proportion(int(right_patients.sum()), len(own_patients)),
@@ -183,10 +106,6 @@ def by_disease(
     )
 
 
-def _mean_of(values: np.ndarray) -> Statistic:
-    return lambda _, counts: ratio(counts, values, np.ones(len(values)))
-
-
 def diseases(patients: pd.DataFrame) -> list[tuple[str, int]]:
     """Diseases with their truth: those of the second class first, the more frequent before the rarer."""
     found = patients.groupby(["disease", "truth"]).size()
@@ -194,7 +113,7 @@ def diseases(patients: pd.DataFrame) -> list[tuple[str, int]]:
 
 
 def by_group(
-    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: tuple[str, str], seed: int
+    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: Sequence[str], seed: int
 ) -> Table:
     """Performance by sex, band of age, centre and field strength."""
     rows = []
@@ -349,11 +268,11 @@ def deletion_insertion(areas: pd.DataFrame, patients: pd.DataFrame, seed: int) -
     for name, group in groups:
         if len(group):
             means = {
-                title: (_mean_of(group[column].to_numpy()), np.ones(len(group), bool))
+                title: (mean_of(group[column].to_numpy()), np.ones(len(group), bool))
                 for title, column in _AREAS.items()
             }
             described = {"Disease": name, "Patients": group["patient_id"].nunique(), "Images": len(group)}
-            rows.append({**described, **_bootstrapped(group.reset_index(drop=True), means, seed)})
+            rows.append({**described, **bootstrap_each(group.reset_index(drop=True), means, seed)})
     return Table(
         "deletion_insertion",
         "Does the answer hang on what the heatmap marks? Areas under the curves, means with 95 % intervals by patient "
@@ -374,7 +293,7 @@ _AREAS = {
 }
 
 
-def rivals(patients: pd.DataFrame, trefoil: Mapping[str, bool], threshold: float) -> Table:
+def known_fat(patients: pd.DataFrame, trefoil: Mapping[str, bool], threshold: float) -> Table:
     """What the model adds to the amount of fat alone, and to a rule that knows the fat of every muscle.
 
     Args:

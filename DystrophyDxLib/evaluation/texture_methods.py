@@ -8,7 +8,7 @@ are our choice, and cross-validation within the training patients chooses from t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from skimage.feature import graycomatrix, graycoprops
 from sklearn.cluster import KMeans
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import nn
@@ -53,7 +53,7 @@ SearchOf = Callable[[tuple[int, int], int], GridSearchCV]
 
 
 @dataclass(frozen=True)
-class Rival:
+class Method:
     """A method that is no trained network.
 
     Attributes:
@@ -65,8 +65,8 @@ class Rival:
     classifier: SearchOf
 
 
-def rivals(weights_of: Callable[[str], Path | None], seed: int) -> tuple[Rival, ...]:
-    """The rivals of Table 1.
+def texture_methods(weights_of: Callable[[str], Path | None], seed: int) -> tuple[Method, ...]:
+    """The methods of Table 1.
 
     Args:
         weights_of: gives torchvision's file for a backbone, None to fetch it.
@@ -77,28 +77,28 @@ def rivals(weights_of: Callable[[str], Path | None], seed: int) -> tuple[Rival, 
         return _fixed(partial(published_features, backbone=backbone, weights=weights_of(backbone)))(images)
 
     return (
-        Rival("Mean fat fraction, kNN", _fixed(mean_fat_fraction), nearest_neighbours),
-        Rival("Statistical texture, kNN", _fixed(statistical_texture), nearest_neighbours),
-        Rival("Statistical texture, SVM", _fixed(statistical_texture), support_vectors),
-        Rival("Patch dictionary, SVM", lambda images: PatchDictionary(images, seed).histograms, support_vectors),
-        Rival("VGG16-FC7, SVM", partial(photographs, "vgg16"), support_vectors),
-        Rival("ResNet18-GAP, SVM", partial(photographs, "resnet18"), support_vectors),
+        Method("Mean fat fraction, kNN", _fixed(mean_fat_fraction), nearest_neighbours),
+        Method("Statistical texture, kNN", _fixed(statistical_texture), nearest_neighbours),
+        Method("Statistical texture, SVM", _fixed(statistical_texture), support_vectors),
+        Method("Patch dictionary, SVM", lambda images: PatchDictionary(images, seed).histograms, support_vectors),
+        Method("VGG16-FC7, SVM", partial(photographs, "vgg16"), support_vectors),
+        Method("ResNet18-GAP, SVM", partial(photographs, "resnet18"), support_vectors),
     )
 
 
-def held_out_answers(rival: Rival, images: TextureImages, fold: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-    """Fold after fold, the classes that a rival says of the images of that fold, having seen all others.
+def held_out_answers(method: Method, images: TextureImages, fold: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """Fold after fold, the classes that a method says of the images of that fold, having seen all others.
 
     Args:
         fold: (N,) of each image, all images of a patient in one.
         seed: of the cross-validation within the training patients.
     """
-    features_of = rival.prepare(images)
+    features_of = method.prepare(images)
     for number in np.unique(fold):
         training = fold != number
         features = features_of(training)
         learnt = features[training]
-        search = rival.classifier(learnt.shape, seed)
+        search = method.classifier(learnt.shape, seed)
         search.fit(learnt, images.labels[training], groups=images.patients[training])
         yield search.predict(features[~training])
 
@@ -116,7 +116,7 @@ def support_vectors(shape: tuple[int, int], seed: int) -> GridSearchCV:
     return _search(make_pipeline(StandardScaler(), SVC(kernel="rbf")), grid, seed)
 
 
-def _search(pipeline: object, grid: dict, seed: int) -> GridSearchCV:
+def _search(pipeline: Pipeline, grid: dict[str, Sequence[float]], seed: int) -> GridSearchCV:
     by_patient = StratifiedGroupKFold(INNER_FOLDS, shuffle=True, random_state=seed)
     return GridSearchCV(pipeline, grid, cv=by_patient, scoring="accuracy")
 
@@ -210,5 +210,6 @@ def without_answer(network: nn.Module) -> nn.Module:
     if hasattr(network, "fc"):
         network.fc = nn.Identity()
     else:
+        assert isinstance(network.classifier, nn.Sequential)
         network.classifier = network.classifier[:-2]  # and without the dropout before it
     return network

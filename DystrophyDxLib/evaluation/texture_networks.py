@@ -7,7 +7,7 @@ against the mean fat fraction by how far apart the classes' histograms of respon
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,8 +91,10 @@ class Responses:
             logits, maps, features = (part.float().numpy() for part in output)
             if maps.shape[1] == 1:  # evidence for the second of two classes
                 maps = np.concatenate([-maps, maps], axis=1)
-            found.append((class_said(class_probabilities(logits, card.temperature), card.threshold), features, maps))
-        return cls(*map(np.concatenate, zip(*found, strict=True)), classifier.cells)
+            said = class_said(class_probabilities(logits, card.temperature), card.threshold)
+            found.append((said, features, maps))
+        said, features, maps = map(np.concatenate, zip(*found, strict=True))
+        return cls(said, features, maps, classifier.cells)
 
     @classmethod
     def joined(cls, parts: Sequence[Responses], order: np.ndarray) -> Responses:
@@ -101,8 +103,8 @@ class Responses:
         Args:
             order: (N,) number of each image among those of the parts one after the other.
         """
-        together = (np.concatenate([getattr(part, name) for part in parts])[order] for name in _OF_IMAGES)
-        return cls(*together, parts[0].cells)
+        said, features, maps = (np.concatenate([getattr(part, name) for part in parts])[order] for name in _OF_IMAGES)
+        return cls(said, features, maps, parts[0].cells)
 
 
 def class_histograms(values: np.ndarray, labels: np.ndarray) -> dict[int, np.ndarray]:
@@ -184,21 +186,21 @@ def patch_map(images: TextureImages, found: Responses, seed: int) -> PatchMap | 
     A patch lies where the class activation map of the image's class is highest, at least half as high as anywhere in
     the image, and no patch covers the middle of another one.
     """
-    patches, labels = [], []
+    found_patches, found_labels = [], []
     for n in np.flatnonzero(found.said == images.labels):
         own = list(_under_heat(images.fractions[n], images.muscle[n], found.maps[n, images.labels[n]], found.cells))
-        patches += own
-        labels += [images.labels[n]] * len(own)
-    if len(patches) < 3:
+        found_patches += own
+        found_labels += [images.labels[n]] * len(own)
+    if len(found_patches) < 3:
         return None
-    chosen = np.random.default_rng(seed).permutation(len(patches))[:_MOST_PATCHES]
-    patches, labels = np.array(patches)[chosen], np.array(labels)[chosen]
+    chosen = np.random.default_rng(seed).permutation(len(found_patches))[:_MOST_PATCHES]
+    patches, labels = np.array(found_patches)[chosen], np.array(found_labels)[chosen]
     perplexity = min(_PERPLEXITY, (len(patches) - 1) / 3)
     places = TSNE(perplexity=perplexity, random_state=seed).fit_transform(patches.reshape(len(patches), -1))
     return PatchMap(patches, places, labels)
 
 
-def _under_heat(fraction: np.ndarray, muscle: np.ndarray, cells: np.ndarray, grid: CellGrid):
+def _under_heat(fraction: np.ndarray, muscle: np.ndarray, cells: np.ndarray, grid: CellGrid) -> Iterator[np.ndarray]:
     """(PATCH, PATCH) patches of one image, the hottest first; their middle lies in the muscle compartment."""
     half, size = PATCH // 2, fraction.shape[0]
     rows, columns = (np.rint(grid.centres(count)).astype(int) for count in cells.shape)

@@ -1,4 +1,4 @@
-"""What a reader could say who knows the true fat of every muscle: the rivals of a classifier."""
+"""What can be said by who knows the true fat of every muscle, to hold a classifier against."""
 
 from __future__ import annotations
 

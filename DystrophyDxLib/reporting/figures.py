@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from ..statistics.estimate import Estimate
@@ -30,7 +32,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _WIDTH = 6.7
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -101,6 +103,12 @@ class CalibrationBins:
     low: np.ndarray
     high: np.ndarray
     count: np.ndarray
+
+    @classmethod
+    def of(cls, label: str, bins: pd.DataFrame) -> CalibrationBins:
+        """The rows of `calibration_error.reliability`."""
+        columns = (bins[name].to_numpy() for name in ("probability", "observed", "low", "high", "cases"))
+        return cls(label, *columns)
 
 
 def calibration_figure(curves: Sequence[CalibrationBins], positive: str) -> Figure:

@@ -51,6 +51,9 @@ class Measure(Part):
     def of(cls, estimate: Estimate) -> Measure:
         return cls(value=estimate.value, ci95=(estimate.low, estimate.high))
 
+    def __str__(self) -> str:
+        return in_words(self.value, self.ci95)
+
 
 def in_words(value: float | None, ci95: Sequence[float | None] | None) -> str:
     """A figure of a summary as the terminal says it, with its interval where there is one.

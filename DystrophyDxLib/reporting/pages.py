@@ -46,7 +46,7 @@ class Page:
 
     def write(self, path: Path) -> None:
         """Writes the page; nothing in it points outside."""
-        path.write_text(rendered("evaluation.html", page=self), encoding="utf-8")
+        path.write_text(rendered("evaluation.html", page=self, notices=self.notices), encoding="utf-8")
 
     def write_tables(self, folder: Path) -> None:
         """Writes every table of the page as CSV, in full precision, and Markdown."""

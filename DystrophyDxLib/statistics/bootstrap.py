@@ -6,7 +6,8 @@ often each row counts, so a statistic is computed on all draws at once, as a fun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,8 @@ from .estimate import Estimate
 Statistic = Callable[[pd.DataFrame, np.ndarray], np.ndarray]
 """Of a table of N rows and (R, N) counts, how often each of R draws holds each row: (R,) values, nan if undefined."""
 RESAMPLES = 2000
+LEAST_PATIENTS = 10
+"""Patients of a class below which the bootstrap is too narrow to be shown (our choice)."""
 _LARGEST = 1 << 22
 
 
@@ -45,6 +48,33 @@ def bootstrap(table: pd.DataFrame, statistic: Statistic, *, seed: int, resamples
     low, high = percentiles(values)
     value = statistic(table, np.ones((1, len(table))))[0]
     return BootstrapEstimate(float(value), float(low), float(high), int(np.count_nonzero(np.isnan(values))))
+
+
+def bootstrap_each(
+    rows: pd.DataFrame, statistics: Mapping[str, tuple[Statistic, np.ndarray]], seed: int
+) -> dict[str, Estimate]:
+    """Several statistics from one set of draws.
+
+    The interval has no bounds (nan) where fewer than `LEAST_PATIENTS` patients of a class stand behind the figure or
+    all draws are alike.
+
+    Args:
+        statistics: by name, each with the rows (N,) bool that it needs enough patients of, in every class that it
+            rests on.
+    """
+    functions = [statistic for statistic, _ in statistics.values()]
+
+    def values(counts: np.ndarray) -> np.ndarray:
+        return np.stack([function(rows, counts) for function in functions], axis=1)
+
+    low, high = percentiles(np.concatenate([values(counts) for counts in draws(rows, seed=seed)]))
+    estimates = {}
+    for n, (name, (_, needed)) in enumerate(statistics.items()):
+        patients = rows[needed].groupby("truth")["patient_id"].nunique()
+        told = len(patients) and patients.min() >= LEAST_PATIENTS and low[n] < high[n]
+        bounds = (low[n], high[n]) if told else (math.nan, math.nan)
+        estimates[name] = Estimate(float(values(np.ones((1, len(rows))))[0, n]), *map(float, bounds))
+    return estimates
 
 
 def draws(table: pd.DataFrame, *, seed: int, resamples: int = RESAMPLES) -> Iterator[np.ndarray]:
@@ -90,3 +120,8 @@ def ratio(counts: np.ndarray, numerator: np.ndarray, denominator: np.ndarray) ->
     """
     over, under = counts @ np.asarray(numerator, float), counts @ np.asarray(denominator, float)
     return np.divide(over, under, out=np.full(len(counts), np.nan), where=under != 0)
+
+
+def mean_of(values: np.ndarray) -> Statistic:
+    """The mean of (N,) values over the rows that a draw holds."""
+    return lambda _, counts: ratio(counts, values, np.ones(len(values)))

@@ -237,7 +237,8 @@ def compare_with_standalone(performance: Performance, random: Random) -> Differe
     crossed = covariance[0, :, 1]
     paired = covariance[0, :, 0] + covariance[1, :, 1] - crossed - crossed.T
     interval, p = _tested(float((readers - model).mean()), *_of_mean(readers - model, paired, random))
-    return Difference(*performance.arms, interval, p)
+    first, second = performance.arms
+    return Difference(first, second, interval, p)
 
 
 def counted_cases(truth: np.ndarray, figure: FigureOfMerit) -> tuple[np.ndarray, ...]:

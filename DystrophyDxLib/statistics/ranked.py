@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from .bootstrap import BootstrapEstimate, Statistic, bootstrap, ratio
+from .bootstrap import BootstrapEstimate, bootstrap, mean_of
 from .confusion import proportion
 from .estimate import Estimate
 from .roc import auc_of_draws
@@ -69,7 +69,7 @@ def published_figures(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, E
 
 def bootstrap_figures(rows: pd.DataFrame, classes: Sequence[str], seed: int) -> dict[str, Estimate]:
     """Accuracy of `rows` at each of `depths` and mean AUC with intervals by patient bootstrap."""
-    found = {name: bootstrap(rows, _share_of(right), seed=seed) for name, right in accuracies(rows, classes).items()}
+    found = {name: bootstrap(rows, mean_of(right), seed=seed) for name, right in accuracies(rows, classes).items()}
     return {**found, "AUC": mean_auc(rows, classes, seed)}
 
 
@@ -83,7 +83,3 @@ def _against_rest(rows: pd.DataFrame, classes: Sequence[str], k: int) -> pd.Data
     """Truth and probability of one class against all others."""
     column = probability_columns(classes)[k]
     return pd.DataFrame({"truth": (rows["truth"] == k).astype(int), "probability": rows[column]})
-
-
-def _share_of(right: np.ndarray) -> Statistic:
-    return lambda _, counts: ratio(counts, right, np.ones(len(right)))

@@ -123,10 +123,11 @@ def _cumulated(table: pd.DataFrame, counts: np.ndarray) -> tuple[np.ndarray, np.
     score, truth = table["probability"].to_numpy(float), table["truth"].to_numpy() == 1
     order = np.argsort(-score, kind="stable")
     last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    return tuple(
-        np.pad(np.cumsum(counts[:, order] * chosen[order], axis=1)[:, last], ((0, 0), (1, 0)))
-        for chosen in (truth, ~truth)
-    )
+
+    def cumulated(chosen: np.ndarray) -> np.ndarray:
+        return np.pad(np.cumsum(counts[:, order] * chosen[order], axis=1)[:, last], ((0, 0), (1, 0)))
+
+    return cumulated(truth), cumulated(~truth)
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,8 @@ class _Aucs:
     patients: int
 
     @classmethod
-    def of(cls, truth: np.ndarray, scores: list[np.ndarray], patient: np.ndarray | None) -> _Aucs:
-        truth, scores = np.asarray(truth), np.asarray(scores, float)
+    def of(cls, truth: np.ndarray, of_cases: list[np.ndarray], patient: np.ndarray | None) -> _Aucs:
+        truth, scores = np.asarray(truth), np.asarray(of_cases, float)
         if not np.isin(truth, (0, 1)).all() or not np.isfinite(scores).all():
             raise InputError("Truth must be 0 or 1 and scores must be numbers; correct the table.")
         positive = truth == 1

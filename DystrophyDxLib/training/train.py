@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from .. import __version__
-from ..cohort.options import split_as_asked
+from ..cohort.options import chosen_splits
 from ..cohort.seen import digests, seen_patients
 from ..cohort.splits import FOLDS, REPEAT, own, write_folds
 from ..cohort.table import Cohort, Split
@@ -157,13 +157,13 @@ def train_repeats(
         split: "kfold:K".
 
     Raises:
-        InputError: as `split_as_asked` and `train_folds`.
+        InputError: as `chosen_splits` and `train_folds`.
     """
     return [
         package
         for n in range(repeats)
         for package in train_folds(
-            recipe, split_as_asked(cohort, split, seed + n), out / f"{REPEAT}{n + 1}", seed=seed + n, **options
+            recipe, chosen_splits(cohort, split, seed + n), out / f"{REPEAT}{n + 1}", seed=seed + n, **options
         )
     ]
 

@@ -10,9 +10,10 @@ from DystrophyDxLib.cohort.seen import digests
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation import compare as module
-from DystrophyDxLib.evaluation.compare import FILES, compare
+from DystrophyDxLib.evaluation.compare import REPORT, compare
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
+from DystrophyDxLib.reporting.progress import silent
 
 DISEASES = {
     "train": ("DMD", "BMD", "FSHMD", "healthy"),
@@ -39,9 +40,9 @@ def packages(tmp_path_factory):
 def run(cohort, out, **options):
     options = {
         "recipe": "embedded", "backbones": [], "packages": [], "weights": None, "cache": None, "split": None,
-        "device": "cpu", "processes": 1, "seed": 1, "advance": lambda what, done, total: None,
+        "device": "cpu", "processes": 1, "seed": 1, "advance": silent,
     } | options  # fmt: skip
-    return compare(cohort, out, **options)
+    return json.loads(compare(cohort, out, **options).to_json())
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def trained(monkeypatch):
 def test_packages_are_compared_on_the_same_images(cohort, packages, tmp_path):
     summary = run(cohort, tmp_path / "out", packages=packages)
     results = tmp_path / "out" / "comparison"
-    assert {path.name for path in results.iterdir()} == set(FILES)
+    assert {path.name for path in results.iterdir()} == set(REPORT.files)
     assert json.loads((results / "comparison.json").read_text()) == summary
     assert list(summary["models"]) == ["model0", "model1"]
     assert summary["cohort"]["patients"] == len(DISEASES["test"])
@@ -115,7 +116,7 @@ def test_models_of_many_classes_are_compared_by_rank(cohort, tmp_path):
     packages = [make_package(tmp_path / f"model{n}", recipe=text, seed=n, **CARD_OF_FOUR) for n in range(2)]
     summary = run(cohort, tmp_path / "out", recipe=None, packages=packages)
     results = tmp_path / "out" / "comparison"
-    assert {path.name for path in results.iterdir()} == set(FILES)
+    assert {path.name for path in results.iterdir()} == set(REPORT.files)
     table = pd.read_csv(results / "tables" / "table1.csv")
     assert {"Top-1 accuracy", "Top-3 accuracy", "AUC"} < set(table.columns)
     areas = {name: model["patients"]["AUC"]["value"] for name, model in summary["models"].items()}

@@ -14,13 +14,17 @@ from model_packages import CARD_OF_FOUR, FOUR_CLASSES, RECIPE, make_package
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation import tables
-from DystrophyDxLib.evaluation.evaluate import FILES, evaluate
+from DystrophyDxLib.evaluation.evaluate import REPORT, evaluate
+from DystrophyDxLib.evaluation.evaluated import EvaluationOptions
 from DystrophyDxLib.evaluation.gallery import choose
 from DystrophyDxLib.evaluation.predictions import by_patient
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.reporting.case_report import NOT_SHOWN_TO_TELL
+from DystrophyDxLib.reporting.progress import silent
+from DystrophyDxLib.reporting.tables import cell_text
 from DystrophyDxLib.series.reading import read_study
+from DystrophyDxLib.statistics.binary import bootstrap_figures, published_figures
 from DystrophyDxLib.statistics.estimate import Estimate
 from DystrophyDxLib.statistics.ranked import probability_columns
 
@@ -71,7 +75,7 @@ def cell(table, column, **where):
 def test_table_1_is_that_of_the_paper(published):
     table, further = tables.table1(published, by_patient(published), 0.5, CLASSES, seed=0)
     figures = {
-        name: tables.cell_text(name, cell(table, name, Per="Images", Interval=tables.PUBLISHED))
+        name: cell_text(name, cell(table, name, Per="Images", Interval=tables.PUBLISHED))
         for name in ("Accuracy", "Specificity", "Sensitivity")
     }
     assert figures == {
@@ -99,8 +103,8 @@ def test_the_bootstrap_knows_that_images_of_a_patient_are_not_independent():
     images = image_table(
         [(f"P{n}", "DMD" if n % 2 else "healthy", n % 2, [float(rng.random())] * 10) for n in range(40)]
     )
-    published, drawn = tables.published_figures(images, 0.5), tables.bootstrap_figures(images, 0.5, seed=0)
-    alone = tables.published_figures(by_patient(images), 0.5)
+    published, drawn = published_figures(images, 0.5), bootstrap_figures(images, 0.5, seed=0)
+    alone = published_figures(by_patient(images), 0.5)
     width = {name: figure.high - figure.low for name, figure in drawn.items()}
     for name in ("Accuracy", "AUC"):
         assert width[name] > 2 * (published[name].high - published[name].low)
@@ -194,14 +198,14 @@ def evaluated(tmp_path_factory, cohort, package):
     return out, summary
 
 
-def run(package, cohort, out, **options):
-    options = {"split": None, "device": "cpu", "seed": 1, "overwrite": False} | options
-    return evaluate(package, cohort, out, advance=lambda what, done, total: None, **options)
+def run(package, cohort, out, *, split=None, overwrite=False):
+    how = EvaluationOptions("cpu", overwrite, silent)
+    return json.loads(evaluate(package, cohort, out, how, split=split, seed=1).to_json())
 
 
 def test_all_files_are_written_and_the_test_split_is_evaluated(evaluated):
     out, summary = evaluated
-    assert {path.name for path in out.iterdir()} == set(FILES)
+    assert {path.name for path in out.iterdir()} == set(REPORT.files)
     assert json.loads((out / "evaluation.json").read_text()) == summary
     assert summary["cohort"]["split"] == "test"
     assert summary["cohort"]["patients"] == 5
@@ -290,7 +294,7 @@ def test_a_model_of_many_classes_is_evaluated_by_rank(cohort, tmp_path):
         tmp_path / "package", recipe=FOUR_CLASSES.replace('= ["CMD"]', '= ["CMD", "BMD"]'), **CARD_OF_FOUR
     )
     summary = run(package, cohort, tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(REPORT.files)
     patients = pd.read_csv(tmp_path / "out" / "patients.csv")
     columns = probability_columns(CARD_OF_FOUR["classes"])
     said = patients[columns].to_numpy().argmax(axis=1)

@@ -15,7 +15,7 @@ from DystrophyDxLib.cohort.splits import FOLDS, read_folds
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.evaluation.folds import FILES
+from DystrophyDxLib.evaluation.folds import REPORT
 from DystrophyDxLib.evaluation.strata import by_stratum
 from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.phantom.cohort import drawn_patients, write_cohort
@@ -108,7 +108,7 @@ def test_summed_matrices_are_those_of_scikit_learn(cross_validation):
         expected = confusion_matrix(rows["truth"], rows["said"], labels=range(4))
         assert summary[unit]["confusion"] == expected.tolist()
         assert (summary[unit]["errors"], summary[unit]["total"]) == errors_of(expected)
-    assert {path.name for path in (folder / "out").iterdir()} == set(FILES)
+    assert {path.name for path in (folder / "out").iterdir()} == set(REPORT.files)
 
 
 def test_phantoms_are_audited_against_their_true_muscles(cross_validation):

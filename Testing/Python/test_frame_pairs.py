@@ -12,7 +12,7 @@ from model_packages import make_package
 from typer.testing import CliRunner
 
 from DystrophyDxLib.classify import Classifier
-from DystrophyDxLib.cohort.options import recipe_as_asked, split_as_asked
+from DystrophyDxLib.cohort.options import chosen_recipe, chosen_splits
 from DystrophyDxLib.cohort.splits import stratified
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.commands.main import app
@@ -201,15 +201,15 @@ def test_two_kinds_of_hearts_are_evaluated_without_giving_the_heart_the_grey_of_
     ("matrix", "size", "kind"), [("128", 128, "square"), ("256", 256, "square"), ("raw", 160, "slice")]
 )
 def test_the_matrix_is_another_one_as_asked(matrix, size, kind):
-    recipe = recipe_as_asked("germain2021", None, False, matrix)
+    recipe = chosen_recipe("germain2021", None, False, matrix)
     assert (recipe.sample.size, recipe.sample.region.kind) == (size, kind)
     assert {stage.size for stage in recipe.training.stages} == {size}
     with pytest.raises(InputError, match="recipes with a square region"):
-        recipe_as_asked("yang2021", None, False, matrix)
+        chosen_recipe("yang2021", None, False, matrix)
 
 
 def test_shares_of_a_split_are_as_asked(table):
-    split = split_as_asked(Cohort.read(table, small("germain2021")), "stratified:40/40/20", 1)[0]
+    split = chosen_splits(Cohort.read(table, small("germain2021")), "stratified:40/40/20", 1)[0]
     assert [len(split.of_split(name).patients) for name in ("train", "validation", "test")] == [6, 6, 3]
 
 

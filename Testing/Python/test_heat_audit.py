@@ -1,7 +1,6 @@
 """The audit of heat: how much of it lies outside the organ, and what is right for the wrong reason."""
 
 import dataclasses
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from DystrophyDxLib.classify import Classification, ImageScore
+from DystrophyDxLib.cohort.table import Case
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.heat_audit import WRONG, WRONG_REASON, audited, check_organs, section
 from DystrophyDxLib.evaluation.phantom_truth import read_muscles
@@ -24,16 +24,9 @@ SAMPLE = Recipe.named("germain2021_single").sample
 CLASSES = ("normal", "HCM", "DCM")
 
 
-@dataclass(frozen=True)
-class OneCase:
-    """What the audit needs of a row of a cohort."""
-
-    path: Path
-    label: int = 1
-    row: int = 2
-    patient_id: str = "A"
-    disease: str = "HCM"
-    extra: dict = field(default_factory=dict)
+def one_case(path: Path, **facts) -> Case:
+    """A row of a cohort."""
+    return Case(**({"patient_id": "A", "path": path, "diagnosis": "HCM", "label": 1, "row": 2} | facts))
 
 
 @pytest.fixture
@@ -61,7 +54,7 @@ def found(tmp_path):
     )
     heat = drawing.draw(regions.windows, list(cells[:, 1]), [True] * 3, 1)
     write_heart(tmp_path, geometry)
-    case = OneCase(tmp_path / "cine.nii.gz", extra={"organ": "heart.nii.gz"})
+    case = one_case(tmp_path / "cine.nii.gz", extra={"organ": "heart.nii.gz"})
     classification = Classification(result, regions, regions.windows, scores, heat, drawing)
     return SimpleNamespace(case=case, series=series, classification=classification)
 
@@ -139,7 +132,7 @@ def test_segmentations_of_the_organ_that_cannot_be_used_are_told_with_their_rows
     sitk.WriteImage(sitk.Image([4, 4, 2, 2], sitk.sitkUInt8), str(tmp_path / "cine.nii.gz"))
     (tmp_path / "text.nii.gz").write_text("no image")
     organs = ("heart.nii.gz", "absent.nii.gz", "text.nii.gz", "cine.nii.gz", "")
-    cases = tuple(OneCase(found.case.path, row=n, extra={"organ": name}) for n, name in enumerate(organs, 2))
+    cases = tuple(one_case(found.case.path, row=n, extra={"organ": name}) for n, name in enumerate(organs, 2))
     check_organs(SimpleNamespace(cases=cases[::4]), tmp_path)
     with pytest.raises(InputError, match=r"column organ .* not exist \(row 3\);.* be read \(row 4\);.*\(row 5\)"):
         check_organs(SimpleNamespace(cases=cases), tmp_path)

@@ -12,17 +12,21 @@ from scipy.stats import mannwhitneyu
 from test_volumes import OF_MAPS
 from typer.testing import CliRunner
 
-from DystrophyDxLib.cohort.options import recipe_as_asked
+from DystrophyDxLib.cohort.options import chosen_recipe
 from DystrophyDxLib.cohort.splits import FOLDS, hold_out_centre, k_folds, write_folds
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.alterations import Reference, alterations, compared, in_words
 from DystrophyDxLib.evaluation.evaluate import evaluate
+from DystrophyDxLib.evaluation.evaluated import EvaluationOptions
 from DystrophyDxLib.evaluation.repeats import figures_of, spread
+from DystrophyDxLib.evaluation.summaries import SummedFolds
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.phantom.brain_maps import CHANGED, atlas, make_maps, write_brains
+from DystrophyDxLib.reporting.harness import Measure
+from DystrophyDxLib.reporting.progress import silent
 from DystrophyDxLib.series.diffusivity import mean_diffusivity
 from DystrophyDxLib.training.train import train
 
@@ -37,7 +41,6 @@ SMALL_MAPS = (
     .replace('other = ["FSHMD", "healthy"]', 'MSA = ["MSA-C"]')
     .replace('["stage4"]', '["stage3"]')
 )
-QUIET = lambda what, done, total: None  # noqa: E731
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def table(folder):
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
     """Small, for the task of the cerebellar types, with few steps."""
-    asked = recipe_as_asked("mattia2025", None, False, task="PD/MSA-C&PC").model_dump()
+    asked = chosen_recipe("mattia2025", None, False, task="PD/MSA-C&PC").model_dump()
     stage = {"size": 32, "epochs": 8, "learning_rate": 2e-3, "schedule": "one_cycle"}
     return Recipe.model_validate(
         asked
@@ -90,12 +93,12 @@ def test_a_misspelt_diagnosis_is_not_taken_for_one_that_is_left_out(table, tmp_p
 
 
 def test_one_modality_is_asked_for_by_its_name():
-    alone = recipe_as_asked("mattia2025", None, False, channels=["md"])
+    alone = chosen_recipe("mattia2025", None, False, channels=["md"])
     assert [channel.name for channel in alone.sample.channels] == ["MD"]
     with pytest.raises(InputError, match="choose from GM, MD"):
-        recipe_as_asked("mattia2025", None, False, channels=["FA"])
+        chosen_recipe("mattia2025", None, False, channels=["FA"])
     with pytest.raises(InputError, match="first channel has the scale fat"):
-        recipe_as_asked("thigh3d", None, False, channels=["STIR"])
+        chosen_recipe("thigh3d", None, False, channels=["STIR"])
 
 
 def test_a_disease_changes_its_own_regions_and_no_others():
@@ -120,16 +123,12 @@ def test_a_centre_that_training_has_not_seen_is_told_apart_by_the_regions_that_t
         package,
         _with_splits(folder, table),
         folder / "evaluation",
+        EvaluationOptions("cpu", False, silent, (folder / "cohort" / "atlas.nii.gz", names), "HC"),
         split="test",
-        device="cpu",
         seed=1,
-        overwrite=False,
-        advance=QUIET,
-        atlas=(folder / "cohort" / "atlas.nii.gz", names),
-        reference="HC",
     )
-    assert summary["cohort"]["synthetic"]
-    assert summary["figures"]["patients"]["AUC"]["value"] > 0.8
+    assert summary.cohort.synthetic
+    assert summary.figures["patients"]["AUC"].value > 0.8
     heat = pd.read_csv(folder / "evaluation" / "tables" / "regions_1.csv").set_index("Region")["Mean heat"]
     assert heat[list(CHANGED["MSA-C"])].min() > heat[["cerebral cortex", "white matter", "putamen"]].max()
     altered = pd.read_csv(folder / "evaluation" / "tables" / "alterations_patients.csv")
@@ -208,26 +207,25 @@ def test_a_reference_group_needs_patients(table):
     cases = Cohort.read(table, recipe).others
     small = Recipe.parse(OF_MAPS).sample
     with pytest.raises(InputError, match="has 2 series and needs at least 6"):
-        Reference.of(cases[:2], small, QUIET)
-    reference = Reference.of(cases[:6], small, QUIET)
-    found = alterations(cases[6:8], reference, small, QUIET)
+        Reference.of(cases[:2], small, silent)
+    reference = Reference.of(cases[:6], small, silent)
+    found = alterations(cases[6:8], reference, small, silent)
     assert list(found["channel"]) == ["GM", "MD"] * 2
     assert found["altered"].between(0, 1).all()
 
 
 def test_repeats_of_a_cross_validation_have_a_mean_and_a_spread():
-    summaries = [
-        {
-            "classes": ["PD", "MSA"],
-            "patients": {"confusion": matrix, "accuracy": {"value": accuracy}},
-            "images": {"accuracy": {"value": accuracy}},
-        }
-        for matrix, accuracy in (([[8, 2], [4, 6]], 0.7), ([[9, 1], [3, 7]], 0.8), ([[7, 3], [5, 5]], 0.6))
-    ]
-    found = spread([figures_of(summary) for summary in summaries])
-    assert found["Accuracy, patients"] == pytest.approx((0.7, 0.1))
-    assert found["Called rightly, PD"] == pytest.approx((0.8, np.std([0.8, 0.9, 0.7], ddof=1)))
-    assert found["Called rightly, MSA"] == pytest.approx((0.6, 0.1))
+    figures = []
+    for matrix, accuracy in (([[8, 2], [4, 6]], 0.7), ([[9, 1], [3, 7]], 0.8), ([[7, 3], [5, 5]], 0.6)):
+        summed = SummedFolds(confusion=matrix, errors=0, total=20, accuracy=Measure(value=accuracy, ci95=(None, None)))
+        figures.append(figures_of(("PD", "MSA"), images=summed, patients=summed))
+    found = spread(figures)
+    for name, expected in (
+        ("Accuracy, patients", (0.7, 0.1)),
+        ("Called rightly, PD", (0.8, np.std([0.8, 0.9, 0.7], ddof=1))),
+        ("Called rightly, MSA", (0.6, 0.1)),
+    ):
+        assert (found[name].mean, found[name].sd) == pytest.approx(expected)
 
 
 def test_each_repeat_answers_for_every_patient_and_is_held_against_the_reference_group(tmp_path):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import recall_score, roc_auc_score, top_k_accuracy_score
 
-from DystrophyDxLib.evaluation.ranked_report import by_class, performance
+from DystrophyDxLib.evaluation.ranked_answers import by_class, performance
 from DystrophyDxLib.statistics.ranked import (
     among_first,
     bootstrap_figures,

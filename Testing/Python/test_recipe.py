@@ -6,7 +6,7 @@ import sys
 import pytest
 from model_packages import RECIPE
 
-from DystrophyDxLib.cohort.options import recipe_as_asked
+from DystrophyDxLib.cohort.options import chosen_recipe
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.recipe import Recipe
 
@@ -23,7 +23,7 @@ def refusal(old: str, new: str) -> str:
 def test_a_recipe_of_ones_own_is_named_by_its_file_where_it_is_wrong(tmp_path):
     (tmp_path / "ours.toml").write_text("classes = 3\n")
     with pytest.raises(InputError, match=r"^ours\.toml is not a valid recipe"):
-        recipe_as_asked(str(tmp_path / "ours.toml"), None, False)
+        chosen_recipe(str(tmp_path / "ours.toml"))
 
 
 def test_yang2021_is_as_published():

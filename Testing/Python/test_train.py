@@ -15,7 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from DystrophyDxLib.classify import Classifier
-from DystrophyDxLib.cohort.options import recipe_as_asked, split_as_asked
+from DystrophyDxLib.cohort.options import chosen_recipe, chosen_splits
 from DystrophyDxLib.cohort.seen import seen_patients
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
@@ -479,7 +479,7 @@ def test_an_interrupted_training_is_not_begun_anew_by_mistake(cohort, tmp_path):
 def test_weights_of_another_architecture_are_refused_before_any_work(cohort, tmp_path):
     file = tmp_path / "weights.safetensors"
     save_file({"layer.weight": torch.zeros(2, 2)}, file)
-    how = recipe_as_asked("yang2021", "resnet18", False)
+    how = chosen_recipe("yang2021", "resnet18", False)
     with pytest.raises(InputError, match=r"weights\.safetensors does not hold the weights of resnet18"):
         packaged(cohort, tmp_path / "package", how, backbone_weights=file)
     assert not (tmp_path / "package-training").exists()
@@ -506,22 +506,22 @@ def test_a_place_that_cannot_be_written_is_told(cohort, tmp_path):
 
 
 def test_recipes_change_as_the_command_line_says(tmp_path):
-    how = recipe_as_asked("yang2021", "vgg19", False)
+    how = chosen_recipe("yang2021", "vgg19", False)
     assert (how.network.backbone, how.network.weights, how.training.trainable) == ("vgg19", "imagenet", "head")
-    how = recipe_as_asked("yang2021", None, True)
+    how = chosen_recipe("yang2021", None, True)
     assert (how.network.backbone, how.network.weights, how.training.trainable) == ("resnet50", "none", "all")
     (tmp_path / "own.toml").write_text(QUICK.toml())
-    assert recipe_as_asked(str(tmp_path / "own.toml"), None, False) == QUICK
+    assert chosen_recipe(str(tmp_path / "own.toml")) == QUICK
     with pytest.raises(InputError, match="cannot be read"):
-        recipe_as_asked(str(tmp_path / "absent.toml"), None, False)
+        chosen_recipe(str(tmp_path / "absent.toml"))
 
 
 def test_splits_are_as_the_command_line_says(cohort):
     table = cohort[0]
-    assert split_as_asked(table, None, 1) == [table]
-    assert len(split_as_asked(table, "kfold:3", 1)) == 3
+    assert chosen_splits(table, None, 1) == [table]
+    assert len(chosen_splits(table, "kfold:3", 1)) == 3
     twice = replace(table, cases=table.cases + tuple(replace(c, patient_id=f"Q{c.patient_id}") for c in table.cases))
-    assert split_as_asked(twice, "stratified", 1)[0] != twice
+    assert chosen_splits(twice, "stratified", 1)[0] != twice
     for wrong in ("kfold", "kfold:x", "centre:", "random", "stratified:2"):
         with pytest.raises(InputError, match="--split"):
-            split_as_asked(table, wrong, 1)
+            chosen_splits(table, wrong, 1)

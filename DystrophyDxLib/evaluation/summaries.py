@@ -1,0 +1,215 @@
+"""What `evaluate`, `compare` and `texture` found, for machines: the content of their JSON files, and what the terminal
+says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from ..reporting.harness import Measure, Number, Part, Summary, in_words
+
+_TOLD = ("AUC", "Sensitivity", "Specificity", "Top-1 accuracy", "Top-3 accuracy")
+"""Figures of an evaluation that the terminal says, where it has them."""
+
+
+class BothIntervals(Part):
+    """A figure with its 95 % intervals as published (none where it has no such one) and by patient bootstrap."""
+
+    value: Number
+    ci95: tuple[Number, Number] | None
+    ci95_bootstrap: tuple[Number, Number] | None
+
+
+class CohortFacts(Part):
+    """A cohort by the SHA-256 of its table, and whether its images are of phantoms."""
+
+    sha256: str
+    synthetic: bool
+
+
+class ComparedCohort(Part):
+    """A cohort as models are compared on it; `split` is None for patients of any."""
+
+    sha256: str
+    split: str | None
+    synthetic: bool
+    patients: int
+    images: int
+
+
+class EvaluatedCohort(ComparedCohort):
+    """A cohort as a model is evaluated on it; `seen_in_training` counts patients."""
+
+    series_failed: int
+    seen_in_training: int
+
+
+class EvaluatedModel(Part):
+    """The package that was evaluated."""
+
+    name: str
+    version: str
+    sha256: str
+    trained_on: str
+    classes: tuple[str, ...]
+    threshold: float | None
+
+
+class EvaluationSummary(Summary):
+    """evaluation.json: `figures` are of images and of patients, by name; `labels` counts the patients of each."""
+
+    schema_: Literal["dystrophydx.evaluation/1"] = "dystrophydx.evaluation/1"
+    model: EvaluatedModel
+    cohort: EvaluatedCohort
+    seed: int
+    figures: dict[Literal["images", "patients"], dict[str, BothIntervals]]
+    labels: dict[str, int]
+
+    def lines(self) -> Iterator[str]:
+        yield from super().lines()
+        images, patients = self.figures["images"], self.figures["patients"]
+        of_images = (
+            f"{name} {in_words(images[name].value, images[name].ci95_bootstrap)}" for name in _TOLD if name in images
+        )
+        of_patients = (
+            f"{name} {in_words(figure.value, figure.ci95 or figure.ci95_bootstrap)}"
+            for name in _TOLD
+            if (figure := patients.get(name))
+        )
+        yield f"{self.cohort.images} images: {', '.join(of_images)}"
+        yield f"{self.cohort.patients} patients: {', '.join(of_patients)}"
+        if self.cohort.series_failed:
+            yield f"{self.cohort.series_failed} series could not be evaluated; the report lists them."
+
+
+class SummedFolds(Part):
+    """Images or patients of all folds: the summed confusion matrix, rows the truth, and what follows from it."""
+
+    confusion: tuple[tuple[int, ...], ...]
+    errors: int
+    total: int
+    accuracy: Measure
+
+
+class FoldsSummary(Summary):
+    """folds.json: `models` are the SHA-256 of the packages, that of fold 1 first."""
+
+    schema_: Literal["dystrophydx.folds/1"] = "dystrophydx.folds/1"
+    models: tuple[str, ...]
+    classes: tuple[str, ...]
+    cohort: CohortFacts
+    images: SummedFolds
+    patients: SummedFolds
+    series_failed: int
+
+    def lines(self) -> Iterator[str]:
+        yield from super().lines()
+        for unit, found in (("images", self.images), ("patients", self.patients)):
+            yield f"{found.total} {unit}: accuracy {found.accuracy}"
+
+
+class Spread(Part):
+    """A figure over repeats: mean, standard deviation and that of each."""
+
+    mean: Number
+    sd: Number
+    repeats: tuple[Number, ...]
+
+    def __str__(self) -> str:
+        return in_words(None, None) if self.mean is None else f"{self.mean:.3f} ± {in_words(self.sd, None)}"
+
+
+class RepeatsSummary(Summary):
+    """repeats.json."""
+
+    schema_: Literal["dystrophydx.repeats/1"] = "dystrophydx.repeats/1"
+    classes: tuple[str, ...]
+    cohort: CohortFacts
+    figures: dict[str, Spread]
+
+    def lines(self) -> Iterator[str]:
+        yield from super().lines()
+        for name, figure in self.figures.items():
+            yield f"{name}: {figure} (mean ± sd of {len(figure.repeats)} repeats)"
+
+
+class ComparedModel(Part):
+    """A model of a comparison with its figures of images and of patients, by name."""
+
+    sha256: str
+    threshold: float | None
+    images: dict[str, BothIntervals]
+    patients: dict[str, BothIntervals]
+
+
+class FailedModel(Part):
+    """A model that could not be trained or evaluated, and why."""
+
+    model: str
+    reason: str
+
+
+class ComparisonSummary(Summary):
+    """comparison.json."""
+
+    schema_: Literal["dystrophydx.comparison/1"] = "dystrophydx.comparison/1"
+    cohort: ComparedCohort
+    seed: int
+    best: str
+    models: dict[str, ComparedModel]
+    failures: tuple[FailedModel, ...]
+
+    def lines(self) -> Iterator[str]:
+        yield from super().lines()
+        for name, model in self.models.items():
+            area = model.patients["AUC"]
+            yield f"{name}: patients AUC {in_words(area.value, area.ci95 or area.ci95_bootstrap)}"
+        for failure in self.failures:
+            yield f"{failure.model} failed: {failure.reason}"
+
+
+class TextureCohort(CohortFacts):
+    """A cohort as texture methods are compared on it."""
+
+    patients: int
+    images: int
+
+
+class FoldShares(Part):
+    """Accuracy of a method in each fold, and over all of them."""
+
+    folds: tuple[Number, ...]
+    mean: Number
+    maximum: Number
+    minimum: Number
+    all: Measure
+
+
+class FailedMethod(Part):
+    """A texture method that could not be tried, and why."""
+
+    method: str
+    reason: str
+
+
+class TextureSummary(Summary):
+    """texture.json: `accuracy` by method and unit; `chance` of who says the most frequent class, by unit; `models` the
+    SHA-256 of each network's packages."""
+
+    schema_: Literal["dystrophydx.texture/1"] = "dystrophydx.texture/1"
+    cohort: TextureCohort
+    seed: int
+    accuracy: dict[str, dict[Literal["images", "patients"], FoldShares]]
+    chance: dict[str, float]
+    models: dict[str, tuple[str, ...]]
+    failures: tuple[FailedMethod, ...]
+
+    def lines(self) -> Iterator[str]:
+        yield from super().lines()
+        for name, accuracy in self.accuracy.items():
+            images = accuracy["images"]
+            folds = f"folds {in_words(images.minimum, None)} to {in_words(images.maximum, None)}"
+            yield f"{name}: accuracy {in_words(images.mean, None)} ({folds})"
+        yield f"By chance (always the most frequent class): {self.chance['images']:.3f}"
+        for failure in self.failures:
+            yield f"{failure.method} failed: {failure.reason}"
