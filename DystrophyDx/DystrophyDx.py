@@ -812,8 +812,8 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DystrophyDxLib.panel import rich_text
 
         say(self.ui.answerLabel, rich_text.answer_html(result))
-        say(self.ui.barLabel, rich_text.bar_html(result.case))
-        say(self.ui.figuresLabel, rich_text.figures(result.case))
+        say(self.ui.barLabel, rich_text.bar_html(result))
+        say(self.ui.figuresLabel, rich_text.figures(result))
         say(self.ui.warningsLabel, rich_text.warnings_html(result))
         if classification.result_before is not None:
             say(self.ui.differenceLabel, rich_text.difference(result, classification.result_before))

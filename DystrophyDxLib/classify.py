@@ -23,18 +23,16 @@ from .explain.region_heat import rank_regions
 from .explain.texture_score import texture_scores
 from .models.cam_network import CamNetwork, NetworkOutput, build_network
 from .models.cells import CellGrid
+from .models.decision import SEED, Decision, decision_of
 from .models.package import ModelPackage
-from .models.probabilities import class_probabilities, class_said
 from .regions.windows import AnyWindow, Regions
 from .results import (
-    INDETERMINATE,
     UNSUITABLE,
     CaseResult,
     ImageResult,
     InputFacts,
     ModelFacts,
     Provenance,
-    RankedClass,
     ResultWarning,
     SkippedImage,
     StudyResult,
@@ -47,9 +45,6 @@ from .series.series import Series
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
-RESAMPLES = 2000
-SEED = 20210113
-"""Of the bootstrap; fixed, so that the same input and package give the same result."""
 LARGEST_SHIFT = 0.01
 """Probability by which lower precision may move an image before full precision is used instead."""
 HEAT_OUTSIDE = 0.63
@@ -83,7 +78,7 @@ class Classification:
         regions: the windows of all slices.
         seen: the windows as the network saw them, one an image; see `Region.seen`.
         scores: of each window, in the order of `seen` and of `result.images`.
-        heat: of the class that `result.told_class` names.
+        heat: of the class that `Decision.told` gives.
         drawing: by which the maps of `scores` become heat.
     """
 
@@ -103,7 +98,8 @@ class Classification:
         """Heat of another class, from the same forward pass; for the first of two, what speaks against the second."""
         if label == self.heat.label:
             return self.heat
-        maps = [score.cells[label] if len(score.cells) > 1 else -score.cells[0] for score in self.scores]
+        decision = decision_of(self.result)
+        maps = [decision.evidence(score.cells, label) for score in self.scores]
         return self.drawing.draw(self.seen, maps, [image.counted for image in self.result.images], label)
 
 
@@ -191,7 +187,7 @@ class Classifier:
         judged = self.region.judge(series, regions, seen, [score.quality for score in scores])
         counted = np.array(judged.fits) if any(judged.fits) else np.ones(len(seen), bool)
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
-        told = self._told_class(probabilities[counted])
+        told = self._decision.told(probabilities[counted])
         reference = self.package.card.heat_reference
         drawing = HeatDrawing(self.cells, sample, reference, series.geometry, series.voxels.shape)
         heat = self._heat(drawing, seen, scores, counted, kept, previous, told)
@@ -212,7 +208,7 @@ class Classifier:
                     roi=window.source,
                     anatomy=anatomy,
                     counted=bool(counts),
-                    probabilities=of_classes if self._ranks else (),
+                    probabilities=self._decision.listed(of_classes),
                 )
                 for window, of_classes, anatomy, counts in zip(
                     seen, probabilities.tolist(), judged.anatomy, counted, strict=True
@@ -234,9 +230,8 @@ class Classifier:
         return Classification(result, regions, seen, scores, heat, drawing)
 
     @property
-    def _ranks(self) -> bool:
-        """Whether the model tells more than two classes apart, and so ranks them."""
-        return self.package.recipe.outputs > 1
+    def _decision(self) -> Decision:
+        return self.package.card.decision
 
     @property
     def _precision_name(self) -> str:
@@ -275,17 +270,14 @@ class Classifier:
         logits, maps = logits.numpy(), maps.numpy()
         offset = features - self._mean
         distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
-        said = self._said(self._probabilities(logits))
-        evidence = [self._evidence_for(own, label) for own, label in zip(maps, said.tolist(), strict=True)]
+        said = self._decision.said(self._probabilities(logits))
+        evidence = [
+            self._decision.evidence(own, label) if shown else None
+            for own, label, shown in zip(maps, said.tolist(), self._decision.has_map(said), strict=True)
+        ]
         outside = self.region.heat_outside(self.cells, evidence, batch, len(series.voxels))
         qualities = self.region.quality(series, batch)
         return list(map(ImageScore, logits, maps, distances.tolist(), qualities, outside))
-
-    def _evidence_for(self, maps: np.ndarray, label: int) -> np.ndarray | None:
-        """What speaks for the class that a window says; None for the first of two, which has no map."""
-        if self._ranks:
-            return maps[label]
-        return maps[0] if label > 0 else None
 
     def output(self, pixels: torch.Tensor) -> NetworkOutput:
         """What the network gives for samples (N, planes, size, size), on the CPU, as `classify` computes it."""
@@ -311,15 +303,7 @@ class Classifier:
         return float(np.abs(changed - exact).max())
 
     def _probabilities(self, logits: np.ndarray) -> np.ndarray:
-        return class_probabilities(logits, self.package.card.temperature)
-
-    def _told_class(self, counted: np.ndarray) -> int:
-        """Index of the class whose probability the result tells; see `StudyResult.told_class`."""
-        return int(counted.mean(axis=0).argmax()) if self._ranks else 1
-
-    def _said(self, probabilities: np.ndarray) -> np.ndarray:
-        """(N,) class that each window says."""
-        return class_said(probabilities, self.package.card.threshold)
+        return self._decision.probabilities(logits, self.package.card.temperature)
 
     def _heat(
         self,
@@ -332,7 +316,7 @@ class Classifier:
         label: int,
     ) -> Heat:
         """Heat of a class; drawn anew where the heat before was of another."""
-        maps = [score.cells[label if self._ranks else 0] for score in scores]
+        maps = [self._decision.evidence(score.cells, label) for score in scores]
         if previous is None or previous.heat.label != label:
             return drawing.draw(seen, maps, counted, label)
         return drawing.redraw(previous.heat, previous.seen, kept, seen, maps, counted)
@@ -341,13 +325,12 @@ class Classifier:
         self, scores: Sequence[ImageScore], probabilities: np.ndarray, counted: np.ndarray
     ) -> Iterator[ResultWarning]:
         """Warnings that need the network's output or the model's card."""
-        card = self.package.card
-        told = self._told_class(probabilities[counted])
-        said = self._said(probabilities)
+        card, decision = self.package.card, self._decision
+        told, said = decision.told(probabilities[counted]), decision.said(probabilities)
         outside = [
             score.outside for score, own in zip(scores, said, strict=True) if score.outside is not None and own == told
         ]
-        says_so = self._ranks or np.mean(probabilities[counted, 1]) >= card.threshold
+        says_so = decision.said(probabilities[counted].mean(axis=0, keepdims=True))[0] == told
         if np.median([score.distance for score, counts in zip(scores, counted, strict=True) if counts]) > (
             card.largest_distance
         ):
@@ -382,26 +365,7 @@ class Classifier:
         why_not = next((reason for code, reason in UNSUITABLE.items() if code in given), None)
         if why_not is None and drawn is not None and len(np.unique(slices)) < 2:
             why_not = "One slice alone gives no interval."
-        if self._ranks:
-            return _ranked_case(self.package.card.classes, probabilities[counted], slices, why_not)
-        return self._case_of_two(probabilities[counted, 1], slices, why_not)
-
-    def _case_of_two(self, probabilities: np.ndarray, slices: np.ndarray, why_not: str | None) -> CaseResult:
-        """The case from the probabilities of the second class; `why_not` says why there is no label, if so."""
-        card = self.package.card
-        interval = case_interval(probabilities, slices)
-        probability = float(np.mean(probabilities))
-        other, positive = card.classes
-        if why_not:
-            label, reason = INDETERMINATE, why_not
-        elif self.region.slices_drawn(()) is None:
-            label, reason = (positive if probability >= card.threshold else other), _NO_INTERVAL
-        elif interval[0] < card.threshold <= interval[1]:
-            label, reason = INDETERMINATE, "The 95 % interval crosses the threshold."
-        else:
-            label = positive if probability >= card.threshold else other
-            reason = f"The 95 % interval lies {'above' if label == positive else 'below'} the threshold."
-        return CaseResult(probability=probability, ci95=interval, label=label, threshold=card.threshold, reason=reason)
+        return self._decision.case(probabilities[counted], slices, why_not)
 
     def _model_facts(self) -> ModelFacts:
         card = self.package.card
@@ -426,9 +390,6 @@ def with_texture_scores(
     return dataclasses.replace(classification, result=classification.result.model_copy(update={"muscles": scores}))
 
 
-_NO_INTERVAL = "A whole volume is one image: its probability has no interval, and the label goes by it alone."
-
-
 def with_region_heat(classification: Classification, atlas: np.ndarray, names: Mapping[int, str]) -> Classification:
     """The same with the regions of an atlas in its result; see `explain.region_heat.rank_regions`.
 
@@ -437,65 +398,6 @@ def with_region_heat(classification: Classification, atlas: np.ndarray, names: M
     """
     regions = rank_regions(classification.heatmap, atlas, names, classification.regions.labels > 0)
     return dataclasses.replace(classification, result=classification.result.model_copy(update={"regions": regions}))
-
-
-def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float, float]:
-    """95 % percentile interval of the mean probability by bootstrap over slices, both legs of a slice together.
-
-    A single slice says nothing of how the others would have come out: its interval is 0 to 1.
-
-    Args:
-        probabilities: (N,) of the images.
-        slices: (N,) slice of each.
-    """
-    means = _drawn_means(probabilities, slices)
-    if means is None:
-        return 0.0, 1.0
-    low, high = np.percentile(means, [2.5, 97.5]).clip(0, 1)
-    return float(low), float(high)
-
-
-def _drawn_means(values: np.ndarray, slices: np.ndarray) -> np.ndarray | None:
-    """(RESAMPLES,) means of the values of slices drawn with replacement; None for a single slice."""
-    _, group = np.unique(slices, return_inverse=True)
-    sums, counts = np.bincount(group, values), np.bincount(group)
-    if len(sums) < 2:
-        return None
-    drawn = np.random.default_rng(SEED).integers(len(sums), size=(RESAMPLES, len(sums)))
-    return sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-
-
-def _ranked_case(
-    classes: Sequence[str], probabilities: np.ndarray, slices: np.ndarray, why_not: str | None
-) -> CaseResult:
-    """The case as a ranked differential of more than two classes.
-
-    The first class is the label where its lead over the next is above 0 in 97.5 % of the draws of slices.
-
-    Args:
-        probabilities: (N, K) of the images.
-        why_not: why there is no label, if so.
-    """
-    mean = probabilities.mean(axis=0)
-    order = np.argsort(-mean, kind="stable")
-    differential = tuple(
-        RankedClass(name=classes[k], probability=float(mean[k]), ci95=case_interval(probabilities[:, k], slices))
-        for k in order
-    )
-    first, second = differential[:2]
-    leads = _drawn_means(probabilities[:, order[0]] - probabilities[:, order[1]], slices)
-    if why_not:
-        label, reason = INDETERMINATE, why_not
-    elif leads is None:
-        label, reason = first.name, _NO_INTERVAL
-    elif np.percentile(leads, 2.5) <= 0:
-        label = INDETERMINATE
-        reason = f"The 95 % interval of the lead of {first.name} over {second.name} holds 0."
-    else:
-        label, reason = first.name, f"The 95 % interval of its lead over {second.name} lies above 0."
-    return CaseResult(
-        probability=first.probability, ci95=first.ci95, label=label, reason=reason, differential=differential
-    )
 
 
 def _kept_windows(windows: Sequence[AnyWindow], before: Sequence[AnyWindow]) -> dict[int, int]:

@@ -196,11 +196,6 @@ class StudyResult(_Sparse):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    @property
-    def told_class(self) -> str:
-        """The class whose probability is told: the second of two, the most likely of more."""
-        return self.case.differential[0].name if self.case.differential else self.model.classes[1]
-
     def to_json(self) -> str:
         """The text of result.json."""
         return self.model_dump_json(by_alias=True, indent=1)

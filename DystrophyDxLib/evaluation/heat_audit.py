@@ -15,7 +15,7 @@ from scipy.stats import mannwhitneyu
 from ..classify import HEAT_OUTSIDE
 from ..cohort.table import Case, Cohort
 from ..errors import InputError
-from ..models.probabilities import class_said
+from ..models.decision import decision_of
 from ..reporting.pages import Section
 from ..reporting.tables import Table
 from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
@@ -61,10 +61,8 @@ def audited(found: ClassifiedSeries, folder: Path) -> pd.DataFrame:
     case, classification = found.case, found.classification
     result = classification.result
     classes = result.model.classes
-    probabilities = np.array(
-        [image.probabilities or (1 - image.probability, image.probability) for image in result.images]
-    )
-    said = class_said(probabilities, result.case.threshold)
+    decision = decision_of(result)
+    said = decision.said(np.array([decision.of_image(image) for image in result.images]))
     organ = _organ(found, folder)
     heat = {int(label): _evidence(found, int(label)) for label in np.unique(said)} if organ is not None else {}
     rows = []

@@ -24,7 +24,6 @@ import pandas as pd
 
 from ..cohort.table import Case, Cohort
 from ..errors import InputError
-from ..models.probabilities import class_said
 from ..reporting.progress import Advance
 from ..results import INDETERMINATE
 from ..series.reading import read_input
@@ -131,7 +130,7 @@ def by_patient(images: pd.DataFrame) -> pd.DataFrame:
 
 def said(rows: pd.DataFrame, card: ModelCard) -> np.ndarray:
     """(N,) index of the class that each row, of images or patients, says."""
-    return class_said(probabilities_of(rows, card.classes), card.threshold)
+    return card.decision.said(probabilities_of(rows, card.classes))
 
 
 def probabilities_of(rows: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:

@@ -21,7 +21,6 @@ from ..errors import InputError
 from ..explain.texture_score import UNDER_HEAT
 from ..models.cells import CellGrid
 from ..models.package import ModelPackage, fold_packages
-from ..models.probabilities import class_probabilities, class_said
 from ..models.recipe import Recipe
 from ..training.fit import EVALUATION_BATCH
 from ..training.sample_store import StoredImages, restored
@@ -91,7 +90,7 @@ class Responses:
             logits, maps, features = (part.float().numpy() for part in output)
             if maps.shape[1] == 1:  # evidence for the second of two classes
                 maps = np.concatenate([-maps, maps], axis=1)
-            said = class_said(class_probabilities(logits, card.temperature), card.threshold)
+            said = card.decision.said(card.decision.probabilities(logits, card.temperature))
             found.append((said, features, maps))
         said, features, maps = map(np.concatenate, zip(*found, strict=True))
         return cls(said, features, maps, classifier.cells)

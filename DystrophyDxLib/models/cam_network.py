@@ -172,7 +172,7 @@ class GradCamNetwork(CamNetwork):
         for hidden, dropout in zip(recipe.network.head.hidden, recipe.network.head.dropout, strict=True):
             layers += [nn.Linear(units, hidden), nn.ReLU(), nn.Dropout(dropout)]
             units = hidden
-        layers.append(nn.Linear(units, recipe.outputs))
+        layers.append(nn.Linear(units, recipe.decision.outputs))
         return cls(_joined([trunk[:-1] if pools else trunk for trunk in trunks]), nn.Sequential(*layers), channels)
 
     @property
@@ -218,7 +218,7 @@ def build_network(recipe: Recipe) -> CamNetwork:
     pooled = shapes[0]
     if recipe.network.head:
         return GradCamNetwork.of(trunks, *pooled.values(), recipe)
-    head = nn.Linear(branches * sum(channels for channels, *_ in pooled.values()), recipe.outputs)
+    head = nn.Linear(branches * sum(channels for channels, *_ in pooled.values()), recipe.decision.outputs)
     if len(pooled) == 1:
         return CamNetwork(_joined(trunks), head)
     layers = (PooledLayer(number, CellGrid.of_layers(trunks[0][: number + 1])) for number in pooled)

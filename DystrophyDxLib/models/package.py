@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InputError
+from .decision import Decision, decision_for
 from .recipe import Recipe
 
 if TYPE_CHECKING:
@@ -74,9 +75,13 @@ class ModelCard(_Part):
 
     @model_validator(mode="after")
     def _threshold_of_two(self) -> ModelCard:
-        if (self.threshold is None) != (len(self.classes) > 2):
-            raise ValueError("two classes have a threshold, more have none")
+        decision_for(self.classes, self.threshold)
         return self
+
+    @property
+    def decision(self) -> Decision:
+        """How the model answers."""
+        return decision_for(self.classes, self.threshold)
 
     @property
     def shown_to_tell(self) -> bool:

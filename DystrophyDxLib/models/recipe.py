@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import InputError
+from .decision import Decision, decision_before_training
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -362,9 +363,9 @@ class Recipe(_Table):
         return self
 
     @property
-    def outputs(self) -> int:
-        """Number of network outputs (logits)."""
-        return 1 if len(self.classes) == 2 else len(self.classes)
+    def decision(self) -> Decision:
+        """How a model of this recipe answers; a threshold is still to be chosen in training."""
+        return decision_before_training(self.classes)
 
     def class_of(self, diagnosis: str) -> int:
         """Index in `classes` of a disease or of a class's own name, in upper or lower case.

@@ -144,7 +144,7 @@ def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResul
     given = {warning.code for warning in result.warnings}
     unsuitable = [reason for code, reason in UNSUITABLE.items() if code in given]
     draw.text((_GAP, 14), finding(result), _TEXT, _font(34))
-    draw.text((_GAP, 58), "  ".join([*unsuitable[:1], figures(result.case)]), _TEXT, _font(20))
+    draw.text((_GAP, 58), "  ".join([*unsuitable[:1], figures(result)]), _TEXT, _font(20))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
     unseen = () if heat_is_seen else (f"No heat is drawn: nowhere here does it reach {heatmap.threshold:.2f}.",)
     draw.text((_GAP, 112), "  ".join((*result.input.notes, *unseen)), _FAINT, _font(14))

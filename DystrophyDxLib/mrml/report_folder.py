@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..models.decision import decision_of
 from ..reporting.case_report import write_report
 from ..results import StudyResult
 from .classification import SceneClassification
@@ -47,7 +48,7 @@ def write_report_folder(
     scene = new_scene()
     alone = copy_into(scene, classification)
     result = alone.result
-    told = result.model.classes.index(result.told_class)
+    told = result.model.classes.index(decision_of(result).told_class(result.case))
     if alone.shown_class != told:
         alone.show_heat(classification.heat_of(told))
     display = HeatmapDisplay(alone.heatmap)

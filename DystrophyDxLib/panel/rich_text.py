@@ -12,6 +12,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkIOImage import vtkPNGWriter
 
+from ..models.decision import Binary, decision_of
 from ..models.package import ModelCard
 from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, figures, finding, notices
 from ..results import CaseResult, ImageResult, MuscleTexture, StudyResult
@@ -49,15 +50,20 @@ def _differential_html(case: CaseResult) -> str:
     return f"<table>{rows}</table>"
 
 
-def bar_html(case: CaseResult) -> str:
-    """The probability from 0 to 1 as a bar, the 95 % interval as a bracket and the threshold as a line, where there are
-    any."""
+def bar_html(result: StudyResult) -> str:
+    """The case's probability as a bar; see `bar`."""
+    return _bar_html(result.case, decision_of(result).marks)
+
+
+def _bar_html(case: CaseResult, marks: Sequence[float]) -> str:
+    """The probability from 0 to 1 as a bar, the 95 % interval as a bracket where there is one, and the
+    `Decision.marks` as lines."""
     width, height = BAR
-    picture = base64.b64encode(_png(bar(case))).decode()
+    picture = base64.b64encode(_png(bar(case, marks))).decode()
     return f'<img src="data:image/png;base64,{picture}" width="{width}" height="{height}">'
 
 
-def bar(case: CaseResult) -> np.ndarray:
+def bar(case: CaseResult, marks: Sequence[float]) -> np.ndarray:
     """Picture of the bar: (rows, columns, 4) uint8 RGBA, top row first."""
     columns, rows = (size * _FINE for size in BAR)
     picture = np.zeros((rows, columns, 4), np.uint8)
@@ -69,8 +75,8 @@ def bar(case: CaseResult) -> np.ndarray:
         picture[middle - _FINE : middle + _FINE, low : high + 1] = _INTERVAL
         for end in (low, high):
             picture[rows // 3 : -rows // 3, max(0, end - _FINE) : end + _FINE] = _INTERVAL
-    if case.threshold is not None:
-        threshold = _column(case.threshold, columns)
+    for mark in marks:
+        threshold = _column(mark, columns)
         picture[:, max(0, threshold - 2 * _FINE) : threshold + 2 * _FINE] = _HALO
         picture[:, max(0, threshold - _FINE) : threshold + _FINE] = _THRESHOLD
     return picture
@@ -102,10 +108,12 @@ def aided_html(answer: ModelAnswer, model: StudyModel) -> str:
     case = CaseResult(
         probability=answer.probability, ci95=answer.ci95, label=answer.label, threshold=model.threshold, reason=""
     )
+    decision = Binary(("other", "disease"), model.threshold)  # the names are not shown
     warnings = "".join(f"<br>{escape(message)}" for message in answer.warnings)
     notice = f"{DEMONSTRATION_MODEL} {RESEARCH_ONLY}" if model.demonstration else RESEARCH_ONLY
     return (
-        f"<p><b>Model: {escape(answer.label)}</b><br>{escape(figures(case))}</p>{bar_html(case)}"
+        f"<p><b>Model: {escape(answer.label)}</b><br>{escape(decision.figures(case))}</p>"
+        f"{_bar_html(case, decision.marks)}"
         f"<p>{escape(notice)}{warnings}</p>"
     )
 
@@ -120,7 +128,7 @@ def difference(result: StudyResult, before: StudyResult) -> str:
         lines[0] += f"; now: {finding(result)}, {result.case.probability:.2f}."
     then, now = ({_place(image): image.probability for image in answer.images} for answer in (before, result))
     changed = {place: now[place] - then[place] for place in then.keys() & now.keys() if now[place] != then[place]}
-    if changed and result.told_class == before.told_class:
+    if changed and _told_class(result) == _told_class(before):
         place = max(sorted(changed), key=lambda place: abs(changed[place]))
         lines.append(
             f"{len(changed)} {'image' if len(changed) == 1 else 'images'} changed, most {_words(*place)}: "
@@ -130,6 +138,10 @@ def difference(result: StudyResult, before: StudyResult) -> str:
         if gone:
             lines.append(f"{len(gone)} {'image' if len(gone) == 1 else 'images'} {words}.")
     return " ".join(lines)
+
+
+def _told_class(result: StudyResult) -> str:
+    return decision_of(result).told_class(result.case)
 
 
 def _place(image: ImageResult) -> tuple[int | None, str]:
@@ -149,10 +161,7 @@ def summary_in_two_lines(result: StudyResult) -> str:
     warnings = "; ".join(meaning.rstrip(".") for meaning in meanings) or "none"
     unsaid = " ".join(notice for notice in notices(result) if notice not in meanings)
     model = f"{result.model.name} {result.model.version}"
-    return (
-        f"{finding(result)}. {figures(result.case)}. {result.case.reason}\n"
-        f"Model: {model}. Warnings: {warnings}. {unsaid}"
-    )
+    return f"{finding(result)}. {figures(result)}. {result.case.reason}\nModel: {model}. Warnings: {warnings}. {unsaid}"
 
 
 def card_html(card: ModelCard) -> str:
@@ -164,8 +173,7 @@ def card_html(card: ModelCard) -> str:
         ("Intended use", card.intended_use),
         ("Licence", card.licence),
     ]
-    if card.threshold is not None:
-        rows.append(("Threshold", f"{card.threshold:.2f}"))
+    rows += [("Threshold", f"{mark:.2f}") for mark in card.decision.marks]
     rows += [
         (
             name[:1].upper() + name[1:].replace("_", " "),

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..results import INDETERMINATE, CaseResult, ImageResult, StudyResult, WarningCode
+from ..models.decision import decision_of
+from ..results import ImageResult, StudyResult, WarningCode
 from .rendering import rendered
 
 RESEARCH_ONLY = "Research only, not for diagnosis."
@@ -65,30 +66,17 @@ _ACQUISITION = {
     "body_part": ("Body part", ""),
     "laterality": ("Laterality", ""),
 }
-FIRST_FEW = 3
-"""Classes of a ranked differential that are told in one line."""
 _CARD = ("trained_on", "intended_use", "licence")
 
 
 def finding(result: StudyResult) -> str:
-    """The case in words: whether the pattern suggests the model's second class, of more than two which class it is most
-    like, or that it cannot be said."""
-    if result.case.label == INDETERMINATE:
-        return "Indeterminate"
-    if result.case.differential:
-        return f"Pattern most like {result.case.label}"
-    disease = result.model.classes[1]
-    return f"Pattern {'suggests' if result.case.label == disease else 'does not suggest'} {disease}"
+    """The case in words; see `Decision.finding`."""
+    return decision_of(result).finding(result.case)
 
 
-def figures(case: CaseResult) -> str:
-    """Probability, interval and threshold of a case in one line; of more than two classes, the first few as ranked."""
-    low, high = case.ci95
-    interval = f"{low:.2f} to {high:.2f}" if case.has_interval else "none"
-    if case.differential:
-        told = (f"{ranked.name} {ranked.probability:.2f}" for ranked in case.differential[:FIRST_FEW])
-        return f"Ranked: {', '.join(told)}; 95 % interval of the first {interval}"
-    return f"Probability {case.probability:.2f}, 95 % interval {interval}, threshold {case.threshold:.2f}"
+def figures(result: StudyResult) -> str:
+    """The figures of the case in one line; see `Decision.figures`."""
+    return decision_of(result).figures(result.case)
 
 
 def extent(result: StudyResult) -> str:
@@ -116,7 +104,7 @@ def summary(result: StudyResult) -> str:
     """The case in a few lines of plain text: finding, figures, why, warnings with what to do."""
     lines = [
         finding(result),
-        f"{figures(result.case)}. {result.case.reason}",
+        f"{figures(result)}. {result.case.reason}",
         *(f"{warning.code.value}: {warning.message}" for warning in result.warnings),
         " ".join(notices(result)),
     ]
@@ -135,6 +123,8 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
         "report.html",
         result=result,
         finding=finding(result),
+        told_class=decision_of(result).told_class(result.case),
+        marks=decision_of(result).marks,
         notices=notices(result),
         of_legs=of_legs(result),
         warnings=[(*WARNINGS[warning.code], warning.message) for warning in result.warnings],

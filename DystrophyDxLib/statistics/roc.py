@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
+from sklearn.metrics import roc_curve
 
 from ..errors import InputError
 from .bootstrap import RESAMPLES, draws, percentiles
 from .estimate import Z95, Estimate
+
+SURE = 0.05
+"""A threshold closer than this to 0 or 1 would rest on how few validation patients there are."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,19 @@ def auc_of_draws(table: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
     pairs = positive[:, -1] * negative[:, -1]
     # From the highest score down, negatives so far lie above: they are what the area lacks.
     return 1 - np.divide(steps.sum(axis=1), pairs, out=np.full(len(counts), np.nan), where=pairs > 0)
+
+
+def youden_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
+    """The probability from which the second class is said for the most sensitivity + specificity (Youden, Cancer
+    1950;3:32): midway between the patients it lies between, and at least `SURE` from 0 and 1.
+
+    Args:
+        truth, probability: (P,) of patients.
+    """
+    false_positive, true_positive, thresholds = roc_curve(truth, probability, drop_intermediate=False)
+    best = thresholds[np.argmax(true_positive - false_positive)]
+    below = probability[probability < best]
+    return float(np.clip((best + below.max(initial=0)) / 2 if np.isfinite(best) else 1.0, SURE, 1 - SURE))
 
 
 def _sensitivities(table: pd.DataFrame, counts: np.ndarray, grid: np.ndarray) -> np.ndarray:

@@ -3,8 +3,9 @@ figures of how good it is."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,11 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from sklearn.covariance import LedoitWolf
-from sklearn.metrics import roc_curve
 from torch import nn
 
 from ..models.cam_network import CamNetwork
+from ..models.decision import Binary, Decision, Ranked
 from ..models.package import Metric
-from ..models.probabilities import class_probabilities
 from ..statistics.confusion import Confusion
 from ..statistics.estimate import Estimate
 from ..statistics.ranked import mean_auc, probability_columns, published_figures
@@ -25,8 +25,6 @@ from ..statistics.roc import auc
 from .distributed import Processes
 from .fit import Examples, predicted
 
-SURE = 0.05
-"""A threshold closer than this to 0 or 1 would rest on how few validation patients there are."""
 MARGIN = 1.25
 """Distance of what still counts as seen, relative to that of the farthest validation series."""
 
@@ -36,14 +34,16 @@ class Scores:
     """What a network says of N images, and the truth.
 
     Attributes:
+        decision: how its logits become probabilities.
         truth: (N,) index of the class.
         patient: (N,) identifier of the patient of each image.
         series: (N,) number of the series of each image.
-        logits: (N, 1), evidence for the second of two classes, or (N, K), for each of more.
+        logits: (N, outputs).
         peaks: as `logits`, highest class activation.
         features: (N, C) pooled features.
     """
 
+    decision: Decision
     truth: np.ndarray
     patient: np.ndarray
     series: np.ndarray
@@ -55,6 +55,7 @@ class Scores:
     def of(
         cls,
         network: CamNetwork,
+        decision: Decision,
         examples: Examples,
         patient: np.ndarray,
         series: np.ndarray,
@@ -64,15 +65,13 @@ class Scores:
         """Runs the network over all examples as they are."""
         columns = predicted(_ScoreColumns(network), examples, device, processes).numpy().astype(np.float64)
         truth = examples.labels.numpy().astype(np.int64)
-        outputs = network.outputs
-        return cls(
-            truth, patient, series, columns[:, :outputs], columns[:, outputs : 2 * outputs], columns[:, 2 * outputs :]
-        )
+        logits, peaks, features = np.split(columns, [network.outputs, 2 * network.outputs], axis=1)
+        return cls(decision, truth, patient, series, logits, peaks, features)
 
     def by_patient(self, temperature: float) -> tuple[np.ndarray, np.ndarray]:
         """Truth (P,) and probabilities (P, K), the means over the images, of each patient."""
         _, first, patient = np.unique(self.patient, return_index=True, return_inverse=True)
-        images = class_probabilities(self.logits, temperature)
+        images = self.decision.probabilities(self.logits, temperature)
         sums = np.stack([np.bincount(patient, of_class) for of_class in images.T], axis=1)
         return self.truth[first], sums / np.bincount(patient)[:, None]
 
@@ -138,49 +137,40 @@ def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     10, since a validation set that is told apart without error would ask for 0.
 
     Args:
-        logits: (N, 1) or (N, K), as `Scores.logits`.
+        logits: (N, K) of all classes, see `Decision.all_logits`.
         truth: (N,) index of the class.
     """
-    # Of two classes the first has the logit 0.
-    full = logits if logits.shape[1] > 1 else np.concatenate([np.zeros_like(logits), logits], axis=1)
-    own = np.take_along_axis(full, truth[:, None], axis=1)[:, 0]
+    own = np.take_along_axis(logits, truth[:, None], axis=1)[:, 0]
 
     def cross_entropy(log_temperature: float) -> float:
         scale = np.exp(log_temperature)
-        return float(np.mean(logsumexp(full / scale, axis=1) - own / scale))
+        return float(np.mean(logsumexp(logits / scale, axis=1) - own / scale))
 
     limit = np.log(10)
     return float(np.exp(minimize_scalar(cross_entropy, bounds=(-limit, limit), method="bounded").x))
 
 
-def youden_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
-    """The probability from which the second class is said for the most sensitivity + specificity (Youden, Cancer
-    1950;3:32): midway between the patients it lies between, and at least `SURE` from 0 and 1.
-
-    Args:
-        truth, probability: (P,) of patients.
-    """
-    false_positive, true_positive, thresholds = roc_curve(truth, probability, drop_intermediate=False)
-    best = thresholds[np.argmax(true_positive - false_positive)]
-    below = probability[probability < best]
-    return float(np.clip((best + below.max(initial=0)) / 2 if np.isfinite(best) else 1.0, SURE, 1 - SURE))
-
-
 def typical_heat(scores: Scores) -> float:
-    """Highest class activation of a typical image, for its own class; of two classes, of one of the second."""
-    if scores.peaks.shape[1] == 1:
-        own = scores.peaks[scores.truth == 1]
-    else:
-        own = np.take_along_axis(scores.peaks, scores.truth[:, None], axis=1)
+    """Highest class activation of a typical image for its own class, of the images whose class has a map."""
+    shown = scores.decision.has_map(scores.truth)
+    own = [
+        scores.decision.evidence(peaks, label)
+        for peaks, label in zip(scores.peaks[shown], scores.truth[shown].tolist(), strict=True)
+    ]
     return max(float(np.median(own)), 1e-6)
 
 
-def figures_of_two(scores: Scores, temperature: float, threshold: float) -> dict[str, Estimate]:
+def figures(decision: Decision, scores: Scores, temperature: float, seed: int) -> dict[str, Estimate]:
+    """How good the answers to `scores` are, by name of the figure."""
+    return _FIGURES[type(decision)](decision, scores, temperature, seed)
+
+
+def _figures_of_two(decision: Binary, scores: Scores, temperature: float, _: int) -> dict[str, Estimate]:
     """AUC by image and patient, sensitivity and specificity by patient, whose intervals know which images belong to one
-    patient (`evaluation.roc.auc`; Wilson's for the proportions of patients)."""
+    patient (`statistics.roc.auc`; Wilson's for the proportions of patients)."""
     truth, probabilities = scores.by_patient(temperature)
     probability = probabilities[:, 1]
-    decisions = Confusion.from_decisions(truth == 1, probability >= threshold)
+    decisions = Confusion.from_decisions(truth == 1, decision.said(probabilities) == 1)
     return {
         "AUC, case": auc(truth, probability),
         "AUC, image": auc(scores.truth, scores.logits[:, 0], scores.patient),
@@ -189,13 +179,20 @@ def figures_of_two(scores: Scores, temperature: float, threshold: float) -> dict
     }
 
 
-def figures_of_more(scores: Scores, temperature: float, classes: Sequence[str], seed: int) -> dict[str, Estimate]:
+def _figures_of_more(decision: Ranked, scores: Scores, temperature: float, seed: int) -> dict[str, Estimate]:
     """Accuracy at each of `ranked.depths` and the mean AUC of each class against the rest, by patient."""
     truth, probabilities = scores.by_patient(temperature)
+    classes = decision.classes
     rows = pd.DataFrame(probabilities, columns=probability_columns(classes))
     rows = rows.assign(truth=truth, patient_id=np.arange(len(truth)))
     found = {f"{name}, case": figure for name, figure in published_figures(rows, classes).items()}
     return {**found, "AUC, case": mean_auc(rows, classes, seed)}
+
+
+_FIGURES: dict[type[Decision], Callable[[Any, Scores, float, int], dict[str, Estimate]]] = {
+    Binary: _figures_of_two,
+    Ranked: _figures_of_more,
+}
 
 
 def as_metrics(figures: dict[str, Estimate], measured_on: str) -> dict[str, Metric]:

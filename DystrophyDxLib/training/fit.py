@@ -28,6 +28,7 @@ from torch.nn import functional
 from ..devices import channels_last, has_bfloat16
 from ..errors import InputError
 from ..models.cam_network import CamNetwork
+from ..models.decision import Decision
 from ..models.recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
 from ..reporting.progress import Advance
 from .augment import augmented, slightly_changed
@@ -117,6 +118,7 @@ def fit(
     examples: ExamplesOfStage,
     recipe: TrainingRecipe,
     *,
+    decision: Decision,
     seed: int,
     folder: Path,
     identity: str,
@@ -131,7 +133,8 @@ def fit(
     after an interruption and, but for rounding, in several processes.
 
     Args:
-        model: on `device`, gives logits: (N, 1) of two classes, (N, K) of more.
+        model: on `device`, gives logits (N, outputs).
+        decision: what the logits mean.
         folder: for the log and, until the model is safe elsewhere, the checkpoint.
         identity: of model, images and settings; a checkpoint of another identity is refused.
         resume: go on from the checkpoint in `folder`, if there is one.
@@ -143,7 +146,7 @@ def fit(
         InputError: the loss is not a number, the user interrupted, the checkpoint is another training's or damaged, or
             the disk is full.
     """
-    training = _Training(model, recipe, seed, folder, identity, device, processes, advance)
+    training = _Training(model, recipe, decision, seed, folder, identity, device, processes, advance)
     with torch.backends.cudnn.flags(benchmark=False, deterministic=True):
         return training.run(examples, resume)
 
@@ -208,8 +211,10 @@ class _State:
 class _Stage:
     """What one stage of the recipe works with."""
 
-    def __init__(self, number: int, recipe: TrainingRecipe, examples: ExamplesOfStage, model: nn.Module) -> None:
-        self.number, self.recipe = number, recipe.stages[number]
+    def __init__(
+        self, number: int, recipe: TrainingRecipe, decision: Decision, examples: ExamplesOfStage, model: nn.Module
+    ) -> None:
+        self.number, self.recipe, self.decision = number, recipe.stages[number], decision
         self.training, self.validation = examples(self.recipe)
         self.class_weights = class_weights(self.training.labels, recipe)
         self.images = len(self.training.labels)
@@ -219,13 +224,10 @@ class _Stage:
         self.schedule = _schedule(self.optimiser, self.recipe, self.batches)
 
     def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """(N,) weighted cross-entropy of logits (N, 1) or (N, K) and labels (N,)."""
+        """(N,) weighted cross-entropy of logits (N, outputs) and labels (N,)."""
         labels = labels.to(logits.device)
-        if logits.shape[1] == 1:
-            losses = functional.binary_cross_entropy_with_logits(logits[:, 0].float(), labels, reduction="none")
-        else:
-            losses = functional.cross_entropy(logits.float(), labels.long(), reduction="none")
-        return losses * torch.tensor(self.class_weights, device=logits.device)[labels.long()]
+        weights = torch.tensor(self.class_weights, device=logits.device)
+        return self.decision.losses(logits, labels) * weights[labels.long()]
 
 
 class _Training:
@@ -235,6 +237,7 @@ class _Training:
         self,
         model: nn.Module,
         recipe: TrainingRecipe,
+        decision: Decision,
         seed: int,
         folder: Path,
         identity: str,
@@ -242,7 +245,7 @@ class _Training:
         processes: Processes,
         advance: Advance,
     ) -> None:
-        self.model, self.recipe, self.seed, self.folder = model, recipe, seed, folder
+        self.model, self.recipe, self.decision, self.seed, self.folder = model, recipe, decision, seed, folder
         self.device, self.processes, self.advance = device, processes, advance
         self.checkpoint = _Checkpoint(folder / CHECKPOINT, identity)
         self.state = _State()
@@ -258,7 +261,7 @@ class _Training:
         self.together = self.processes.together(self.model)
         with _interruption() as self.interrupted:
             for number in range(self.state.stage, len(self.recipe.stages)):
-                stage = _Stage(number, self.recipe, examples, self.model)
+                stage = _Stage(number, self.recipe, self.decision, examples, self.model)
                 if stage.images // stage.batches < self.processes.count:
                     raise InputError(f"A batch has {stage.images // stage.batches} images; start fewer processes.")
                 if saved:
@@ -342,12 +345,14 @@ class _Training:
         self._tell(stage)
 
     def _validated(self, stage: _Stage) -> tuple[float, float]:
-        """Mean loss and AUC over the validation images; of more than two classes the mean of one against the rest."""
+        """Mean loss over the validation images, and the mean AUC of each class that has a map against the rest."""
         labels = stage.validation.labels
         logits = predicted(self.model, stage.validation, self.device, self.processes)
         loss = self._finite(stage.losses(logits, labels).mean().item())
-        scores = logits[:, 0] if logits.shape[1] == 1 else logits.double().softmax(dim=1)
-        return loss, float(roc_auc_score(labels.numpy(), scores.cpu().numpy(), multi_class="ovr"))
+        truth, of_classes = labels.numpy(), self.decision.probabilities(logits.numpy(), 1.0).T
+        shown = self.decision.has_map(np.arange(len(of_classes)))
+        areas = [roc_auc_score(truth == k, of_class) for k, of_class in enumerate(of_classes) if shown[k]]
+        return loss, float(np.mean(areas))
 
     def _converged(self, stage: _Stage) -> bool:
         epochs, patience = self._epochs_of(stage), stage.recipe.patience

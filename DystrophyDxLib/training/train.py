@@ -29,16 +29,13 @@ from ..models.package import ModelCard, write_package
 from ..models.recipe import AugmentationRecipe, Recipe, StageRecipe
 from ..models.weights import load_backbone
 from ..reporting.progress import Advance, silent
-from ..statistics.estimate import Estimate
 from .calibration import (
     FeatureSpread,
     Scores,
     as_metrics,
-    figures_of_more,
-    figures_of_two,
+    figures,
     temperature,
     typical_heat,
-    youden_threshold,
 )
 from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
@@ -111,6 +108,7 @@ def train(
             model,
             examples,
             recipe.training,
+            decision=recipe.decision,
             seed=seed,
             folder=folder,
             identity=identity,
@@ -225,7 +223,8 @@ class _Images:
     ) -> Scores:
         series = self.store.case[self.rows[split]]
         patient = np.array([case.patient_id for case in self.store.cohort.cases])[series]
-        return Scores.of(network, self.samples(split, recipe.sample.size), patient, series, device, processes)
+        samples = self.samples(split, recipe.sample.size)
+        return Scores.of(network, recipe.decision, samples, patient, series, device, processes)
 
 
 def _samples(
@@ -344,18 +343,8 @@ def _card(
 ) -> tuple[ModelCard, FeatureSpread]:
     """The card, with constants from the validation images, and the features' spread."""
     validation, cases = scores["validation"], images.store.cohort.cases
-    scale = temperature(validation.logits, validation.truth)
-    threshold = None
-    if recipe.outputs == 1:
-        truth, probabilities = validation.by_patient(scale)
-        threshold = round(youden_threshold(truth, probabilities[:, 1]), 3)
-
-    def figures(of_split: Scores) -> dict[str, Estimate]:
-        if threshold is None:
-            return figures_of_more(of_split, scale, recipe.classes, seed)
-        return figures_of_two(of_split, scale, threshold)
-
-    chosen = "weights and temperature" if threshold is None else "weights, temperature and threshold"
+    scale = temperature(recipe.decision.all_logits(validation.logits), validation.truth)
+    decision = recipe.decision.tuned(*validation.by_patient(scale))
     spread = FeatureSpread.of(scores["train"], validation)
     people = "synthetic phantoms" if images.synthetic else "patients"
 
@@ -363,11 +352,12 @@ def _card(
         return f"{images.patients(split)} {people} ({len(images.rows[split])} images)"
 
     metrics = as_metrics(
-        {f"{name}, validation": value for name, value in figures(validation).items()},
-        f"{described('validation')} by whom {chosen} were chosen, so optimistic on average",
+        {f"{name}, validation": value for name, value in figures(decision, validation, scale, seed).items()},
+        f"{described('validation')} by whom {decision.CHOSEN_BY_VALIDATION} were chosen, so optimistic on average",
     )
     if "test" in scores:
-        metrics = as_metrics(figures(scores["test"]), f"{described('test')} that training did not see") | metrics
+        tested = figures(decision, scores["test"], scale, seed)
+        metrics = as_metrics(tested, f"{described('test')} that training did not see") | metrics
     weights = class_weights(images.labels_of("train"), recipe.training)
     card = ModelCard(
         name=f"{recipe.name}, {recipe.network.backbone}" + (" (demonstration)" if images.synthetic else ""),
@@ -391,7 +381,7 @@ def _card(
             "series_without_image": len(images.store.warnings),
         },
         metrics=metrics,
-        threshold=threshold,
+        threshold=decision.threshold,
         temperature=scale,
         heat_reference=typical_heat(validation),
         largest_distance=spread.largest,

@@ -11,18 +11,21 @@ from sklearn.metrics import log_loss, roc_auc_score, top_k_accuracy_score
 from torch import nn
 
 from DystrophyDxLib.models.cam_network import CamNetwork
+from DystrophyDxLib.models.decision import Binary, Ranked
+from DystrophyDxLib.statistics.roc import youden_threshold
 from DystrophyDxLib.training.calibration import (
     FeatureSpread,
     Scores,
     as_metrics,
-    figures_of_more,
-    figures_of_two,
+    figures,
     temperature,
     typical_heat,
-    youden_threshold,
 )
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.fit import SampleExamples
+
+TWO = Binary(("other", "dystrophinopathy"), 0.5)
+FOUR = Ranked(("a", "b", "c", "d"))
 
 
 def scores(*, patients: int = 40, images: int = 4, channels: int = 6, seed: int = 0, **changes) -> Scores:
@@ -32,7 +35,7 @@ def scores(*, patients: int = 40, images: int = 4, channels: int = 6, seed: int 
     truth = patient % 2
     logits = rng.normal(2 * truth - 1, 1) + rng.normal(0, 1, patients)[patient]
     features = rng.normal(size=(len(patient), channels))
-    found = Scores(truth, patient.astype(str), patient, logits[:, None], logits[:, None] + 3, features)
+    found = Scores(TWO, truth, patient.astype(str), patient, logits[:, None], logits[:, None] + 3, features)
     return dataclasses.replace(found, **changes)
 
 
@@ -40,7 +43,7 @@ def test_temperature_finds_how_much_too_sure_the_logits_are():
     rng = np.random.default_rng(1)
     honest = rng.normal(0, 2, 20_000)
     truth = rng.random(20_000) < expit(honest)
-    honest, truth = honest[:, None], truth.astype(int)
+    honest, truth = TWO.all_logits(honest[:, None]), truth.astype(int)
     assert temperature(3 * honest, truth) == pytest.approx(3, rel=0.05)
     assert temperature(0.5 * honest, truth) == pytest.approx(0.5, rel=0.05)
 
@@ -55,7 +58,7 @@ def test_temperature_finds_how_much_too_sure_the_logits_of_many_classes_are():
 
 def test_no_other_temperature_has_less_cross_entropy():
     found = scores()
-    best = temperature(found.logits, found.truth)
+    best = temperature(TWO.all_logits(found.logits), found.truth)
 
     def loss(divisor):
         return log_loss(found.truth, expit(found.logits[:, 0] / divisor))
@@ -64,7 +67,7 @@ def test_no_other_temperature_has_less_cross_entropy():
 
 
 def test_temperature_stays_finite_when_nothing_is_wrong():
-    assert temperature(np.array([[-5.0], [-4], [4], [5]]), np.array([0, 0, 1, 1])) >= 0.1
+    assert temperature(TWO.all_logits(np.array([[-5.0], [-4], [4], [5]])), np.array([0, 0, 1, 1])) >= 0.1
 
 
 def test_the_threshold_lies_between_the_patients_that_it_tells_apart():
@@ -93,6 +96,7 @@ def test_the_threshold_stays_away_from_certainty():
 
 def test_a_patients_probability_is_the_mean_of_the_images():
     found = Scores(
+        decision=TWO,
         truth=np.array([1, 0, 1]),
         patient=np.array(["b", "a", "b"]),
         series=np.array([0, 1, 2]),
@@ -136,7 +140,7 @@ def test_statistics_are_kept_as_the_classifier_reads_them():
 
 def test_figures_are_those_of_the_decisions():
     found = scores()
-    got = figures_of_two(found, 1.0, 0.5)
+    got = figures(TWO, found, 1.0, 0)
     truth, probabilities = found.by_patient(1.0)
     called = probabilities[:, 1] >= 0.5
     assert got["sensitivity, case"].value == pytest.approx(called[truth == 1].mean())
@@ -148,8 +152,8 @@ def test_figures_of_many_classes_are_those_of_scikit_learn():
     rng = np.random.default_rng(5)
     truth = np.repeat(np.arange(4), 15)
     logits = rng.normal(size=(60, 4)) + 1.5 * np.eye(4)[truth]
-    found = Scores(truth, np.arange(60).astype(str), np.arange(60), logits, logits, np.zeros((60, 2)))
-    got = figures_of_more(found, 1.0, ("a", "b", "c", "d"), seed=0)
+    found = Scores(FOUR, truth, np.arange(60).astype(str), np.arange(60), logits, logits, np.zeros((60, 2)))
+    got = figures(FOUR, found, 1.0, seed=0)
     probabilities = softmax(logits, axis=1)
     assert got["Top-1 accuracy, case"].value == pytest.approx(top_k_accuracy_score(truth, probabilities, k=1))
     assert got["Top-3 accuracy, case"].value == pytest.approx(top_k_accuracy_score(truth, probabilities, k=3))
@@ -161,7 +165,7 @@ def test_the_interval_of_an_image_auc_knows_that_images_of_a_patient_are_alike()
     found = scores()
     alone = dataclasses.replace(found, patient=np.arange(len(found.truth)).astype(str))
     width, width_alone = (
-        figure.high - figure.low for figure in (figures_of_two(each, 1.0, 0.5)["AUC, image"] for each in (found, alone))
+        figure.high - figure.low for figure in (figures(TWO, each, 1.0, 0)["AUC, image"] for each in (found, alone))
     )
     assert width > 1.2 * width_alone
 
@@ -169,14 +173,14 @@ def test_the_interval_of_an_image_auc_knows_that_images_of_a_patient_are_alike()
 def test_what_cannot_be_measured_is_not_on_the_card():
     negative = scores()
     negative = dataclasses.replace(negative, truth=np.zeros_like(negative.truth))
-    metrics = as_metrics(figures_of_two(negative, 1.0, 0.5), "40 patients")
+    metrics = as_metrics(figures(TWO, negative, 1.0, 0), "40 patients")
     assert set(metrics) == {"specificity, case"}
     assert metrics["specificity, case"].measured_on == "40 patients"
 
 
 def test_typical_heat_of_many_classes_is_that_of_each_image_for_its_own():
     peaks = np.array([[1.0, 90, 90], [90, 2, 90], [90, 90, 6]])
-    found = dataclasses.replace(scores(), truth=np.array([0, 1, 2]), logits=peaks, peaks=peaks)
+    found = dataclasses.replace(scores(), decision=FOUR, truth=np.array([0, 1, 2]), logits=peaks, peaks=peaks)
     assert typical_heat(found) == 2
 
 
@@ -186,13 +190,15 @@ def test_typical_heat_is_that_of_positive_images():
     assert typical_heat(dataclasses.replace(found, peaks=-np.abs(found.peaks))) > 0
 
 
-@pytest.mark.parametrize("outputs", [1, 4])
-def test_scores_are_those_of_the_network(outputs):
+@pytest.mark.parametrize("decision", [TWO, FOUR])
+def test_scores_are_those_of_the_network(decision):
     torch.manual_seed(0)
-    network = CamNetwork(nn.Conv2d(1, 3, 16, stride=16), nn.Linear(3, outputs)).eval()
+    network = CamNetwork(nn.Conv2d(1, 3, 16, stride=16), nn.Linear(3, decision.outputs)).eval()
     pixels = torch.randint(0, 255, (5, 1, 112, 112), dtype=torch.uint8)
     examples = SampleExamples(pixels.numpy(), np.arange(5), torch.tensor([0.0, 1, 0, 1, 0]), 112)
-    found = Scores.of(network, examples, np.arange(5).astype(str), np.arange(5), torch.device("cpu"), Processes())
+    found = Scores.of(
+        network, decision, examples, np.arange(5).astype(str), np.arange(5), torch.device("cpu"), Processes()
+    )
     with torch.inference_mode():
         output = network(pixels * (1.5 / 255))
     np.testing.assert_allclose(found.logits, output.logits, atol=0.03)

@@ -11,8 +11,9 @@ from leg_pairs import make_leg_pair
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from scipy import stats
 
-from DystrophyDxLib.classify import LARGEST_SHIFT, Classifier, _ranked_case, case_interval
+from DystrophyDxLib.classify import LARGEST_SHIFT, Classifier
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.models.decision import Ranked, case_interval, decision_of
 from DystrophyDxLib.models.package import Metric, ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.resources import embedded_model
@@ -249,11 +250,11 @@ def test_the_case_of_many_classes_is_the_mean_of_the_images_as_ranked(ranking, p
     assert ranked == pytest.approx(dict(zip(result.model.classes, mean, strict=True)))
     assert list(ranked.values()) == sorted(ranked.values(), reverse=True)
     assert sum(ranked.values()) == pytest.approx(1)
-    assert result.told_class == result.case.differential[0].name
+    assert decision_of(result).told_class(result.case) == result.case.differential[0].name
     assert (result.case.probability, result.case.ci95) == (max(ranked.values()), result.case.differential[0].ci95)
     assert all(low <= of_class.probability <= high for of_class in result.case.differential for low, high in
                [of_class.ci95])  # fmt: skip
-    label = result.model.classes.index(result.told_class)
+    label = result.model.classes.index(result.case.differential[0].name)
     assert [image.probability for image in result.images] == [image.probabilities[label] for image in result.images]
 
 
@@ -274,11 +275,11 @@ def test_a_class_is_said_only_where_its_lead_is_sure():
     low = stats.bootstrap((around_0,), np.mean, method="percentile", rng=rng).confidence_interval.low
     for mean, label in ((-low + 0.02, "a"), (-low - 0.02, "indeterminate")):
         lead = around_0 + mean
-        case = _ranked_case("abc", np.stack([(1 + lead) / 2, (1 - lead) / 2, 0 * lead], axis=1), slices, None)
+        case = Ranked(("a", "b", "c")).case(np.stack([(1 + lead) / 2, (1 - lead) / 2, 0 * lead], axis=1), slices, None)
         assert case.label == label
     probabilities = np.tile([0.7, 0.2, 0.1], (40, 1))
-    assert _ranked_case("abc", probabilities, slices, None).label == "a"
-    assert _ranked_case("abc", probabilities, slices, "Not a thigh.").label == "indeterminate"
+    assert Ranked(("a", "b", "c")).case(probabilities, slices, None).label == "a"
+    assert Ranked(("a", "b", "c")).case(probabilities, slices, "Not a thigh.").label == "indeterminate"
 
 
 def test_the_json_of_many_classes_reads_back_and_that_of_two_says_nothing_of_ranks(ranking, classifier, phantom):
@@ -295,7 +296,7 @@ def test_each_class_has_its_heatmap_from_the_one_forward_pass(ranking, phantom, 
     monkeypatch.setattr(ranking, "_network", None)  # nothing is run again
     heats = [found.heat_of(label) for label in range(4)]
     assert heats[found.heat.label] is found.heat
-    assert found.result.model.classes[found.heat.label] == found.result.told_class
+    assert found.result.model.classes[found.heat.label] == decision_of(found.result).told_class(found.result.case)
     assert not any(np.array_equal(a.voxels, b.voxels) for a, b in itertools.combinations(heats, 2))
     for heat in heats:
         assert (heat.voxels[found.regions.labels == 0] == 0).all()

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from DystrophyDxLib.models.cam_network import CamNetwork
+from DystrophyDxLib.models.decision import Binary
 from DystrophyDxLib.models.recipe import StageRecipe, TrainingRecipe
 from DystrophyDxLib.training import fit as fit_module
 from DystrophyDxLib.training.distributed import Processes, processes_of_torchrun
@@ -41,6 +42,7 @@ def train_small(processes: Processes, folder: Path):
         model,
         lambda stage: (training, validation),
         recipe,
+        decision=Binary(("other", "positive"), 0.5),
         seed=3,
         folder=folder,
         identity="small",

@@ -17,6 +17,7 @@ from vtkmodules.vtkCommonTransforms import vtkTransform
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled, InputError
+from DystrophyDxLib.models.decision import decision_of
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.mrml.classification import COLUMNS, SceneClassification
 from DystrophyDxLib.mrml.classification_view import ClassificationView
@@ -143,7 +144,7 @@ def test_each_of_many_classes_is_seen_on_demand_and_told_of_in_words(series, tmp
     result = classification.classify(Classifier(package, "cpu"))
     view = ClassificationView(scene)
     view.show(classification)
-    told = result.model.classes.index(result.told_class)
+    told = result.model.classes.index(decision_of(result).told_class(result.case))
     assert view.shown_class == told
     first = slicer.util.arrayFromVolume(classification.heatmap).copy()
     other = (told + 1) % 4

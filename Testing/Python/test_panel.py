@@ -24,6 +24,7 @@ from test_volumes import OF_LEGS, OF_MAPS
 from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.models.decision import decision_of
 from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.layouts import SIDE_BY_SIDE_LAYOUT
@@ -692,7 +693,7 @@ def test_a_model_of_many_classes_shows_its_differential_and_the_heatmap_of_each_
     assert places == sorted(places)
     selector = panel.ui.classSelector
     assert [selector.itemText(n) for n in range(selector.count)] == list(result.model.classes)
-    told = result.model.classes.index(result.told_class)
+    told = result.model.classes.index(decision_of(result).told_class(result.case))
     assert selector.currentIndex == told
     before = slicer.util.arrayFromVolume(SceneClassification(volume).heatmap).copy()
     selector.currentIndex = (told + 1) % 4

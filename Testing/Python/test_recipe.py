@@ -51,7 +51,7 @@ def test_every_disease_of_table_2_has_its_class(name):
     assert {recipe.class_of(disease) for disease in ("DMD", "BMD")} == {recipe.classes.index("dystrophinopathy")}
     assert {recipe.class_of(disease) for disease in others.split()} == {recipe.classes.index("other")}
     assert sum(map(len, recipe.diagnoses.values())) == 16
-    assert recipe.outputs == 1
+    assert recipe.decision.outputs == 1
 
 
 def test_thigh15_tells_the_fifteen_diseases_of_table_2_and_health_apart():
@@ -59,7 +59,7 @@ def test_thigh15_tells_the_fifteen_diseases_of_table_2_and_health_apart():
     diseases = [disease for label in of_two.classes for disease in of_two.diagnoses[label]]
     assert sorted(recipe.classes) == sorted(diseases)
     assert all(recipe.classes[recipe.class_of(disease)] == disease for disease in diseases)
-    assert recipe.outputs == 16
+    assert recipe.decision.outputs == 16
 
 
 def test_a_diagnosis_is_known_in_any_case_and_by_its_class():

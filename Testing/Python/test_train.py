@@ -20,6 +20,7 @@ from DystrophyDxLib.cohort.seen import seen_patients
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.cam_network import build_network
+from DystrophyDxLib.models.decision import Binary, Ranked
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.models.recipe import Recipe, StageRecipe, TrainingRecipe
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
@@ -64,7 +65,8 @@ def fitted(folder: Path, how: TrainingRecipe, *, seed: int = 1, resume: bool = F
     folder.mkdir(exist_ok=True)
     examples = examples or blobs()
     facts = {
-        "identity": "this training", "device": CPU, "processes": Processes(), "advance": lambda what, done, total: None
+        "decision": Binary(("other", "positive"), 0.5), "identity": "this training", "device": CPU,
+        "processes": Processes(), "advance": lambda what, done, total: None,
     }  # fmt: skip
     epochs = fit(head, lambda stage: examples, how, seed=seed, folder=folder, resume=resume, **(facts | options))
     return torch.cat([head.weight.detach()[0], head.bias.detach()]), epochs
@@ -211,8 +213,9 @@ def test_a_finished_fit_is_not_done_again(tmp_path):
     torch.manual_seed(5)
     head = nn.Linear(4, 1)
     again = fit(
-        head, no_examples, recipe(), seed=1, folder=tmp_path, identity="this training", resume=True, device=CPU,
-        processes=Processes(), advance=lambda what, done, total: None,
+        head, no_examples, recipe(), decision=Binary(("other", "positive"), 0.5), seed=1, folder=tmp_path,
+        identity="this training", resume=True, device=CPU, processes=Processes(),
+        advance=lambda what, done, total: None,
     )  # fmt: skip
     assert torch.equal(first, torch.cat([head.weight.detach()[0], head.bias.detach()]))
     assert again == epochs
@@ -379,8 +382,8 @@ def test_three_classes_that_lie_apart_are_told_apart(tmp_path):
     torch.manual_seed(0)
     head = nn.Linear(4, 3)
     epochs = fit(
-        head, lambda stage: examples, recipe(), seed=1, folder=tmp_path, identity="three", resume=False, device=CPU,
-        processes=Processes(), advance=lambda what, done, total: None,
+        head, lambda stage: examples, recipe(), decision=Ranked(("a", "b", "c")), seed=1, folder=tmp_path,
+        identity="three", resume=False, device=CPU, processes=Processes(), advance=lambda what, done, total: None,
     )  # fmt: skip
     probabilities = head(examples[1].plain(torch.arange(45))).softmax(dim=1).detach().double().numpy()
     expected = roc_auc_score(labels[45:].numpy(), probabilities, multi_class="ovr")
