@@ -55,6 +55,12 @@ def stratified(cohort: Cohort, seed: int, fractions: tuple[float, float, float] 
 def k_folds(cohort: Cohort, k: int, seed: int) -> list[Cohort]:
     """`k` splits of the cohort; each patient is in the test part of one of them and in the validation part of the next.
 
+    >>> from DystrophyDxLib.models.recipe import Recipe
+    >>> cases = [Case(f"P{n}", Path(f"{n}.nii"), "DMD" if n % 2 else "normal", n % 2, n) for n in range(12)]
+    >>> folds = k_folds(Cohort(tuple(cases), Recipe.named("yang2021")), 3, seed=1)
+    >>> [len(fold.of_split("test").patients) for fold in folds]
+    [4, 4, 4]
+
     Raises:
         InputError: fewer than three folds, or too few patients for so many.
     """

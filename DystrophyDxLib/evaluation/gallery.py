@@ -150,7 +150,7 @@ def _framed(legs: np.ndarray, spacing: Sequence[float]) -> tuple[slice, slice]:
         there, margin = np.flatnonzero(along), round(_MARGIN_MM / mm)
         return slice(max(0, there[0] - margin), there[-1] + 1 + margin)
 
-    return used(legs.any(axis=1), spacing[0]), used(legs.any(axis=0), spacing[1])
+    return used(np.any(legs, axis=1), spacing[0]), used(np.any(legs, axis=0), spacing[1])
 
 
 def _text(axes: Axes, x: float, y: float, text: str) -> None:

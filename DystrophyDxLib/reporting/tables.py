@@ -23,6 +23,10 @@ _FORMATS = {
 class Table:
     """A table of text, numbers and `Estimate`s; what cannot be computed is nan, and shown as a dash.
 
+    >>> table = Table("areas", "Areas", pd.DataFrame({"Model": ["ours"], "AUC": [Estimate(2 / 3, 0.1, 0.9)]}))
+    >>> table.rows
+    [[('Model', 'ours'), ('AUC', '0.667 (0.100, 0.900)')]]
+
     Attributes:
         name: of its files.
         title: caption.

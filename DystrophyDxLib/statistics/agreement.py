@@ -78,6 +78,10 @@ def cohen_kappa(first: np.ndarray, second: np.ndarray, categories: int) -> Agree
     """Cohen's kappa of two readers (Cohen 1960, Educ Psychol Meas 20:37), with the variance of Fleiss, Cohen and
     Everitt 1969 (Psychol Bull 72:323). Cases that one of them did not answer are left out.
 
+    >>> agreed = cohen_kappa([1, 1, 0, 0, 1, 0], [1, 0, 0, 0, 1, 0], categories=2)
+    >>> f"{agreed.coefficient.value:.2f}", round(agreed.observed, 2), agreed.cases
+    ('0.67', 0.83, 6)
+
     Args:
         first, second: (N,) as a column of the answers of `fleiss_kappa`.
 

@@ -41,6 +41,11 @@ def bootstrap(table: pd.DataFrame, statistic: Statistic, *, seed: int, resamples
 
     Equal seeds give equal draws, so figures of two models on one table are compared by a statistic of their difference.
 
+    >>> rows = pd.DataFrame({"patient_id": ["A", "A", "B", "C"], "truth": [1, 1, 1, 0], "right": [1, 0, 1, 1]})
+    >>> share = bootstrap(rows, mean_of(rows["right"].to_numpy()), seed=1)
+    >>> f"{share:.2f}", share.undefined
+    ('0.75 (0.60, 1.00)', 0)
+
     Raises:
         InputError: no row.
     """

@@ -100,7 +100,11 @@ def errors_of(matrix: np.ndarray) -> tuple[int, int]:
 
 
 def proportion(count: int, total: int) -> Estimate:
-    """`count` of `total` with Wilson's interval (Wilson 1927, JASA 22:209), which is 0 to 1 for none of none."""
+    """`count` of `total` with Wilson's interval (Wilson 1927, JASA 22:209), which is 0 to 1 for none of none.
+
+    >>> f"{proportion(123, 130):.3f}"  # Yang et al. 2021: DMD
+    '0.946 (0.893, 0.974)'
+    """
     if total == 0:
         return Estimate(float("nan"), 0.0, 1.0)
     low, high = proportion_confint(count, total, method="wilson")

@@ -12,7 +12,10 @@ Z95 = float(norm.ppf(0.975))
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; printed as `f"{estimate:.2f}"`, "0.91 (0.88, 0.93)".
+    """A figure with its 95 % interval.
+
+    >>> f"{Estimate(0.91, 0.88, 0.93):.2f}"
+    '0.91 (0.88, 0.93)'
 
     Without the data for it, the value is nan and the interval holds all that the figure could be.
     """
