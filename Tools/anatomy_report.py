@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from measure_anatomy import ANGLE, MEASURES, LabelledLeg, labelled_legs, mean_and_spread
-from measure_anatomy import MUSCLES as LABELLED
+from measure_anatomy import ANGLE, LABELLED, MEASURES, LabelledLeg, labelled_legs, mean_and_spread
 
 from DystrophyDxLib.phantom.anatomy import LEFT, MUSCLES, Body, draw, leg_stack
 

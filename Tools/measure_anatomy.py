@@ -21,7 +21,8 @@ from scipy.spatial import ConvexHull
 
 from DystrophyDxLib.phantom.anatomy import HIGHEST, LOWEST
 
-MUSCLES = 11
+LABELLED = 11
+"""Muscles of the label maps: the first of `phantom.anatomy.MUSCLES`."""
 POINTS = 20
 LEVELS = 9
 MODES = 10
@@ -120,7 +121,7 @@ class LabelledLeg:
     """Label planes of one leg, mirrored to a left one, distal first.
 
     Attributes:
-        labels: (slices, rows, columns) uint8, 1 to MUSCLES, else 0.
+        labels: (slices, rows, columns) uint8, 1 to LABELLED, else 0.
         centres: (slices, 2) the femur's centre (x, y) in pixels.
         pixel_mm: (x, y).
     """
@@ -139,34 +140,34 @@ class LabelledLeg:
         ]
 
     def outlines(self) -> np.ndarray:
-        """(slices, MUSCLES + 1, POINTS, 2) outlines in mm about the femur, the compartment last; absent: NaN."""
-        result = np.full((len(self.labels), MUSCLES + 1, POINTS, 2), np.nan)
+        """(slices, LABELLED + 1, POINTS, 2) outlines in mm about the femur, the compartment last; absent: NaN."""
+        result = np.full((len(self.labels), LABELLED + 1, POINTS, 2), np.nan)
         for z, plane in enumerate(self.labels):
-            for muscle in range(1, MUSCLES + 1):
+            for muscle in range(1, LABELLED + 1):
                 mask = plane == muscle
                 if mask.sum() * np.prod(self.pixel_mm) >= 40:
                     result[z, muscle - 1] = (outline(mask) - self.centres[z]) * self.pixel_mm
             whole = hull(plane > 0)
             whole = resampled(whole if _area(whole) > 0 else whole[::-1])
-            result[z, MUSCLES] = (whole - self.centres[z]) * self.pixel_mm
+            result[z, LABELLED] = (whole - self.centres[z]) * self.pixel_mm
         return result
 
     def areas(self) -> np.ndarray:
-        """(slices, MUSCLES) areas in mm²."""
-        counts = [np.bincount(plane.ravel(), minlength=MUSCLES + 1)[1 : MUSCLES + 1] for plane in self.labels]
+        """(slices, LABELLED) areas in mm²."""
+        counts = [np.bincount(plane.ravel(), minlength=LABELLED + 1)[1 : LABELLED + 1] for plane in self.labels]
         return np.stack(counts) * np.prod(self.pixel_mm)
 
     def _centroids(self) -> np.ndarray:
-        """(slices, MUSCLES, 2) middle (x, y) of each muscle in pixels; anywhere where absent."""
-        result = np.empty((len(self.labels), MUSCLES, 2))
+        """(slices, LABELLED, 2) middle (x, y) of each muscle in pixels; anywhere where absent."""
+        result = np.empty((len(self.labels), LABELLED, 2))
         for middle, plane in zip(result, self.labels, strict=True):
             y, x = np.nonzero(plane)
-            count, *sums = (np.bincount(plane[y, x], weights, MUSCLES + 1)[1:] for weights in (None, x, y))
+            count, *sums = (np.bincount(plane[y, x], weights, LABELLED + 1)[1:] for weights in (None, x, y))
             middle[:] = (np.stack(sums) / np.maximum(count, 1)).T
         return result
 
     def measures(self, levels: np.ndarray) -> np.ndarray:
-        """(len(MEASURES), MUSCLES) `MEASURES` of the leg whose slices lie at `levels`; NaN for a muscle not shown."""
+        """(len(MEASURES), LABELLED) `MEASURES` of the leg whose slices lie at `levels`; NaN for a muscle not shown."""
         areas = self.areas()
         whole = [abs(_area(hull(plane > 0))) * np.prod(self.pixel_mm) for plane in self.labels]
         size = np.sqrt(np.mean([area for area, level in zip(whole, levels, strict=True) if 0.2 < level < 0.8]))
@@ -174,7 +175,7 @@ class LabelledLeg:
         shown = (areas > 0.004 * size**2) & used[:, None]
         middle = areas[(levels > 0.2) & (levels < 0.8)]
         share = (middle / middle.sum(axis=1, keepdims=True)).mean(axis=0)
-        result = np.full((len(MEASURES), MUSCLES), np.nan)
+        result = np.full((len(MEASURES), LABELLED), np.nan)
         result[0] = share
         at = (self._centroids() - self.centres[:, None]) * self.pixel_mm
         for muscle in np.flatnonzero(shown.any(axis=0)):
@@ -186,7 +187,7 @@ class LabelledLeg:
 
 
 def mean_and_spread(legs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and SD over (legs, len(MEASURES), MUSCLES) measures of the legs that show the muscle; angles circular."""
+    """Mean and SD over (legs, len(MEASURES), LABELLED) measures of the legs that show the muscle; angles circular."""
     mean, spread = np.nanmean(legs, axis=0), np.nanstd(legs, axis=0)
     angles = np.radians(legs[:, ANGLE])
     mean[ANGLE] = np.degrees(stats.circmean(angles, axis=0, nan_policy="omit"))
@@ -203,7 +204,7 @@ def areas(outlines: np.ndarray) -> np.ndarray:
 def aligned_levels(profiles: list[np.ndarray]) -> list[np.ndarray]:
     """Level of every slice of every leg, 0 just above the knee, 1 at the upper thigh.
 
-    `profiles` are (slices, MUSCLES) shares of the muscle area. Each leg's slices are shifted and stretched onto the
+    `profiles` are (slices, LABELLED) shares of the muscle area. Each leg's slices are shifted and stretched onto the
     mean profile, which is then measured again.
     """
     grid = np.linspace(0, 1, 41)
@@ -283,7 +284,7 @@ def measure(labelled: list[LabelledLeg], levels: list[np.ndarray]) -> dict:
     raw = [leg.outlines() for leg in labelled]
     measures = mean_and_spread(np.stack([leg.measures(at) for leg, at in zip(labelled, levels, strict=True)]))
     legs = np.stack([at_levels(o, level) for o, level in zip(raw, levels, strict=True)])
-    size_mm = np.sqrt(np.nanmean(areas(legs)[:, 2:7, MUSCLES], axis=1))
+    size_mm = np.sqrt(np.nanmean(areas(legs)[:, 2:7, LABELLED], axis=1))
     legs /= size_mm[:, None, None, None, None]
     # Start from the leg that shows most; what it lacks joins in the first mean.
     mean = numbered_alike(legs[np.argmin(np.isnan(legs).sum(axis=(1, 2, 3, 4)))])

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from ..models.package import ModelCard
+from collections.abc import Callable
+from typing import Any
+
+from ..models.decision import Binary, Decision, Ranked
 from .answers import Answers
 from .binary_answers import BinaryAnswers
 from .ranked_answers import RankedAnswers
 
+_KINDS: dict[type[Decision], Callable[[Any], Answers]] = {
+    Binary: lambda decision: BinaryAnswers(decision.classes, decision.threshold),
+    Ranked: lambda decision: RankedAnswers(decision.classes),
+}
 
-def answers_of(card: ModelCard) -> Answers:
+
+def answers_of(decision: Decision) -> Answers:
     """How a model's answers are measured."""
-    if card.threshold is None:
-        return RankedAnswers(card.classes)
-    return BinaryAnswers(card.classes, card.threshold)
+    return _KINDS[type(decision)](decision)

@@ -47,7 +47,7 @@ class Model:
     @property
     def answers(self) -> Answers:
         """How what it says is measured."""
-        return answers_of(self.package.card)
+        return answers_of(self.package.card.decision)
 
 
 @dataclass(frozen=True)

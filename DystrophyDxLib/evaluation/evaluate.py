@@ -73,7 +73,7 @@ def evaluate(
     patients = evaluation.patients.assign(said=lambda rows: said(rows, read.card))
     further = tuple(map_sections(observer.regions, group, chosen, patients, options.advance))
     evaluation = replace(evaluation, further=further)
-    answers = answers_of(read.card)
+    answers = answers_of(read.card.decision)
     summary = _summarised(evaluation, answers, table_sha256(cohort))
 
     def sections(folder: Path) -> Iterator[Section]:

@@ -12,9 +12,9 @@ from scipy.stats import spearmanr
 
 from ..classify import Classification, Classifier
 from ..errors import InputError
+from ..models.decision import decision_of
 from ..phantom import Phantom
 from ..regions.windows import Window
-from ..results import ImageResult
 from ..samples.placement import place, resampling_weights
 from ..samples.quality import share_outside_muscle
 from ..samples.slice_samples import GRID, make_samples
@@ -76,8 +76,7 @@ def localise_series(series: Series, found: Classification, truth: ThighTruth) ->
     Returns:
         One row a counted image:
 
-        - `slice`, `side`, `probability`, `called` (probability at or above the threshold; of more than two classes, the
-          highest of all)
+        - `slice`, `side`, `probability`, `called` (whether the image says the class whose probability is told)
         - `pointing`: the pointing game (Zhang et al. 2018, IJCV 126:1084), 1 where the heat is highest in diseased
           muscle or at most `TOLERANCE_MM` beside it; the mean over equal maxima. `pointing_by_chance`: the same for a
           place drawn at random
@@ -97,7 +96,10 @@ def localise_series(series: Series, found: Classification, truth: ThighTruth) ->
         for window, share in zip(slices, _heat_in_subcutaneous_fat(series, found.heatmap, slices), strict=True)
     }
     rows = []
-    for image, window in images:
+    decision, case = decision_of(found.result), found.result.case
+    said = decision.said(np.array([decision.of_image(image) for image, _ in images]).reshape(-1, len(decision.classes)))
+    called = said == decision.classes.index(decision.told_class(case))
+    for (image, window), is_called in zip(images, called.tolist(), strict=True):
         box, heat = window.box, found.heatmap[window.box]
         muscle, fat = truth.muscles[box] > 0, truth.fat_fraction[box]
         figures = _image_figures(heat, window.mask, muscle, fat, spacing[::-1][-heat.ndim :])
@@ -108,17 +110,12 @@ def localise_series(series: Series, found: Classification, truth: ThighTruth) ->
                 "slice": image.slice,
                 "side": image.side,
                 "probability": image.probability,
-                "called": _is_called(image, found.result.case.threshold),
+                "called": is_called,
                 **figures,
                 "heat_in_subcutaneous_fat": outside,
             }
         )
     return pd.DataFrame(rows)
-
-
-def _is_called(image: ImageResult, threshold: float | None) -> bool:
-    """Whether an image says the class whose probability is told."""
-    return image.probability >= threshold if threshold is not None else image.probability == max(image.probabilities)
 
 
 def by_disease(table: pd.DataFrame, *, seed: int) -> pd.DataFrame:

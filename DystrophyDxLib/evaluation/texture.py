@@ -191,7 +191,9 @@ def _explained(classifier: Classifier, case: Case, labelled: Path | None) -> tup
     if has_truth(case):
         truth = read_truth(case, found.series)
         heat = localisation.localise_series(found.series, found.classification, truth)
-        said = [np.argmax(image.probabilities) for image in found.classification.result.images if image.counted]
+        images = [image for image in found.classification.result.images if image.counted]
+        decision = classifier.package.card.decision
+        said = decision.said(np.array([decision.of_image(image) for image in images]))
         heat = heat.assign(
             disease=classifier.package.card.classes[case.known_label],
             right=np.equal(said, case.known_label).astype(float),

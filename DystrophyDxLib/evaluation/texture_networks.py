@@ -88,8 +88,8 @@ class Responses:
         for chosen in np.split(rows, range(EVALUATION_BATCH, len(rows), EVALUATION_BATCH)):
             output = classifier.output(restored(torch.from_numpy(pixels[chosen])))
             logits, maps, features = (part.float().numpy() for part in output)
-            if maps.shape[1] == 1:  # evidence for the second of two classes
-                maps = np.concatenate([-maps, maps], axis=1)
+            of_outputs = maps.swapaxes(0, 1)
+            maps = np.stack([card.decision.evidence(of_outputs, k) for k in range(len(card.classes))], axis=1)
             said = card.decision.said(card.decision.probabilities(logits, card.temperature))
             found.append((said, features, maps))
         said, features, maps = map(np.concatenate, zip(*found, strict=True))

@@ -55,7 +55,8 @@ def looked_at(heat: np.ndarray, truth: SimpleNamespace | None = None, counted: b
         )
         for w in regions.windows
     )
-    result = SimpleNamespace(images=images, case=SimpleNamespace(threshold=0.5))
+    model = SimpleNamespace(classes=("other", "dystrophinopathy"))
+    result = SimpleNamespace(images=images, case=SimpleNamespace(threshold=0.5), model=model)
     found = SimpleNamespace(result=result, regions=regions, seen=regions.windows, heatmap=heat.astype(np.float32))
     return localise_series(series, found, truth or known)
 
