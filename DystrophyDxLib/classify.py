@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import datetime
 import time
@@ -11,19 +10,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch.fx.experimental.optimization import fuse
-from torch.nn import functional
 
 from . import __version__
-from .devices import channels_last, compute_device, has_bfloat16
 from .errors import InputError
 from .explain.heat import Heat, HeatDrawing
 from .explain.region_heat import rank_regions
 from .explain.texture_score import texture_scores
-from .models.cam_network import CamNetwork, NetworkOutput, build_network
-from .models.cells import CellGrid
-from .models.decision import SEED, Decision, decision_of
+from .models.decision import Decision, decision_of
+from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
 from .regions.windows import AnyWindow, Regions
 from .results import (
@@ -45,8 +39,6 @@ from .series.series import Series
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
-LARGEST_SHIFT = 0.01
-"""Probability by which lower precision may move an image before full precision is used instead."""
 HEAT_OUTSIDE = 0.63
 """Share of heat outside the muscles from which a case is warned of: of two classes, one of the second. Of 229 phantoms
 that the demonstration model called rightly, 1 in 40 had more (`evaluation.localisation.outside_threshold`)."""
@@ -112,7 +104,7 @@ class Classifier:
 
     Attributes:
         region: what the model looks at.
-        cells: where the cells of the maps look in a sample.
+        network: what it computes with.
 
     Raises:
         InputError: when the weights do not fit the recipe's network or the device is not there.
@@ -121,26 +113,7 @@ class Classifier:
     def __init__(self, package: ModelPackage, device: str = "auto") -> None:
         self.package = package
         self.region = region_of(package.recipe.sample)
-        self.device = compute_device(device)
-        tensors = package.tensors()
-        self._mean, self._precision = (tensors.pop(f"features.{name}", None) for name in ("mean", "precision"))
-        network = build_network(package.recipe).eval()
-        try:
-            network.load_state_dict(tensors)
-            if self._mean.shape != (network.feature_count,) or self._precision.shape != 2 * self._mean.shape:
-                raise RuntimeError("the feature statistics have another size")
-        except (RuntimeError, AttributeError):
-            raise InputError(
-                "The model package's weights do not fit its recipe's network; get an intact copy of it."
-            ) from None
-        self.cells = CellGrid.of(network)
-        self._layout = channels_last(1 + len(package.recipe.sample.shape))
-        self._exact = _folded(network).to(self.device, memory_format=self._layout)
-        self._network, self._dtype = self._exact, torch.float32
-        if self.device.type == "cpu" and has_bfloat16(self.device):
-            fast = _lower_precision(self._exact)
-            if self._shift(fast) <= LARGEST_SHIFT:
-                self._network, self._dtype = fast, torch.bfloat16
+        self.network = InferenceNetwork(package, device)
 
     def classify(
         self,
@@ -189,7 +162,7 @@ class Classifier:
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
         told = self._decision.told(probabilities[counted])
         reference = self.package.card.heat_reference
-        drawing = HeatDrawing(self.cells, sample, reference, series.geometry, series.voxels.shape)
+        drawing = HeatDrawing(self.network.cells, sample, reference, series.geometry, series.voxels.shape)
         heat = self._heat(drawing, seen, scores, counted, kept, previous, told)
         timing_s["network"] = time.perf_counter() - start
         warnings = [*judged.warnings, *self._model_warnings(scores, probabilities, counted)]
@@ -215,15 +188,15 @@ class Classifier:
                 )
             ),
             skipped=tuple(
-                SkippedImage(slice=item.slice, side=item.side and item.side.value, reason=item.reason)
+                SkippedImage(slice=item.slice, side=item.side.value if item.side else None, reason=item.reason)
                 for item in regions.skipped
             ),
             warnings=tuple(warnings),
             provenance=Provenance(
                 program=f"DystrophyDx {__version__}",
                 created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-                device=str(self.device),
-                precision=self._precision_name,
+                device=str(self.network.device),
+                precision=self.network.precision,
             ),
             timing_s=timing_s,
         )
@@ -233,17 +206,13 @@ class Classifier:
     def _decision(self) -> Decision:
         return self.package.card.decision
 
-    @property
-    def _precision_name(self) -> str:
-        return str(self._dtype).removeprefix("torch.")
-
     def _answers_as(self, result: StudyResult) -> bool:
         """Whether `result` came about in the way in which this classifier works."""
         made = result.provenance
         return (result.model.sha256, made.device, made.precision) == (
             self.package.sha256,
-            str(self.device),
-            self._precision_name,
+            str(self.network.device),
+            self.network.precision,
         )
 
     def _scores(
@@ -255,7 +224,7 @@ class Classifier:
         progress: Callable[[int, int], None] | None,
     ) -> tuple[ImageScore, ...]:
         """Scores of all windows, those of `kept` (number of a window → its number in `previous`) taken over."""
-        scores = {n: previous.scores[before] for n, before in kept.items()}
+        scores = {n: previous.scores[before] for n, before in kept.items()} if previous else {}
         fresh = [n for n in range(len(seen)) if n not in kept]
         for first in range(0, len(fresh), BATCH):
             numbers = fresh[first : first + BATCH]
@@ -266,41 +235,16 @@ class Classifier:
         return tuple(scores[n] for n in range(len(seen)))
 
     def _batch_scores(self, series: Series, batch: SampleBatch) -> list[ImageScore]:
-        logits, maps, features = self.output(batch.pixels)
-        logits, maps = logits.numpy(), maps.numpy()
-        offset = features - self._mean
-        distances = torch.einsum("nc,cd,nd->n", offset, self._precision, offset).clamp_min(0).sqrt()
+        output = self.network.output(batch.pixels)
+        logits, maps = output.logits.numpy(), output.maps.numpy()
         said = self._decision.said(self._probabilities(logits))
         evidence = [
             self._decision.evidence(own, label) if shown else None
             for own, label, shown in zip(maps, said.tolist(), self._decision.has_map(said), strict=True)
         ]
-        outside = self.region.heat_outside(self.cells, evidence, batch, len(series.voxels))
+        outside = self.region.heat_outside(self.network.cells, evidence, batch, len(series.voxels))
         qualities = self.region.quality(series, batch)
-        return list(map(ImageScore, logits, maps, distances.tolist(), qualities, outside))
-
-    def output(self, pixels: torch.Tensor) -> NetworkOutput:
-        """What the network gives for samples (N, planes, size, size), on the CPU, as `classify` computes it."""
-        return NetworkOutput(*(part.cpu() for part in self._forward(self._network, pixels)))
-
-    def _forward(self, network: CamNetwork, pixels: torch.Tensor) -> NetworkOutput:
-        dtype = next(network.trunk.parameters()).dtype
-        with torch.inference_mode():
-            return network(pixels.to(self.device, dtype, memory_format=self._layout))
-
-    def _shift(self, network: CamNetwork) -> float:
-        """Largest change of probability that `network` makes against full precision, on made-up textured legs."""
-        planes, *extent = self.package.recipe.sample.shape
-        coarse = [edge // 8 for edge in extent]
-        texture = torch.rand(4, planes, *coarse, generator=torch.Generator().manual_seed(SEED))
-        legs = functional.interpolate(texture, tuple(extent), mode="bilinear" if len(extent) == 2 else "trilinear")
-        position = torch.linspace(-1, 1, extent[-1])
-        legs = legs * (torch.hypot(position[:, None], position) < 0.95)
-        changed, exact = (
-            self._probabilities(self._forward(candidate, legs).logits.cpu().numpy())
-            for candidate in (network, self._exact)
-        )
-        return float(np.abs(changed - exact).max())
+        return list(map(ImageScore, logits, maps, self.network.distances(output.features), qualities, outside))
 
     def _probabilities(self, logits: np.ndarray) -> np.ndarray:
         return self._decision.probabilities(logits, self.package.card.temperature)
@@ -409,16 +353,6 @@ def _kept_windows(windows: Sequence[AnyWindow], before: Sequence[AnyWindow]) -> 
         if same is not None and np.array_equal(window.mask, before[same].mask):
             kept[n] = same
     return kept
-
-
-def _folded(network: CamNetwork) -> CamNetwork:
-    """The network with batch normalisation folded into the convolutions before it."""
-    return network.with_parts([fuse(part) for part in network.parts()])
-
-
-def _lower_precision(network: CamNetwork) -> CamNetwork:
-    """The network with its trunk in bfloat16; the head stays in full precision."""
-    return network.with_parts([copy.deepcopy(part).bfloat16() for part in network.parts()])
 
 
 def _input_facts(series: Series) -> InputFacts:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-SCHEMA = "dystrophydx.result/1"
+SCHEMA: Literal["dystrophydx.result/1"] = "dystrophydx.result/1"
 INDETERMINATE = "indeterminate"
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -182,7 +182,7 @@ class StudyResult(_Sparse):
 
     ONLY_WHERE_KNOWN = ("muscles", "regions")
 
-    schema_: Literal["dystrophydx.result/1"] = Field(SCHEMA, alias="schema")
+    schema_: Literal["dystrophydx.result/1"] = Field(default=SCHEMA, alias="schema")
     input: InputFacts
     model: ModelFacts
     case: CaseResult

@@ -85,11 +85,11 @@ def _against_bare_forward(classifier: Classifier, series: Series) -> dict[str, f
     """Region, samples, network, gates, heatmap and case against the network's forward pass alone."""
     pixels = make_samples(series, find_legs(series).windows, classifier.package.recipe.sample.size).pixels
     batches = [part.contiguous() for part in pixels.split(BATCH)]
-    network = classifier._network
+    network = classifier.network
 
     def bare() -> None:
         for batch in batches:
-            classifier._forward(network, batch)
+            network.forward(network.used, batch)
 
     whole, forward, roi = _seconds(lambda: classifier.classify(series), bare, lambda: find_legs(series))
     return {
@@ -108,21 +108,21 @@ def _against_grad_cam(classifier: Classifier, series: Series) -> dict[str, float
     from pytorch_grad_cam import GradCAM
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    exact = classifier._exact
+    network = classifier.network
 
     class Scores(torch.nn.Module):
         """The network as that library wants it: scores only."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.network = exact
+            self.network = network.exact
 
         def forward(self, samples: torch.Tensor) -> torch.Tensor:
             return self.network(samples).logits
 
     windows = find_legs(series).windows[:GRAD_CAM_WINDOWS]
     batches = make_samples(series, windows, classifier.package.recipe.sample.size).pixels.split(BATCH)
-    with GradCAM(model=Scores(), target_layers=[exact.trunk]) as explainer:
+    with GradCAM(model=Scores(), target_layers=[network.exact.trunk]) as explainer:
 
         def grad_cam() -> None:
             for batch in batches:
@@ -130,11 +130,11 @@ def _against_grad_cam(classifier: Classifier, series: Series) -> dict[str, float
 
         def ours() -> None:
             for batch in batches:
-                classifier._forward(classifier._network, batch)
+                network.forward(network.used, batch)
 
         def ours_in_full_precision() -> None:
             for batch in batches:
-                classifier._forward(exact, batch)
+                network.forward(network.exact, batch)
 
         theirs, fast, full = _seconds(grad_cam, ours, ours_in_full_precision)
     return {

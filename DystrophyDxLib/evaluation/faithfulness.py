@@ -106,8 +106,9 @@ def faithfulness(
         chosen: at least one row of `choose_images`.
         seed: of the random order.
     """
-    network = _calibrated_network(classifier.package).to(classifier.device).to(memory_format=torch.channels_last)
-    cells = CellGrid.of(network)
+    device = classifier.network.device
+    network = _calibrated_network(classifier.package).to(device).to(memory_format=torch.channels_last)
+    cells = CellGrid.of(network.finest())
     size = classifier.package.recipe.sample.size
     along = np.arange(size)
     rng = np.random.default_rng(seed)
@@ -119,7 +120,7 @@ def faithfulness(
         windows = find_legs(series).windows
         pixels = make_samples(series, [windows[n] for n in images["window"]], size).pixels
         with torch.inference_mode():
-            maps = network(pixels.to(classifier.device)).maps[:, 0].cpu().numpy()
+            maps = network(pixels.to(device)).maps[:, 0].cpu().numpy()
         for values, curves in zip((maps, rng.random(maps.shape, np.float32)), found, strict=True):
             curves.append(deletion_insertion(network, pixels, cells.at(values, along, along)))
     return Faithfulness(chosen, *map(_joined, found))

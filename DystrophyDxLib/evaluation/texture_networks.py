@@ -86,14 +86,14 @@ class Responses:
         """Of one network to some of the stored images."""
         card, found = classifier.package.card, []
         for chosen in np.split(rows, range(EVALUATION_BATCH, len(rows), EVALUATION_BATCH)):
-            output = classifier.output(restored(torch.from_numpy(pixels[chosen])))
+            output = classifier.network.output(restored(torch.from_numpy(pixels[chosen])))
             logits, maps, features = (part.float().numpy() for part in output)
             of_outputs = maps.swapaxes(0, 1)
             maps = np.stack([card.decision.evidence(of_outputs, k) for k in range(len(card.classes))], axis=1)
             said = card.decision.said(card.decision.probabilities(logits, card.temperature))
             found.append((said, features, maps))
         said, features, maps = map(np.concatenate, zip(*found, strict=True))
-        return cls(said, features, maps, classifier.cells)
+        return cls(said, features, maps, classifier.network.cells)
 
     @classmethod
     def joined(cls, parts: Sequence[Responses], order: np.ndarray) -> Responses:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ class HeatDrawing:
     shape: tuple[int, ...]
 
     def draw(
-        self, windows: Sequence[AnyWindow], maps: Sequence[np.ndarray], counted: Sequence[bool], label: int
+        self, windows: Sequence[AnyWindow], maps: Sequence[np.ndarray], counted: Iterable[bool], label: int
     ) -> Heat:
         """Draws everything anew.
 
@@ -70,7 +70,7 @@ class HeatDrawing:
         kept: Mapping[int, int],
         windows: Sequence[AnyWindow],
         maps: Sequence[np.ndarray],
-        counted: Sequence[bool],
+        counted: Iterable[bool],
     ) -> Heat:
         """Draws what changed, into the voxels of `before`.
 
@@ -98,7 +98,7 @@ class HeatDrawing:
         if kept and strongest != before.strongest:
             for n in kept:
                 drawn(n)
-            changed = everything
+            changed = list(everything)
         for n in changed:
             window = windows[n]
             target = voxels[window.box]

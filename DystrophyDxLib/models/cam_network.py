@@ -23,7 +23,8 @@ from ..errors import InputError
 from ..explain.grad_cam import grad_cam
 from .backbones import BACKBONES, Backbone, Branches, WithOnes, branches_of, make_trunk
 from .cells import CellGrid
-from .recipe import STAGES, Recipe
+from .recipe import HeadRecipe, Recipe
+from .training_recipe import STAGES
 
 
 class NetworkOutput(NamedTuple):
@@ -64,7 +65,7 @@ class CamNetwork(nn.Module):
             given.
     """
 
-    def __init__(self, trunk: nn.Module, head: nn.Linear, pooled: tuple[PooledLayer, ...] = ()) -> None:
+    def __init__(self, trunk: nn.Module, head: nn.Module, pooled: tuple[PooledLayer, ...] = ()) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head
@@ -73,17 +74,17 @@ class CamNetwork(nn.Module):
     @property
     def feature_count(self) -> int:
         """C of `NetworkOutput.features`."""
-        return self.head.in_features
+        return _linear(self.head).in_features
 
     @property
     def outputs(self) -> int:
         """K of `NetworkOutput.logits`."""
-        return self.head.out_features
+        return _linear(list(self.head.modules())[-1]).out_features
 
     def forward(self, samples: torch.Tensor) -> NetworkOutput:
         activations = [part.float() for part in self._pooled_activations(samples)]
         features = torch.cat([part.mean(dim=tuple(range(2, part.ndim))) for part in activations], dim=1)
-        weights = self.head.weight.split([part.shape[1] for part in activations], dim=1)
+        weights = _linear(self.head).weight.split([part.shape[1] for part in activations], dim=1)
         maps = [_weighted(*pair) for pair in zip(activations, weights, strict=True)]
         return NetworkOutput(self.head(features), self._on_finest(maps), features)
 
@@ -107,7 +108,8 @@ class CamNetwork(nn.Module):
         if not self.pooled:
             return [self.trunk]
         ends = [layer.number + 1 for layer in self.pooled]
-        return [self.trunk[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        layers = list(self.trunk.children())
+        return [nn.Sequential(*layers[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
     def _pooled_activations(self, samples: torch.Tensor) -> Iterator[torch.Tensor]:
         for part in self.parts():
@@ -134,6 +136,13 @@ class CamNetwork(nn.Module):
         return self
 
 
+def _linear(layer: nn.Module) -> nn.Linear:
+    """The layer, which is linear."""
+    if not isinstance(layer, nn.Linear):
+        raise TypeError("class activation maps need a head that is one linear layer")
+    return layer
+
+
 def _weighted(activations: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """(N, K, ...) sums of maps (N, C, ...) with weights (K, C)."""
     if activations.ndim == 4:
@@ -152,12 +161,12 @@ class GradCamNetwork(CamNetwork):
         head: from these maps to K classes, in float32 whatever the precision of the trunk; its last layer is linear.
     """
 
-    def __init__(self, trunk: nn.Module, head: nn.Sequential, feature_count: int) -> None:
+    def __init__(self, trunk: nn.Module, head: nn.Module, feature_count: int) -> None:
         super().__init__(trunk, head)
         self._feature_count = feature_count
 
     @classmethod
-    def of(cls, trunks: Sequence[nn.Sequential], shape: torch.Size, recipe: Recipe) -> GradCamNetwork:
+    def of(cls, trunks: Sequence[nn.Sequential], shape: torch.Size, recipe: HeadRecipe, outputs: int) -> GradCamNetwork:
         """Pooling at a trunk's end belongs to the head: the maps before it are finer.
 
         Args:
@@ -169,19 +178,15 @@ class GradCamNetwork(CamNetwork):
         layers.append(nn.Flatten())
         channels = len(trunks) * shape[0]
         units = channels * shape[1] * shape[2]
-        for hidden, dropout in zip(recipe.network.head.hidden, recipe.network.head.dropout, strict=True):
+        for hidden, dropout in zip(recipe.hidden, recipe.dropout, strict=True):
             layers += [nn.Linear(units, hidden), nn.ReLU(), nn.Dropout(dropout)]
             units = hidden
-        layers.append(nn.Linear(units, recipe.decision.outputs))
+        layers.append(nn.Linear(units, outputs))
         return cls(_joined([trunk[:-1] if pools else trunk for trunk in trunks]), nn.Sequential(*layers), channels)
 
     @property
     def feature_count(self) -> int:
         return self._feature_count
-
-    @property
-    def outputs(self) -> int:
-        return self.head[-1].out_features
 
     def forward(self, samples: torch.Tensor) -> NetworkOutput:
         activations = self.trunk(samples).float()
@@ -217,11 +222,12 @@ def build_network(recipe: Recipe) -> CamNetwork:
     )
     pooled = shapes[0]
     if recipe.network.head:
-        return GradCamNetwork.of(trunks, *pooled.values(), recipe)
+        (shape,) = pooled.values()
+        return GradCamNetwork.of(trunks, shape, recipe.network.head, recipe.decision.outputs)
     head = nn.Linear(branches * sum(channels for channels, *_ in pooled.values()), recipe.decision.outputs)
     if len(pooled) == 1:
         return CamNetwork(_joined(trunks), head)
-    layers = (PooledLayer(number, CellGrid.of_layers(trunks[0][: number + 1])) for number in pooled)
+    layers = (PooledLayer(number, CellGrid.of(trunks[0][: number + 1])) for number in pooled)
     return CamNetwork(trunks[0], head, tuple(layers))
 
 
@@ -254,7 +260,7 @@ def trainable_parameters(network: CamNetwork, recipe: Recipe) -> list[nn.Paramet
     """
     trainable = recipe.training.trainable
     for branch in branches_of(network.trunk):
-        layers = [layer for layer in branch if not isinstance(layer, WithOnes)]
+        layers = [layer for layer in branch.children() if not isinstance(layer, WithOnes)]
         if trainable == "head":
             first = len(layers)
         elif trainable == "all":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 
 from ..samples.placement import Placement
 
-if TYPE_CHECKING:
-    from .cam_network import CamNetwork
+Steps = int | tuple[int, ...]
+"""Of a layer's window: along all axes alike, or along each."""
 
 
 class CellGrid:
@@ -33,13 +34,12 @@ class CellGrid:
         self.along = along
 
     @classmethod
-    def of(cls, network: CamNetwork) -> CellGrid:
-        """The grid of a network's maps: of the finest layer that is pooled."""
-        return cls.of_layers(network.finest())
+    def of(cls, trunk: nn.Module) -> CellGrid:
+        """Measures the grid of the last maps of `trunk`: layers that only average turn a ramp into each cell's centre.
 
-    @classmethod
-    def of_layers(cls, trunk: nn.Module) -> CellGrid:
-        """Measures the grid: layers that only average turn a ramp into each cell's centre."""
+        Args:
+            trunk: of a network the layers up to its finest maps, see `CamNetwork.finest`.
+        """
         if not any(isinstance(layer, nn.Conv3d) for layer in trunk.modules()):
             return cls(*_start_and_step(trunk, (1536, 96), 0))
         along = cls(*_start_and_step(trunk, (352, 96, 96), 0))
@@ -95,7 +95,9 @@ class Averaging(TorchFunctionMode):
     All planes of a layer would be equal, so a convolution gives one.
     """
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         if func in (functional.conv2d, functional.conv3d):
             return _average_of_planes(*args, **kwargs)
@@ -106,15 +108,29 @@ class Averaging(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _average_of_planes(planes, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def _average_of_planes(
+    planes: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    stride: Steps = 1,
+    padding: Steps = 0,
+    dilation: Steps = 1,
+    groups: int = 1,
+) -> torch.Tensor:
     """Stands for a convolution."""
     pool = functional.avg_pool2d if planes.ndim == 4 else functional.avg_pool3d
     return pool(planes.mean(dim=1, keepdim=True), weight.shape[2:], stride, padding)
 
 
 def _average_for_maximum(
-    planes, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
+    planes: torch.Tensor,
+    kernel_size: Steps,
+    stride: Steps | None = None,
+    padding: Steps = 0,
+    dilation: Steps = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> torch.Tensor:
     """Stands for max pooling."""
     pool = functional.avg_pool2d if planes.ndim == 4 else functional.avg_pool3d
     return pool(planes, kernel_size, stride, padding, ceil_mode)

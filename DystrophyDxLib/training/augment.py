@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from ..models.recipe import AugmentationRecipe
+from ..models.training_recipe import AugmentationRecipe
 from ..samples.slice_samples import BRIGHTEST, GRID, halved
 
 UPRIGHT = 0.75

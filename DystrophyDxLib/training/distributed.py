@@ -1,7 +1,10 @@
 """Training in several processes at once, as `torchrun` starts them: one a GPU, or several on CPUs.
 
-Every batch is the batch that one process would take; each process works on its share of it. With the gradient of the
-whole batch and batch normalisation over the whole batch, the result is that of one process but for rounding.
+Every batch is the batch that one process would take; each process works on its share of it, and the gradient is that
+of the whole batch. On GPUs batch normalisation is over the whole batch too (`torch.nn.SyncBatchNorm`), and the result
+is that of one process but for rounding. CPUs have no such layer: there each process normalises its own share, so where
+batch normalisation is trained the result is as if its batches had been smaller, and the running statistics that all
+processes keep are those of the first one's shares.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import distributed, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 LONGEST_WAIT = datetime.timedelta(days=1)
@@ -52,11 +54,16 @@ class Processes:
         return rows
 
     def together(self, model: nn.Module) -> nn.Module:
-        """`model` with gradients averaged, and batch normalisation done, over all processes."""
+        """`model` with gradients averaged over all processes and, on GPUs, batch normalisation too."""
         if self.count == 1:
             return model
-        _normalise_together(model)
-        return DistributedDataParallel(model, broadcast_buffers=False)
+        return DistributedDataParallel(_normalised_together(model, next(model.parameters()).device))
+
+    def share_buffers(self, model: nn.Module) -> None:
+        """Gives all processes what the first has in the buffers of `model`: the running statistics of batches."""
+        if self.count > 1:
+            for buffer in model.buffers():
+                distributed.broadcast(buffer, 0)
 
     def wait(self) -> None:
         """Returns when all processes have come here."""
@@ -82,33 +89,6 @@ def processes_of_torchrun(device: torch.device) -> Iterator[Processes]:
         distributed.destroy_process_group()
 
 
-class _BatchNormTogether(nn.BatchNorm2d):
-    """Batch normalisation over the batch of all processes; PyTorch's own `SyncBatchNorm` needs a GPU."""
-
-    def forward(self, activations: torch.Tensor) -> torch.Tensor:
-        if not self.training:
-            return super().forward(activations)
-        values = activations.float()
-        count = values.new_tensor(values.numel() / values.shape[1])
-        distributed.all_reduce(count)
-        mean = all_reduce(values.sum(dim=(0, 2, 3))) / count
-        centred = values - mean[:, None, None]
-        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(activations.dtype)
-
-
-def _normalise_together(model: nn.Module) -> None:
-    for name, child in model.named_children():
-        if type(child) is nn.BatchNorm2d:
-            together = _BatchNormTogether(child.num_features, child.eps, child.momentum)
-            together.weight, together.bias = child.weight, child.bias
-            for buffer, value in child.named_buffers():
-                setattr(together, buffer, value)
-            setattr(model, name, together.train(child.training))
-        else:
-            _normalise_together(child)
+def _normalised_together(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model with `SyncBatchNorm` in place of its batch normalisation on CUDA, which alone has it."""
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model) if device.type == "cuda" else model

@@ -6,18 +6,16 @@ from __future__ import annotations
 import contextlib
 import datetime
 import math
-import os
-import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -29,16 +27,14 @@ from ..devices import channels_last, has_bfloat16
 from ..errors import InputError
 from ..models.cam_network import CamNetwork
 from ..models.decision import Decision
-from ..models.recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
+from ..models.training_recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
 from ..reporting.progress import Advance
 from .augment import augmented, slightly_changed
+from .checkpoint import CHECKPOINT, Checkpoint, Progress, Saved
 from .distributed import Processes
 from .sample_store import restored
 from .training_log import Epoch, TrainingLog
 
-CHECKPOINT = "checkpoint.pt"
-CHECKPOINT_SECONDS = 120.0
-"""Work that a killed training loses at most; an interrupted one loses none."""
 LARGEST_GRADIENT = 2.0
 """Norm to which a gradient is clipped."""
 EVALUATION_BATCH = 64
@@ -52,7 +48,8 @@ class Examples(Protocol):
         labels: (N,) float32, index of the class.
     """
 
-    labels: torch.Tensor
+    @property
+    def labels(self) -> torch.Tensor: ...
 
     def plain(self, chosen: torch.Tensor) -> torch.Tensor:
         """Model input of the chosen images as they are."""
@@ -108,7 +105,8 @@ class Logits(nn.Module):
         return self.network.logits(samples)
 
 
-_T, _U = TypeVar("_T"), TypeVar("_U")
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 ExamplesOfStage = Callable[[StageRecipe], tuple[Examples, Examples]]
 """Training and validation images as a stage of the recipe takes them."""
 
@@ -187,27 +185,6 @@ def placed(inputs: torch.Tensor, device: torch.device) -> torch.Tensor:
     return inputs.to(device, non_blocking=True)
 
 
-@dataclass
-class _State:
-    """How far training has come, beside the model and its optimiser.
-
-    Attributes:
-        stage, epoch, step: what comes next, from 0.
-        loss: sum over the images of this epoch so far.
-        seconds: that this epoch took so far.
-        best: the model of this stage's lowest validation loss so far.
-        history: all epochs so far.
-    """
-
-    stage: int = 0
-    epoch: int = 0
-    step: int = 0
-    loss: float = 0.0
-    seconds: float = 0.0
-    best: dict[str, torch.Tensor] = field(default_factory=dict)
-    history: list[Epoch] = field(default_factory=list)
-
-
 class _Stage:
     """What one stage of the recipe works with."""
 
@@ -247,8 +224,8 @@ class _Training:
     ) -> None:
         self.model, self.recipe, self.decision, self.seed, self.folder = model, recipe, decision, seed, folder
         self.device, self.processes, self.advance = device, processes, advance
-        self.checkpoint = _Checkpoint(folder / CHECKPOINT, identity)
-        self.state = _State()
+        self.checkpoint = Checkpoint(folder / CHECKPOINT, identity)
+        self.state = Progress()
         self.told = 0.0
 
     def run(self, examples: ExamplesOfStage, resume: bool) -> list[Epoch]:
@@ -264,13 +241,13 @@ class _Training:
                 stage = _Stage(number, self.recipe, self.decision, examples, self.model)
                 if stage.images // stage.batches < self.processes.count:
                     raise InputError(f"A batch has {stage.images // stage.batches} images; start fewer processes.")
-                if saved:
+                if saved and saved.optimiser and saved.schedule:
                     stage.optimiser.load_state_dict(saved.optimiser)
                     stage.schedule.load_state_dict(saved.schedule)
-                    saved = None
+                saved = None
                 self._fit_stage(stage)
         if self.processes.writes:
-            self.checkpoint.write(_Saved(self.state, self.model.state_dict(), None, None))
+            self.checkpoint.write(Saved(self.state, self.model.state_dict(), None, None))
         self.model.eval()
         return self.state.history
 
@@ -322,6 +299,7 @@ class _Training:
     def _end_epoch(self, stage: _Stage) -> None:
         state = self.state
         started = time.perf_counter()
+        self.processes.share_buffers(self.model)
         loss, auc = self._validated(stage)
         losses = self.processes.gathered(torch.tensor([state.loss], device=self.device), self.processes.count)
         earlier = self._epochs_of(stage)
@@ -329,7 +307,7 @@ class _Training:
             stage=stage.number + 1,
             size=stage.recipe.size,
             epoch=state.epoch + 1,
-            learning_rate=stage.schedule.get_last_lr()[0],
+            learning_rate=float(stage.schedule.get_last_lr()[0]),
             training_loss=float(losses.sum()) / stage.images,
             validation_loss=loss,
             validation_auc=auc,
@@ -373,7 +351,7 @@ class _Training:
         interrupted = self.interrupted()
         if self.processes.writes and (interrupted or self.checkpoint.is_due()):
             self.checkpoint.write(
-                _Saved(self.state, self.model.state_dict(), stage.optimiser.state_dict(), stage.schedule.state_dict())
+                Saved(self.state, self.model.state_dict(), stage.optimiser.state_dict(), stage.schedule.state_dict())
             )
         if interrupted:
             raise InputError("Training was interrupted; run the same command with --resume to go on from here.")
@@ -407,59 +385,6 @@ def _prepared_ahead(prepare: Callable[[_T], _U], items: Iterator[_T]) -> Iterato
             ready = waiting.pop().result()
             waiting = [worker.submit(prepare, item) for item in islice(items, 1)]
             yield ready
-
-
-class _Saved(NamedTuple):
-    """A checkpoint; the optimiser's part is None when training is done."""
-
-    state: _State
-    model: dict[str, torch.Tensor]
-    optimiser: dict[str, Any] | None
-    schedule: dict[str, Any] | None
-
-
-class _Checkpoint:
-    """The file from which training can go on: whole or not there, and of this training only."""
-
-    def __init__(self, path: Path, identity: str) -> None:
-        self._path, self._identity = path, identity
-        self._written = time.monotonic()
-
-    def is_due(self) -> bool:
-        return time.monotonic() - self._written >= CHECKPOINT_SECONDS
-
-    def write(self, saved: _Saved) -> None:
-        state = vars(saved.state) | {"history": [asdict(epoch) for epoch in saved.state.history]}
-        unfinished = self._path.with_name(self._path.name + ".partial")
-        try:
-            with unfinished.open("wb") as file:
-                torch.save({**saved._asdict(), "state": state, "identity": self._identity}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(self._path)
-        except (OSError, RuntimeError):  # torch wraps what the disk says
-            unfinished.unlink(missing_ok=True)
-            raise InputError("The checkpoint cannot be written; free space beside --out and use --resume.") from None
-        self._written = time.monotonic()
-
-    def read(self, device: torch.device) -> _Saved | None:
-        """The checkpoint, None where there is none."""
-        if not self._path.exists():
-            return None
-        try:
-            content = torch.load(self._path, map_location=device, weights_only=True)
-            identity = content.pop("identity")
-            state = content.pop("state")
-            state = _State(**(state | {"history": [Epoch(**epoch) for epoch in state["history"]]}))
-            saved = _Saved(state, **content)
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
-            raise InputError("The checkpoint is damaged; remove its folder and train anew without --resume.") from None
-        if identity != self._identity:
-            raise InputError(
-                "The interrupted training had another recipe, cohort, seed or starting weights; give the same as then, "
-                "or remove the checkpoint's folder and train anew without --resume."
-            )
-        return saved
 
 
 @contextlib.contextmanager

@@ -142,11 +142,11 @@ class SampleStore:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             raise InputError("The folder for samples cannot be made; check its place and permissions.") from None
-        entries = []
+        found = []
         for done, made in enumerate(_made_of_all(cohort, sample, folder, processes), 1):
-            entries.append(made)
+            found.append(made)
             advance("Making samples", done, len(cohort.cases))
-        _check(cohort, entries)
+        entries = _checked(cohort, found)
         given = [(case, entry) for case, entry in zip(cohort.cases, entries, strict=True) if not entry.reason]
         counts = [len(entry.slices) for _, entry in given]
         return cls(
@@ -276,7 +276,7 @@ def _preprocessing() -> str:
     library = Path(__file__).parents[1]
     files = sorted(file for folder in ("series", "regions", "samples") for file in (library / folder).glob("*.py"))
     code = [file.read_text(encoding="utf-8") for file in files]
-    code += map(inspect.getsource, (stored, _samples, _fitting))
+    code += [inspect.getsource(function) for function in (stored, _samples, _fitting)]
     return hashlib.sha256("".join(code).encode()).hexdigest()
 
 
@@ -313,12 +313,16 @@ def _put(path: Path, content: bytes) -> None:
         raise
 
 
-def _check(cohort: Cohort, entries: list[_Entry | str]) -> None:
-    """Raises for series that cannot be read, images that are there twice, and a cohort that hardly gives any image."""
+def _checked(cohort: Cohort, found: list[_Entry | str]) -> list[_Entry]:
+    """The entries.
+
+    Raises:
+        InputError: series cannot be read, images are there twice, or the cohort hardly gives any image.
+    """
     problems = Problems()
     first: dict[str, Case] = {}
     reasons: dict[str, list[str]] = {}
-    for case, entry in zip(cohort.cases, entries, strict=True):
+    for case, entry in zip(cohort.cases, found, strict=True):
         if isinstance(entry, str):
             problems.add(entry, _where(case))
         elif entry.reason:
@@ -333,6 +337,7 @@ def _check(cohort: Cohort, entries: list[_Entry | str]) -> None:
         for patient in sorted(without):
             problems.add("patients without an image that can be used", f"{patient}: {', '.join(reasons[patient])}")
     problems.raise_any()
+    return [entry for entry in found if isinstance(entry, _Entry)]
 
 
 def _where(case: Case) -> str:

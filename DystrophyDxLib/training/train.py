@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +22,13 @@ from .. import __version__
 from ..cohort.options import chosen_splits
 from ..cohort.seen import digests, seen_patients
 from ..cohort.splits import FOLDS, REPEAT, own, write_folds
-from ..cohort.table import Cohort, Split
+from ..cohort.table import SPLITS, Cohort, Split
 from ..devices import channels_last, compute_device
 from ..errors import InputError
 from ..models.cam_network import CamNetwork, build_network, trainable_parameters
 from ..models.package import ModelCard, write_package
-from ..models.recipe import AugmentationRecipe, Recipe, StageRecipe
+from ..models.recipe import Recipe
+from ..models.training_recipe import AugmentationRecipe, StageRecipe
 from ..models.weights import load_backbone
 from ..reporting.progress import Advance, silent
 from .calibration import (
@@ -37,9 +39,10 @@ from .calibration import (
     temperature,
     typical_heat,
 )
+from .checkpoint import CHECKPOINT
 from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
-from .fit import CHECKPOINT, Examples, ExamplesOfStage, Logits, SampleExamples, class_weights, fit
+from .fit import Examples, ExamplesOfStage, Logits, SampleExamples, class_weights, fit
 from .sample_store import SampleStore
 from .training_log import Epoch, draw_log
 
@@ -100,7 +103,7 @@ def train(
         identity = _identity(network, recipe, store, seed)
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         trainable_parameters(network, recipe)
-        network.to(compute, memory_format=channels_last(1 + len(recipe.sample.shape)))
+        network.to(compute).to(memory_format=channels_last(1 + len(recipe.sample.shape)))
         model, examples = _model_and_examples(
             network, recipe, images, seed, cache / "features", compute, together, advance
         )
@@ -130,7 +133,7 @@ def train(
     return out
 
 
-def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume: bool, **options) -> list[Path]:
+def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume: bool, **options: Any) -> list[Path]:
     """Trains one package for each split of a cohort, `out`/fold1 and so on, with the options of `train`; resumed, folds
     that have their package are kept. `splits.FOLDS` in `out` tells who is tested in which.
 
@@ -146,7 +149,7 @@ def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume:
 
 
 def train_repeats(
-    recipe: Recipe, cohort: Cohort, split: str, out: Path, *, repeats: int, seed: int, **options
+    recipe: Recipe, cohort: Cohort, split: str, out: Path, *, repeats: int, seed: int, **options: Any
 ) -> list[Path]:
     """Trains the models of a cross-validation so many times, `out`/repeat1 and so on, each time with patients dealt and
     weights drawn from another seed; the options are those of `train_folds`.
@@ -196,7 +199,7 @@ class _Images:
     @classmethod
     def of(cls, store: SampleStore) -> _Images:
         split = np.array([case.split for case in store.cohort.cases])[store.case]
-        rows = {name: np.flatnonzero(split == name) for name in ("train", "validation", "test")}
+        rows = {name: np.flatnonzero(split == name) for name in SPLITS}
         labels = torch.from_numpy(store.cohort.labels[store.case]).float()
         return cls(store, {name: found for name, found in rows.items() if len(found)}, labels)
 
@@ -271,10 +274,11 @@ def _model_and_examples(
         wanted[:, images.rows["train"]] = True
         wanted[0, images.rows["validation"]] = True
         store.compute(wanted, advance)
-        return tuple(
-            FeatureExamples(store.features, images.rows[split], images.labels_of(split))
-            for split in ("train", "validation")
-        )
+
+        def kept(split: Split) -> FeatureExamples:
+            return FeatureExamples(store.features, images.rows[split], images.labels_of(split))
+
+        return kept("train"), kept("validation")
 
     return (network.head, features) if recipe.training.trainable == "head" else (Logits(network), samples)
 
@@ -397,7 +401,7 @@ def _trained_on(recipe: Recipe, images: _Images) -> str:
         shown = "T1-weighted thigh" if channels == ["T1"] else " and ".join(channels)
         return f"synthetic {shown} images of {count} phantoms only, no patients"
     cohort = images.store.cohort.of_split("train")
-    classes = Counter(cohort.recipe.classes[case.label] for case in cohort.patients)
+    classes = Counter(cohort.recipe.classes[case.known_label] for case in cohort.patients)
     told = ", ".join(f"{classes[name]} {name}" for name in cohort.recipe.classes)
     return f"{count} patients of the user's cohort ({told})"
 

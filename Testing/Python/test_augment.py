@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from DystrophyDxLib.models.recipe import AugmentationRecipe
+from DystrophyDxLib.models.training_recipe import AugmentationRecipe
 from DystrophyDxLib.samples.slice_samples import BRIGHTEST
 from DystrophyDxLib.training.augment import augmented, slightly_changed
 

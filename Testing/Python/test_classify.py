@@ -11,9 +11,10 @@ from leg_pairs import make_leg_pair
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
 from scipy import stats
 
-from DystrophyDxLib.classify import LARGEST_SHIFT, Classifier
+from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.decision import Ranked, case_interval, decision_of
+from DystrophyDxLib.models.inference import LARGEST_SHIFT
 from DystrophyDxLib.models.package import Metric, ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.resources import embedded_model
@@ -105,8 +106,8 @@ def test_lower_precision_moves_no_probability_by_a_hundredth(phantom):
     classifier = Classifier(ModelPackage.read(embedded_model()), "cpu")
     batch = make_samples(phantom.series, classifier.classify(phantom.series).regions.windows, 224)
     fast, exact = (
-        classifier._probabilities(classifier._forward(network, batch.pixels).logits.numpy())
-        for network in (classifier._network, classifier._exact)
+        classifier._probabilities(classifier.network.forward(network, batch.pixels).logits.numpy())
+        for network in (classifier.network.used, classifier.network.exact)
     )
     assert np.abs(fast - exact).max() < LARGEST_SHIFT
 
@@ -119,7 +120,7 @@ def test_folding_batch_normalisation_changes_nothing(package):
     network.load_state_dict(tensors)
     samples = torch.rand(2, 1, 224, 224, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        plain, folded = network(samples), Classifier(package, "cpu")._exact(samples)
+        plain, folded = network(samples), Classifier(package, "cpu").network.exact(samples)
     torch.testing.assert_close(folded.logits, plain.logits, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(folded.maps, plain.maps, atol=1e-3, rtol=1e-2)
 
@@ -293,7 +294,7 @@ def test_the_json_of_many_classes_reads_back_and_that_of_two_says_nothing_of_ran
 
 def test_each_class_has_its_heatmap_from_the_one_forward_pass(ranking, phantom, monkeypatch):
     found = ranking.classify(phantom.series)
-    monkeypatch.setattr(ranking, "_network", None)  # nothing is run again
+    monkeypatch.setattr(ranking, "network", None)  # nothing is run again
     heats = [found.heat_of(label) for label in range(4)]
     assert heats[found.heat.label] is found.heat
     assert found.result.model.classes[found.heat.label] == decision_of(found.result).told_class(found.result.case)

@@ -1,4 +1,4 @@
-"""Training in two processes gives what one gives."""
+"""Training in two processes gives what one gives; on CPUs but for batch normalisation, which is each process's own."""
 
 import os
 import socket
@@ -13,9 +13,9 @@ from torch import nn
 
 from DystrophyDxLib.models.cam_network import CamNetwork
 from DystrophyDxLib.models.decision import Binary
-from DystrophyDxLib.models.recipe import StageRecipe, TrainingRecipe
+from DystrophyDxLib.models.training_recipe import StageRecipe, TrainingRecipe
 from DystrophyDxLib.training import fit as fit_module
-from DystrophyDxLib.training.distributed import Processes, processes_of_torchrun
+from DystrophyDxLib.training.distributed import Processes, _normalised_together, processes_of_torchrun
 from DystrophyDxLib.training.fit import Logits, SampleExamples, fit
 
 pytestmark = pytest.mark.slow
@@ -23,11 +23,11 @@ pytestmark = pytest.mark.slow
 CPU = torch.device("cpu")
 
 
-def train_small(processes: Processes, folder: Path):
-    """A small network with batch normalisation, and its epochs; 21 images in batches of 7 do not divide by two."""
+def train_small(processes: Processes, folder: Path, normalisation: nn.Module):
+    """A small network, and its epochs; 21 images in batches of 7 do not divide by two."""
     fit_module.has_bfloat16 = lambda device: False
     torch.manual_seed(0)
-    trunk = nn.Sequential(nn.Conv2d(1, 6, 5, stride=4, bias=False), nn.BatchNorm2d(6), nn.ReLU())
+    trunk = nn.Sequential(nn.Conv2d(1, 6, 5, stride=4, bias=False), normalisation, nn.ReLU())
     model = Logits(CamNetwork(trunk, nn.Linear(6, 1)))
     pixels = torch.randint(0, 255, (30, 1, 112, 112), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     labels = (torch.arange(30) % 2).float()
@@ -54,11 +54,18 @@ def train_small(processes: Processes, folder: Path):
     return model.state_dict(), epochs
 
 
+NORMALISATIONS = {"group": lambda: nn.GroupNorm(2, 6), "batch": lambda: nn.BatchNorm2d(6)}
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
-    """State and epochs of one process, and state, losses and written files of two started as torchrun does."""
-    alone, together = (tmp_path_factory.mktemp(name) for name in ("alone", "together"))
-    one = train_small(Processes(), alone)
+    """State and epochs of one process, and state, losses and written files of two; no batch normalisation."""
+    alone = train_small(Processes(), tmp_path_factory.mktemp("alone"), NORMALISATIONS["group"]())
+    return alone, *train_in_two(tmp_path_factory.mktemp("together"), "group")
+
+
+def train_in_two(together: Path, normalisation: str):
+    """State and losses of two processes started as torchrun does, and the folder that they wrote."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -70,12 +77,13 @@ def both(tmp_path_factory):
     }
     runs = [
         subprocess.Popen(
-            [sys.executable, __file__, str(together)], env=environment | {"RANK": rank, "LOCAL_RANK": rank}
+            [sys.executable, __file__, str(together), normalisation],
+            env=environment | {"RANK": rank, "LOCAL_RANK": rank},
         )
         for rank in "01"
     ]
     assert [run.wait(timeout=300) for run in runs] == [0, 0]
-    return one, [torch.load(together / f"rank{n}.pt", weights_only=True) for n in (0, 1)], together
+    return [torch.load(together / f"rank{n}.pt", weights_only=True) for n in (0, 1)], together
 
 
 def test_the_weights_are_those_of_one_process(both):
@@ -86,9 +94,22 @@ def test_the_weights_are_those_of_one_process(both):
             torch.testing.assert_close(rank["state"][name], tensor, rtol=1e-4, atol=1e-5)
 
 
-def test_both_processes_end_with_the_same_weights(both):
-    _, (first, second), _ = both
+def test_both_processes_end_with_the_same_weights_and_statistics_of_batches(tmp_path):
+    (first, second), _ = train_in_two(tmp_path, "batch")
+    assert first["state"]["network.trunk.1.running_mean"].abs().max() > 0
     assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
+    assert np.isfinite(first["losses"]).all()
+    np.testing.assert_array_equal(first["losses"], second["losses"])
+
+
+def test_batch_normalisation_is_over_the_whole_batch_on_gpus_alone():
+    def kinds(device: str) -> list[type[nn.Module]]:
+        model = nn.Sequential(nn.Sequential(nn.Conv2d(1, 6, 5), nn.BatchNorm2d(6)), nn.BatchNorm2d(6))
+        together = _normalised_together(model, torch.device(device))
+        return [type(layer) for layer in together.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+
+    assert kinds("cuda") == [nn.SyncBatchNorm] * 2
+    assert kinds("cpu") == [nn.BatchNorm2d] * 2
 
 
 def test_losses_are_those_of_the_whole_batch(both):
@@ -114,7 +135,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
     with processes_of_torchrun(CPU) as processes:
-        state, epochs = train_small(processes, folder)
+        state, epochs = train_small(processes, folder, NORMALISATIONS[sys.argv[2]]())
         losses = [[epoch.training_loss, epoch.validation_loss, epoch.validation_auc] for epoch in epochs]
         torch.save({"state": state, "losses": losses}, folder / f"rank{processes.rank}.pt")
 

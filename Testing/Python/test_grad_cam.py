@@ -64,7 +64,7 @@ def test_cells_are_those_before_the_last_pooling():
     """VGG16's last convolution sees every 16th pixel."""
     network = pair_network()
     assert network(torch.rand(1, 2, 64, 64)).maps.shape == (1, 3, 4, 4)
-    assert round(CellGrid.of(network).step, 2) == 16
+    assert round(CellGrid.of(network.finest()).step, 2) == 16
 
 
 def test_each_trunk_sees_its_own_frame():

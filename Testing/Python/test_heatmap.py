@@ -9,8 +9,8 @@ from model_packages import IMAGE_BACKBONES, RECIPE, make_package
 from scipy import ndimage
 from torch import nn
 
-from DystrophyDxLib import classify
 from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.models import inference
 from DystrophyDxLib.models.cam_network import CamNetwork, build_network
 from DystrophyDxLib.models.cells import Averaging, CellGrid
 from DystrophyDxLib.models.package import ModelPackage
@@ -41,7 +41,7 @@ def spot_classifier(tmp_path_factory) -> Classifier:
     network = bright_spot_network(package.recipe)
     state = dict(network.state_dict()) | {"features.mean": torch.zeros(512), "features.precision": torch.eye(512)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classify, "build_network", lambda recipe: network)
+        patch.setattr(inference, "build_network", lambda recipe: network)
         patch.setattr(ModelPackage, "tensors", lambda self: dict(state))
         return Classifier(package, "cpu")
 
@@ -137,7 +137,7 @@ def test_one_forward_pass_gives_the_score_and_its_map(network):
 
 def test_cells_are_where_the_layers_reach(network):
     """The centre of a cell's receptive field, against autograd through the same layers made linear."""
-    cells = CellGrid.of(network)
+    cells = CellGrid.of(network.finest())
     image = torch.ones(1, 1, 1024, 96, requires_grad=True)
     with Averaging():
         network.trunk(image)[0, :, 16].sum().backward()
@@ -149,7 +149,7 @@ def test_cells_are_where_the_layers_reach(network):
 def test_cells_are_where_a_bright_spot_acts_most(network):
     """The network itself, nothing made linear: each cell of a sample answers to what lies at its centre, within half a
     cell. The gradient by a pixel is how much a faint spot there would change the cell."""
-    cells = CellGrid.of(network)
+    cells = CellGrid.of(network.finest())
     generator = torch.Generator().manual_seed(5)
     image = torch.rand(1, 1, 224, 224, generator=generator, requires_grad=True)
     activations = network.trunk(image)
@@ -179,7 +179,7 @@ GRIDS = {
 def test_cells_are_where_arithmetic_puts_them(network, request):
     """Layer by layer a kernel of k with stride s and padding p moves the centre by ((k - 1) / 2 - p) steps so far
     (Araujo et al., "Computing receptive fields of convolutional neural networks", Distill 2019)."""
-    cells = CellGrid.of(network)
+    cells = CellGrid.of(network.finest())
     assert cells.step == pytest.approx(32, abs=1e-3)
     assert cells.start == pytest.approx(GRIDS[request.node.callspec.params["network"]], abs=1e-2)
 
@@ -212,7 +212,7 @@ def test_icam_is_the_sum_of_the_finer_map_and_the_coarser_one_upsampled(finer, e
     ]
     assert output.maps.shape == (2, 1, edge, edge)
     np.testing.assert_allclose(output.maps[:, 0], of_fine + np.array(upsampled), atol=1e-4, rtol=1e-4)
-    assert CellGrid.of(network).step == pytest.approx(224 / edge, abs=1e-3)
+    assert CellGrid.of(network.finest()).step == pytest.approx(224 / edge, abs=1e-3)
 
 
 def test_a_network_that_is_cut_ends_with_the_stage_that_is_pooled():
@@ -222,7 +222,7 @@ def test_a_network_that_is_cut_ends_with_the_stage_that_is_pooled():
         output = network(torch.rand(1, 1, 224, 224))
     assert output.maps.shape == (1, 1, 28, 28)
     assert output.features.shape == (1, 128)
-    assert CellGrid.of(network).step == pytest.approx(8, abs=1e-3)
+    assert CellGrid.of(network.finest()).step == pytest.approx(8, abs=1e-3)
 
 
 def test_folding_and_lower_precision_keep_the_layers_that_are_pooled(tmp_path):
@@ -231,8 +231,8 @@ def test_folding_and_lower_precision_keep_the_layers_that_are_pooled(tmp_path):
     network = build_network(classifier.package.recipe).eval()
     samples = torch.rand(1, 1, 224, 224)
     with torch.inference_mode():
-        plain, folded = network(samples), classify._folded(network)(samples)
-        low = classify._lower_precision(network)
+        plain, folded = network(samples), inference.folded(network)(samples)
+        low = inference.lower_precision(network)
         assert next(low.trunk.parameters()).dtype == torch.bfloat16
         assert low(samples.bfloat16()).maps.shape == plain.maps.shape
     torch.testing.assert_close(folded.maps, plain.maps, atol=1e-4, rtol=1e-3)

@@ -12,12 +12,13 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
 
-from DystrophyDxLib.classify import _folded, _lower_precision
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.models import inference
 from DystrophyDxLib.models.backbones import BACKBONES
 from DystrophyDxLib.models.cam_network import build_network, trainable_parameters
 from DystrophyDxLib.models.package import ModelPackage
-from DystrophyDxLib.models.recipe import STAGES, Recipe
+from DystrophyDxLib.models.recipe import Recipe
+from DystrophyDxLib.models.training_recipe import STAGES
 from DystrophyDxLib.models.weights import load_backbone
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -98,9 +99,9 @@ def test_folding_and_lower_precision_keep_the_features(loaded):
     samples = torch.rand(1, 1, 112, 112, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         exact = network(samples).features
-        folded = _folded(network)
+        folded = inference.folded(network)
         torch.testing.assert_close(folded(samples).features, exact, rtol=1e-3, atol=1e-4 * float(exact.abs().max()))
-        low = _lower_precision(folded)(samples.bfloat16()).features
+        low = inference.lower_precision(folded)(samples.bfloat16()).features
     assert float((low - exact).abs().mean() / exact.abs().mean()) < 0.05
 
 
