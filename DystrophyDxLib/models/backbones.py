@@ -1,5 +1,7 @@
-"""torchvision's and MONAI's backbones as trunks: their layers up to the last feature maps, for samples of any number of
-planes."""
+"""Backbones as trunks: their layers up to the last feature maps, for samples of any number of planes.
+
+torchvision and MONAI take seconds to import, so that only backbones of theirs import them.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ from typing import Literal
 
 import torch
 from torch import nn
-from torchvision import models
 
 from .recipe import STAGES
+from .resnet import BasicBlock, Bottleneck, ResNet
 
 RGB = tuple[float, float, float]
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -23,14 +25,15 @@ _MINUS_ONE_TO_ONE = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 @dataclass(frozen=True)
 class Backbone:
-    """One of torchvision's networks, or of MONAI's for volumes.
+    """A network of images, or of volumes.
 
     Attributes:
         model: makes it, with its own head and random weights.
         layers: its layers in order, from RGB images (N, 3, H, W) to the last feature maps (N, C, h, w); of volumes with
             a depth before H.
         stages: number of the layer with which each of `recipe.STAGES` begins.
-        published: torchvision's ImageNet weights; None where there are none.
+        published: address of torchvision's ImageNet weights (IMAGENET1K_V1), whose name ends with the begin of the
+            file's SHA-256; None where there are none.
         normalisation: mean and standard deviation of red, green and blue for which these weights were made, of
             intensities from 0 to 1.
         fan: by which random kernels are scaled (He et al., ICCV 2015, section 2.2); as torchvision does.
@@ -40,26 +43,32 @@ class Backbone:
     model: Callable[[], nn.Module]
     layers: Callable[[nn.Module], list[nn.Module]]
     stages: tuple[int, int, int, int, int]
-    published: models.WeightsEnum | None
+    published: str | None
     normalisation: tuple[RGB, RGB] = _IMAGENET
     fan: Literal["fan_in", "fan_out"] = "fan_out"
     of_volumes: bool = False
 
 
-def _resnet_layers(model: models.ResNet) -> list[nn.Module]:
+def _resnet_layers(model: nn.Module) -> list[nn.Module]:
     return list(model.children())[:-2]
 
 
-def _vgg_layers(model: models.VGG) -> list[nn.Module]:
-    return list(model.features)
+def _vgg_layers(model: nn.Module) -> list[nn.Module]:
+    return list(model.get_submodule("features").children())
 
 
-def _densenet_layers(model: models.DenseNet) -> list[nn.Module]:
-    return [*model.features, nn.ReLU()]
+def _densenet_layers(model: nn.Module) -> list[nn.Module]:
+    return [*model.get_submodule("features").children(), nn.ReLU()]
 
 
-def _inception_layers(model: models.Inception3) -> list[nn.Module]:
+def _inception_layers(model: nn.Module) -> list[nn.Module]:
     return list(model.children())[:-3]
+
+
+def _of_torchvision(name: str, **options: bool) -> nn.Module:
+    from torchvision import models
+
+    return models.get_model(name, **options)
 
 
 def _volume_resnet(blocks: Sequence[int]) -> nn.Module:
@@ -80,31 +89,35 @@ def _volume_resnet(blocks: Sequence[int]) -> nn.Module:
     )
 
 
+_TORCHVISION = "https://download.pytorch.org/models/"
+
+
+def _resnet(block: type[BasicBlock] | type[Bottleneck], numbers: Sequence[int], file: str) -> Backbone:
+    return Backbone(partial(ResNet, block, numbers), _resnet_layers, (0, 3, 5, 6, 7), _TORCHVISION + file)
+
+
+def _vgg(name: str, stages: tuple[int, int, int, int, int], file: str) -> Backbone:
+    return Backbone(partial(_of_torchvision, name), _vgg_layers, stages, _TORCHVISION + file)
+
+
+def _densenet(name: str, file: str) -> Backbone:
+    model = partial(_of_torchvision, name)
+    return Backbone(model, _densenet_layers, (0, 3, 5, 7, 9), _TORCHVISION + file, fan="fan_in")
+
+
 BACKBONES = {
-    "vgg16": Backbone(models.vgg16, _vgg_layers, (0, 5, 10, 17, 24), models.VGG16_Weights.IMAGENET1K_V1),
-    "vgg19": Backbone(models.vgg19, _vgg_layers, (0, 5, 10, 19, 28), models.VGG19_Weights.IMAGENET1K_V1),
-    "resnet18": Backbone(models.resnet18, _resnet_layers, (0, 3, 5, 6, 7), models.ResNet18_Weights.IMAGENET1K_V1),
-    "resnet34": Backbone(models.resnet34, _resnet_layers, (0, 3, 5, 6, 7), models.ResNet34_Weights.IMAGENET1K_V1),
-    "resnet50": Backbone(models.resnet50, _resnet_layers, (0, 3, 5, 6, 7), models.ResNet50_Weights.IMAGENET1K_V1),
-    "densenet121": Backbone(
-        models.densenet121,
-        _densenet_layers,
-        (0, 3, 5, 7, 9),
-        models.DenseNet121_Weights.IMAGENET1K_V1,
-        fan="fan_in",
-    ),
-    "densenet201": Backbone(
-        models.densenet201,
-        _densenet_layers,
-        (0, 3, 5, 7, 9),
-        models.DenseNet201_Weights.IMAGENET1K_V1,
-        fan="fan_in",
-    ),
+    "vgg16": _vgg("vgg16", (0, 5, 10, 17, 24), "vgg16-397923af.pth"),
+    "vgg19": _vgg("vgg19", (0, 5, 10, 19, 28), "vgg19-dcbb9e9d.pth"),
+    "resnet18": _resnet(BasicBlock, (2, 2, 2, 2), "resnet18-f37072fd.pth"),
+    "resnet34": _resnet(BasicBlock, (3, 4, 6, 3), "resnet34-b627a593.pth"),
+    "resnet50": _resnet(Bottleneck, (3, 4, 6, 3), "resnet50-0676ba61.pth"),
+    "densenet121": _densenet("densenet121", "densenet121-a639ec97.pth"),
+    "densenet201": _densenet("densenet201", "densenet201-c1103571.pth"),
     "inception_v3": Backbone(
-        partial(models.inception_v3, aux_logits=False, init_weights=False),
+        partial(_of_torchvision, "inception_v3", aux_logits=False, init_weights=False),
         _inception_layers,
         (0, 3, 6, 10, 15),
-        models.Inception_V3_Weights.IMAGENET1K_V1,
+        _TORCHVISION + "inception_v3_google-0cc3c7bd.pth",
         _MINUS_ONE_TO_ONE,
     ),
     **{

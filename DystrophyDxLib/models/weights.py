@@ -213,14 +213,19 @@ def _read(file: Path, backbone: Backbone) -> dict[str, torch.Tensor]:
 
 
 def _fetched(backbone: Backbone) -> Path:
-    """torchvision's file in torch's own cache, fetched when it is not there."""
-    url = backbone.published.url
+    """torchvision's file in torch's own cache, fetched when it is not there.
+
+    Raises:
+        InputError: it cannot be fetched, or the network has no published weights.
+    """
+    if backbone.published is None:
+        raise InputError("The network has no published weights; set network.weights to none in the recipe.")
     file = Path(torch.hub.get_dir(), "checkpoints", _published_name(backbone))
     if not file.exists():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            digest = re.search(r"-([0-9a-f]{8,})\.pth$", file.name).group(1)
-            torch.hub.download_url_to_file(url, str(file), digest, progress=False)
+            digest = file.stem.rpartition("-")[2]
+            torch.hub.download_url_to_file(backbone.published, str(file), digest, progress=False)
         except (OSError, RuntimeError):
             raise InputError(
                 f"torchvision's weights could not be fetched; {_what_to_pass(backbone)}, or train with --from-scratch."
@@ -234,8 +239,8 @@ def _present_name(name: str) -> str:
 
 
 def _published_name(backbone: Backbone) -> str:
-    return backbone.published.url.rsplit("/", 1)[-1]
+    return (backbone.published or "").rpartition("/")[2]
 
 
 def _what_to_pass(backbone: Backbone) -> str:
-    return f"get {_published_name(backbone)} from {backbone.published.url} and give it with --backbone-weights"
+    return f"get {_published_name(backbone)} from {backbone.published} and give it with --backbone-weights"

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -211,8 +213,8 @@ def published_file(folder: Path, state: dict[str, torch.Tensor]) -> Path:
 def test_without_a_file_torchvisions_own_is_fetched_and_checked(resnet18_state, tmp_path, monkeypatch):
     source = published_file(tmp_path, resnet18_state)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
-    published = type("Published", (), {"url": source.as_uri()})
-    monkeypatch.setitem(BACKBONES, "resnet18", dataclasses.replace(BACKBONES["resnet18"], published=published))
+    backbone = dataclasses.replace(BACKBONES["resnet18"], published=source.as_uri())
+    monkeypatch.setitem(BACKBONES, "resnet18", backbone)
     fetched = first_kernels(None)
     torch.testing.assert_close(fetched, first_kernels(source))
     source.unlink()
@@ -358,3 +360,18 @@ def test_imagenet_weights_see_several_planes_as_colours_or_as_greys(planes, tmp_
     with torch.inference_mode():
         expected = pooled_features(model, (colours - mean) / deviation)
         torch.testing.assert_close(network(samples).features, expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("backbone", IMAGE_BACKBONES)
+def test_published_weights_are_where_torchvision_says(backbone):
+    assert BACKBONES[backbone].published == models.get_model_weights(backbone).IMAGENET1K_V1.url
+
+
+def test_classifying_with_the_demonstration_model_needs_neither_torchvision_nor_monai():
+    code = "import sys; from DystrophyDxLib.classify import Classifier; "
+    code += "from DystrophyDxLib.models.package import ModelPackage; "
+    code += "from DystrophyDxLib.resources import embedded_model; "
+    code += "Classifier(ModelPackage.read(embedded_model()), 'cpu'); "
+    code += "print({'torchvision', 'monai', 'torch._dynamo'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
