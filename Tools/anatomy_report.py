@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from measure_anatomy import ANGLE, LABELLED, MEASURES, LabelledLeg, labelled_legs, mean_and_spread
 
-from DystrophyDxLib.phantom.anatomy import LEFT, MUSCLES, Body, draw, leg_stack
+from DystrophyDxLib.phantom.anatomy import LEFT, MUSCLES, draw, leg_stack
+from DystrophyDxLib.phantom.body import Body
 
 _PIXEL_MM, _MATRIX = 1.0, 256
 

@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 from scipy import ndimage
 
 from DystrophyDxLib.phantom.thigh import make_phantom
@@ -75,13 +76,9 @@ def _levels(image: np.ndarray, inside: np.ndarray, pixel_mm: float, marrow_to_mu
 
 def _otsu(values: np.ndarray) -> float:
     """Threshold of largest variance between two classes (Otsu 1979)."""
-    counts, edges = np.histogram(values, 128)
-    centres = (edges[1:] + edges[:-1]) / 2
-    weight = np.cumsum(counts)
-    total = np.cumsum(counts * centres)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        between = (total[-1] * weight / weight[-1] - total) ** 2 / (weight * (weight[-1] - weight))
-    return float(edges[1:][np.nanargmax(between[:-1])])
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(values[None]))
+    return float(otsu.GetThreshold())
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ def drawn(polygon: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def femur_centres(leg: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
     """(slices, 2) centre (x, y) in pixels of the hole that the vasti enclose, on a smooth curve along the thigh."""
-    found, levels = [], []
+    deepest, levels = [], []
     for z, plane in enumerate(leg):
         vasti = np.isin(plane, (3, 4, 5))
         if vasti.sum() * np.prod(pixel_mm) < 600 or not (plane == 4).any():
@@ -84,9 +84,9 @@ def femur_centres(leg: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
         hole = (plane == 0) & drawn(hull(vasti), plane.shape)
         depth = np.minimum(ndimage.distance_transform_edt(hole, sampling=pixel_mm[::-1]), 14)
         depth = ndimage.gaussian_filter(depth, 3)
-        found.append(np.unravel_index(depth.argmax(), depth.shape)[::-1])
+        deepest.append(np.unravel_index(depth.argmax(), depth.shape)[::-1])
         levels.append(z)
-    found = np.asarray(found, float)
+    found = np.asarray(deepest, float)
     weights = np.ones(len(levels))
     for _ in range(5):
         fits = [np.polyfit(levels, found[:, axis], 2, w=weights) for axis in (0, 1)]
@@ -98,7 +98,7 @@ def femur_centres(leg: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
 def outline(mask: np.ndarray) -> np.ndarray:
     """(POINTS, 2) points (x, y) in pixels, evenly spaced along the outer outline of the largest part, clockwise."""
     smooth = ndimage.gaussian_filter(np.pad(mask, 2).astype(float), 1)
-    lines = contourpy.contour_generator(z=smooth).lines(0.5)
+    lines = [np.asarray(line, float) for line in contourpy.contour_generator(z=smooth).lines(0.5)]
     areas = [_area(line) for line in lines]
     line = lines[int(np.argmax(np.abs(areas)))] - 2
     return resampled(line if max(areas, key=abs) > 0 else line[::-1])

@@ -11,19 +11,18 @@ common size) and the normal values are our estimate: the maps say nothing about 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from scipy import ndimage
 
 from ..errors import InputError
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
 from ..series.series import Geometry
+from .cohort_folder import cohort_folder, write_image, write_table
 
 SPACING_MM = 4.0
 SHAPE = (40, 48, 40)
@@ -165,29 +164,21 @@ def write_brains(
     unknown = [name for name in diagnoses if name not in CHANGED]
     if unknown:
         raise InputError(f"There are no brain maps with {unknown[0]!r}; choose from {', '.join(CHANGED)}.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise InputError("The folder for the cohort holds files; give a new or empty one.")
+    with cohort_folder(out):
         _write_atlas(out)
-        with (out / "cohort.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS)
-            table.writeheader()
-            for number in range(patients):
-                advance("Making brain maps", number, patients)
-                turn, place = divmod(number, len(diagnoses))
-                centre = list(CENTRES)[turn % len(CENTRES)]
-                table.writerow(_write_patient(out, number + 1, diagnoses[place], centre, seed))
-    except OSError:
-        raise InputError("The cohort cannot be written; check the place and its free space.") from None
-    return out / "cohort.csv"
+        rows = []
+        for number in range(patients):
+            advance("Making brain maps", number, patients)
+            turn, place = divmod(number, len(diagnoses))
+            centre = list(CENTRES)[turn % len(CENTRES)]
+            rows.append(_write_patient(out, number + 1, diagnoses[place], centre, seed))
+        return write_table(out / "cohort.csv", COLUMNS, rows)
 
 
 def _write_atlas(out: Path) -> None:
     labels, names = atlas()
-    sitk.WriteImage(as_image(labels, _geometry()), str(out / "atlas.nii.gz"))
-    with (out / "atlas.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([("label", "name"), *names.items()])
+    write_image(as_image(labels, _geometry()), out / "atlas.nii.gz")
+    write_table(out / "atlas.csv", ("label", "name"), [{"label": n, "name": name} for n, name in names.items()])
 
 
 def _write_patient(out: Path, number: int, diagnosis: str, centre: str, seed: int) -> dict[str, object]:
@@ -198,7 +189,7 @@ def _write_patient(out: Path, number: int, diagnosis: str, centre: str, seed: in
     name = f"B{number:04d}"
     (out / name).mkdir()
     for channel, voxels in zip(NAMES, (made.density, made.diffusivity), strict=True):
-        sitk.WriteImage(as_image(voxels, _geometry()), str(out / name / f"{channel}.nii.gz"))
+        write_image(as_image(voxels, _geometry()), out / name / f"{channel}.nii.gz")
     return {
         "patient_id": name,
         "path": f"{name}/GM.nii.gz",
@@ -228,7 +219,8 @@ def _positions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _ellipsoid(positions: tuple[np.ndarray, ...], middle: tuple[float, ...], radii: tuple[float, ...]) -> np.ndarray:
     """(z, y, x) squared distance from the middle, 1 on the surface."""
-    return sum(((p - m) / r) ** 2 for p, m, r in zip(positions, middle, radii, strict=True))
+    x, y, z = (((p - m) / r) ** 2 for p, m, r in zip(positions, middle, radii, strict=True))
+    return x + y + z
 
 
 def _within(values: np.ndarray, brain: np.ndarray) -> np.ndarray:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import os
-import shutil
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
@@ -16,14 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import SimpleITK as sitk
 from threadpoolctl import threadpool_limits
 
 from ..errors import InputError
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
-from ..series.series import Geometry
 from .anatomy import MUSCLES
+from .cohort_folder import cohort_folder, write_image, write_table
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
 from .disease import DIAGNOSES, DYSTROPHINOPATHY, drawn_diagnosis
@@ -156,22 +150,15 @@ def write_cohort(
     write = partial(
         _write_patient, out=out, seed=seed, matrix=matrix, file_format=file_format, contrasts=contrasts, truth=truth
     )
-    with _written(out):
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise InputError("The folder for the cohort holds files already; give a new or empty folder with --out.")
-        try:
-            rows = []
-            for row in _mapped(write, patients, processes):
-                rows.append(row)
-                advance("Making phantoms", len(rows), len(patients))
-            if truth:
-                _write_table(out / "truth.csv", TRUTH_COLUMNS, rows)
-            others = (contrast for contrast in contrasts if contrast != "T1")
-            return _write_table(out / "cohort.csv", (*COHORT_COLUMNS, *others), rows)
-        except BaseException:
-            _emptied(out)
-            raise
+    with cohort_folder(out):
+        rows = []
+        for row in _mapped(write, patients, processes):
+            rows.append(row)
+            advance("Making phantoms", len(rows), len(patients))
+        if truth:
+            write_table(out / "truth.csv", TRUTH_COLUMNS, rows)
+        others = (contrast for contrast in contrasts if contrast != "T1")
+        return write_table(out / "cohort.csv", (*COHORT_COLUMNS, *others), rows)
 
 
 def _examination(rng: np.random.Generator) -> tuple[int, Literal["both", "left", "right"]]:
@@ -219,17 +206,15 @@ def _write_patient(
         own_seed, patient.diagnosis, patient.slices, matrix, contrasts, site=CENTRES[patient.centre], legs=patient.legs
     )
     folder = out / patient.patient_id
-    with _written(out):
-        folder.mkdir()
-        for contrast, series in phantom.images.items():
-            if file_format == "dicom":
-                write_dicom(phantom, folder / contrast, contrast, patient.patient_id)
-            elif contrast == "DIXON_FF":
-                _write_nifti(series.voxels.round(3), series.geometry, folder / f"{contrast}.nii.gz")
-            else:
-                _write_nifti(stored_pixels(series.voxels, contrast), series.geometry, folder / f"{contrast}.nii.gz")
-        if truth:
-            _write_truth(phantom, folder / "truth")
+    folder.mkdir()
+    for contrast, series in phantom.images.items():
+        if file_format == "dicom":
+            write_dicom(phantom, folder / contrast, contrast, patient.patient_id)
+        else:
+            stored = series.voxels.round(3) if contrast == "DIXON_FF" else stored_pixels(series.voxels, contrast)
+            write_image(as_image(stored, series.geometry), folder / f"{contrast}.nii.gz")
+    if truth:
+        _write_truth(phantom, folder / "truth")
     ending = "" if file_format == "dicom" else ".nii.gz"
     paths = {contrast: f"{patient.patient_id}/{contrast}{ending}" for contrast in contrasts}
     return {
@@ -268,54 +253,5 @@ def _write_truth(phantom: Phantom, folder: Path) -> None:
     for name in ("muscles", "legs", "fat_fraction", "oedema"):
         voxels = getattr(phantom, name)
         # Three decimals are more than enough, and pack well.
-        _write_nifti(
-            voxels if voxels.dtype == np.uint8 else voxels.round(3), phantom.series.geometry, folder / f"{name}.nii.gz"
-        )
-
-
-def _write_nifti(voxels: np.ndarray, geometry: Geometry, path: Path) -> None:
-    """Writes voxels (z, y, x), and reads them to the end, as a full disk goes without a word.
-
-    Raises:
-        OSError: the file is not whole.
-    """
-    try:
-        sitk.WriteImage(as_image(voxels, geometry), str(path), useCompression=True)
-        with gzip.open(path) as file:
-            whole = len(file.read()) >= voxels.nbytes
-    except (RuntimeError, EOFError):
-        whole = False
-    if not whole:
-        raise OSError
-
-
-def _write_table(path: Path, columns: Sequence[str], rows: Sequence[dict[str, object]]) -> Path:
-    """Writes a CSV that has its name only when it is whole."""
-    partial_path = path.with_suffix(".part")
-    with partial_path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-        file.flush()
-        os.fsync(file.fileno())
-    partial_path.replace(path)
-    return path
-
-
-def _emptied(folder: Path) -> None:
-    """Removes what was begun in a folder that was empty before."""
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink()
-
-
-@contextmanager
-def _written(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError:
-        raise InputError(
-            f"The cohort cannot be written to {out.name}; check free space and permissions of --out."
-        ) from None
+        stored = voxels if voxels.dtype == np.uint8 else voxels.round(3)
+        write_image(as_image(stored, phantom.series.geometry), folder / f"{name}.nii.gz")

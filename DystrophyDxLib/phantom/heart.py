@@ -147,7 +147,9 @@ def make_heart(
     shape = (slices, matrix, 2, matrix, 2)
     shading = 1 + rng.uniform(-0.25, 0.25, 2) @ (points[:, :2].T / FIELD_MM)
     noise = _BLOOD / rng.uniform(15, 35)
-    voxels, truth = [], None
+    truth = np.zeros(len(points), np.uint8)
+    truth[near] = heart.labels(inside, contractions[0])
+    voxels = []
     for contraction in contractions:
         signal, labels = chest.copy(), heart.labels(inside, contraction)
         signal[near] = np.where(labels > 0, greys[labels], behind)
@@ -155,12 +157,8 @@ def make_heart(
         image = (fine[:, :, 0, :, 0] + fine[:, :, 0, :, 1] + fine[:, :, 1, :, 0] + fine[:, :, 1, :, 1]) / 4
         parts = rng.normal(0, noise, (2, *image.shape))
         voxels.append(np.hypot(image + parts[0], parts[1]))
-        if truth is None:
-            truth = np.zeros(len(points), np.uint8)
-            truth[near] = labels
-            truth = truth.reshape(shape)[:, :, 0, :, 0]
     stack = (1000 * np.stack(voxels)).astype(np.float32)
-    return HeartPhantom(heart, plane, stack, truth, geometry, int(contractions.argmax()))
+    return HeartPhantom(heart, plane, stack, truth.reshape(shape)[:, :, 0, :, 0], geometry, int(contractions.argmax()))
 
 
 def _shell(radius: float, length: float, wall: float) -> float:
@@ -192,9 +190,9 @@ def _geometry(heart: Heart, plane: Plane, matrix: int, rng: np.random.Generator)
         direction = axes @ np.stack([in_plane, [0.0, 0.0, 1.0], np.cross(in_plane, [0.0, 0.0, 1.0])], axis=1)
         slices, first = 1, np.array([0.0, 0.0, 0.35 * heart.length_mm])
     centre = axes @ first + direction[:, :2] @ rng.uniform(-12, 12, 2)
-    origin = centre - direction[:, :2] @ np.full(2, pixel * (matrix - 1) / 2)
+    x, y, z = (float(at) for at in centre - direction[:, :2] @ np.full(2, pixel * (matrix - 1) / 2))
     thickness = GAP_MM if slices > 1 else SLICE_MM
-    return Geometry(tuple(map(float, origin)), (pixel, pixel, thickness), direction), slices
+    return Geometry((x, y, z), (pixel, pixel, thickness), direction), slices
 
 
 def _points(geometry: Geometry, slices: int, matrix: int) -> np.ndarray:

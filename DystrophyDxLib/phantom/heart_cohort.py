@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from ..errors import InputError
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
-from .heart import DISEASES, PLANES, HeartPhantom, make_heart
+from .cohort_folder import cohort_folder, write_image, write_table
+from .heart import DISEASES, PLANES, Disease, HeartPhantom, Plane, make_heart
 
 COLUMNS = (
     "patient_id", "path", "diagnosis", "sex", "age", "organ", "plane", "disease", "wall_mm", "ejection_fraction",
@@ -47,33 +48,24 @@ def write_hearts(
     if unknown:
         known = ", ".join((*DISEASES, *PLANES))
         raise InputError(f"There is no phantom of a heart with {unknown[0]!r}; choose from {known}.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
-            raise InputError("The folder for the cohort holds files; give a new or empty one.")
+    with cohort_folder(out):
         rows = []
         for number in range(1, patients + 1):
             advance("Making hearts", number - 1, patients)
             rows.append(_write_patient(out, number, diagnoses[(number - 1) % len(diagnoses)], seed, matrix, frames))
-        with (out / "cohort.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS)
-            table.writeheader()
-            table.writerows(rows)
-    except OSError:
-        raise InputError("The cohort cannot be written; check the place and its free space.") from None
-    return out / "cohort.csv"
+        return write_table(out / "cohort.csv", COLUMNS, rows)
 
 
 def _write_patient(out: Path, number: int, diagnosis: str, seed: int, matrix: int, frames: int) -> dict[str, object]:
     """Files and row of a patient."""
     rng = np.random.default_rng([seed, number, 1])
-    disease = diagnosis if diagnosis in DISEASES else str(rng.choice(DISEASES))
-    plane = diagnosis if diagnosis in PLANES else "short axis"
+    disease = cast(Disease, diagnosis if diagnosis in DISEASES else str(rng.choice(DISEASES)))
+    plane = cast(Plane, diagnosis if diagnosis in PLANES else "short axis")
     phantom = make_heart(disease, seed=seed, number=number, plane=plane, matrix=matrix, frames=frames)
     name = f"H{number:04d}"
     (out / name).mkdir()
     write_cine(phantom, out / name / "cine.nii.gz")
-    sitk.WriteImage(as_image(phantom.labels, phantom.geometry), str(out / name / "heart.nii.gz"))
+    write_image(as_image(phantom.labels, phantom.geometry), out / name / "heart.nii.gz")
     return {
         "patient_id": name,
         "path": f"{name}/cine.nii.gz",
@@ -91,7 +83,6 @@ def _write_patient(out: Path, number: int, diagnosis: str, seed: int, matrix: in
 
 
 def write_cine(phantom: HeartPhantom, path: Path) -> None:
-    """Writes the frames along a fourth axis."""
+    """Writes the frames along a fourth axis into a NIfTI (.nii.gz)."""
     frames = [as_image(frame.round().astype(np.int16), phantom.geometry) for frame in phantom.voxels]
-    cine = sitk.JoinSeries(frames, 0.0, FRAME_MS)
-    sitk.WriteImage(cine, str(path))
+    write_image(sitk.JoinSeries(frames, 0.0, FRAME_MS), path)

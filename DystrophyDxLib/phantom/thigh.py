@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,8 @@ from threadpoolctl import threadpool_limits
 from ..errors import InputError
 from ..series.series import Geometry, Series
 from . import anatomy
-from .anatomy import Body, Leg, ShapeModel
+from .anatomy import Leg
+from .body import Body, ShapeModel
 from .contrasts import CONTRASTS, DIXON, stir, t1_weighted, three_point_dixon
 from .disease import DIAGNOSES, DYSTROPHINOPATHY, Infiltration, drawn_diagnosis
 from .physics import FINE, Plane, Scanner, Site, block_max, block_mean, random_field
@@ -83,6 +85,14 @@ class _View:
     lobules: float
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The last bits of a matrix product depend on the number of threads."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@_one_thread()
 def make_phantom(
     seed: int,
     diagnosis: str | None = None,
@@ -116,20 +126,6 @@ def make_phantom(
     if "T1" not in contrasts or not set(contrasts) <= set(CONTRASTS):
         raise InputError(f"The contrasts are T1 and, as wished, others of: {', '.join(CONTRASTS[1:])}.")
 
-    # The last bits of a matrix product depend on the number of threads.
-    with threadpool_limits(1, user_api="blas"):
-        return _drawn(seed, diagnosis, slices, matrix, contrasts, site, legs)
-
-
-def _drawn(
-    seed: int,
-    diagnosis: str | None,
-    slices: int,
-    matrix: int,
-    contrasts: Sequence[str],
-    site: Site | None,
-    legs: str | None,
-) -> Phantom:
     def stream(step: int) -> np.random.Generator:
         return np.random.default_rng([seed, step])
 

@@ -39,7 +39,6 @@ _READER_COLUMNS = {
     "years": "a number from 0 to 80, or empty",
 }
 """What the cells of the table of readers hold."""
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 
 @dataclass(frozen=True)

@@ -76,12 +76,15 @@ def reads_of(study: ReaderStudy) -> tuple[Reads, tuple[Unusable, ...]]:
         InputError: nobody has answered yet, no reader's file can be used, or `check_content`.
     """
     check_content(study)
-    reads, grades, unread, unusable = [], [], [], []
+    reads: list[tuple[object, ...]] = []
+    grades: list[tuple[object, ...]] = []
+    unread: list[tuple[object, ...]] = []
+    unusable: list[Unusable] = []
     for reader, store in _stores(study, unusable):
         answered = tuple(_answered(store))
-        read = {shown.number for shown, *_ in answered}
+        read = {shown.number for shown, _ in answered}
         unread += [_key(reader, shown) for shown in store.presentations if shown.number not in read]
-        for shown, submitted, *amendments in answered:
+        for shown, (submitted, *amendments) in answered:
             key = _key(reader, shown)
             last = amendments[-1] if amendments else submitted
             for stored in (submitted, *amendments[-1:]):
@@ -113,7 +116,8 @@ def export(study: ReaderStudy, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:
         InputError: as in `reads_of`, or `out` cannot be written.
     """
     reads, unusable = reads_of(study)
-    amendments, events = [AMENDMENTS], [EVENTS]
+    amendments: list[tuple[object, ...]] = [AMENDMENTS]
+    events: list[tuple[object, ...]] = [EVENTS]
     for reader, store in _stores(study, []):
         keys = {shown.number: _key(reader, shown) for shown in store.presentations}
         amendments += [
@@ -156,14 +160,14 @@ def _stores(study: ReaderStudy, unusable: list[Unusable]) -> Iterator[tuple[Read
             store.close()
 
 
-def _answered(store: ReaderStore) -> Iterator[tuple[Presentation, StoredAnswer]]:
+def _answered(store: ReaderStore) -> Iterator[tuple[Presentation, list[StoredAnswer]]]:
     """Each presentation that was answered, with its answer as submitted and the amendments in their order."""
     revisions = defaultdict(list)
     for stored in store.answers:
         revisions[stored.presentation].append(stored)
     for shown in store.presentations:
         if shown.number in revisions:
-            yield shown, *revisions[shown.number]
+            yield shown, revisions[shown.number]
 
 
 def _key(reader: Reader, shown: Presentation) -> tuple[str | int, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -235,7 +235,7 @@ class Presentation:
     session: int
     position: int
     case: str
-    arm: Literal[Arm.UNAIDED, Arm.AIDED, Arm.RE_READ]
+    arm: Arm
     repeat: int
 
 

@@ -111,7 +111,7 @@ def progress_of(store: ReaderStore, protocol: Protocol, now: datetime) -> Progre
     return Progress(
         session=at.session,
         sessions=plan[-1].session,
-        arm=due and due.arm,
+        arm=due.arm if due else None,
         position=at.position,
         positions=max(shown.position for shown in plan if shown.session == at.session),
         answered=len(submitted),
@@ -370,9 +370,11 @@ class ReadingSession:
         """Seconds that the case was seen, without pauses, by earlier processes too."""
         return self._seconds if self.paused else self._seconds + self._clock.ticks() - self._since
 
-    def _log(self, kind: EventKind, **values: float) -> None:
+    def _log(
+        self, kind: EventKind, slice: int | None = None, low: float | None = None, high: float | None = None
+    ) -> None:
         now = self._clock.now()
-        self._events.append(Event(self._shown().number, kind, round(self._seen(), 3), now, **values))
+        self._events.append(Event(self._shown().number, kind, round(self._seen(), 3), now, slice, low, high))
         self._noted(now)
 
     def _flush(self) -> None:

@@ -16,76 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..errors import InputError
 from .database import connect, plain_errors, transaction
 from .lease import Lease
 from .protocol import Presentation, Protocol, Reader, plan
 from .questions import Answer
+from .schema import bring_up_to_date, is_intact, make_tables
 
-APPLICATION_ID = 0x44445852
-"""Of the file's header ("DDXR"), which tells it from other SQLite files."""
-MIGRATIONS = (
-    (
-        """CREATE TABLE study (
-            one INTEGER PRIMARY KEY CHECK (one = 1),
-            protocol_sha256 TEXT NOT NULL,
-            reader TEXT NOT NULL)""",
-        """CREATE TABLE presentation (
-            number INTEGER PRIMARY KEY,
-            session INTEGER NOT NULL,
-            position INTEGER NOT NULL,
-            case_code TEXT NOT NULL,
-            arm TEXT NOT NULL CHECK (arm IN ('unaided', 'aided', 're-read')),
-            repeat INTEGER NOT NULL CHECK (repeat IN (0, 1)),
-            UNIQUE (session, case_code, arm, repeat))""",
-        """CREATE TABLE answer (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            presentation INTEGER NOT NULL REFERENCES presentation,
-            revision INTEGER NOT NULL CHECK (revision >= 0),
-            reason TEXT CHECK ((reason IS NULL) = (revision = 0)),
-            decision INTEGER NOT NULL CHECK (decision IN (0, 1)),
-            confidence INTEGER NOT NULL CHECK (confidence BETWEEN 0 AND 100),
-            subtype TEXT,
-            quality INTEGER CHECK (quality BETWEEN 1 AND 5),
-            comment TEXT NOT NULL,
-            seconds REAL CHECK ((seconds IS NULL) = (revision > 0)),
-            slices_seen INTEGER CHECK ((slices_seen IS NULL) = (revision > 0)),
-            at TEXT NOT NULL,
-            digest TEXT NOT NULL,
-            UNIQUE (presentation, revision))""",
-        """CREATE TABLE grade (
-            answer INTEGER NOT NULL REFERENCES answer,
-            muscle TEXT NOT NULL,
-            side TEXT NOT NULL CHECK (side IN ('left', 'right')),
-            grade TEXT NOT NULL CHECK (grade IN ('0', '1', '2a', '2b', '3', '4')),
-            PRIMARY KEY (answer, muscle, side))""",
-        """CREATE TABLE event (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            presentation INTEGER NOT NULL REFERENCES presentation,
-            kind TEXT NOT NULL CHECK (kind IN ('shown', 'slice', 'window', 'pause', 'resume')),
-            slice INTEGER CHECK ((slice IS NULL) = (kind <> 'slice')),
-            low REAL CHECK ((low IS NULL) = (kind <> 'window')),
-            high REAL CHECK ((high IS NULL) = (kind <> 'window')),
-            seconds REAL NOT NULL,
-            at TEXT NOT NULL)""",
-        "CREATE TABLE draft (presentation INTEGER PRIMARY KEY REFERENCES presentation, content TEXT NOT NULL)",
-        """CREATE TABLE lease (
-            one INTEGER PRIMARY KEY CHECK (one = 1),
-            token TEXT NOT NULL,
-            host TEXT NOT NULL,
-            process INTEGER NOT NULL,
-            beat INTEGER NOT NULL)""",
-        *(
-            f"""CREATE TRIGGER {table}_keeps_{change} BEFORE {change} ON {table}
-            BEGIN SELECT RAISE(ABORT, 'what was submitted is not changed'); END"""
-            for table in ("study", "presentation", "answer", "grade", "event")
-            for change in ("UPDATE", "DELETE")
-        ),
-    ),
-)
-"""Statements that lead from each version of the schema to the next. The version is the file's `user_version`."""
 _Written = TypeVar("_Written")
 _ANSWER = "presentation, revision, reason, decision, confidence, subtype, quality, comment, seconds, slices_seen, at"
 
@@ -165,11 +104,10 @@ class ReaderStore:
         database = connect(path)
         try:
             with transaction(database, write=True):
-                database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                _migrate(database, 0)
+                make_tables(database)
                 database.execute("INSERT INTO study VALUES (1, ?, ?)", (protocol.digest, reader.code))
                 database.executemany(
-                    "INSERT INTO presentation VALUES (?, ?, ?, ?, ?, ?)", map(_row, plan(protocol, reader))
+                    "INSERT INTO presentation VALUES (?, ?, ?, ?, ?, ?)", map(_presentation_row, plan(protocol, reader))
                 )
         finally:
             database.close()
@@ -187,7 +125,7 @@ class ReaderStore:
             )
         database = connect(path)
         try:
-            _bring_up_to_date(database)
+            bring_up_to_date(database)
             with transaction(database, write=False):
                 _check(database, protocol, reader)
             return cls(database, protocol, reader)
@@ -283,7 +221,7 @@ class ReaderStore:
                 "SELECT COUNT(DISTINCT slice) FROM event WHERE presentation = ?", (presentation,)
             ).fetchone()
             self._database.execute("DELETE FROM draft WHERE presentation = ?", (presentation,))
-            return self._insert_answer(presentation, 0, None, answer, round(seconds, 3), slices, at)
+            return self._insert_answer(StoredAnswer(presentation, 0, None, answer, round(seconds, 3), slices, at))
 
         self.answers += (self._write(submit),)
 
@@ -294,10 +232,11 @@ class ReaderStore:
             InputError: as in `log`.
         """
         revision = max(stored.revision for stored in self.answers if stored.presentation == presentation) + 1
-        amended = self._write(lambda: self._insert_answer(presentation, revision, reason, answer, None, None, at))
-        self.answers += (amended,)
+        amendment = StoredAnswer(presentation, revision, reason, answer, None, None, at)
+        self.answers += (self._write(lambda: self._insert_answer(amendment)),)
 
     def _write(self, work: Callable[[], _Written]) -> _Written:
+        assert self._lease, "only a store that `sign_in` gave can be written to"
         with transaction(self._database, write=True):
             self._lease.renew()
             return work()
@@ -311,28 +250,16 @@ class ReaderStore:
             "INSERT INTO event (presentation, kind, seconds, at, slice, low, high) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
         )
 
-    def _insert_answer(
-        self,
-        presentation: int,
-        revision: int,
-        reason: str | None,
-        answer: Answer,
-        seconds: float | None,
-        slices: int | None,
-        at: datetime,
-    ) -> StoredAnswer:
+    def _insert_answer(self, stored: StoredAnswer) -> StoredAnswer:
         last = self._database.execute("SELECT digest FROM answer ORDER BY id DESC LIMIT 1").fetchone()
-        row = (
-            presentation, revision, reason, int(answer.decision), answer.confidence, answer.subtype, answer.quality,
-            answer.comment, seconds, slices, _stamp(at),
-        )  # fmt: skip
-        grades = [[muscle, side, grade] for (muscle, side), grade in sorted(answer.grades.items())]
+        row = _answer_row(stored)
+        grades = [[muscle, side, grade] for (muscle, side), grade in sorted(stored.answer.grades.items())]
         digest = _digest(last[0] if last else self._seal, row, grades)
         number = self._database.execute(
             f"INSERT INTO answer ({_ANSWER}, digest) VALUES ({', '.join('?' * (len(row) + 1))})", (*row, digest)
         ).lastrowid
         self._database.executemany("INSERT INTO grade VALUES (?, ?, ?, ?)", [(number, *grade) for grade in grades])
-        return StoredAnswer(presentation, revision, reason, answer, seconds, slices, at)
+        return stored
 
     def _load(self) -> None:
         with transaction(self._database, write=False):
@@ -341,41 +268,27 @@ class ReaderStore:
         self.answers = tuple(_stored(row, grades[number]) for number, *row in rows)
 
 
-def _stored(row: list, grades: list[list[str]]) -> StoredAnswer:
+def _answer_row(stored: StoredAnswer) -> tuple[object, ...]:
+    """The columns `_ANSWER` of an answer."""
+    given = stored.answer
+    return (
+        stored.presentation, stored.revision, stored.reason, int(given.decision), given.confidence, given.subtype,
+        given.quality, given.comment, stored.seconds, stored.slices_seen, _stamp(stored.at),
+    )  # fmt: skip
+
+
+def _stored(row: Sequence[Any], grades: list[list[str]]) -> StoredAnswer:
     number, revision, reason, decision, confidence, subtype, quality, comment, seconds, slices, at = row
     given = {(muscle, side): grade for muscle, side, grade in grades}
     answer = Answer(bool(decision), confidence, subtype, quality, comment, given)
     return StoredAnswer(number, revision, reason, answer, seconds, slices, datetime.fromisoformat(at))
 
 
-def _bring_up_to_date(database: sqlite3.Connection) -> None:
-    """Applies the migrations that the file lacks."""
-    with transaction(database, write=False):
-        ((kind,), (version,)) = (
-            database.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")
-        )
-    if kind != APPLICATION_ID:
-        raise InputError("The file of the reader's answers is of another program; restore it from a backup.")
-    if version > len(MIGRATIONS):
-        raise InputError("The reader's answers were written by a newer version of DystrophyDx; update this one.")
-    if version < len(MIGRATIONS):
-        with transaction(database, write=True):
-            (version,) = database.execute("PRAGMA user_version").fetchone()
-            _migrate(database, version)
-
-
-def _migrate(database: sqlite3.Connection, version: int) -> None:
-    for statements in MIGRATIONS[version:]:
-        for statement in statements:
-            database.execute(statement)
-    database.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
-
-
 def _check(database: sqlite3.Connection, protocol: Protocol, reader: Reader) -> None:
     """Refuses a file that this program did not write as it is, or wrote for another reader or protocol."""
     if database.execute("PRAGMA integrity_check").fetchone() != ("ok",):
         raise InputError(f"The file of reader {reader.code}'s answers is damaged; restore it from a backup.")
-    if _schema(database) != _expected_schema() or database.execute("PRAGMA foreign_key_check").fetchone():
+    if not is_intact(database):
         raise _tampered(reader)
     study = database.execute("SELECT protocol_sha256, reader FROM study").fetchall()
     if [name for _, name in study] != [reader.code]:
@@ -386,7 +299,7 @@ def _check(database: sqlite3.Connection, protocol: Protocol, reader: Reader) -> 
             " was."
         )
     presentations = database.execute("SELECT * FROM presentation ORDER BY number").fetchall()
-    if presentations != [_row(presentation) for presentation in plan(protocol, reader)]:
+    if presentations != [_presentation_row(shown) for shown in plan(protocol, reader)]:
         raise _tampered(reader)
     _check_answers(database, protocol, reader)
 
@@ -412,21 +325,6 @@ def _tampered(reader: Reader) -> InputError:
     )
 
 
-def _schema(database: sqlite3.Connection) -> list[tuple[str, str]]:
-    return database.execute(
-        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_stat%' ORDER BY name"
-    ).fetchall()
-
-
-def _expected_schema() -> list[tuple[str, str]]:
-    database = sqlite3.connect(":memory:")
-    try:
-        _migrate(database, 0)
-        return _schema(database)
-    finally:
-        database.close()
-
-
 def _grades(database: sqlite3.Connection) -> defaultdict[int, list[list[str]]]:
     """Muscle, side and grade of each answer, in the order in which they were written."""
     found = defaultdict(list)
@@ -444,7 +342,7 @@ def _digest(previous: str, row: Sequence[object], grades: Sequence[Sequence[str]
     return hashlib.sha256(json.dumps([previous, *row, *grades]).encode()).hexdigest()
 
 
-def _row(shown: Presentation) -> tuple[object, ...]:
+def _presentation_row(shown: Presentation) -> tuple[object, ...]:
     return (shown.number, shown.session, shown.position, shown.case, shown.arm.value, shown.repeat)
 
 

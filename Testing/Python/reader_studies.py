@@ -10,7 +10,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from DystrophyDxLib.readerstudy.protocol import Protocol
-from DystrophyDxLib.readerstudy.session import Clock
+from DystrophyDxLib.readerstudy.session import Clock, Item, ReadingSession
+from DystrophyDxLib.readerstudy.store import ReaderStore, StoredAnswer
 from DystrophyDxLib.readerstudy.study import (
     CASES,
     HEATMAP,
@@ -109,3 +110,26 @@ class SetClock(Clock):
     def run(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._ticks += seconds
+
+
+def items_until_the_end(session: ReadingSession, clock: SetClock) -> Iterator[Item]:
+    """Every case that the reader is shown, wash-outs passed over; whoever takes them submits an answer to each."""
+    while not session.progress.finished:
+        item = session.show()
+        if item is None:
+            clock.set(session.progress.opens)
+        else:
+            yield item
+
+
+@contextlib.contextmanager
+def store_of(study: ReaderStudy, code: str = "R1") -> Iterator[ReaderStore]:
+    """The file of a reader's answers, to look at."""
+    reader = study.protocol.reader(code)
+    with contextlib.closing(ReaderStore.open(study.answers(reader), study.protocol, reader)) as store:
+        yield store
+
+
+def stored_answers(study: ReaderStudy, code: str = "R1") -> tuple[StoredAnswer, ...]:
+    with store_of(study, code) as store:
+        return store.answers

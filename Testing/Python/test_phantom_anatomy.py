@@ -14,7 +14,8 @@ from anatomy_report import compared, phantom_measures, report
 from measure_anatomy import MEASURES, labelled_legs, mean_and_spread, measure
 
 from DystrophyDxLib.phantom import anatomy
-from DystrophyDxLib.phantom.anatomy import HIGHEST, LEFT, LOWEST, MUSCLES, RIGHT, Body, draw, leg_stack, legs_at
+from DystrophyDxLib.phantom.anatomy import HIGHEST, LEFT, LOWEST, MUSCLES, RIGHT, draw, leg_stack, legs_at
+from DystrophyDxLib.phantom.body import Body
 
 HEALTHY = np.ones((2, len(MUSCLES)))
 FIT = Path(__file__).parents[2] / "Resources" / "Figures" / "anatomy_fit.csv"

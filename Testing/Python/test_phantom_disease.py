@@ -14,7 +14,8 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from DystrophyDxLib.phantom.anatomy import LEFT, MUSCLES, RIGHT, Body, draw, legs_at
+from DystrophyDxLib.phantom.anatomy import LEFT, MUSCLES, RIGHT, draw, legs_at
+from DystrophyDxLib.phantom.body import Body
 from DystrophyDxLib.phantom.disease import (
     DIAGNOSES,
     DYSTROPHINOPATHY,

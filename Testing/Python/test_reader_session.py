@@ -1,43 +1,40 @@
-"""A reader at work: what is shown when, what is logged, and that nothing is lost, doubled or seen too early."""
+"""A reader at work: what is shown when, and what is logged and kept."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from reader_studies import SetClock, make_protocol, make_study, quick_folder
+from reader_studies import SetClock, make_protocol, make_study, quick_folder, store_of, stored_answers
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.readerstudy import lease
 from DystrophyDxLib.readerstudy.protocol import Arm, plan
 from DystrophyDxLib.readerstudy.questions import Answer
 from DystrophyDxLib.readerstudy.session import ReadingSession
-from DystrophyDxLib.readerstudy.store import EventKind, ReaderStore
+from DystrophyDxLib.readerstudy.store import EventKind
 
 YES, NO = Answer(True, 90), Answer(False, 5)
-SEQUENTIAL = {"design": "fully-crossed", "arms": ["sequential"], "washout_days": 0}
+sequential = pytest.mark.parametrize(
+    "study", [{"design": "fully-crossed", "arms": ["sequential"], "washout_days": 0}], indirect=True
+)
 
 
 @pytest.fixture
-def folder():
+def study(request):
+    """A crossover of two readers, but for what a test changes of it."""
     with quick_folder() as folder:
-        yield folder / "study"
-
-
-@pytest.fixture
-def study(folder):
-    return make_study(folder, make_protocol())
+        yield make_study(folder / "study", make_protocol(**getattr(request, "param", {})))
 
 
 @pytest.fixture
 def clock():
     return SetClock()
+
+
+@pytest.fixture
+def session(study, clock):
+    """Reader R1."""
+    with ReadingSession(study, "R1", clock) as session:
+        yield session
 
 
 def read_session(session: ReadingSession, answer: Answer = NO) -> list:
@@ -47,24 +44,6 @@ def read_session(session: ReadingSession, answer: Answer = NO) -> list:
         items.append(item)
         session.submit(answer)
     return items
-
-
-def stored_answers(study, code: str = "R1") -> tuple:
-    reader = study.protocol.reader(code)
-    store = ReaderStore.open(study.answers(reader), study.protocol, reader)
-    try:
-        return store.answers
-    finally:
-        store.close()
-
-
-def events_of(study, code: str = "R1") -> list:
-    reader = study.protocol.reader(code)
-    store = ReaderStore.open(study.answers(reader), study.protocol, reader)
-    try:
-        return store.events()
-    finally:
-        store.close()
 
 
 # What is shown
@@ -78,13 +57,12 @@ def test_cases_come_in_the_order_of_the_protocol(study, clock):
     assert [(item.position, item.positions) for item in items] == [(n, 8) for n in range(1, 9)]
 
 
-def test_the_same_case_is_shown_until_it_is_answered(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        first = session.show()
-        assert session.show() is first
-        session.submit(YES)
-        assert session.item is None
-        assert session.show() != first
+def test_the_same_case_is_shown_until_it_is_answered(session):
+    first = session.show()
+    assert session.show() is first
+    session.submit(YES)
+    assert session.item is None
+    assert session.show() != first
 
 
 def test_the_model_is_shown_in_the_aided_arm_alone(study, clock):
@@ -103,52 +81,49 @@ def test_the_model_is_shown_in_the_aided_arm_alone(study, clock):
             assert 0 <= item.model.probability <= 1
 
 
-def test_the_next_image_can_be_read_ahead_within_the_session(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
+def test_the_next_image_can_be_read_ahead_within_the_session(session):
+    ahead = session.next_image
+    while item := session.show():
+        assert ahead == item.image
         ahead = session.next_image
+        session.submit(NO)
+    assert ahead is None
+    assert session.next_image is None
+
+
+def test_the_next_heatmap_can_be_read_ahead_in_the_aided_arm_alone(session, clock):
+    for _ in range(2):
+        ahead = session.next_heatmap
         while item := session.show():
-            assert ahead == item.image
-            ahead = session.next_image
+            assert ahead == item.heatmap
+            ahead = session.next_heatmap
             session.submit(NO)
         assert ahead is None
-        assert session.next_image is None
+        clock.run(28 * 86400)
 
 
-def test_the_next_heatmap_can_be_read_ahead_in_the_aided_arm_alone(folder, clock):
-    study = make_study(folder, make_protocol())
-    with ReadingSession(study, "R1", clock) as session:
-        for _ in range(2):
-            ahead = session.next_heatmap
-            while item := session.show():
-                assert ahead == item.heatmap
-                ahead = session.next_heatmap
-                session.submit(NO)
-            assert ahead is None
-            clock.run(28 * 86400)
-
-
-def test_sequential_reading_locks_the_unaided_answer_before_the_model_is_shown(folder, clock):
-    study = make_study(folder, make_protocol(**SEQUENTIAL))
-    with ReadingSession(study, "R1", clock) as session:
-        unaided = session.show()
-        following = session.next_image
-        session.submit(NO)
-        aided = session.show()
-        assert (unaided.arm, unaided.model, unaided.locked) == (Arm.UNAIDED, None, None)
-        assert (aided.arm, aided.locked, aided.image) == (Arm.AIDED, NO, unaided.image)
-        assert aided.model is not None
-        assert following == session.next_image != aided.image
-        session.submit(YES)
-        assert session.show().locked is None
+@sequential
+def test_sequential_reading_locks_the_unaided_answer_before_the_model_is_shown(session, study):
+    unaided = session.show()
+    following = session.next_image
+    session.submit(NO)
+    aided = session.show()
+    assert (unaided.arm, unaided.model, unaided.locked) == (Arm.UNAIDED, None, None)
+    assert (aided.arm, aided.locked, aided.image) == (Arm.AIDED, NO, unaided.image)
+    assert aided.model is not None
+    assert following == session.next_image != aided.image
+    session.submit(YES)
+    assert session.show().locked is None
     assert [stored.answer for stored in stored_answers(study)] == [NO, YES]
 
 
-def test_a_re_read_shows_the_same_cases_in_another_order_after_the_wash_out(folder, clock):
-    study = make_study(folder, make_protocol(cases=12, arms=["unaided", "re-read"], design="fully-crossed"))
-    with ReadingSession(study, "R1", clock) as session:
-        first = read_session(session)
-        clock.run(28 * 86400)
-        again = read_session(session)
+@pytest.mark.parametrize(
+    "study", [{"cases": 12, "arms": ["unaided", "re-read"], "design": "fully-crossed"}], indirect=True
+)
+def test_a_re_read_shows_the_same_cases_in_another_order_after_the_wash_out(session, clock):
+    first = read_session(session)
+    clock.run(28 * 86400)
+    again = read_session(session)
     assert {item.arm for item in again} == {Arm.RE_READ}
     assert {item.model for item in again} == {None}
     cases = [[item.image for item in items] for items in (first, again)]
@@ -156,25 +131,23 @@ def test_a_re_read_shows_the_same_cases_in_another_order_after_the_wash_out(fold
     assert cases[0] != cases[1]
 
 
-def test_a_hidden_duplicate_looks_like_any_other_case(folder, clock):
-    study = make_study(folder, make_protocol(duplicates=2))
-    with ReadingSession(study, "R1", clock) as session:
-        items = read_session(session)
+@pytest.mark.parametrize("study", [{"duplicates": 2}], indirect=True)
+def test_a_hidden_duplicate_looks_like_any_other_case(session):
+    items = read_session(session)
     assert [(item.position, item.positions) for item in items] == [(n, 10) for n in range(1, 11)]
     assert sorted(Counter(item.image for item in items).values()) == [1] * 6 + [2] * 2
 
 
-def test_a_missing_case_is_told_and_reading_goes_on_when_it_is_back(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
+def test_a_missing_case_is_told_and_reading_goes_on_when_it_is_back(session, study):
+    session.show()
+    ahead = session.next_image
+    session.submit(NO)
+    ahead.parent.rename(study.folder / "elsewhere")
+    with pytest.raises(InputError, match=r"cases/C\d+/mri.nrrd is missing in the study folder; restore"):
         session.show()
-        ahead = session.next_image
-        session.submit(NO)
-        ahead.parent.rename(study.folder / "elsewhere")
-        with pytest.raises(InputError, match=r"cases/C\d+/mri.nrrd is missing in the study folder; restore"):
-            session.show()
-        assert session.item is None
-        (study.folder / "elsewhere").rename(ahead.parent)
-        assert session.show().image == ahead
+    assert session.item is None
+    (study.folder / "elsewhere").rename(ahead.parent)
+    assert session.show().image == ahead
     assert len(stored_answers(study)) == 1
 
 
@@ -237,15 +210,14 @@ def test_other_readers_do_not_wait_for_a_wash_out(study, clock):
         assert session.show() is not None
 
 
-def test_at_the_end_all_is_said_to_be_read(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        assert session.progress.sentence == "Session 1 of 2, case 1 of 8."
-        read_session(session)
-        clock.run(30 * 86400)
-        read_session(session)
-        assert session.progress.finished
-        assert session.progress.sentence.startswith("All cases are read")
-        assert (session.progress.answered, session.progress.answers) == (16, 16)
+def test_at_the_end_all_is_said_to_be_read(session, clock):
+    assert session.progress.sentence == "Session 1 of 2, case 1 of 8."
+    read_session(session)
+    clock.run(30 * 86400)
+    read_session(session)
+    assert session.progress.finished
+    assert session.progress.sentence.startswith("All cases are read")
+    assert (session.progress.answered, session.progress.answers) == (16, 16)
 
 
 def test_a_clock_set_back_is_told_and_answers_keep_their_order(study, clock):
@@ -269,84 +241,62 @@ def test_a_clock_set_back_is_told_and_answers_keep_their_order(study, clock):
     assert answers[3].seconds == 10
 
 
-def test_a_clock_set_back_does_not_shorten_a_wash_out(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        read_session(session)
-        clock.set(clock.now() - timedelta(days=400))
-        assert session.show() is None
+def test_a_clock_set_back_does_not_shorten_a_wash_out(session, clock):
+    read_session(session)
+    clock.set(clock.now() - timedelta(days=400))
+    assert session.show() is None
 
 
-def test_a_clock_set_back_for_the_last_answer_does_not_shorten_a_wash_out(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        for _ in range(7):
-            session.show()
-            session.submit(NO)
-        right = clock.now()
-        clock.set(right - timedelta(days=400))
+def test_a_clock_set_back_for_the_last_answer_does_not_shorten_a_wash_out(session, clock):
+    for _ in range(7):
         session.show()
         session.submit(NO)
-        clock.set(right + timedelta(days=27))
-        assert session.show() is None
-        clock.set(right + timedelta(days=28))
-        assert session.show() is not None
+    right = clock.now()
+    clock.set(right - timedelta(days=400))
+    session.show()
+    session.submit(NO)
+    clock.set(right + timedelta(days=27))
+    assert session.show() is None
+    clock.set(right + timedelta(days=28))
+    assert session.show() is not None
 
 
-def test_clocks_of_workstations_may_differ_by_minutes(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        session.show()
-        clock.set(clock.now() - timedelta(minutes=4))
-        assert session.clock_notice is None
+def test_clocks_of_workstations_may_differ_by_minutes(session, clock):
+    session.show()
+    clock.set(clock.now() - timedelta(minutes=4))
+    assert session.clock_notice is None
 
 
 # What is logged
 
 
-def test_time_to_decision_leaves_pauses_out(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        session.show()
-        clock.run(10)
-        session.pause()
-        assert session.paused
-        clock.run(500)
-        with pytest.raises(InputError, match="paused; resume"):
-            session.submit(NO)
-        session.resume()
-        clock.run(2.5)
+def test_time_to_decision_leaves_pauses_out(session, study, clock):
+    session.show()
+    clock.run(10)
+    session.pause()
+    assert session.paused
+    clock.run(500)
+    with pytest.raises(InputError, match="paused; resume"):
         session.submit(NO)
+    session.resume()
+    clock.run(2.5)
+    session.submit(NO)
     assert stored_answers(study)[0].seconds == 12.5
 
 
-def test_slices_and_grey_windows_are_logged_with_their_times(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        session.show()
-        for index in (3, 4, 5, 4):
-            clock.run(1)
-            session.slice_shown(index)
-        session.window_changed(-20.5, 800)
-        session.submit(NO)
-    shown, *slices, window = events_of(study)
+def test_slices_and_grey_windows_are_logged_with_their_times(session, study, clock):
+    session.show()
+    for index in (3, 4, 5, 4):
+        clock.run(1)
+        session.slice_shown(index)
+    session.window_changed(-20.5, 800)
+    session.submit(NO)
+    with store_of(study) as store:
+        shown, *slices, window = store.events()
     assert (shown.kind, shown.seconds) == (EventKind.SHOWN, 0)
     assert [(event.slice, event.seconds) for event in slices] == [(3, 1), (4, 2), (5, 3), (4, 4)]
     assert (window.kind, window.low, window.high, window.slice) == (EventKind.WINDOW, -20.5, 800, None)
     assert stored_answers(study)[0].slices_seen == 3
-
-
-def test_time_goes_on_where_a_killed_process_left_it(study, clock):
-    session = ReadingSession(study, "R1", clock)
-    session.show()
-    clock.run(7)
-    session.slice_shown(2)
-    session.beat()
-    session._store._database.close()  # the process is gone, without a word
-    release_of_a_dead_process(study)
-    clock.run(3600)
-    with ReadingSession(study, "R1", clock) as session:
-        session.show()
-        clock.run(3)
-        session.slice_shown(4)
-        session.submit(NO)
-    (answer,) = stored_answers(study)
-    assert (answer.seconds, answer.slices_seen) == (10, 2)
 
 
 def test_a_draft_is_there_again_and_goes_with_the_answer(study, clock):
@@ -362,32 +312,29 @@ def test_a_draft_is_there_again_and_goes_with_the_answer(study, clock):
         assert session.draft == {}
 
 
-def test_nothing_can_be_answered_that_is_not_shown(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        for act in (lambda: session.submit(NO), lambda: session.save_draft({}), lambda: session.slice_shown(1)):
-            with pytest.raises(InputError, match="No case is shown"):
-                act()
+def test_nothing_can_be_answered_that_is_not_shown(session):
+    for act in (lambda: session.submit(NO), lambda: session.save_draft({}), lambda: session.slice_shown(1)):
+        with pytest.raises(InputError, match="No case is shown"):
+            act()
 
 
-def test_an_answer_to_what_was_not_asked_leaves_the_case_open(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        item = session.show()
-        with pytest.raises(InputError, match="does not ask for a comment"):
-            session.submit(Answer(True, 80, comment="x"))
-        assert session.show() is item
+def test_an_answer_to_what_was_not_asked_leaves_the_case_open(session, study):
+    item = session.show()
+    with pytest.raises(InputError, match="does not ask for a comment"):
+        session.submit(Answer(True, 80, comment="x"))
+    assert session.show() is item
     assert stored_answers(study) == ()
 
 
 # Amendments
 
 
-def test_an_amendment_stands_beside_the_answer_with_its_reason(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        session.show()
-        session.submit(NO)
-        assert [stored.presentation for stored in session.amendable] == [1]
-        session.amend(1, YES, " pressed the wrong key ")
-        session.amend(1, Answer(True, 70), "less sure")
+def test_an_amendment_stands_beside_the_answer_with_its_reason(session, study):
+    session.show()
+    session.submit(NO)
+    assert [stored.presentation for stored in session.amendable] == [1]
+    session.amend(1, YES, " pressed the wrong key ")
+    session.amend(1, Answer(True, 70), "less sure")
     submitted, first, second = stored_answers(study)
     assert (submitted.answer, submitted.reason) == (NO, None)
     assert (first.answer, first.revision, first.reason) == (YES, 1, "pressed the wrong key")
@@ -395,217 +342,30 @@ def test_an_amendment_stands_beside_the_answer_with_its_reason(study, clock):
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 4001])
-def test_an_amendment_needs_a_reason(study, clock, reason):
-    with ReadingSession(study, "R1", clock) as session:
+def test_an_amendment_needs_a_reason(session, reason):
+    session.show()
+    session.submit(NO)
+    with pytest.raises(InputError, match="reason of the amendment"):
+        session.amend(1, YES, reason)
+
+
+def test_answers_of_an_earlier_session_cannot_be_amended(session, clock):
+    read_session(session)
+    clock.run(30 * 86400)
+    assert len(session.amendable) == 8
+    session.show()
+    assert session.amendable == ()
+    with pytest.raises(InputError, match="Only answers of this session"):
+        session.amend(1, YES, "thought again")
+    session.submit(NO)
+    assert [stored.presentation for stored in session.amendable] == [9]
+
+
+@sequential
+def test_an_unaided_answer_cannot_be_amended_once_the_model_was_seen(session):
+    for _ in range(4):
         session.show()
         session.submit(NO)
-        with pytest.raises(InputError, match="reason of the amendment"):
-            session.amend(1, YES, reason)
-
-
-def test_answers_of_an_earlier_session_cannot_be_amended(study, clock):
-    with ReadingSession(study, "R1", clock) as session:
-        read_session(session)
-        clock.run(30 * 86400)
-        assert len(session.amendable) == 8
-        session.show()
-        assert session.amendable == ()
-        with pytest.raises(InputError, match="Only answers of this session"):
-            session.amend(1, YES, "thought again")
-        session.submit(NO)
-        assert [stored.presentation for stored in session.amendable] == [9]
-
-
-def test_an_unaided_answer_cannot_be_amended_once_the_model_was_seen(folder, clock):
-    study = make_study(folder, make_protocol(**SEQUENTIAL))
-    with ReadingSession(study, "R1", clock) as session:
-        for _ in range(4):
-            session.show()
-            session.submit(NO)
-        assert [stored.presentation for stored in session.amendable] == [2, 4]
-        with pytest.raises(InputError, match="Only answers"):
-            session.amend(1, YES, "the model says so")
-
-
-# One process a reader, and blinding
-
-
-def test_two_readers_read_at_once(study, clock):
-    with ReadingSession(study, "R1", clock) as one, ReadingSession(study, "R2", clock) as two:
-        for _ in range(8):
-            for session in (one, two):
-                session.show()
-                session.submit(NO)
-    assert len(stored_answers(study, "R1")) == len(stored_answers(study, "R2")) == 8
-
-
-def in_a_process(study, code: str, **options) -> subprocess.Popen:
-    """Another process in which `session` is reader R1's, after all imports of a page without Slicer."""
-    head = (
-        "import sys, time; from DystrophyDxLib.readerstudy.study import ReaderStudy;"
-        "from DystrophyDxLib.readerstudy.session import ReadingSession;"
-        "session = ReadingSession(ReaderStudy.open(sys.argv[1]), 'R1');"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", head + code, str(study.folder)], text=True, stdout=subprocess.PIPE, **options
-    )
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(lease, "PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr(lease, "_POLL_SECONDS", 0.05)
-
-
-def test_a_reader_who_signs_in_twice_is_told_where_the_first_is(study):
-    other = in_a_process(study, "print('in', flush=True)\nwhile True: session.beat(); time.sleep(0.1)")
-    try:
-        assert other.stdout.readline() == "in\n"
-        with pytest.raises(InputError, match=r"R1 is signed in already, on the computer .*; sign out there first"):
-            ReadingSession(study, "R1")
-    finally:
-        other.kill()
-        other.wait()
-
-
-def test_of_processes_that_sign_in_at_once_one_reads(study):
-    others = [
-        in_a_process(
-            study, "print('in', flush=True)\nwhile True: session.beat(); time.sleep(0.1)", stderr=subprocess.PIPE
-        )
-        for _ in range(3)
-    ]
-    try:
-        deadline = time.monotonic() + 120
-        while sum(other.poll() is not None for other in others) < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        refused = [other for other in others if other.poll() is not None]
-        assert len(refused) == 2
-        assert all("signed in already" in other.stderr.read() for other in refused)
-        (reading,) = set(others) - set(refused)
-        assert reading.stdout.readline() == "in\n"
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
-
-
-def test_a_killed_reader_signs_in_again_at_once_with_all_answers(study):
-    code = "session.show(); from DystrophyDxLib.readerstudy.questions import Answer; session.submit(Answer(True, 77));"
-    other = in_a_process(study, code + "print('in', flush=True); time.sleep(60)")
-    assert other.stdout.readline() == "in\n"
-    other.send_signal(signal.SIGKILL)
-    other.wait()
-    with ReadingSession(study, "R1") as session:
-        assert session.show().position == 2
-    assert stored_answers(study)[0].answer.confidence == 77
-
-
-def lease_of(study) -> ReaderStore:
-    reader = study.protocol.reader("R1")
-    return ReaderStore.open(study.answers(reader), study.protocol, reader)
-
-
-def release_of_a_dead_process(study) -> None:
-    """The lease as it stands after a process of this computer has died."""
-    child = subprocess.Popen([sys.executable, "-c", ""])
-    child.wait()
-    store = lease_of(study)
-    store._database.execute("UPDATE lease SET process = ?", (child.pid,))
-    store.close()
-
-
-def test_a_holder_on_another_computer_that_stands_still_is_followed(study, clock, impatient):
-    first = ReadingSession(study, "R1", clock)
-    store = lease_of(study)
-    store._database.execute("UPDATE lease SET host = 'elsewhere'")
-    store.close()
-    with ReadingSession(study, "R1", clock) as second:
-        second.show()
-        second.submit(NO)
-        first._study, shown = study, first.show()
-        assert shown is not None
-        for write in (first.beat, lambda: first.submit(YES), lambda: first.save_draft({})):
-            with pytest.raises(InputError, match="signed in elsewhere meanwhile and nothing was saved"):
-                write()
-        with pytest.raises(InputError, match="signed in elsewhere"):
-            first.close()
-        second.show()
-        second.submit(NO)
-    assert [stored.answer for stored in stored_answers(study)] == [NO, NO]
-
-
-def test_signing_out_lets_the_next_in_at_once(study, clock):
-    for _ in range(3):
-        ReadingSession(study, "R1", clock).close()
-
-
-def test_a_session_opens_nothing_of_the_truth_or_of_other_readers(study):
-    """All files that Python or SQLite opens in the process of a reader who reads everything."""
-    watch = (
-        "import sys; opened = [];"
-        "sys.addaudithook(lambda event, args: opened.append((event, str(args[0])))"
-        " if event in ('open', 'sqlite3.connect', 'os.listdir', 'os.scandir') else None);"
-    )
-    read = f"""
-import json
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from reader_studies import SetClock
-from DystrophyDxLib.readerstudy.questions import Answer
-from DystrophyDxLib.readerstudy.study import ReaderStudy
-from DystrophyDxLib.readerstudy.session import ReadingSession
-clock, log = SetClock(), []
-with ReadingSession(ReaderStudy.open(sys.argv[1]), "R1", clock) as session:
-    while not session.progress.finished:
-        before = len(opened)
-        item = session.show()
-        if item is None:
-            clock.set(session.progress.opens)
-            continue
-        item.image.read_bytes()
-        session.next_image.read_bytes() if session.next_image else None
-        log.append([item.arm.value, item.image.parent.name, [path for _, path in opened[before:]]])
-        session.submit(Answer(True, 80))
-        session.beat()
-print(json.dumps({{"all": [path for _, path in opened], "items": log, "modules": list(sys.modules)}}))
-"""
-    run = subprocess.run(
-        [sys.executable, "-c", watch + read, str(study.folder)], capture_output=True, text=True, check=True
-    )
-    told = json.loads(run.stdout)
-    inside = {os.path.relpath(path, study.folder) for path in told["all"] if path.startswith(str(study.folder))}
-    assert "answers/R1.sqlite" in inside
-    assert "protocol.json" in inside
-    assert not [path for path in inside if path.startswith(("truth", "answers/R2"))], inside
-    assert "." not in inside
-    assert "answers" not in inside
-    assert [arm for arm, _, _ in told["items"]].count("aided") == 8
-    assert not {"qt", "slicer", "torch", "pandas", "numpy"} & set(told["modules"])
-    for arm, case, paths in told["items"]:
-        model = {path.split(os.sep)[-2] for path in paths if f"{os.sep}model{os.sep}" in path}
-        assert model == ({case} if arm == "aided" else set())
-
-
-# Power cuts
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be forked")
-def test_no_answer_is_lost_or_doubled_by_200_kills(folder):
-    """Five readers, 100 cases, two arms; killed with SIGKILL at 200 random moments and resumed each time."""
-    study = make_study(folder, make_protocol(readers=5, cases=100))
-    script = Path(__file__).with_name("reader_at_work.py")
-    run = subprocess.run(
-        [sys.executable, str(script), str(study.folder), "200", "1"], capture_output=True, text=True, check=False
-    )
-    assert run.returncode == 0, run.stderr
-    told = json.loads(run.stdout)
-    assert told["killed"] == 200
-    for reader in study.protocol.readers:
-        answers = stored_answers(study, reader.code)
-        assert [stored.presentation for stored in answers] == list(range(1, 201))
-        kept = {stored.presentation: stored.answer.confidence for stored in answers}
-        acknowledged = told["acknowledged"][reader.code]
-        assert len(acknowledged) > 150
-        assert [kept[number] for number, _ in acknowledged] == [confidence for _, confidence in acknowledged]
-        assert len({confidence for _, confidence in acknowledged}) > 10
-        assert [stored.slices_seen for stored in answers] == [3] * 200
+    assert [stored.presentation for stored in session.amendable] == [2, 4]
+    with pytest.raises(InputError, match="Only answers"):
+        session.amend(1, YES, "the model says so")

@@ -10,7 +10,8 @@ import pytest
 from reader_studies import make_protocol, quick_folder
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.readerstudy import store as store_module
+from DystrophyDxLib.readerstudy import schema
+from DystrophyDxLib.readerstudy.database import connect
 from DystrophyDxLib.readerstudy.questions import Answer
 from DystrophyDxLib.readerstudy.store import Event, EventKind, ReaderStore
 
@@ -76,7 +77,7 @@ def test_everything_of_an_answer_is_there_again(answered):
 
 
 def test_commits_are_durable_without_a_write_ahead_log(path):
-    database = store_module.connect(path)
+    database = connect(path)
     told = {name: database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
     assert told == {"journal_mode": "delete", "synchronous": 3}
     assert database.execute("PRAGMA foreign_keys").fetchone() == (1,)
@@ -104,7 +105,7 @@ UNLOCKED = tuple(
     for table in ("study", "presentation", "answer", "grade", "event")
     for change in ("UPDATE", "DELETE")
 )
-LOCKED = tuple(statement for statement in store_module.MIGRATIONS[0] if statement.startswith("CREATE TRIGGER"))
+LOCKED = tuple(statement for statement in schema.MIGRATIONS[0] if statement.startswith("CREATE TRIGGER"))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_a_file_of_another_protocol_is_refused(answered):
 
 
 def test_a_newer_file_is_refused_as_it_is(answered):
-    change(answered, f"PRAGMA user_version = {len(store_module.MIGRATIONS) + 1}")
+    change(answered, f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
     before = answered.read_bytes()
     assert "newer version of DystrophyDx" in refusal(answered)
     assert answered.read_bytes() == before
@@ -159,7 +160,7 @@ def test_a_newer_file_is_refused_as_it_is(answered):
 
 def test_an_older_file_is_brought_up_to_date_with_its_answers(answered, monkeypatch):
     added = ("ALTER TABLE draft ADD COLUMN at TEXT", "CREATE INDEX event_of ON event (presentation)")
-    monkeypatch.setattr(store_module, "MIGRATIONS", (*store_module.MIGRATIONS, added))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
     store = opened(answered)
     assert len(store.answers) == 4
     store.close()
@@ -173,7 +174,7 @@ def test_an_older_file_is_brought_up_to_date_with_its_answers(answered, monkeypa
 
 def test_an_update_that_fails_half_way_leaves_the_file_as_it_was(answered, monkeypatch):
     broken = ("ALTER TABLE draft ADD COLUMN at TEXT", "CREATE TABLE draft (x)")
-    monkeypatch.setattr(store_module, "MIGRATIONS", (*store_module.MIGRATIONS, broken))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
     with pytest.raises(sqlite3.OperationalError):
         opened(answered)
     monkeypatch.undo()
