@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -141,7 +140,7 @@ def analyse(
     reads, unusable = reads_of(ReaderStudy.open(source)) if (source / PROTOCOL).exists() else (Reads.read(source), ())
     _tell(unusable)
     summary = analysed(reads, out, overwrite=overwrite, notices=tuple(map(str, unusable)))
-    print(dumps(summary, indent=1) if json else f"Report: {out / 'report.html'}")
+    print(summary.to_json() if json else f"Report: {out / 'report.html'}")
 
 
 def _tell(unusable: Sequence[Unusable]) -> None:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from ..classify import Classification, Classifier
 from ..cohort.seen import seen_patients
+from ..cohort.spreadsheet import read_cells
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
 from ..models.package import ModelCard, ModelPackage
@@ -117,36 +118,29 @@ def read_readers(path: Path) -> tuple[Reader, ...]:
     Raises:
         InputError: it is not such a table, with the row.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            table = csv.DictReader(file, delimiter=";" if first.count(";") > first.count(",") else ",")
-            rows = [
-                {(name or "").strip().lower(): (cell or "").strip() for name, cell in row.items() if name}
-                for row in table
-            ]
-    except OSError:
-        raise InputError(f"The table of readers cannot be opened ({path}); check its path and permissions.") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise InputError("The table of readers is not a CSV in UTF-8; save it as 'CSV UTF-8' again.") from None
-    missing = [name for name in _READER_COLUMNS if rows and name not in rows[0]]
+    header, *lines = read_cells(path, "The table of readers", f"check its path ({path})") or [[]]
+    names = [name.strip().lower() for name in header]
+    cells = [(number, dict(zip(names, map(str.strip, line), strict=False))) for number, line in enumerate(lines, 2)]
+    rows = [(number, row) for number, row in cells if any(row.values())]
+    missing = [name for name in _READER_COLUMNS if name not in names]
     if missing or not rows:
         raise InputError(
             f"The table of readers lacks {', '.join(missing) or 'rows'}; it has the columns reader, role, years."
         )
-    readers = []
-    for number, row in enumerate(rows, 2):
-        if any(row.values()):
-            try:
-                years = row["years"].replace(",", ".") or None
-                readers.append(Reader(code=row["reader"], role=row["role"], years=years))
-            except ValidationError as error:
-                column = {"code": "reader"}.get(found := error.errors()[0]["loc"][0], found)
-                raise InputError(
-                    f"The table of readers, row {number}: {column} is not {_READER_COLUMNS[column]}; correct it."
-                ) from None
-    return tuple(readers)
+    return tuple(_reader(number, row) for number, row in rows)
+
+
+def _reader(number: int, row: Mapping[str, str]) -> Reader:
+    """The reader of a row of the table."""
+    years = row.get("years", "").replace(",", ".") or None
+    try:
+        return Reader.model_validate({"code": row.get("reader", ""), "role": row.get("role", ""), "years": years})
+    except ValidationError as error:
+        field = str(error.errors()[0]["loc"][0])
+        column = "reader" if field == "code" else field
+        raise InputError(
+            f"The table of readers, row {number}: {column} is not {_READER_COLUMNS[column]}; correct it."
+        ) from None
 
 
 def _cases(cohort: Cohort, card: ModelCard) -> Sequence[Case]:

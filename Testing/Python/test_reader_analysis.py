@@ -12,10 +12,11 @@ from simulated_reads import simulated_reads
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, roc_auc_score
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.readerstudy.analysis.analyse import FILES, analyse
+from DystrophyDxLib.readerstudy.analysis.analyse import REPORT, analyse
 from DystrophyDxLib.readerstudy.analysis.figures import Points, readers_figure
 from DystrophyDxLib.readerstudy.analysis.first_answers import FirstAnswers, repeated_answers
 from DystrophyDxLib.readerstudy.analysis.performance_tables import MEAN, performance_frame
+from DystrophyDxLib.readerstudy.analysis.summary import ReaderStudySummary
 from DystrophyDxLib.readerstudy.reads import AIDED, RE_READ, UNAIDED, Reads
 from DystrophyDxLib.reporting.case_report import SYNTHETIC_COHORT
 from DystrophyDxLib.reporting.pages import Picture
@@ -35,7 +36,7 @@ def study_of(answers, truth, **columns) -> Reads:
     )
 
 
-def analysed(reads: Reads, out) -> tuple[dict, dict[str, pd.DataFrame], str]:
+def analysed(reads: Reads, out) -> tuple[ReaderStudySummary, dict[str, pd.DataFrame], str]:
     """Summary, tables by name, and the page."""
     summary = analyse(reads, out, overwrite=False)
     tables = {path.stem: pd.read_csv(path) for path in (out / "tables").glob("*.csv")}
@@ -69,14 +70,14 @@ def test_a_study_of_phantoms_and_what_the_model_was_trained_on_stand_beside_the_
     synthetic = dataclasses.replace(reads, truth=reads.truth.assign(synthetic=1), model=model)
     summary, _, page = analysed(synthetic, tmp_path / "analysis")
     for notice in (SYNTHETIC_COHORT, "The model was trained on synthetic images only, no patients."):
-        assert notice in summary["notices"]
+        assert notice in summary.notices
         assert notice in page
 
 
 def test_a_study_gives_one_page_that_stands_alone_with_tables_and_figures(found):
     summary, tables, page, out = found
-    assert {path.name for path in out.iterdir()} == set(FILES)
-    assert json.loads((out / "analysis.json").read_text()) == summary
+    assert {path.name for path in out.iterdir()} == set(REPORT.files)
+    assert json.loads((out / "analysis.json").read_text()) == json.loads(summary.to_json())
     assert page.count('<img src="data:image/svg+xml;base64,') == 4
     assert "://" not in page
     assert "Research only, not for diagnosis." in page
@@ -180,7 +181,9 @@ def test_decisions_are_counted_by_hand(tmp_path):
     counts = tables["confusion"].set_index("Reader")
     assert counts.loc["A"].drop("Arm").tolist() == [2, 1, 0, 2, 1]
     assert counts.loc["B"].drop("Arm").tolist() == [1, 2, 1, 2, 0]
-    assert summary["answers"] == {"rows": 12, "first_decisions": 11, "missing_decisions": 1, "unread": 0}
+    assert summary.answers.model_dump() == {
+        "rows": 12, "first_decisions": 11, "missing_decisions": 1, "unread": 0,
+    }  # fmt: skip
     assert "12 first decisions on them were to be made, 1 of them are missing." in page
     assert tables["agreement"].loc[0, "Cases"] == 5
     assert "No model answered." in page
@@ -246,7 +249,7 @@ def test_cases_that_no_one_read_and_the_model_did_not_answer_are_told(tmp_path):
         reads, reads=reads.reads[reads.reads["case"] != "C0003"], model=reads.model[reads.model["case"] != "C0004"]
     )
     summary, tables, page = analysed(fewer, tmp_path / "out")
-    assert summary["cases"]["not_read"] == 1
+    assert summary.cases.not_read == 1
     assert "Read by no one and in no figure: 1 of the cases" in page
     assert "in none of its figures: 1 of the cases" in page
     assert tables["confusion"].set_index("Reader").loc["ResNet50", "No decision"] == 1
@@ -283,11 +286,11 @@ def test_an_unfinished_study_is_told_so_in_brief_and_beside_every_figure(unfinis
     summary, _, page = analysed(unfinished, tmp_path / "out")
     given = len(unfinished.reads)
     told = f"Reading is unfinished: {given} of {given + len(unfinished.unread)} answers are given. Whoever looks"
-    assert any(notice.startswith(told) for notice in summary["notices"])
+    assert any(notice.startswith(told) for notice in summary.notices)
     assert told in page.partition("<h2>In brief</h2>")[2].partition("</section>")[0]
     assert "is unblinded" in page
     assert "in no figure: R2." in page
-    assert summary["answers"]["unread"] == len(unfinished.unread)
+    assert summary.answers.unread == len(unfinished.unread)
 
 
 def test_a_finished_study_is_not_called_unfinished(found):
@@ -313,7 +316,7 @@ def test_an_arm_that_is_still_to_come_is_told(reads, tmp_path):
 
 def test_figures_say_model_and_captions_its_name(unfinished, tmp_path, monkeypatch):
     drawn = {}
-    save = "DystrophyDxLib.readerstudy.analysis.analyse.save_figure"
+    save = "DystrophyDxLib.reporting.figures.save_figure"
     monkeypatch.setattr(save, lambda figure, folder, name: drawn.update({name: figure}))
     monkeypatch.setattr(Picture, "data_uri", "data:,")
     page = analysed(unfinished, tmp_path / "out")[2]
@@ -346,7 +349,7 @@ def test_only_the_cases_of_a_readers_own_block_are_planned(tmp_path):
     own = (number <= 30) == reads.reads["reader"].isin(["R1", "R2"])
     summary, tables, page = analysed(dataclasses.replace(reads, reads=reads.reads[own]), tmp_path / "out")
     assert "All 240 first decisions on them were made." in page
-    assert summary["answers"]["missing_decisions"] == 0
+    assert summary.answers.missing_decisions == 0
     assert set(tables["answers"]["Cases"]) == {30}
     assert set(tables["confusion"]["No decision"]) == {0}
 

@@ -322,7 +322,7 @@ def test_a_table_of_readers_that_is_none_is_refused(tmp_path, content, told):
     (tmp_path / "readers.csv").write_bytes(content)
     with pytest.raises(InputError, match=told):
         read_readers(tmp_path / "readers.csv")
-    with pytest.raises(InputError, match=r"cannot be opened \(.*none.csv\)"):
+    with pytest.raises(InputError, match=r"cannot be opened; check its path \(.*none.csv\)"):
         read_readers(tmp_path / "none.csv")
 
 

@@ -17,8 +17,8 @@ from .first_answers import FirstAnswers, repeated_answers
 READERS = "readers"
 
 
-def agreement_table(answers: FirstAnswers) -> Table | None:
-    """Agreement of all readers of an arm, and of them and the model; None with fewer than two."""
+def agreement_table(answers: FirstAnswers) -> Table:
+    """Agreement of all readers of an arm, and of them and the model; no rows with fewer than two."""
     rows = []
     for t, arm in enumerate(answers.arms):
         among = {READERS: answers.decisions[t]}
@@ -31,8 +31,6 @@ def agreement_table(answers: FirstAnswers) -> Table | None:
                 rows.append(
                     {"Arm": arm, "Among": who, "Deciders": read.shape[1], **_agreed(kappa, "Kappa, Fleiss", ac1)}
                 )
-    if not rows:
-        return None
     return Table(
         "agreement",
         "Agreement among readers, with 95 % intervals",
@@ -42,8 +40,8 @@ def agreement_table(answers: FirstAnswers) -> Table | None:
     )
 
 
-def pairs_table(answers: FirstAnswers) -> Table | None:
-    """Agreement of each pair of readers, and of each reader with the model; None without a pair."""
+def pairs_table(answers: FirstAnswers) -> Table:
+    """Agreement of each pair of readers, and of each reader with the model."""
     rows = []
     for t, arm in enumerate(answers.arms):
         deciders = list(zip(answers.readers, answers.decisions[t], strict=True))
@@ -51,19 +49,15 @@ def pairs_table(answers: FirstAnswers) -> Table | None:
         for (first, one), (second, other) in itertools.combinations(deciders, 2):
             if (~np.isnan(one) & ~np.isnan(other)).any():
                 rows.append({"Arm": arm, "First": first, "Second": second, **_agreement_of_two(one, other)})
-    if not rows:
-        return None
     return Table(
         "agreement_pairs", "Agreement of two, with 95 % intervals", pd.DataFrame(rows), "Cases: decided by both."
     )
 
 
-def intra_reader_table(reads: Reads) -> Table | None:
-    """Agreement of readers with themselves on hidden duplicates and re-reads; None where nothing was read twice."""
+def intra_reader_table(reads: Reads) -> Table:
+    """Agreement of readers with themselves on hidden duplicates and re-reads."""
     submitted = reads.reads[reads.reads["amended"] == 0]
     twice = repeated_answers(submitted).dropna(subset=["decision_first", "decision_again"])
-    if twice.empty:
-        return None
     rows = [
         {"Reader": reader, "Again": repeats, **_agreement_of_two(own["decision_first"], own["decision_again"])}
         for (reader, repeats), own in twice.groupby(["reader", "repeats"])
@@ -92,7 +86,8 @@ def _agreed(kappa: Agreement, name: str, ac1: Agreement) -> dict[str, object]:
 
 
 def grades_table(reads: Reads) -> Table | None:
-    """Agreement on Mercuri grades of two readers, and of readers with themselves; None without grades in common."""
+    """Agreement on Mercuri grades of two readers, and of readers with themselves; None where no grades were
+    given."""
     if reads.mercuri is None:
         return None
     grades = reads.mercuri.assign(grade=reads.mercuri["grade"].map(GRADES.index))
@@ -111,8 +106,6 @@ def grades_table(reads: Reads) -> Table | None:
                 "Band": band(found.coefficient.value),
             }
         )
-    if not rows:
-        return None
     return Table(
         "agreement_grades",
         "Agreement on Mercuri grades, with 95 % intervals",

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
-from ... import __version__
-from ...reporting.case_report import RESEARCH_ONLY, SYNTHETIC_COHORT
-from ...reporting.figures import save_figure
-from ...reporting.output_folder import check_results_folder, results_folder
-from ...reporting.pages import Page, Picture, Section
+from ...reporting.harness import FIGURES, Report, report_notices
+from ...reporting.pages import Section
 from ...reporting.tables import Table, cell_text
-from ...statistics.estimate import Estimate
-from ...statistics.roc import auc
 from ..reads import AIDED, RE_READ, UNAIDED, Reads
 from . import agreement_tables, comparison_tables, performance_tables
 from .agreement_tables import READERS
 from .comparison_tables import ArmsAnalysis
-from .figures import Curve, Points, bars_figure, confusion_figure, curves_figure, readers_figure
 from .first_answers import FirstAnswers, first_answers
-from .performance_tables import MEAN, MODEL
+from .performance_tables import BARS, MEAN, MODEL, value_of
+from .pictures import POSITIVE, bars_picture, confusion_picture, curves_picture, readers_picture
+from .summary import ReaderStudySummary, summarised
 
-SCHEMA = "dystrophydx.reader_study/1"
-FILES = ("report.html", "analysis.json", "tables", "figures")
-POSITIVE = "dystrophinopathy"
-_BARS = ("Accuracy", "Sensitivity", "Specificity")
+REPORT = Report("reader study", "analysis.json")
 
 
-def analyse(reads: Reads, out: Path, *, overwrite: bool, notices: tuple[str, ...] = ()) -> dict[str, object]:
-    """Analyses a reader study and writes `FILES` into `out`: a page that stands alone, its tables as CSV and Markdown
+def analyse(reads: Reads, out: Path, *, overwrite: bool, notices: tuple[str, ...] = ()) -> ReaderStudySummary:
+    """Analyses a reader study and writes `REPORT` into `out`: a page that stands alone, its tables as CSV and Markdown
     and its figures as SVG and PNG.
 
     Args:
@@ -49,33 +39,24 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool, notices: tuple[str, ...
     Raises:
         InputError: there is nothing to analyse, or `out` cannot be used.
     """
-    check_results_folder(out, FILES, overwrite=overwrite)
+    REPORT.check(out, overwrite=overwrite)
     answers = FirstAnswers.of(reads)
-    notices = (*_unfinished(reads), *notices, *_notices(reads))
     performance = performance_tables.performance_frame(answers)
     agreement = agreement_tables.agreement_table(answers)
     arms = comparison_tables.analyse_arms(answers)
-    with results_folder(out, FILES, overwrite=overwrite) as folder:
-        for name in ("tables", "figures"):
-            (folder / name).mkdir()
-        page = Page(
-            "reader study",
-            f"{len(answers.readers)} readers, {len(answers.cases)} cases",
-            notices,
-            (
-                _brief(reads, answers, performance, agreement, arms),
-                _read(reads, answers),
-                *_performance(answers, performance, folder / "figures"),
-                _agreement(reads, answers, agreement),
-                _arms(reads, answers, arms),
-                _model(answers),
-                _planning(arms),
-            ),
-        )
-        page.write_tables(folder / "tables")
-        page.write(folder / "report.html")
-        summary = _summarised(reads, answers, performance, arms, notices)
-        (folder / "analysis.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    summary = summarised(reads, answers, performance, arms, (*_unfinished(reads), *notices, *_notices(reads)))
+
+    def sections(folder: Path) -> Iterator[Section]:
+        yield _brief(reads, answers, performance, agreement, arms)
+        yield _read(reads, answers)
+        yield from _performance(answers, performance, folder / FIGURES)
+        yield _agreement(reads, answers, agreement)
+        yield _arms(reads, answers, arms)
+        yield _model(answers)
+        yield _planning(arms)
+
+    title = f"{len(answers.readers)} readers, {len(answers.cases)} cases"
+    REPORT.write(out, summary, title, sections, overwrite=overwrite)
     return summary
 
 
@@ -92,16 +73,19 @@ def _unfinished(reads: Reads) -> tuple[str, ...]:
 
 def _notices(reads: Reads) -> tuple[str, ...]:
     """What stands beside every figure: what was read, what the model was trained on, and what it is all for."""
-    synthetic = (SYNTHETIC_COHORT,) if reads.truth["synthetic"].any() else ()
     trained_on = () if reads.model is None else sorted(set(filter(None, reads.model["trained_on"])))
-    return (*synthetic, *(f"The model was trained on {told}." for told in trained_on), RESEARCH_ONLY)
+    return report_notices(
+        demonstration=False,
+        synthetic=bool(reads.truth["synthetic"].any()),
+        further=[f"The model was trained on {told}." for told in trained_on],
+    )
 
 
 def _brief(
     reads: Reads,
     answers: FirstAnswers,
     performance: pd.DataFrame,
-    agreement: Table | None,
+    agreement: Table,
     arms: tuple[ArmsAnalysis, ...],
 ) -> Section:
     positive = int(answers.truth.sum())
@@ -127,15 +111,15 @@ def _brief(
             who = f"Mean of the readers, {row['Arm']}" if row["Reader"] == MEAN else f"Model {row['Reader']}"
             told = [
                 f"{name if name == 'AUC' else name.lower()} {cell_text(name, row[name])}"
-                for name in (*_BARS, "AUC")
-                if not np.isnan(_value(row[name]))
+                for name in (*BARS, "AUC")
+                if not np.isnan(value_of(row[name]))
             ]
             if told:
                 paragraphs.append(f"{who}: {', '.join(told)}.")
-    for row in [] if agreement is None else agreement.frame.to_dict("records"):
+    for row in agreement.frame.to_dict("records"):
         if row["Among"] == READERS:
-            told = (cell_text("Kappa", row["Kappa, Fleiss"]), row["Band"])
-            paragraphs.append(f"Fleiss' kappa of the readers, {row['Arm']}: {', '.join(filter(None, told))}.")
+            kappa = filter(None, (cell_text("Kappa", row["Kappa, Fleiss"]), row["Band"]))
+            paragraphs.append(f"Fleiss' kappa of the readers, {row['Arm']}: {', '.join(kappa)}.")
     if arms:
         test = arms[0].tests[0]
         paragraphs.append(
@@ -177,8 +161,8 @@ def _answered_twice(reads: Reads) -> pd.DataFrame:
 
 
 def _performance(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> tuple[Section, Section]:
-    beside = (*_bars_picture(answers, performance, figures), *_readers_picture(answers, figures))
-    each = (*_curves_picture(answers, figures), *_confusion_picture(answers, figures))
+    beside = (*bars_picture(answers, performance, figures), *readers_picture(answers, figures))
+    each = (*curves_picture(answers, figures), *confusion_picture(answers, figures))
     tables = performance_tables.performance_tables(performance)
     return (
         Section("Performance", (), beside, tables),
@@ -186,124 +170,7 @@ def _performance(answers: FirstAnswers, performance: pd.DataFrame, figures: Path
     )
 
 
-def _bars_picture(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> Iterator[Picture]:
-    """None where nobody decided."""
-    rows = performance.to_dict("records")
-    shown = {
-        name: {
-            (row["Arm"], MODEL if row["Arm"] == MODEL else row["Reader"]): row[name]
-            for row in rows
-            if not np.isnan(_value(row[name]))
-        }
-        for name in _BARS
-    }
-    there = {place for estimates in shown.values() for _, place in estimates}
-    if not there:
-        return
-    yield _saved(
-        bars_figure(
-            {name: estimates for name, estimates in shown.items() if estimates},
-            [place for place in (*answers.readers, MEAN, MODEL) if place in there],
-        ),
-        figures,
-        "bars",
-        "Bars of accuracy, sensitivity and specificity of each reader, their mean" + _and_model(answers),
-        f"Readers{_and_model(answers, ' beside')}, with 95 % intervals (after Figure 3 of Yang et al. 2021).",
-    )
-
-
-def _and_model(answers: FirstAnswers, joined: str = " and") -> str:
-    """The model by its name, for a caption; empty where none answered. In figures it is "model"."""
-    return f"{joined} the model ({answers.model})" if answers.model else ""
-
-
-def _readers_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
-    """None where no reader decided on both classes."""
-    points = tuple(_points(answers))
-    if not points:
-        return
-    curve = _curve(MODEL, answers.truth, answers.probability) if answers.model else None
-    point = _operating_point(answers.truth, answers.label)
-    yield _saved(
-        readers_figure(points, curve, point),
-        figures,
-        "roc",
-        "ROC plane with readers as points, their average as a triangle" + (f", and {curve.label}" if curve else ""),
-        "Readers as points, with the number of those at one place, and their average as a triangle"
-        + (f", beside the ROC curve of the model ({answers.model})" if curve else "")
-        + " (after Figure 4 of Yang et al. 2021).",
-    )
-
-
-def _curves_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
-    """None where no reader told confidences on both classes."""
-    found = {
-        arm: [
-            curve
-            for reader, own in zip(answers.readers, confidences, strict=True)
-            if (curve := _curve(reader, answers.truth, own))
-        ]
-        for arm, confidences in zip(answers.arms, answers.confidences, strict=True)
-    }
-    curves = {arm: own for arm, own in found.items() if own}
-    if not curves:
-        return
-    yield _saved(
-        curves_figure(curves),
-        figures,
-        "roc_readers",
-        "ROC curve of each reader: " + "; ".join(f"{arm}: {line.label}" for arm, own in curves.items() for line in own),
-        "Empirical ROC curve of each reader's confidences, with AUC and DeLong's interval.",
-    )
-
-
-def _confusion_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
-    """None where nobody decided."""
-    matrices = [
-        (MODEL if arm == MODEL else f"{reader}\n{arm}", found)
-        for arm, reader, found in performance_tables.confusions(answers)
-    ]
-    if not matrices:
-        return
-    yield _saved(
-        confusion_figure(matrices, POSITIVE),
-        figures,
-        "confusion",
-        f"Confusion matrices of each reader in each arm{_and_model(answers)}; the counts are in the table below",
-        f"Confusion matrices: rows are the truth, columns what was said. {POSITIVE.capitalize()}: yes.",
-    )
-
-
-def _points(answers: FirstAnswers) -> Iterator[Points]:
-    """Readers with decisions on both classes, by arm."""
-    for arm, decisions in zip(answers.arms, answers.decisions, strict=True):
-        places = [place for own in decisions if (place := _operating_point(answers.truth, own))]
-        if places:
-            yield Points(arm, *np.array(places).T)
-
-
-def _operating_point(truth: np.ndarray, decisions: np.ndarray) -> tuple[float, float] | None:
-    """False-positive and true-positive rate; None without decisions on both classes."""
-    rates = []
-    for label in (0, 1):
-        own = decisions[(truth == label) & ~np.isnan(decisions)]
-        if not len(own):
-            return None
-        rates.append(float(own.mean()))
-    return rates[0], rates[1]
-
-
-def _curve(name: str, truth: np.ndarray, scores: np.ndarray) -> Curve | None:
-    """None without scores of both classes."""
-    rated = ~np.isnan(scores)
-    truth, scores = truth[rated], scores[rated]
-    if len(np.unique(truth)) < 2:
-        return None
-    false_positive, true_positive, _ = roc_curve(truth, scores)
-    return Curve(f"{name}: AUC {auc(truth, scores):.3f}", false_positive, true_positive)
-
-
-def _agreement(reads: Reads, answers: FirstAnswers, agreement: Table | None) -> Section:
+def _agreement(reads: Reads, answers: FirstAnswers, agreement: Table) -> Section:
     found = _there(
         agreement,
         agreement_tables.pairs_table(answers),
@@ -339,66 +206,6 @@ def _planning(arms: tuple[ArmsAnalysis, ...]) -> Section:
     return Section("The next study", told, (), found)
 
 
-def _summarised(
-    reads: Reads,
-    answers: FirstAnswers,
-    performance: pd.DataFrame,
-    arms: tuple[ArmsAnalysis, ...],
-    notices: tuple[str, ...],
-) -> dict[str, object]:
-    return {
-        "schema": SCHEMA,
-        "program": f"DystrophyDx {__version__}",
-        "notices": list(notices),
-        "readers": list(answers.readers),
-        "arms": list(answers.arms),
-        "model": answers.model,
-        "cases": {
-            "read": len(answers.cases),
-            "positive": int(answers.truth.sum()),
-            "not_read": len(reads.truth) - len(answers.cases),
-        },
-        "answers": {
-            "rows": len(reads.reads),
-            "first_decisions": int(np.count_nonzero(~np.isnan(answers.decisions))),
-            "missing_decisions": int(answers.missing.sum()),
-            "unread": 0 if reads.unread is None else len(reads.unread),
-        },
-        "performance": [{name: _json(cell) for name, cell in row.items()} for row in performance.to_dict("records")],
-        "aided_less_unaided": [
-            {
-                "figure": found.figure,
-                "covariances": found.covariance,
-                "holds_for_other": test.random,
-                "readers": found.readers,
-                "difference": _json(test.differences[0].difference),
-                "f": _json(test.f),
-                "df": [test.df1, _json(test.df2)],
-                "p": _json(test.p),
-            }
-            for found in arms
-            for test in found.tests
-        ],
-    }
-
-
-def _json(cell: object) -> object:
-    """A cell for JSON, with None for what JSON has no number for."""
-    if isinstance(cell, Estimate):
-        return {"value": _json(cell.value), "ci95": [_json(cell.low), _json(cell.high)]}
-    if isinstance(cell, float):
-        return cell if np.isfinite(cell) else None
-    return cell
-
-
-def _value(cell: Estimate | float) -> float:
-    return cell.value if isinstance(cell, Estimate) else cell
-
-
 def _there(*tables: Table | None) -> tuple[Table, ...]:
-    return tuple(table for table in tables if table is not None)
-
-
-def _saved(figure: Figure, folder: Path, name: str, alt: str, caption: str) -> Picture:
-    save_figure(figure, folder, name)
-    return Picture(folder / f"{name}.svg", alt, caption)
+    """Those that have rows."""
+    return tuple(table for table in tables if table is not None and len(table.frame))

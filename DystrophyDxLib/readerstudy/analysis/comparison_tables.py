@@ -35,10 +35,8 @@ _PLANNED_READERS = (3, 5, 8, 12, 20)
 _NOT_CORRECTED = "The p values are not corrected for the number of comparisons."
 
 
-def paired_arms_table(answers: FirstAnswers) -> Table | None:
-    """Aided against unaided, of each reader of both; None without one."""
-    if answers.arms != (UNAIDED, AIDED):
-        return None
+def paired_arms_table(answers: FirstAnswers) -> Table:
+    """Aided against unaided, of each reader of both; `answers` are of both arms."""
     rows = [
         {
             "Reader": reader,
@@ -51,8 +49,6 @@ def paired_arms_table(answers: FirstAnswers) -> Table | None:
         for r, reader in enumerate(answers.readers)
         if answers.answered(0, r) and answers.answered(1, r)
     ]
-    if not rows:
-        return None
     return Table(
         "arms_by_reader",
         "Aided against unaided, reader by reader",
@@ -62,10 +58,8 @@ def paired_arms_table(answers: FirstAnswers) -> Table | None:
     )
 
 
-def paired_model_table(answers: FirstAnswers) -> Table | None:
-    """Each reader against the model; None without a model."""
-    if not answers.model:
-        return None
+def paired_model_table(answers: FirstAnswers) -> Table:
+    """Each reader against the model."""
     rows = []
     for (t, arm), (r, reader) in itertools.product(enumerate(answers.arms), enumerate(answers.readers)):
         if not answers.answered(t, r):
@@ -159,8 +153,8 @@ def _covariances(figure: FigureOfMerit) -> tuple[Covariance, ...]:
     return COVARIANCES if figure == "AUC" else COVARIANCES[:1]
 
 
-def arms_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
-    """Aided less unaided, beyond these readers and cases; None without an analysis."""
+def arms_table(analyses: Sequence[ArmsAnalysis]) -> Table:
+    """Aided less unaided, beyond these readers and cases."""
     rows = []
     for found in analyses:
         for test in found.tests:
@@ -180,8 +174,6 @@ def arms_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
                     "p": test.p,
                 }
             )
-    if not rows:
-        return None
     return Table(
         "mrmc_arms",
         "Aided less unaided: means over readers, with 95 % intervals",
@@ -192,10 +184,8 @@ def arms_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
     )
 
 
-def model_table(answers: FirstAnswers) -> Table | None:
-    """Mean of the readers less the model, beyond these readers and cases; None where that cannot be told."""
-    if not answers.model:
-        return None
+def model_table(answers: FirstAnswers) -> Table:
+    """Mean of the readers less the model, beyond these readers and cases, where that can be told."""
     rows = []
     for (t, arm), figure in itertools.product(enumerate(answers.arms), FIGURES_OF_MERIT):
         both = np.stack(np.broadcast_arrays(answers.ratings(figure)[t], answers.model_ratings(figure)))
@@ -219,8 +209,6 @@ def model_table(answers: FirstAnswers) -> Table | None:
                     "p": test.p,
                 }
             )
-    if not rows:
-        return None
     return Table(
         "mrmc_model",
         "Readers less model: means over readers, with 95 % intervals",
@@ -230,8 +218,8 @@ def model_table(answers: FirstAnswers) -> Table | None:
     )
 
 
-def components_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
-    """Variance components, for planning; None without an analysis."""
+def components_table(analyses: Sequence[ArmsAnalysis]) -> Table:
+    """Variance components, for planning."""
     rows = []
     for analysis in analyses:
         found = analysis.components
@@ -247,8 +235,6 @@ def components_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
         rows.append(
             {"Figure": analysis.figure, "Covariances": analysis.covariance, "Cases": found.cases, **shown}
         )  # fmt: skip
-    if not rows:
-        return None
     return Table(
         "mrmc_components",
         "Variance components and covariances, times 10 000",
@@ -257,8 +243,8 @@ def components_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
     )
 
 
-def sample_size_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
-    """Cases that a next study of both arms needs; None without an analysis to plan from."""
+def sample_size_table(analyses: Sequence[ArmsAnalysis]) -> Table:
+    """Cases that a next study of both arms needs."""
     rows = []
     for found in analyses:
         if found.covariance == COVARIANCES[0] and not np.isnan(found.tests[0].p):
@@ -269,8 +255,6 @@ def sample_size_table(analyses: Sequence[ArmsAnalysis]) -> Table | None:
                 }
                 shown = {name: cases or np.nan for name, cases in needed.items()}
                 rows.append({"Figure": found.figure, "Value, difference": difference, **shown})
-    if not rows:
-        return None
     return Table(
         "sample_size",
         f"Cases for a next study of both arms, with a power of {100 * POWER:.0f} % at the level {LEVEL}",

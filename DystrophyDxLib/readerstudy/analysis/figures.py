@@ -1,5 +1,5 @@
 """Figures of a reader study, from arrays: readers beside the model as bars and in the ROC plane, each reader's ROC
-curve, and confusion matrices. In the style of `evaluation.figures`."""
+curve, and confusion matrices. In the style of `reporting.figures`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def bars_figure(figures: Mapping[str, Mapping[tuple[str, str], Estimate]], reade
             side_by_side = [arm for arm in arms if arm != "model"]
             width = 0.8 / max(len(side_by_side), 1)
             for (arm, reader), estimate in estimates.items():
-                place = readers.index(reader)
+                place = float(readers.index(reader))
                 if arm != "model":
                     place += (side_by_side.index(arm) - (len(side_by_side) - 1) / 2) * width
                 axes.bar(place, estimate.value, width, color=_ARM_COLOURS[arm], label=arm, alpha=0.85, linewidth=0)

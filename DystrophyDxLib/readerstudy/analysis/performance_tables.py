@@ -18,6 +18,8 @@ from .first_answers import FirstAnswers, first_answers
 
 MEAN, MODEL = "(mean)", "model"
 """In the place of a reader, and of an arm."""
+BARS = ("Accuracy", "Sensitivity", "Specificity")
+"""The figures of decisions that are told first."""
 
 
 def answers_table(reads: Reads, answers: FirstAnswers) -> Table:
@@ -69,8 +71,8 @@ def _amended_decisions(own: pd.DataFrame) -> int:
     return int((both["decision"].fillna(-1) != both["decision_amended"].fillna(-1)).sum())
 
 
-def time_table(reads: Reads, answers: FirstAnswers) -> Table | None:
-    """How long reading took; None where no time was taken."""
+def time_table(reads: Reads, answers: FirstAnswers) -> Table:
+    """How long reading took; no rows where no time was taken."""
     table = reads.reads
     timed = table[(table["repeat"] == 0) & (table["amended"] == 0) & table["seconds"].notna()]
     rows = []
@@ -88,16 +90,14 @@ def time_table(reads: Reads, answers: FirstAnswers) -> Table | None:
                 "Slices seen, median": float(own["slices_seen"].median()),
             }
         )
-    if not rows:
-        return None
     order = [*answers.arms, RE_READ], list(reads.readers["reader"])
     rows.sort(key=lambda row: (order[0].index(row["Arm"]), order[1].index(row["Reader"])))
     note = "Of answers whose time was taken, without hidden duplicates."
     return Table("times", "Reading time", pd.DataFrame(rows), note)
 
 
-def subtype_table(reads: Reads) -> Table | None:
-    """Which subtypes readers told of cases whose diagnosis is one of them; None where none was told."""
+def subtype_table(reads: Reads) -> Table:
+    """Which subtypes readers told of cases whose diagnosis is one of them."""
     told = _first_told(reads, "subtype").merge(reads.truth, on="case")
     told = told[told["diagnosis"].isin(SUBTYPES)]
     rows = []
@@ -109,8 +109,6 @@ def subtype_table(reads: Reads) -> Table | None:
             for said in SUBTYPES
         }
         rows.append({"Arm": arm, "Reader": reader, **counts, "Right": proportion(right, len(own))})
-    if not rows:
-        return None
     return Table(
         "subtypes",
         "Subtypes told, with 95 % intervals",
@@ -208,8 +206,8 @@ def _mean_figures(answers: FirstAnswers, arm: int) -> dict[str, Estimate | float
     return figures
 
 
-def confusion_table(answers: FirstAnswers) -> Table | None:
-    """Counts of decisions; None where nobody decided."""
+def confusion_table(answers: FirstAnswers) -> Table:
+    """Counts of decisions; no rows where nobody decided."""
     planned = dict(zip(answers.readers, answers.planned.sum(axis=1), strict=True))
     rows = [
         {
@@ -225,7 +223,7 @@ def confusion_table(answers: FirstAnswers) -> Table | None:
         }
         for arm, reader, found in confusions(answers)
     ]
-    return Table("confusion", "Confusion matrices", pd.DataFrame(rows)) if rows else None
+    return Table("confusion", "Confusion matrices", pd.DataFrame(rows))
 
 
 def confusions(answers: FirstAnswers) -> Iterator[tuple[str, str, Confusion]]:
@@ -242,3 +240,8 @@ def confusions(answers: FirstAnswers) -> Iterator[tuple[str, str, Confusion]]:
         if not decided.any():
             continue
         yield arm, reader, Confusion.from_decisions(answers.truth[decided], decisions[decided])
+
+
+def value_of(cell: Estimate | float) -> float:
+    """The figure of a cell, without its interval."""
+    return cell.value if isinstance(cell, Estimate) else cell

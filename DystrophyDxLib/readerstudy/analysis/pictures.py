@@ -1,0 +1,133 @@
+"""The pictures of a reader study's report, each with its caption, where there is something to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_curve
+
+from ...reporting.figures import saved_picture
+from ...reporting.pages import Picture
+from ...statistics.roc import auc
+from .figures import Curve, Points, bars_figure, confusion_figure, curves_figure, readers_figure
+from .first_answers import FirstAnswers
+from .performance_tables import BARS, MEAN, MODEL, confusions, value_of
+
+POSITIVE = "dystrophinopathy"
+
+
+def bars_picture(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> Iterator[Picture]:
+    """Figures of the decisions; none where nobody decided."""
+    rows = performance.to_dict("records")
+    shown = {
+        name: {
+            (row["Arm"], MODEL if row["Arm"] == MODEL else row["Reader"]): row[name]
+            for row in rows
+            if not np.isnan(value_of(row[name]))
+        }
+        for name in BARS
+    }
+    there = {place for estimates in shown.values() for _, place in estimates}
+    if not there:
+        return
+    yield saved_picture(
+        bars_figure(
+            {name: estimates for name, estimates in shown.items() if estimates},
+            [place for place in (*answers.readers, MEAN, MODEL) if place in there],
+        ),
+        figures,
+        "bars",
+        "Bars of accuracy, sensitivity and specificity of each reader, their mean" + _and_model(answers),
+        f"Readers{_and_model(answers, ' beside')}, with 95 % intervals (after Figure 3 of Yang et al. 2021).",
+    )
+
+
+def _and_model(answers: FirstAnswers, joined: str = " and") -> str:
+    """The model by its name, for a caption; empty where none answered. In figures it is "model"."""
+    return f"{joined} the model ({answers.model})" if answers.model else ""
+
+
+def readers_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
+    """The ROC plane; none where no reader decided on both classes."""
+    points = tuple(_points(answers))
+    if not points:
+        return
+    curve = _curve(MODEL, answers.truth, answers.probability) if answers.model else None
+    point = _operating_point(answers.truth, answers.label)
+    yield saved_picture(
+        readers_figure(points, curve, point),
+        figures,
+        "roc",
+        "ROC plane with readers as points, their average as a triangle" + (f", and {curve.label}" if curve else ""),
+        "Readers as points, with the number of those at one place, and their average as a triangle"
+        + (f", beside the ROC curve of the model ({answers.model})" if curve else "")
+        + " (after Figure 4 of Yang et al. 2021).",
+    )
+
+
+def curves_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
+    """ROC curves; none where no reader told confidences on both classes."""
+    found = {
+        arm: [
+            curve
+            for reader, own in zip(answers.readers, confidences, strict=True)
+            if (curve := _curve(reader, answers.truth, own))
+        ]
+        for arm, confidences in zip(answers.arms, answers.confidences, strict=True)
+    }
+    curves = {arm: own for arm, own in found.items() if own}
+    if not curves:
+        return
+    yield saved_picture(
+        curves_figure(curves),
+        figures,
+        "roc_readers",
+        "ROC curve of each reader: " + "; ".join(f"{arm}: {line.label}" for arm, own in curves.items() for line in own),
+        "Empirical ROC curve of each reader's confidences, with AUC and DeLong's interval.",
+    )
+
+
+def confusion_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
+    """Figures of the decisions; none where nobody decided."""
+    matrices = [(MODEL if arm == MODEL else f"{reader}\n{arm}", found) for arm, reader, found in confusions(answers)]
+    if not matrices:
+        return
+    yield saved_picture(
+        confusion_figure(matrices, POSITIVE),
+        figures,
+        "confusion",
+        f"Confusion matrices of each reader in each arm{_and_model(answers)}; the counts are in the table below",
+        f"Confusion matrices: rows are the truth, columns what was said. {POSITIVE.capitalize()}: yes.",
+    )
+
+
+def _points(answers: FirstAnswers) -> Iterator[Points]:
+    """Readers with decisions on both classes, by arm."""
+    for arm, decisions in zip(answers.arms, answers.decisions, strict=True):
+        places = [place for own in decisions if (place := _operating_point(answers.truth, own))]
+        if places:
+            yield Points(arm, *np.array(places).T)
+
+
+def _operating_point(truth: np.ndarray, decisions: np.ndarray) -> tuple[float, float] | None:
+    """False-positive and true-positive rate; None without decisions on both classes."""
+    rates = []
+    for label in (0, 1):
+        own = decisions[(truth == label) & ~np.isnan(decisions)]
+        if not len(own):
+            return None
+        rates.append(float(own.mean()))
+    return rates[0], rates[1]
+
+
+def _curve(name: str, truth: np.ndarray, scores: np.ndarray) -> Curve | None:
+    """None without scores of both classes."""
+    rated = ~np.isnan(scores)
+    truth, scores = truth[rated], scores[rated]
+    if len(np.unique(truth)) < 2:
+        return None
+    false_positive, true_positive, _ = roc_curve(truth, scores)
+    return Curve(f"{name}: AUC {auc(truth, scores):.3f}", false_positive, true_positive)
