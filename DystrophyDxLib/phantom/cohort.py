@@ -6,9 +6,10 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain, repeat
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -46,6 +47,7 @@ TRUTH_COLUMNS = (
     *(f"fat {name}" for name in MUSCLES),
 )  # fmt: skip
 _MOST_SLICES = 10
+Legs = Literal["both", "left", "right"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Patient:
     split: Split
     centre: str
     slices: int
-    legs: Literal["both", "left", "right"]
+    legs: Legs
 
     @property
     def patient_id(self) -> str:
@@ -111,11 +113,11 @@ def drawn_patients(count: int, seed: int, diagnoses: Sequence[str] = (), slices:
         diagnoses = [drawn_diagnosis(rng) for _ in range(count)]
         for wanted in (True, False):
             groups.append([n for n, name in enumerate(diagnoses) if (name in DYSTROPHINOPATHY) == wanted])
-    split = [""] * count
+    split: list[Split] = [SPLITS[0]] * count  # each group sets its own
     for group in groups:
         parts = shared(len(group), list(PATIENTS.values()))
-        for n, name in zip(rng.permutation(group), np.repeat(SPLITS, parts), strict=True):
-            split[int(n)] = str(name)
+        for n, name in zip(rng.permutation(group), chain(*map(repeat, SPLITS, parts)), strict=True):
+            split[int(n)] = name
     drawn = [
         Patient(n + 1, diagnoses[n], split[n], str(rng.choice(list(CENTRES))), *_examination(rng)) for n in range(count)
     ]
@@ -161,12 +163,12 @@ def write_cohort(
         return write_table(out / "cohort.csv", (*COHORT_COLUMNS, *others), rows)
 
 
-def _examination(rng: np.random.Generator) -> tuple[int, Literal["both", "left", "right"]]:
+def _examination(rng: np.random.Generator) -> tuple[int, Legs]:
     """Slices and legs in view."""
-    return int(rng.integers(2, 6)), str(rng.choice(["both", "left", "right"], p=[0.75, 0.125, 0.125]))
+    return int(rng.integers(2, 6)), cast(Legs, str(rng.choice(["both", "left", "right"], p=[0.75, 0.125, 0.125])))
 
 
-def _examinations(rng: np.random.Generator, patients: int, images: int) -> list[tuple[int, str]]:
+def _examinations(rng: np.random.Generator, patients: int, images: int) -> list[tuple[int, Legs]]:
     """Slices and legs in view of each patient, together with exactly so many `images`."""
     slices, legs = map(list, zip(*(_examination(rng) for _ in range(patients)), strict=True))
     if "both" in legs and len(set(legs)) == 1:

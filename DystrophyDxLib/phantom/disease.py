@@ -305,6 +305,10 @@ def course(diagnosis: str, duration_years: float, shares: np.ndarray) -> np.ndar
     """(13,) fat fraction of each of `MUSCLES` in the typical patient, `duration_years` after onset, aside from age.
 
     `shares` (13,) are the muscles' shares of the thigh's muscle: the average muscle is weighted with them.
+
+    >>> fat = course("DMD", 8, np.full(13, 1 / 13))
+    >>> bool(fat[MUSCLES.index("adductor magnus")] > fat[MUSCLES.index("gracilis")])
+    True
     """
     if diagnosis == "healthy":
         return np.zeros(len(MUSCLES))

@@ -270,7 +270,7 @@ class Readout:
         """A protocol of the scanner's site, where muscle has the signal `muscle`."""
         along = max(float(np.exp(rng.uniform(*np.log(scanner.site.acquired_mm)))), pixel_mm)
         across = along * float(rng.uniform(1, 1.5))
-        acquired = (along, across) if scanner.readout == 0 else (across, along)
+        rows, columns = (along, across) if scanner.readout == 0 else (across, along)
         bandwidth = float(np.exp(rng.uniform(*np.log(scanner.site.bandwidth_hz)))) * scanner.tesla / 1.5
         shift = float(rng.choice([-1, 1])) * scanner.fat_hz() / bandwidth * along / pixel_mm
         ghost = float(rng.uniform(0.02, 0.07)) if rng.random() < 0.12 else 0.0
@@ -278,7 +278,7 @@ class Readout:
         return cls(
             axis=scanner.readout,
             shift=shift,
-            share=tuple(float(np.clip(pixel_mm / mm, 0.3, 1)) for mm in acquired),
+            share=(float(np.clip(pixel_mm / rows, 0.3, 1)), float(np.clip(pixel_mm / columns, 0.3, 1))),
             filter=float(rng.uniform(0, 1)),
             ghost=(ghost, int(rng.integers(phase // 8, phase // 3))),
             noise=muscle / float(np.exp(rng.uniform(*np.log(scanner.site.snr)))),

@@ -74,7 +74,8 @@ def _tiles() -> np.ndarray:
     """
     t = np.arange(_STEPS) / _STEPS
     basis = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6
-    spline = sum(np.kron(np.roll(np.eye(_CELLS), n, axis=1), basis[n][:, None]) for n in range(4)).astype(np.float32)
+    parts = [np.kron(np.roll(np.eye(_CELLS), n, axis=1), basis[n][:, None]) for n in range(4)]
+    spline = (parts[0] + parts[1] + parts[2] + parts[3]).astype(np.float32)
     weights = np.random.default_rng(0).standard_normal((_TILES, _CELLS, _CELLS), dtype=np.float32)
     noise = spline @ weights @ spline.T
     return (noise - noise.mean(axis=(1, 2), keepdims=True)) / noise.std(axis=(1, 2), keepdims=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -158,7 +159,7 @@ def make_phantom(
         acquired["STIR"] = stir(planes, scanner, view.pixel_mm, stream(_STIR))
     if set(DIXON) & set(contrasts):
         acquired |= three_point_dixon(planes, scanner, view.pixel_mm, stream(_DIXON))
-    laterality = None if all(shown) else ("left" if shown[0] else "right")
+    laterality: Literal["left", "right"] | None = None if all(shown) else "left" if shown[0] else "right"
     images = {
         name: Series(voxels, geometry, replace(facts, laterality=laterality), selection="The synthetic series.")
         for name, (voxels, facts) in acquired.items()
@@ -260,8 +261,8 @@ def _plane(
     inner = slice(view.margin, view.margin + view.matrix)
     labels = np.where(share >= 0.5, codes & 15, 0).astype(np.uint8)
     whole = np.where(block_mean(sides > 0) >= 0.5, block_max(sides), 0).astype(np.uint8)
-    truth = (labels, whole, *(np.where(labels > 0, values, 0).astype(np.float32) for values in (fat, oedema)))
-    return plane, *(values[inner, inner] for values in truth)
+    fat, oedema = (np.where(labels > 0, values, 0).astype(np.float32) for values in (fat, oedema))
+    return plane, labels[inner, inner], whole[inner, inner], fat[inner, inner], oedema[inner, inner]
 
 
 def _borders(tissue: np.ndarray) -> np.ndarray:

@@ -168,12 +168,11 @@ def _codes(cases: Sequence[Case], seed: int) -> dict[str, Case]:
 def _blocks(codes: Mapping[str, Case], count: int, seed: int) -> tuple[tuple[str, ...], ...]:
     """The codes in `count` blocks, each with its share of every class."""
     dealt = shuffled(sorted(codes), seed, "blocks")
-    dealt.sort(key=lambda code: codes[code].label)
+    dealt.sort(key=lambda code: codes[code].label or 0)
     return tuple(tuple(sorted(dealt[block::count])) for block in range(count))
 
 
 def _protocol(plan: StudyPlan, codes: Mapping[str, Case], package: ModelPackage) -> Protocol:
-    card = package.card
     try:
         return Protocol(
             title=plan.title,
@@ -186,18 +185,17 @@ def _protocol(plan: StudyPlan, codes: Mapping[str, Case], package: ModelPackage)
             duplicates=plan.duplicates,
             washout_days=plan.washout_days,
             grey_window=GREY_WINDOW,
-            model=StudyModel(
-                name=card.name,
-                version=card.version,
-                sha256=package.sha256,
-                trained_on=card.trained_on,
-                demonstration=card.demonstration,
-                threshold=card.threshold,
-            ),
+            model=_study_model(package),
             seed=plan.seed,
         )
     except ValidationError as error:
         raise InputError(f"The study cannot be made like this: {first_problem(error)}.") from None
+
+
+def _study_model(package: ModelPackage) -> StudyModel:
+    """The model in the words of the protocol, which refuses one without a threshold."""
+    told = {name: getattr(package.card, name) for name in StudyModel.model_fields if name != "sha256"}
+    return StudyModel.model_validate(told | {"sha256": package.sha256})
 
 
 def _check_orientation(series: Series) -> None:

@@ -240,7 +240,18 @@ class Presentation:
 
 
 def plan(protocol: Protocol, reader: Reader) -> tuple[Presentation, ...]:
-    """All that a reader is shown, in order."""
+    """All that a reader is shown, in order.
+
+    >>> protocol = Protocol.model_validate({
+    ...     "title": "Two cases", "created": "2026-01-31", "readers": [{"code": "R1", "role": "radiologist"}],
+    ...     "blocks": [["C001", "C002"]], "arms": ["sequential"], "design": "fully-crossed", "questions": {},
+    ...     "duplicates": 0, "washout_days": 0, "grey_window": (0, 1000), "seed": 1,
+    ...     "model": {"name": "embedded", "version": "1", "sha256": "", "trained_on": "phantoms",
+    ...               "demonstration": True, "threshold": 0.5},
+    ... })
+    >>> [(shown.position, shown.arm.value) for shown in plan(protocol, protocol.reader("R1"))]
+    [(1, 'unaided'), (1, 'aided'), (2, 'unaided'), (2, 'aided')]
+    """
     steps = [
         (session, position, case, step, repeat)
         for session, arm in enumerate(arms_of(protocol, reader), 1)

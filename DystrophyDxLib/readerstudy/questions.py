@@ -60,6 +60,13 @@ class Answer:
 
     Raises:
         InputError: the parts contradict each other or are none of these.
+
+    >>> answer = Answer(True, 90, subtype="DMD")
+    >>> answer.check(Questions(subtype=True))
+    >>> Answer(True, 10)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    DystrophyDxLib.errors.InputError: The confidence says how sure you are that it is a dystrophinopathy: ...
     """
 
     decision: bool

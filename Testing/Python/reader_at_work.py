@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from reader_studies import SetClock
+from reader_studies import SetClock, items_until_the_end
 
 from DystrophyDxLib.readerstudy.questions import Answer
 from DystrophyDxLib.readerstudy.session import ReadingSession
@@ -31,11 +31,7 @@ def read_on(study: ReaderStudy, reader: str, life: int, acknowledged: int) -> No
     """
     clock = SetClock()
     with ReadingSession(study, reader, clock) as session:
-        while not session.progress.finished:
-            item = session.show()
-            if item is None:
-                clock.set(session.progress.opens)
-                continue
+        for item in items_until_the_end(session, clock):
             for index in range(3):
                 clock.run(0.5)
                 session.slice_shown(index)

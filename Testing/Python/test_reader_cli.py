@@ -6,7 +6,7 @@ import sys
 import pytest
 from cohort_cases import rows_of, table_of, two_legs, write_series, write_table
 from model_packages import make_package
-from reader_studies import SetClock, make_protocol, make_study, quick_folder
+from reader_studies import SetClock, items_until_the_end, make_protocol, make_study, quick_folder
 
 from DystrophyDxLib.commands.main import main
 from DystrophyDxLib.readerstudy.protocol import Arm, Design
@@ -65,11 +65,7 @@ def read_study():
         clock = SetClock()
         for number, reader in enumerate(study.protocol.readers):
             with ReadingSession(study, reader.code, clock) as session:
-                while not session.progress.finished:
-                    item = session.show()
-                    if item is None:
-                        clock.set(session.progress.opens)
-                        continue
+                for item in items_until_the_end(session, clock):
                     clock.run(20)
                     case = int(item.image.parent.name[1:])
                     has = case % 2 == 0
