@@ -183,10 +183,6 @@ def make_trunk(
     convolution.in_channels = planes + normalised
     outputs, _, *kernel = convolution.weight.shape
     convolution.weight = nn.Parameter(convolution.weight.new_empty(outputs, convolution.in_channels, *kernel))
-    shapes, maps = [], torch.empty(2, planes, *extent, device="meta")
-    for layer in trunk:
-        maps = layer(maps)
-        shapes.append(maps.shape[1:])
     trunk.to_empty(device="cpu")
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
@@ -196,7 +192,20 @@ def make_trunk(
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     numbers = [end - 1 + normalised for end in ends]
+    shapes = _shapes(trunk, torch.zeros(1, planes, *extent))
     return trunk, {number: shapes[number] for number in numbers}
+
+
+def _shapes(trunk: nn.Sequential, maps: torch.Tensor) -> list[torch.Size]:
+    """Shape of each layer's maps of one sample. On the meta device, PyTorch would import its compiler for it."""
+    shapes = []
+    trunk.eval()
+    with torch.inference_mode():
+        for layer in trunk:
+            maps = layer(maps)
+            shapes.append(maps.shape[1:])
+    trunk.train()
+    return shapes
 
 
 def first_convolution(trunk: nn.Module) -> nn.Conv2d | nn.Conv3d:
