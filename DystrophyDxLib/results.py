@@ -110,7 +110,12 @@ class CaseResult(_Sparse):
 
     @property
     def has_interval(self) -> bool:
-        """Whether there were slices to resample; a single one, or a whole volume, has 0 to 1 for an interval."""
+        """Whether there were slices to resample; a single one, or a whole volume, has 0 to 1 for an interval.
+
+        >>> case = CaseResult(probability=0.8, ci95=(0, 1), label="DMD", threshold=0.5, reason="A whole volume.")
+        >>> case.has_interval
+        False
+        """
         return self.ci95 != (0.0, 1.0)
 
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..classify import with_region_heat
 from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..explain.region_heat import read_atlas
+from ..models.decision import decision_before_training
 from ..models.recipe import Recipe
 from ..reporting.pages import Section
 from ..reporting.progress import Advance
@@ -68,8 +70,8 @@ def region_section(rows: pd.DataFrame, patients: pd.DataFrame, classes: Sequence
     """
     shown = patients[patients["said"] == patients["truth"]]
     tables, told = [], []
-    # Of two classes the heat is that of the second.
-    for label in range(len(classes) == 2, len(classes)):
+    with_map = decision_before_training(classes).has_map(np.arange(len(classes)))
+    for label in np.flatnonzero(with_map).tolist():
         own = rows[rows["patient_id"].isin(shown.loc[shown["truth"] == label, "patient_id"])]
         if own.empty:
             continue

@@ -84,8 +84,8 @@ def _volume_resnet(blocks: Sequence[int]) -> nn.Module:
         [32, 64, 128, 256],
         spatial_dims=3,
         n_input_channels=3,
-        conv1_t_size=(3, 7, 7),
-        conv1_t_stride=(1, 2, 2),
+        conv1_t_size=(3, 7, 7),  # type: ignore[arg-type]  # one number an axis, which MONAI's annotation forgets
+        conv1_t_stride=(1, 2, 2),  # type: ignore[arg-type]
     )
 
 
@@ -177,8 +177,9 @@ def make_trunk(
         model = backbone.model()
     layers = backbone.layers(model)
     ends = [(*backbone.stages[1:], len(layers))[STAGES.index(stage)] for stage in pooled]
-    layers = OrderedDict((str(number), layer) for number, layer in enumerate(layers[: ends[-1]]))
-    trunk = nn.Sequential(OrderedDict(ones=WithOnes()) | layers if normalised else layers)
+    named: OrderedDict[str, nn.Module] = OrderedDict(ones=WithOnes()) if normalised else OrderedDict()
+    named.update((str(number), layer) for number, layer in enumerate(layers[: ends[-1]]))
+    trunk = nn.Sequential(named)
     convolution = first_convolution(trunk)
     convolution.in_channels = planes + normalised
     outputs, _, *kernel = convolution.weight.shape

@@ -69,7 +69,13 @@ class CellGrid:
         return self.start + np.arange(count) * self.step
 
     def weights(self, coordinates: np.ndarray, count: int) -> np.ndarray:
-        """(len(coordinates), count) float32 weights of linear interpolation between the first `count` cells."""
+        """(len(coordinates), count) float32 weights of linear interpolation between the first `count` cells.
+
+        Cells of 32 pixels of which the first is centred at pixel 0, as those of ResNet:
+
+        >>> CellGrid(start=0, step=32).weights(np.array([0, 8, 32, 99]), count=2).tolist()
+        [[1.0, 0.0], [0.75, 0.25], [0.0, 1.0], [0.0, 1.0]]
+        """
         positions = np.clip((coordinates - self.start) / self.step, 0, count - 1)
         return np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(count))).astype(np.float32)
 

@@ -86,7 +86,12 @@ class ModelCard(_Part):
     @property
     def shown_to_tell(self) -> bool:
         """Whether the 95 % interval of its AUC per case, where that was measured, lies above 0.5: of patients that
-        training did not see, else of those by whom the threshold was chosen."""
+        training did not see, else of those by whom the threshold was chosen.
+
+        >>> measured = Metric(value=0.7, ci95=(0.45, 0.88), measured_on="30 patients that training did not see")
+        >>> ModelCard.model_construct(metrics={"AUC, case": measured}).shown_to_tell
+        False
+        """
         measured = (self.metrics.get(name) for name in ("AUC, case", "AUC, case, validation"))
         area = next(filter(None, measured), None)
         return area is None or area.ci95[0] > 0.5

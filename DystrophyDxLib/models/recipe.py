@@ -357,6 +357,10 @@ class Recipe(Table):
     def named(cls, name: str) -> Recipe:
         """The recipe of that name that ships with the library.
 
+        >>> recipe = Recipe.named("yang2021")
+        >>> recipe.network.backbone, recipe.sample.shape, recipe.classes
+        ('resnet50', (1, 224, 224), ('other', 'dystrophinopathy'))
+
         Raises:
             InputError: when there is none.
         """

@@ -46,7 +46,7 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
         raise InputError("The recipe's start_share is that of a model package; pass one with --backbone-weights.")
     if file is None and recipe.network.weights == "none":
         return None
-    if packaged:
+    if file is not None and packaged:
         return _load_package(network, recipe, file)
     _load_torchvision(branches_of(network.trunk), recipe, _fetched(backbone) if file is None else file)
     return None
@@ -106,7 +106,8 @@ def _load_torchvision(trunks: Sequence[nn.Module], recipe: Recipe, file: Path) -
         raise InputError(
             f"{file.name} does not hold the weights of {recipe.network.backbone}; {_what_to_pass(backbone)}."
         ) from None
-    layers = nn.Sequential(*backbone.layers(model))[: sum(not isinstance(layer, WithOnes) for layer in trunks[0])]
+    count = sum(not isinstance(layer, WithOnes) for layer in trunks[0].children())
+    layers = nn.Sequential(*backbone.layers(model)[:count])
     convolution = first_convolution(layers)
     kernels = _normalising(convolution.weight.detach(), backbone, recipe.sample.planes // len(trunks))
     convolution.weight = nn.Parameter(kernels)
