@@ -7,21 +7,20 @@ import slicer
 from slicer.i18n import tr as _
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.panel.dependencies import load_pytorch
 from DystrophyDxWidgets.helpers import reporting, say
 
 
 class NewStudyForm:
     """Creates a study from what the widgets hold.
 
-    model: path of the model package to be set beside the readers, asked for at creation.
-    loadPackages: makes sure that PyTorch works, before it is used; may raise InputError.
+    models: `ModelList`, whose chosen one is set beside the readers.
     created: called with the folder of the new study, and what its cases cannot show, if anything.
     """
 
-    def __init__(self, ui, model, loadPackages, created):
+    def __init__(self, ui, models, created):
         self.ui = ui
-        self._model = model
-        self._loadPackages = loadPackages
+        self._models = models
         self._created = created
         for texts, selector in (
             ((_("Unaided and aided"), _("Sequential"), _("Unaided alone"), _("Aided alone")), ui.armsSelector),
@@ -38,7 +37,7 @@ class NewStudyForm:
 
     def onCreate(self):
         say(self.ui.messageLabel, "")
-        with reporting(self.ui.messageLabel):
+        with reporting(lambda text: say(self.ui.messageLabel, text)):
             try:
                 self.ui.signInFrame.enabled = False
                 folder, warning = self._create()
@@ -54,11 +53,11 @@ class NewStudyForm:
         )
         if not (cohort and readers and folder):
             raise InputError(_("Choose the table of the cases, the table of the readers and a folder."))
-        self._loadPackages()
+        load_pytorch()
         from DystrophyDxLib.models.package import ModelPackage
         from DystrophyDxLib.readerstudy.creation import create_study, one_class, read_readers
 
-        plan, package = self._plan(read_readers(Path(readers))), ModelPackage.read(self._model())
+        plan, package = self._plan(read_readers(Path(readers))), ModelPackage.read(self._models.chosen)
         study = create_study(Path(cohort), plan, package, "auto", Path(folder), self._onProgress)
         warning = _(
             "All cases are of one class: sensitivity or specificity, and the AUC, cannot be told from this study."

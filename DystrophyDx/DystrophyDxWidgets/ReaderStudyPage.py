@@ -10,7 +10,7 @@ from slicer.util import VTKObservationMixin
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.readerstudy.lease import BEAT_SECONDS
 from DystrophyDxWidgets.AnswerForm import AnswerForm
-from DystrophyDxWidgets.helpers import makeShortcut, makeTimer, reporting, say
+from DystrophyDxWidgets.helpers import loadWidget, makeShortcut, makeTimer, reporting, say
 from DystrophyDxWidgets.NewStudyForm import NewStudyForm
 
 DRAFT_MILLISECONDS = 1000
@@ -22,15 +22,13 @@ class ReaderStudyPage(VTKObservationMixin):
 
     Nothing of a study is kept in the scene: which case is read must not be told by it.
 
-    path: of ReaderStudy.ui.
     tabBar: of the pages; there is no way to another page while somebody reads.
-    model, loadPackages: see NewStudyForm.
+    models: see NewStudyForm.
     """
 
-    def __init__(self, path, tabBar, model, loadPackages):
+    def __init__(self, tabBar, models):
         VTKObservationMixin.__init__(self)
-        self.widget = slicer.util.loadUI(path)
-        self.ui = slicer.util.childWidgetVariables(self.widget)
+        self.widget, self.ui = loadWidget("ReaderStudy")
         self._tabBar = tabBar
         self._study = None
         self._room = None
@@ -40,7 +38,7 @@ class ReaderStudyPage(VTKObservationMixin):
         self._busy = False
         self._places = {}
         self._form = AnswerForm(self.ui, self.onAnswerChanged)
-        self._newStudy = NewStudyForm(self.ui, model, loadPackages, self.onCreated)
+        self._newStudy = NewStudyForm(self.ui, models, self.onCreated)
         self._beatTimer = makeTimer(round(1000 * BEAT_SECONDS), self.onBeat)
         self._draftTimer = makeTimer(DRAFT_MILLISECONDS, self.onDraft)
         self._idleTimer = makeTimer(IDLE_MILLISECONDS, self.onIdle)
@@ -180,13 +178,13 @@ class ReaderStudyPage(VTKObservationMixin):
 
     def onDraft(self):
         if not self._busy:
-            with reporting(self.ui.messageLabel):
+            with self._reporting():
                 self._saveDraft(self._room.session)
 
     def onBeat(self):
         """Keeps the reader signed in; where nothing can be saved, reading stops."""
         self._beatTimer.start()
-        with reporting(self.ui.messageLabel):
+        with self._reporting():
             try:
                 self._room.session.beat()
             except InputError:
@@ -197,7 +195,7 @@ class ReaderStudyPage(VTKObservationMixin):
 
     def onIdle(self):
         """Reads the next case while nothing else is to do."""
-        with reporting(self.ui.messageLabel):
+        with self._reporting():
             if self._room.read_ahead():
                 self._idleTimer.start()
 
@@ -317,15 +315,18 @@ class ReaderStudyPage(VTKObservationMixin):
 
     # Helpers
 
+    def _reporting(self):
+        return reporting(lambda text: say(self.ui.messageLabel, text))
+
     def _acting(self, act):
         """Does what the user asked for, and shows how things are then."""
         if self._busy:
             return  # events are processed while the views take their size
         self._busy = True
         say(self.ui.messageLabel, "")
-        with reporting(self.ui.messageLabel):
+        with self._reporting():
             act()
-        with reporting(self.ui.messageLabel):
+        with self._reporting():
             if not self._entered and self._room is not None and not self._room.session.paused:
                 self._pause()
         self._busy = False

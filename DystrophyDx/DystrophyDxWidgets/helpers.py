@@ -2,12 +2,53 @@
 
 import contextlib
 import logging
+from pathlib import Path
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from DystrophyDxLib.errors import Cancelled, InputError
+
+RESOURCES = Path(__file__).resolve().parents[1] / "Resources"
+
+
+class Signal:
+    """Calls what was connected to it, in that order; PythonQt makes no signals of Qt in Python."""
+
+    def __init__(self):
+        self._slots = []
+
+    def connect(self, slot):
+        self._slots.append(slot)
+
+    def __call__(self, *arguments):
+        for slot in self._slots:
+            slot(*arguments)
+
+
+def loadSample():
+    """Adds the phantom study that ships with the extension to the scene; returns its volume node."""
+    from DystrophyDxLib.mrml.volumes import add_series
+    from DystrophyDxLib.resources import sample_study
+    from DystrophyDxLib.series.reading import read_study
+
+    return add_series(slicer.mrmlScene, read_study(sample_study()), "Thigh MRI (phantom)")
+
+
+def registerLayouts():
+    """Lets Slicer know the panel's own layout, so that a scene saved in it opens in it."""
+    from DystrophyDxLib.mrml.layouts import register_layouts
+
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    if node is not None:  # Slicer without a window has none
+        register_layouts(node)
+
+
+def loadWidget(name):
+    """A widget of Resources/UI, and its children by their names."""
+    widget = slicer.util.loadUI(str(RESOURCES / "UI" / f"{name}.ui"))
+    return widget, slicer.util.childWidgetVariables(widget)
 
 
 def say(label, text):
@@ -17,20 +58,20 @@ def say(label, text):
 
 
 @contextlib.contextmanager
-def reporting(label):
-    """Says in one sentence what went wrong; details are in the log."""
+def reporting(say):
+    """Tells `say` in one sentence what went wrong; details are in the log."""
     try:
         yield
     except Cancelled:
-        say(label, _("Stopped; everything is as it was."))
+        say(_("Stopped; everything is as it was."))
     except InputError as error:
-        say(label, str(error))
+        say(str(error))
     except ImportError:
         logging.exception("DystrophyDx lacks packages")
-        say(label, _("DystrophyDx lacks packages; the page Classification offers to install them."))
+        say(_("DystrophyDx lacks packages; the page Classification offers to install them."))
     except Exception:
         logging.exception("DystrophyDx failed")
-        say(label, _("Something unexpected went wrong; the log (Help, Report a bug) has details."))
+        say(_("Something unexpected went wrong; the log (Help, Report a bug) has details."))
 
 
 @contextlib.contextmanager

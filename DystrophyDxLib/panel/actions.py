@@ -1,4 +1,4 @@
-"""`Workbench`: what the panel does, on a scene and without Qt."""
+"""`Actions`: what the panel does with a classification, without Qt."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import slicer
 
 from ..errors import Cancelled, InputError
 from ..models.package import ModelPackage
@@ -23,17 +21,17 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 
-class Workbench:
-    """Classifies the volumes of a scene, one at a time, and shows them.
+class Actions:
+    """Classifies the volumes of a scene, one at a time, shows them and writes their reports.
 
     Args:
         view: shows the scene that the volumes are in.
-        load_packages: makes sure that PyTorch works, before it is used; may raise `InputError`.
+        load_pytorch: makes sure that it works, before it is used; may raise `InputError`.
     """
 
-    def __init__(self, view: ClassificationView, load_packages: Callable[[], None]) -> None:
+    def __init__(self, view: ClassificationView, load_pytorch: Callable[[], None]) -> None:
         self._view = view
-        self._load_packages = load_packages
+        self._load_pytorch = load_pytorch
         self._stopped: bool | None = None
 
     @property
@@ -41,7 +39,7 @@ class Workbench:
         """Whether a classification runs; events that are processed meanwhile may ask."""
         return self._stopped is not None
 
-    def classify(self, volume: slicer.vtkMRMLScalarVolumeNode, model: Path, device: str, progress: Progress) -> None:
+    def classify(self, classification: SceneClassification, model: Path, device: str, progress: Progress) -> None:
         """Classifies a volume from the start and shows it.
 
         Args:
@@ -51,13 +49,13 @@ class Workbench:
 
         Raises:
             Cancelled: by `stop`, or because the volume left the scene; the scene is as it was.
-            InputError: as `load_packages`, `ModelPackage.read`, `Classifier` and `SceneClassification.classify`.
+            InputError: as `load_pytorch`, `ModelPackage.read`, `Classifier` and `SceneClassification.classify`.
         """
-        self._run(volume, model, device, progress, SceneClassification.classify)
+        self._run(classification, model, device, progress, SceneClassification.classify)
 
-    def reclassify(self, volume: slicer.vtkMRMLScalarVolumeNode, model: Path, device: str, progress: Progress) -> None:
+    def reclassify(self, classification: SceneClassification, model: Path, device: str, progress: Progress) -> None:
         """Classifies the images whose region changed and shows the volume; otherwise as `classify`."""
-        self._run(volume, model, device, progress, SceneClassification.reclassify)
+        self._run(classification, model, device, progress, SceneClassification.reclassify)
 
     def stop(self) -> None:
         """Ends the running classification before its next batch."""
@@ -65,7 +63,7 @@ class Workbench:
             self._stopped = True
 
     def write_report(
-        self, volume: slicer.vtkMRMLScalarVolumeNode, models: Iterable[Path], folder: Path, overwrite: bool
+        self, classification: SceneClassification, models: Iterable[Path], folder: Path, overwrite: bool
     ) -> Path:
         """Writes what the command line writes.
 
@@ -81,14 +79,13 @@ class Workbench:
         """
         from ..mrml.report_folder import write_report_folder
 
-        classification = SceneClassification(volume)
         with output_folder(folder, overwrite=overwrite) as inside:
             write_report_folder(classification, _card(classification, models), inside)
         return folder / "report.html"
 
     def _run(
         self,
-        volume: slicer.vtkMRMLScalarVolumeNode,
+        classification: SceneClassification,
         model: Path,
         device: str,
         progress: Progress,
@@ -99,17 +96,16 @@ class Workbench:
 
         def advance(done: int, total: int) -> None:
             progress(done, total)
-            if self._stopped or volume.GetScene() is not self._view.scene:
+            if self._stopped or classification.volume.GetScene() is not self._view.scene:
                 raise Cancelled("Stopped before the end.")
 
         self._stopped = False
         try:
             advance(0, 0)
-            classification = SceneClassification(volume)
             sample = _package(model).recipe.sample
             # Before PyTorch is loaded, which takes its time.
             sample.check_further([name for name in sample.further if classification.channel(name) is not None])
-            self._load_packages()
+            self._load_pytorch()
             classifier = _classifier(model, device)
             classify(classification, classifier, advance)
             self._view.show(classification)

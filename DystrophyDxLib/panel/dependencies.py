@@ -1,5 +1,6 @@
 """The Python packages that the panel needs inside Slicer: which are missing, how large they are, their installation.
 
+Slicer's own `slicer.packaging` reads the requirements, checks and installs them (5.12 and later).
 Installing adds packages and changes none: every package that is there, Slicer's own and those of other extensions, is
 held at its version by a constraints file. PyTorch comes through the PyTorch extension, which finds the build for the
 graphics card. The one exception is pip itself: the PyTorch extension's installer (light-the-torch) brings its own.
@@ -9,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,16 @@ which brings nothing beside PyTorch, 8 MB."""
 
 _UNINSTALL = "restart Slicer, press Uninstall PyTorch in the module PyTorch Utils, and try again."
 _TRY_AGAIN = "check the network connection and the free space on the disk, then try again; the log has the details."
+
+
+class Packaging(Protocol):
+    """What is used of `slicer.packaging`."""
+
+    def load_requirements(self, path: Path) -> list[Requirement]: ...
+
+    def pip_check(self, req: Requirement) -> bool: ...
+
+    def pip_install(self, requirements: list[str], constraints: Path, requester: str) -> object: ...
 
 
 class PyTorchInstaller(Protocol):
@@ -75,33 +86,14 @@ class Dependencies:
 
     Args:
         requirements: path of requirements.txt; `torch` and `torchvision` in it are the PyTorch extension's.
-        pip_install: `slicer.packaging.pip_install`.
+        packaging: the module `slicer.packaging`.
         pytorch: the PyTorch extension's logic; None where the extension is not installed.
-        path: where packages are looked for; `sys.path` when not given.
     """
 
-    def __init__(
-        self,
-        requirements: Path,
-        pip_install: Callable[..., object],
-        pytorch: PyTorchInstaller | None,
-        path: Sequence[str] | None = None,
-    ):
-        self._requirements = tuple(map(Requirement, _lines(requirements)))
-        self._pip_install = pip_install
+    def __init__(self, requirements: Path, packaging: Packaging, pytorch: PyTorchInstaller | None) -> None:
+        self._requirements = packaging.load_requirements(requirements)
+        self._packaging = packaging
         self._pytorch = pytorch
-        self._path = path
-
-    @classmethod
-    def of_slicer(cls, requirements: Path) -> Dependencies:
-        """With the collaborators of the running Slicer (5.12 or later)."""
-        from slicer.packaging import pip_install
-
-        try:
-            from PyTorchUtils import PyTorchUtilsLogic
-        except ModuleNotFoundError:
-            return cls(requirements, pip_install, None)
-        return cls(requirements, pip_install, PyTorchUtilsLogic())
 
     def missing(self) -> Installation | None:
         """What has to be installed; None when everything is there. Imports none of the packages.
@@ -111,9 +103,10 @@ class Dependencies:
                 in a version that does not fit.
         """
         importlib.invalidate_caches()
-        missing = []
-        for requirement in self._requirements:
-            version = self._installed(requirement.name).get(requirement.name)
+        unfit = [requirement for requirement in self._requirements if not self._packaging.pip_check(requirement)]
+        missing, there = [], _installed() if unfit else {}
+        for requirement in unfit:
+            version = there.get(requirement.name)
             if version is None:
                 missing.append(requirement)
             elif not requirement.specifier.contains(version, prereleases=True):
@@ -138,8 +131,10 @@ class Dependencies:
             if installation.pytorch:
                 self._install_pytorch()
             if installation.packages:
-                with self._constraints() as constraints:
-                    self._pip_install(list(installation.packages), constraints=constraints, requester="DystrophyDx")
+                with _constraints() as constraints:
+                    self._packaging.pip_install(
+                        list(installation.packages), constraints=constraints, requester="DystrophyDx"
+                    )
         # Two foreign installers with their networks and processes: what they raise is not documented.
         except Exception:
             logging.exception("DystrophyDx could not install what it needs")
@@ -148,54 +143,53 @@ class Dependencies:
         finally:
             importlib.invalidate_caches()
 
-    def load(self) -> None:
-        """Imports PyTorch, so that one that is broken is found here and not amid the work.
-
-        Raises:
-            InputError: when it does not start.
-        """
-        _keep_triton_out_beside_mesa()
-        try:
-            for name in _PYTORCH:
-                importlib.import_module(name)
-        # A damaged or mismatched PyTorch raises ImportError, OSError, RuntimeError, AttributeError and others.
-        except Exception:
-            logging.exception("PyTorch does not start")
-            raise InputError(f"PyTorch is there but does not start: {_UNINSTALL} The log has the details.") from None
-
     def _install_pytorch(self) -> None:
+        assert self._pytorch is not None, "`missing` raises where the extension is not there"
         version = {requirement.name: str(requirement.specifier) for requirement in self._requirements}
-        with self._constraints() as constraints, _held_by_pip(constraints):
+        with _constraints() as constraints, _held_by_pip(constraints):
             self._pytorch.installTorch(
                 askConfirmation=False,
                 torchVersionRequirement=version["torch"],
                 torchvisionVersionRequirement=version["torchvision"],
             )
 
-    @contextlib.contextmanager
-    def _constraints(self) -> Iterator[Path]:
-        """A constraints file with every package that is there, at its version."""
-        importlib.invalidate_caches()
-        with tempfile.TemporaryDirectory(prefix="DystrophyDx-") as folder:
-            file = Path(folder).resolve() / "constraints.txt"
-            held = (f"{name}=={version}" for name, version in sorted(self._installed().items()) if name != "pip")
-            file.write_text("\n".join(filter(_is_requirement, held)), encoding="utf-8")
-            yield file
 
-    def _installed(self, name: str | None = None) -> dict[str, str]:
-        """Versions by canonical name, of all packages or of one; of a package that is there twice, the one imported."""
-        versions: dict[str, str] = {}
-        for distribution in importlib.metadata.distributions(name=name, path=list(self._path or sys.path)):
-            # An uninstalled package that was in use leaves a folder without metadata.
-            found, version = distribution.metadata.get("Name"), distribution.metadata.get("Version")
-            if found and version:
-                versions.setdefault(canonicalize_name(found), version)
-        return versions
+def load_pytorch() -> None:
+    """Imports PyTorch, so that one that is broken is found here and not amid the work.
+
+    Raises:
+        InputError: when it does not start.
+    """
+    _keep_triton_out_beside_mesa()
+    try:
+        for name in _PYTORCH:
+            importlib.import_module(name)
+    # A damaged or mismatched PyTorch raises ImportError, OSError, RuntimeError, AttributeError and others.
+    except Exception:
+        logging.exception("PyTorch does not start")
+        raise InputError(f"PyTorch is there but does not start: {_UNINSTALL} The log has the details.") from None
 
 
-def _lines(requirements: Path) -> list[str]:
-    lines = (line.strip() for line in Path(requirements).read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+@contextlib.contextmanager
+def _constraints() -> Iterator[Path]:
+    """A constraints file with every package that is there, at its version."""
+    importlib.invalidate_caches()
+    with tempfile.TemporaryDirectory(prefix="DystrophyDx-") as folder:
+        file = Path(folder).resolve() / "constraints.txt"
+        held = (f"{name}=={version}" for name, version in sorted(_installed().items()) if name != "pip")
+        file.write_text("\n".join(filter(_is_requirement, held)), encoding="utf-8")
+        yield file
+
+
+def _installed() -> dict[str, str]:
+    """Versions of all packages by canonical name; of a package that is there twice, of the one that is imported."""
+    versions: dict[str, str] = {}
+    for distribution in distributions():
+        # An uninstalled package that was in use leaves a folder without metadata.
+        found, version = distribution.metadata.get("Name"), distribution.metadata.get("Version")
+        if found and version:
+            versions.setdefault(canonicalize_name(found), version)
+    return versions
 
 
 def _is_requirement(line: str) -> bool:

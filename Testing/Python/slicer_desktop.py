@@ -16,6 +16,7 @@ import types
 import typing
 import unittest
 import xml.etree.ElementTree as ElementTree
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
 
 import slicer.util
 import vtkmodules.all as vtk
+from packaging.requirements import Requirement
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 from shiboken6 import Shiboken
 from vtkmodules.util.numpy_support import vtk_to_numpy
@@ -899,6 +901,22 @@ def _parameter_node_wrapper() -> types.ModuleType:
     return _module("slicer.parameterNodeWrapper", parameterNodeWrapper=parameterNodeWrapper)
 
 
+def _packaging() -> types.ModuleType:
+    """`slicer.packaging`, as far as it reads and checks; nothing is installed."""
+
+    def load_requirements(path: Path) -> list[Requirement]:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+    def pip_check(requirement: Requirement) -> bool:
+        try:
+            return version(requirement.name) in requirement.specifier
+        except PackageNotFoundError:
+            return False
+
+    return _module("slicer.packaging", load_requirements=load_requirements, pip_check=pip_check)
+
+
 def _sample_data() -> types.ModuleType:
     class SampleDataLogic:
         sources: typing.ClassVar[list[dict]] = []
@@ -959,8 +977,7 @@ class Desktop:
             setattr(slicer, name, _Class(WIDGETS[name]))
         slicer.ScriptedLoadableModule = _base_classes()
         slicer.parameterNodeWrapper = _parameter_node_wrapper()
-        self.installed: list[object] = []
-        slicer.packaging = _module("slicer.packaging", pip_install=lambda what, **_: self.installed.append(what))
+        slicer.packaging = _packaging()
         slicer.i18n = _module("slicer.i18n", tr=lambda text: text, translate=lambda _context, text: text)
         self.samples = _sample_data().SampleDataLogic
         self.samples.sources.clear()

@@ -7,14 +7,15 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import distributions
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.panel import dependencies
 from DystrophyDxLib.panel.dependencies import Dependencies, Installation
 
 if sys.version_info >= (3, 11):
@@ -48,25 +49,38 @@ def add_packages(folder, versions):
         (metadata / "RECORD").touch()
 
 
-@pytest.fixture
-def slicer_python(tmp_path):
-    """A folder of packages as a fresh Slicer has it."""
+@pytest.fixture(autouse=True)
+def site(tmp_path, monkeypatch):
+    """The folder in which packages are looked for."""
     folder = tmp_path / "a user's site-packages"
-    add_packages(folder, slicer_packages())
+    monkeypatch.setattr(dependencies, "distributions", lambda: distributions(path=[str(folder)]))
     return folder
 
 
-class Pip:
-    """Stands for `slicer.packaging.pip_install`; remembers the constraints as pip would have read them."""
+class Packaging:
+    """Stands for `slicer.packaging`; remembers the constraints as pip would have read them."""
 
     def __init__(self, error=None):
         self.calls = []
         self._error = error
 
-    def __call__(self, requirements, constraints, requester):
+    def load_requirements(self, path):
+        return [Requirement(line) for line in lines(path)]
+
+    def pip_check(self, req):
+        return dependencies._installed().get(req.name) in req.specifier
+
+    def pip_install(self, requirements, constraints, requester):
         self.calls.append((requirements, lines(constraints)))
         if self._error:
             raise self._error
+
+
+@pytest.fixture
+def slicer_python(site):
+    """A folder of packages as a fresh Slicer has it."""
+    add_packages(site, slicer_packages())
+    return site
 
 
 class PyTorchExtension:
@@ -86,12 +100,12 @@ class PyTorchExtension:
             raise self._error
 
 
-def dependencies(folder, pip=None, pytorch=None):
-    return Dependencies(REQUIREMENTS, pip or Pip(), pytorch, path=[str(folder)])
+def packages(pip=None, pytorch=None):
+    return Dependencies(REQUIREMENTS, pip or Packaging(), pytorch)
 
 
 def test_a_fresh_slicer_is_asked_for_pytorch_and_the_small_packages_with_their_sizes(slicer_python):
-    missing = dependencies(slicer_python, pytorch=PyTorchExtension()).missing()
+    missing = packages(pytorch=PyTorchExtension()).missing()
     assert missing.pytorch
     assert {Requirement(package).name for package in missing.packages} == set(SMALL)
     assert "PyTorch (0.6 GB on disk, or 5 GB with support for NVIDIA" in missing.question
@@ -101,14 +115,14 @@ def test_a_fresh_slicer_is_asked_for_pytorch_and_the_small_packages_with_their_s
 
 def test_nothing_is_asked_when_everything_is_there(slicer_python):
     add_packages(slicer_python, PYTORCH | SMALL)
-    assert dependencies(slicer_python).missing() is None
+    assert packages().missing() is None
 
 
 def test_only_what_is_missing_is_installed(slicer_python):
     add_packages(slicer_python, PYTORCH | SMALL)
     shutil.rmtree(next(slicer_python.glob("safetensors-*")))
-    pip, pytorch = Pip(), PyTorchExtension()
-    here = dependencies(slicer_python, pip, pytorch)
+    pip, pytorch = Packaging(), PyTorchExtension()
+    here = packages(pip, pytorch)
     here.install(here.missing())
     [(requirements, constraints)] = pip.calls
     assert [Requirement(requirement).name for requirement in requirements] == ["safetensors"]
@@ -117,8 +131,8 @@ def test_only_what_is_missing_is_installed(slicer_python):
 
 
 def test_every_package_of_slicer_is_held_at_its_version(slicer_python):
-    pip = Pip()
-    here = dependencies(slicer_python, pip, PyTorchExtension())
+    pip = Packaging()
+    here = packages(pip, PyTorchExtension())
     here.install(here.missing())
     [(_, constraints)] = pip.calls
     held = dict(line.split("==") for line in constraints)
@@ -128,8 +142,8 @@ def test_every_package_of_slicer_is_held_at_its_version(slicer_python):
 def test_odd_packages_of_other_extensions_do_not_stop_the_installation(slicer_python):
     add_packages(slicer_python, {"odd": "not a version"})
     (slicer_python / "~umpy-2.4.5.dist-info").mkdir()
-    pip = Pip()
-    here = dependencies(slicer_python, pip, PyTorchExtension())
+    pip = Packaging()
+    here = packages(pip, PyTorchExtension())
     here.install(here.missing())
     [(_, constraints)] = pip.calls
     assert "numpy==2.4.6" in constraints
@@ -138,12 +152,12 @@ def test_odd_packages_of_other_extensions_do_not_stop_the_installation(slicer_py
 
 def test_without_the_pytorch_extension_the_user_is_told_to_get_it(slicer_python):
     with pytest.raises(InputError, match=r"install the extension PyTorch with Slicer's Extensions Manager"):
-        dependencies(slicer_python).missing()
+        packages().missing()
 
 
 def test_pytorch_without_the_extension_is_good_enough(slicer_python):
     add_packages(slicer_python, PYTORCH)
-    assert not dependencies(slicer_python).missing().pytorch
+    assert not packages().missing().pytorch
 
 
 @pytest.mark.parametrize(
@@ -159,28 +173,14 @@ def test_pytorch_without_the_extension_is_good_enough(slicer_python):
 def test_a_version_that_does_not_fit_is_left_as_it_is(slicer_python, there, words):
     add_packages(slicer_python, there)
     with pytest.raises(InputError, match=words) as error:
-        dependencies(slicer_python, pytorch=PyTorchExtension()).missing()
+        packages(pytorch=PyTorchExtension()).missing()
     assert "\n" not in str(error.value)
-
-
-def test_the_collaborators_are_those_of_the_running_slicer(tmp_path, monkeypatch):
-    pip, pytorch = Pip(), PyTorchExtension()
-    monkeypatch.setitem(sys.modules, "slicer.packaging", SimpleNamespace(pip_install=pip))
-    monkeypatch.setitem(sys.modules, "PyTorchUtils", SimpleNamespace(PyTorchUtilsLogic=lambda: pytorch))
-    Dependencies.of_slicer(REQUIREMENTS).install(Installation(("jinja2>=3.1,<4",), pytorch=True))
-    assert pip.calls[0][0] == ["jinja2>=3.1,<4"]
-    assert pytorch.asked is not None
-
-
-def test_slicer_without_the_pytorch_extension_is_no_error(monkeypatch):
-    monkeypatch.setitem(sys.modules, "slicer.packaging", SimpleNamespace(pip_install=Pip()))
-    Dependencies.of_slicer(REQUIREMENTS).missing()
 
 
 def test_pytorch_comes_through_its_extension_without_a_second_question(slicer_python, monkeypatch):
     monkeypatch.delenv("PIP_CONSTRAINT", raising=False)
     pytorch = PyTorchExtension()
-    here = dependencies(slicer_python, pytorch=pytorch)
+    here = packages(pytorch=pytorch)
     here.install(here.missing())
     assert pytorch.asked[0] is False
     assert Requirement("torch" + pytorch.asked[1]).specifier.contains("2.9.0")
@@ -191,7 +191,7 @@ def test_pytorch_comes_through_its_extension_without_a_second_question(slicer_py
 def test_the_constraints_of_an_institution_stay_in_force(slicer_python, monkeypatch):
     monkeypatch.setenv("PIP_CONSTRAINT", "theirs.txt")
     pytorch = PyTorchExtension()
-    dependencies(slicer_python, pytorch=pytorch).install(Installation((), pytorch=True))
+    packages(pytorch=pytorch).install(Installation((), pytorch=True))
     theirs, ours = pytorch.constraint.split()
     assert theirs == "theirs.txt"
     assert ours.startswith("file:///")
@@ -209,30 +209,33 @@ def add_wheel(folder, name, version):
         wheel.writestr(f"{info}/RECORD", "")
 
 
-def test_the_pip_that_the_pytorch_extension_starts_keeps_to_the_constraints(tmp_path, monkeypatch):
+def test_the_pip_that_the_pytorch_extension_starts_keeps_to_the_constraints(site, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "a user's files"))
     (tmp_path / "a user's files").mkdir()
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.delenv("PIP_CONSTRAINT", raising=False)
-    add_packages(tmp_path / "site", {"toy": "1.0"})
+    add_packages(site, {"toy": "1.0"})
     for version in ("1.0", "2.0"):
         add_wheel(tmp_path / "wheels", "toy", version)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--dry-run", "--ignore-installed"]
     pytorch = PyTorchExtension([*pip, "--no-index", "--find-links", str(tmp_path / "wheels"), "toy"])
-    dependencies(tmp_path / "site", pytorch=pytorch).install(Installation((), pytorch=True))
+    packages(pytorch=pytorch).install(Installation((), pytorch=True))
     assert "Would install toy-1.0" in pytorch.said
 
 
 @pytest.mark.parametrize(
-    ("pip", "pytorch", "what"),
+    ("pip", "pytorch"),
     [
-        (Pip(OSError("no network")), PyTorchExtension(), "PyTorch could not be installed"),
-        (Pip(), PyTorchExtension(error=subprocess.CalledProcessError(1, "ltt")), "PyTorch could not be installed"),
+        (Packaging(OSError("no network")), PyTorchExtension()),
+        (Packaging(), PyTorchExtension(error=subprocess.CalledProcessError(1, "ltt"))),
     ],
 )
-def test_a_failed_installation_is_one_line_and_the_log_has_the_rest(slicer_python, caplog, pip, pytorch, what):
-    here = dependencies(slicer_python, pip, pytorch)
-    with caplog.at_level(logging.ERROR), pytest.raises(InputError, match=f"{what}: check the network") as error:
+def test_a_failed_installation_is_one_line_and_the_log_has_the_rest(slicer_python, caplog, pip, pytorch):
+    here = packages(pip, pytorch)
+    with (
+        caplog.at_level(logging.ERROR),
+        pytest.raises(InputError, match="PyTorch could not be installed: check the network") as error,
+    ):
         here.install(here.missing())
     assert "\n" not in str(error.value)
     assert caplog.records[0].exc_info
@@ -243,13 +246,12 @@ def load(folder):
     """What the user reads when `folder` comes before the real packages."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from pathlib import Path\n"
         "from DystrophyDxLib.errors import InputError\n"
-        "from DystrophyDxLib.panel.dependencies import Dependencies\n"
-        "try: Dependencies(Path(sys.argv[2]), None, None).load()\n"
+        "from DystrophyDxLib.panel.dependencies import load_pytorch\n"
+        "try: load_pytorch()\n"
         "except InputError as error: print(error)\n"
     )
-    command = [sys.executable, "-c", code, str(folder), str(REQUIREMENTS)]
+    command = [sys.executable, "-c", code, str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
 
 
@@ -272,12 +274,16 @@ def test_a_broken_pytorch_gives_instructions(tmp_path, fault):
     assert "restart Slicer, press Uninstall PyTorch in the module PyTorch Utils, and try again." in said
 
 
-def test_looking_for_what_is_missing_imports_none_of_it(tmp_path):
+def test_looking_for_what_is_missing_imports_none_of_it():
     code = (
         "import sys\n"
         "from pathlib import Path\n"
+        "from types import SimpleNamespace\n"
+        "from packaging.requirements import Requirement\n"
         "from DystrophyDxLib.panel.dependencies import Dependencies\n"
-        "assert Dependencies(Path(sys.argv[1]), None, None).missing() is None\n"
+        "required = [Requirement('torch>=2'), Requirement('pydantic>=2')]\n"
+        "packaging = SimpleNamespace(load_requirements=lambda path: required, pip_check=lambda _: False)\n"
+        "assert Dependencies(Path(sys.argv[1]), packaging, None).missing() is None\n"
         "print(*(name for name in ('torch', 'torchvision', 'monai', 'pydantic', 'jinja2') if name in sys.modules))\n"
     )
     done = subprocess.run(
@@ -326,6 +332,8 @@ def test_whatever_the_panel_imports_is_in_slicer_or_installed():
         file = queue.pop()
         seen.add(file)
         for module in imports_of(file):
+            if module.startswith("DystrophyDxLib.statistics"):
+                continue  # of a decision, whose threshold is chosen after training; no panel does that
             if module.startswith(("DystrophyDxLib", "DystrophyDxWidgets")):
                 queue += [found for found in [file_of(module)] if found and found not in seen]
             else:

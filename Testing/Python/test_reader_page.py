@@ -50,8 +50,8 @@ def desktop(tmp_path):
 @pytest.fixture
 def page(desktop):
     panel = desktop.open()
-    panel._pages.currentIndex = 1
-    return panel._readerStudy
+    panel.pages.currentIndex = 1
+    return panel.readerStudy
 
 
 def make(folder, **changes):
@@ -157,7 +157,7 @@ def test_a_reader_who_is_signed_in_elsewhere_is_told(page, folder, monkeypatch):
 def test_while_somebody_reads_the_panel_holds_the_questions_alone(desktop, page, folder):
     make(folder, **UNAIDED)
     sign_in(page, folder)
-    tabs = desktop.widget._pages.tabBar()
+    tabs = desktop.widget.pages.tabBar()
     assert hidden(tabs)
     assert surroundings() == {False}
     assert hidden(page.ui.signInFrame)
@@ -300,7 +300,7 @@ def test_each_key_belongs_to_one_page_at_a_time(desktop, page, folder):
     sign_in(page, folder)
     assert enabled() == ["Ctrl+Return", "F5", "F6", "F7", "F8", "F9"]
     page.ui.signOutButton.click()
-    desktop.widget._pages.currentIndex = 0
+    desktop.widget.pages.currentIndex = 0
     assert enabled() == ["F5", "F7", "F8", "F9"]
     desktop.leave()
     assert enabled() == []
@@ -589,7 +589,7 @@ def choose_tables(ui, folder):
 @pytest.mark.parametrize(("diagnoses", "warned"), [(("DMD", "BMD"), True), (("DMD", "healthy"), False)])
 def test_a_new_study_of_one_class_is_warned_of(page, tmp_path, monkeypatch, diagnoses, warned):
     monkeypatch.setitem(sys.modules, "pandas", None)  # Slicer has none
-    page._newStudy._loadPackages = lambda: None
+    monkeypatch.setattr(sys.modules["DystrophyDxWidgets.NewStudyForm"], "load_pytorch", lambda: None)
     new_tables(tmp_path, diagnoses)
     choose_tables(page.ui, tmp_path)
     page.ui.createButton.click()
@@ -597,9 +597,9 @@ def test_a_new_study_of_one_class_is_warned_of(page, tmp_path, monkeypatch, diag
     assert ("All cases are of one class" in page.ui.messageLabel.text) == warned
 
 
-def test_a_study_is_created_from_the_page_and_opened(page, tmp_path):
-    loaded = []
-    page._newStudy._loadPackages = lambda: loaded.append(True)
+def test_a_study_is_created_from_the_page_and_opened(page, tmp_path, monkeypatch):
+    loaded, form = [], sys.modules["DystrophyDxWidgets.NewStudyForm"]
+    monkeypatch.setattr(form, "load_pytorch", lambda: loaded.append(True))
     new_tables(tmp_path, ("DMD", "healthy"))
     ui = page.ui
     ui.createButton.click()

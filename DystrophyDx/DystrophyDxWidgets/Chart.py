@@ -1,0 +1,72 @@
+"""The chart of a classification on the panel."""
+
+import slicer
+
+from DystrophyDxWidgets.helpers import makeTimer
+
+
+class Chart:
+    """Slicer's plot view, made when there is first something to plot.
+
+    Attributes:
+        view: of Slicer; None before.
+    """
+
+    def __init__(self, frame, selected):
+        """selected: called with the plot series node and the number of a point that was clicked."""
+        self._frame = frame
+        self._selected = selected
+        self._chart = None
+        self.view = None
+        # The view tells of a click before the point that was clicked is in the selection.
+        self._timer = makeTimer(0, self.onSelected)
+
+    def show(self, chart):
+        """Plots a chart node; without one the chart takes no place."""
+        self._chart = chart
+        self._frame.visible = chart is not None
+        if chart is None:
+            return
+        if self.view is None:
+            self.view = slicer.qMRMLPlotView()
+            self.view.setMRMLScene(slicer.mrmlScene)
+            self.view.chart().GetLegend().SetInline(False)  # else it covers the end of the curves
+            self.view.connect("dataSelected(vtkStringArray*,vtkCollection*)", self.onDataSelected)
+            self._frame.layout().addWidget(self.view)
+        # Not in the scene: Slicer would make another view for it. So the view is told of each new chart.
+        node = slicer.vtkMRMLPlotViewNode()
+        node.SetPlotChartNodeID(chart.GetID())
+        self._node = node
+        self.view.setMRMLPlotViewNode(node)
+
+    def close(self):
+        """The scene is about to be closed."""
+        self._chart = None
+        if self.view is not None:
+            self.view.setMRMLPlotViewNode(None)
+
+    def cleanup(self):
+        self._timer.stop()
+
+    def onDataSelected(self, seriesIDs, selections):
+        self._timer.start()
+
+    def onSelected(self):
+        """Tells which point was clicked."""
+        plots = self.view.chart()
+        for n in range(plots.GetNumberOfPlots()):
+            selection = plots.GetPlot(n).GetSelection()
+            if selection is not None and selection.GetNumberOfValues():
+                series = self._seriesNamed(plots.GetPlot(n).GetLabel())
+                if series is not None:
+                    self._selected(series, selection.GetValue(0))
+                break
+        self.view.RemovePlotSelections()
+
+    def _seriesNamed(self, name):
+        chart = self._chart
+        for n in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
+            series = chart.GetNthPlotSeriesNode(n)
+            if series is not None and series.GetName() == name:
+                return series
+        return None

@@ -1,0 +1,155 @@
+"""The page "Classification" of the panel."""
+
+import qt
+import slicer
+from slicer.util import VTKObservationMixin
+
+from DystrophyDxWidgets.Context import Context
+from DystrophyDxWidgets.HeatmapSection import HeatmapSection
+from DystrophyDxWidgets.helpers import makeShortcut, makeTimer
+from DystrophyDxWidgets.RegionSection import RegionSection
+from DystrophyDxWidgets.ReportSection import ReportSection
+from DystrophyDxWidgets.ResultSection import ResultSection
+from DystrophyDxWidgets.StudySection import StudySection
+
+
+class ClassificationPage(VTKObservationMixin):
+    """Lays out the sections, and follows the scene while the page is shown.
+
+    logic: gives the parameter node of the scene.
+    """
+
+    def __init__(self, logic):
+        VTKObservationMixin.__init__(self)
+        self._logic = logic
+        self._guiTags = []
+        self._entered = False
+        self.context = context = Context()
+        self.study, self.result, self.heatmap = StudySection(context), ResultSection(context), HeatmapSection(context)
+        self.region, self.report = RegionSection(context), ReportSection(context)
+        self.widget = qt.QWidget()
+        layout = qt.QVBoxLayout(self.widget)
+        for section in self.sections:
+            layout.addWidget(section.widget)
+        layout.addStretch(1)
+        self._sceneTimer = makeTimer(0, self.onSceneChanged)  # many changes of the scene in a row are answered once
+        context.sceneChanged.connect(self._sceneTimer.start)
+        self._shortcuts = [
+            makeShortcut("F5", self.study.ui.classifyButton.click, self.widget),
+            makeShortcut("F7", self.result.onPreviousImage, self.widget),
+            makeShortcut("F8", self.result.onNextImage, self.widget),
+            makeShortcut("F9", self.heatmap.ui.heatmapCheckBox.toggle, self.widget),
+        ]
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAddedOrRemoved)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeAddedOrRemoved)
+        layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        self.addObserver(layoutNode, "ModifiedEvent", self.onLayoutNodeModified)
+        context.changed()
+
+    @property
+    def sections(self):
+        """From top to bottom."""
+        return self.study, self.result, self.heatmap, self.region, self.report
+
+    def enter(self):
+        """The page is shown."""
+        self._entered = True
+        self._enableShortcuts(True)
+        self._setParameters(self._logic.getParameterNode())
+        self.onSceneChanged()
+
+    def exit(self):
+        """The page is left."""
+        self._entered = False
+        self._enableShortcuts(False)
+        self.region.endEditing()
+        self._setParameters(None)
+
+    def cleanup(self):
+        """The panel goes away."""
+        self.context.stop()
+        self._setParameters(None)
+        self.result.cleanup()
+        self.region.cleanup()
+        self._sceneTimer.stop()
+        for shortcut in self._shortcuts:
+            shortcut.enabled = False
+            shortcut.deleteLater()
+        self._shortcuts = []
+        self.removeObservers()
+
+    def onSceneStartClose(self, caller, event):
+        self.context.stop()
+        self.region.onSceneClosing()
+        self._setParameters(None)
+        self._choose(None)
+        self.result.onSceneClosing()
+
+    def onSceneEnd(self, caller, event):
+        self.context.unload()
+        self.region.onSceneClosed()
+        if self._entered:
+            self._setParameters(self._logic.getParameterNode())
+            self._sceneTimer.start()
+        self.context.changed()
+
+    def onNodeAddedOrRemoved(self, caller, event):
+        if self._entered and not slicer.mrmlScene.IsBatchProcessing():
+            self._sceneTimer.start()
+
+    def onSceneChanged(self):
+        """Chooses a volume where none is chosen, and shows what is there now."""
+        if self.context.parameters is None or self.context.busy:
+            return
+        self.onParametersChanged()
+        self.study.suggest()
+        self.context.changed()
+
+    def onParametersChanged(self, caller=None, event=None):
+        volume = self.context.parameters.inputVolume if self.context.parameters else None
+        if volume is self.context.volume:
+            self.heatmap.showMuscles()
+            return
+        self.context.stop()
+        self._choose(volume)
+        if volume is not None and self.context.load():
+            with self.context.reporting():
+                self.context.view.show(self.context.classification)
+        self.context.changed()
+
+    def onVolumeMoved(self, caller, event):
+        """Heatmap and legs go with the volume, when it is put under a transform or that is hardened."""
+        if self.context.classification is not None and not slicer.mrmlScene.IsBatchProcessing():
+            self.context.classification.follow_volume()
+
+    def onLayoutNodeModified(self, caller, event):
+        self.heatmap.showLayout()
+
+    def _choose(self, volume):
+        """Makes another volume, or none, the one that all sections show."""
+        event = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+        if self.context.volume is not None:
+            self.removeObserver(self.context.volume, event, self.onVolumeMoved)
+        if volume is not None:
+            self.addObserver(volume, event, self.onVolumeMoved)
+        self.context.volume = volume
+        self.context.volumeChanged()
+
+    def _setParameters(self, parameters):
+        if self.context.parameters is not None:
+            for tag in self._guiTags:
+                self.context.parameters.disconnectGui(tag)
+            self.removeObserver(self.context.parameters.parameterNode, "ModifiedEvent", self.onParametersChanged)
+        self.context.parameters = parameters
+        if parameters is not None:
+            self._guiTags = [parameters.connectGui(section.ui) for section in self.sections]
+            self.addObserver(parameters.parameterNode, "ModifiedEvent", self.onParametersChanged)
+            self.onParametersChanged()
+
+    def _enableShortcuts(self, enabled):
+        for shortcut in self._shortcuts:
+            shortcut.enabled = enabled

@@ -1,0 +1,59 @@
+"""The offer to install what Slicer's Python lacks."""
+
+import logging
+
+import slicer
+from slicer.i18n import tr as _
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.panel.dependencies import Dependencies
+from DystrophyDxWidgets.helpers import RESOURCES, say
+
+
+def dependencies():
+    """What the extension needs, with the installers of the running Slicer."""
+    from slicer import packaging
+
+    try:
+        from PyTorchUtils import PyTorchUtilsLogic
+    except ModuleNotFoundError:
+        return Dependencies(RESOURCES / "requirements.txt", packaging, None)
+    return Dependencies(RESOURCES / "requirements.txt", packaging, PyTorchUtilsLogic())
+
+
+class FirstUse:
+    """Names the missing packages with their size and installs them on the user's word."""
+
+    def __init__(self, ui, context):
+        self.ui = ui
+        self._context = context
+        self._installation = None
+        ui.installButton.connect("clicked()", self.onInstall)
+        context.packagesMissing.connect(self.check)
+
+    def check(self):
+        """Says what is missing; nothing heavy is imported for it. Returns whether all is there."""
+        ui = self.ui
+        self._installation = None
+        say(ui.packagesLabel, "")
+        try:
+            self._installation = dependencies().missing()
+            if self._installation is not None:
+                say(ui.packagesLabel, self._installation.question)
+        except InputError as error:
+            say(ui.packagesLabel, str(error))
+        except Exception:
+            logging.exception("DystrophyDx could not look for the packages it needs")
+            say(ui.packagesLabel, _("DystrophyDx needs Slicer 5.12 or later."))
+        ui.packagesFrame.visible = bool(ui.packagesLabel.text)
+        ui.installButton.visible = self._installation is not None
+        return not ui.packagesLabel.text
+
+    def onInstall(self):
+        with self._context.reporting():
+            self._context.said(_("Installing; this can take minutes…"))
+            slicer.app.processEvents()
+            dependencies().install(self._installation)
+            self._context.said(_("Everything is installed."))
+        self.check()
+        self._context.sceneChanged()

@@ -1,0 +1,119 @@
+"""The section "Heatmap": how the evidence is seen over the MRI, and its share of each muscle."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxWidgets.helpers import loadWidget, quiet
+
+
+class HeatmapSection:
+    """Opacity, threshold, legend, class and layout of the heatmap; all of it lies in nodes of the scene."""
+
+    def __init__(self, context):
+        self._context = context
+        self.widget, self.ui = loadWidget("HeatmapSection")
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        ui = self.ui
+        ui.layoutSelector.addItems([_("As they are"), _("Heatmap over the MRI"), _("MRI beside the heatmap")])
+        ui.heatmapCheckBox.connect("toggled(bool)", self.onToggled)
+        ui.legendCheckBox.connect("toggled(bool)", self.onLegendToggled)
+        ui.opacitySlider.connect("valueChanged(double)", self.onOpacityChanged)
+        ui.thresholdSlider.connect("valueChanged(double)", self.onThresholdChanged)
+        ui.classSelector.connect("currentIndexChanged(int)", self.onClassChanged)
+        ui.layoutSelector.connect("currentIndexChanged(int)", self.onLayoutChanged)
+        context.changed.connect(self.onChanged)
+        context.enabling.connect(self.onEnabling)
+
+    def onToggled(self, shown):
+        if self._context.view is not None:
+            self._context.view.overlay = shown
+        self._context.enable()
+
+    def onOpacityChanged(self, value):
+        if self._context.view is not None:
+            self._context.view.opacity = value
+
+    def onThresholdChanged(self, value):
+        if self._context.heatmap is not None:
+            self._context.heatmap.threshold = value
+
+    def onLegendToggled(self, shown):
+        if self._context.heatmap is not None:
+            self._context.heatmap.legend = shown
+
+    def onClassChanged(self, index):
+        if self._context.heatmap is not None and index >= 0:
+            with self._context.reporting():
+                self._context.view.shown_class = index
+            self._showHeatmap()
+            self.showMuscles()
+
+    def onLayoutChanged(self, index):
+        if index > 0 and self._context.load():
+            self._context.view.layout = self._layouts()[index]
+            slicer.app.processEvents()  # the views take their sizes, each with a zoom of its own
+            self._context.view.fit_again()
+
+    def onChanged(self):
+        self._showHeatmap()
+        self.showLayout()
+        self._offerMuscles()
+        self.showMuscles()
+
+    def _showHeatmap(self):
+        heatmap, view, ui = self._context.heatmap, self._context.view, self.ui
+        if heatmap is None:
+            return
+        with quiet(ui.heatmapCheckBox, ui.legendCheckBox, ui.classSelector, ui.opacitySlider, ui.thresholdSlider):
+            ui.opacitySlider.value = view.opacity
+            ui.thresholdSlider.value = heatmap.threshold
+            ui.heatmapCheckBox.checked = view.overlay
+            ui.legendCheckBox.checked = heatmap.legend
+            ui.classSelector.clear()
+            ui.classSelector.addItems(list(view.classes))
+            ui.classSelector.currentIndex = view.shown_class
+
+    def showLayout(self):
+        """How the views are arranged; Slicer's own means arrange them, too."""
+        if self._context.view is not None:
+            with quiet(self.ui.layoutSelector):
+                self.ui.layoutSelector.currentIndex = self._layouts().index(self._context.view.layout)
+
+    def _layouts(self):
+        from DystrophyDxLib.mrml.classification_view import Layout
+
+        return [None, Layout.OVERLAY, Layout.SIDE_BY_SIDE]
+
+    def _offerMuscles(self):
+        """Legs are not offered as muscles; without other segmentations none is asked for."""
+        if self._context.view is None:
+            return
+        from DystrophyDxLib.mrml.classification import SceneClassification
+
+        found = (classification.segmentation for classification in SceneClassification.of(slicer.mrmlScene))
+        legs = [segmentation.GetID() for segmentation in found if segmentation is not None]
+        self.ui.musclesSelector.sortFilterProxyModel().hiddenNodeIDs = legs
+        count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+        self.ui.musclesFrame.visible = count > len(legs)
+
+    def showMuscles(self):
+        """The share of each muscle under the heat that is seen."""
+        classification, parameters = self._context.classification, self._context.parameters
+        muscles = parameters.muscles if parameters is not None else None
+        self.ui.musclesLabel.text = ""
+        if muscles is None or self._context.result is None or classification.segmentation is None:
+            return
+        from DystrophyDxLib.panel.rich_text import muscles_html
+
+        try:
+            self.ui.musclesLabel.text = muscles_html(classification.texture_scores(muscles))
+        except InputError as error:
+            self.ui.musclesLabel.text = str(error)
+
+    def onEnabling(self, possible):
+        ui = self.ui
+        ui.heatmapCheckBox.enabled = possible.heatmap
+        for widget in (ui.legendCheckBox, ui.opacitySlider, ui.thresholdSlider, ui.classSelector):
+            widget.enabled = possible.adjust_heatmap
+        ui.layoutSelector.enabled = possible.volume

@@ -1,0 +1,146 @@
+"""The section "Region": corrects what the model looked at."""
+
+import slicer
+
+from DystrophyDxLib.panel.slices import edited_since_result
+from DystrophyDxWidgets.helpers import loadWidget, makeTimer, say
+from DystrophyDxWidgets.RegionEditor import RegionEditor
+
+EDIT_MILLISECONDS = 500
+
+
+class RegionSection:
+    """Opens Slicer's segment editor on the region, puts automatic outlines back, and tells what was edited."""
+
+    def __init__(self, context):
+        self._context = context
+        self.widget, self.ui = loadWidget("RegionSection")
+        self.editor = RegionEditor(self.ui.editorFrame)
+        self._segmentation = None
+        self._observers = []
+        self._timer = makeTimer(EDIT_MILLISECONDS, self.onEdited)  # many edits in a row are answered once
+        ui = self.ui
+        for button, slot in (
+            (ui.excludeButton, self.onExclude),
+            (ui.resetSliceButton, self.onResetSlice),
+            (ui.resetLeftButton, self.onResetLeft),
+            (ui.resetRightButton, self.onResetRight),
+            (ui.resetAllButton, self.onResetAll),
+            (ui.reclassifyButton, self.onReclassify),
+        ):
+            button.connect("clicked()", slot)
+        ui.editButton.connect("toggled(bool)", self.onEdit)
+        context.volumeChanged.connect(self.endEditing)
+        context.changed.connect(self.onChanged)
+        context.enabling.connect(self.onEnabling)
+
+    def endEditing(self):
+        self.ui.editButton.checked = False
+
+    def onSceneClosing(self):
+        self.endEditing()
+        self.editor.detach()
+        self._observe(None)
+
+    def onSceneClosed(self):
+        self.editor.attach()
+
+    def cleanup(self):
+        self._timer.stop()
+        self._observe(None)
+        self.editor.close()
+        self.editor.detach()
+
+    def onEdit(self, edited):
+        classification = self._context.classification
+        if edited and classification is not None and classification.segmentation is not None:
+            self.editor.open(classification)
+        else:
+            self.editor.close()
+        self.ui.editorFrame.visible = edited
+
+    def onExclude(self):
+        self._edit(lambda classification: classification.exclude(self._context.view.slice))
+
+    def onResetSlice(self):
+        self._edit(lambda classification: classification.reset(slice=self._context.view.slice))
+
+    def onResetLeft(self):
+        self._resetSide("LEFT")
+
+    def onResetRight(self):
+        self._resetSide("RIGHT")
+
+    def onResetAll(self):
+        self._edit(lambda classification: classification.reset())
+
+    def onReclassify(self):
+        self._context.reclassifying()
+
+    def _resetSide(self, name):
+        from DystrophyDxLib.regions.windows import Side
+
+        self._edit(lambda classification: classification.reset(side=Side[name]))
+
+    def _edit(self, edit):
+        with self._context.reporting():
+            if self.ui.editButton.checked:
+                self.editor.saveStateForUndo()
+            edit(self._context.classification)
+        self._context.changed()
+
+    def onModified(self, caller, event):
+        self._timer.start()
+
+    def onEdited(self):
+        """Half a second after the last edit."""
+        classification, parameters = self._context.classification, self._context.parameters
+        if classification is None or self._context.busy:
+            return
+        self._showPending()
+        if parameters is not None and parameters.autoReclassify and classification.pending:
+            self._context.reclassifying()
+
+    def onChanged(self):
+        classification = self._context.classification
+        segmentation = classification.segmentation if classification is not None else None
+        if segmentation is None and self.ui.editButton.checked:
+            # It was deleted: the editor turns to another one and shows the volume of that.
+            self.endEditing()
+            if classification is not None:
+                self._context.view.show(classification)
+                self._context.changed()
+                return
+        self._observe(segmentation)
+        self._showPending()
+
+    def _showPending(self):
+        classification = self._context.classification
+        changed = classification.changed_slices if classification is not None else ()
+        say(self.ui.pendingLabel, edited_since_result(changed))
+        self._context.enable()
+
+    def onEnabling(self, possible):
+        ui = self.ui
+        for widget in (ui.editButton, ui.excludeButton, ui.autoReclassifyCheckBox):
+            widget.enabled = possible.edit
+        for widget in (ui.resetSliceButton, ui.resetAllButton):
+            widget.enabled = possible.use_result
+        for widget in (ui.resetLeftButton, ui.resetRightButton):
+            widget.enabled = possible.reset_side
+        ui.reclassifyButton.enabled = possible.edit and bool(ui.pendingLabel.text)
+
+    def _observe(self, segmentation):
+        if segmentation is self._segmentation:
+            return
+        events = (
+            slicer.vtkSegmentation.SourceRepresentationModified,
+            slicer.vtkSegmentation.SegmentAdded,
+            slicer.vtkSegmentation.SegmentRemoved,
+            slicer.vtkSegmentation.SegmentModified,
+        )
+        for tag in self._observers:
+            self._segmentation.RemoveObserver(tag)
+        self._segmentation = segmentation
+        new = segmentation is not None
+        self._observers = [segmentation.AddObserver(event, self.onModified) for event in events] if new else []

@@ -1,0 +1,65 @@
+"""The section "Report": writes what the command line writes."""
+
+from pathlib import Path
+
+import ctk
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from DystrophyDxWidgets.helpers import loadWidget, say
+
+
+class ReportSection:
+    """Writes and opens the report, and copies the summary."""
+
+    def __init__(self, context):
+        self._context = context
+        self.widget, self.ui = loadWidget("ReportSection")
+        self._report = None
+        self.ui.folderSelector.filters = ctk.ctkPathLineEdit.Dirs
+        self.ui.reportButton.connect("clicked()", self.onWrite)
+        self.ui.openButton.connect("clicked()", self.onOpen)
+        self.ui.copyButton.connect("clicked()", self.onCopy)
+        context.volumeChanged.connect(self.forget)
+        context.classifying.connect(self.forget)
+        context.enabling.connect(self.onEnabling)
+
+    def forget(self):
+        """The report that was written is no longer that of what is shown."""
+        self._report = None
+
+    def onWrite(self):
+        context, folder = self._context, self.ui.folderSelector.currentPath
+        if not folder:
+            say(self.ui.reportLabel, _("Choose a folder for the report."))
+            return
+        say(self.ui.reportLabel, "")
+        context.said("")
+        with context.reporting():
+            from DystrophyDxLib.panel.actions import holds_report
+
+            overwrite = holds_report(Path(folder))
+            question = _("The folder holds an earlier report. Replace it?")
+            if overwrite and not slicer.util.confirmOkCancelDisplay(question, "DystrophyDx"):
+                return
+            models = [context.models.chosen, *context.models.added]
+            self._report = context.actions.write_report(context.classification, models, Path(folder), overwrite)
+            self.ui.folderSelector.addCurrentPathToHistory()
+            say(self.ui.reportLabel, _("Report: {path}").format(path=self._report))
+        context.enable()
+
+    def onOpen(self):
+        if self._report is not None:
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report)))
+
+    def onCopy(self):
+        from DystrophyDxLib.panel.rich_text import summary_in_two_lines
+
+        slicer.app.clipboard().setText(summary_in_two_lines(self._context.result))
+        say(self.ui.reportLabel, _("The summary is on the clipboard."))
+
+    def onEnabling(self, possible):
+        for button in (self.ui.reportButton, self.ui.copyButton):
+            button.enabled = possible.use_result
+        self.ui.openButton.enabled = possible.choose and self._report is not None

@@ -1,0 +1,119 @@
+"""The section "Result": the answer, its images and their probabilities along the thigh."""
+
+import qt
+from slicer.i18n import tr as _
+
+from DystrophyDxLib.panel.image_row import ImageRow
+from DystrophyDxWidgets.Chart import Chart
+from DystrophyDxWidgets.helpers import loadWidget, quiet, say
+
+
+class ResultSection:
+    """Says the answer in words, and leads from an image in table or chart to the views."""
+
+    def __init__(self, context):
+        self._context = context
+        self.widget, self.ui = loadWidget("ResultSection")
+        self.chart = Chart(self.ui.chartFrame, self.onPointSelected)
+        self.ui.previousButton.connect("clicked()", self.onPreviousImage)
+        self.ui.nextButton.connect("clicked()", self.onNextImage)
+        self.ui.imagesTable.connect("itemSelectionChanged()", self.onRowSelected)
+        context.changed.connect(self.onChanged)
+        context.enabling.connect(self.onEnabling)
+
+    def onRowSelected(self):
+        items, result = self.ui.imagesTable.selectedItems(), self._context.result
+        if items and result is not None:
+            self._context.view.go_to(result.images[self._imageOfRow(items[0].row())])
+
+    def onNextImage(self):
+        if self._context.result is not None:
+            self.select(self._context.view.next_image())
+
+    def onPreviousImage(self):
+        if self._context.result is not None:
+            self.select(self._context.view.previous_image())
+
+    def onPointSelected(self, series, point):
+        """A point of the chart was clicked."""
+        if self._context.classification is not None:
+            self.select(self._context.classification.image_of_point(series, point))
+
+    def select(self, image):
+        """Selects the row of an image, which shows it; nothing for None."""
+        if image is None:
+            return
+        number = self._context.result.images.index(image)
+        table = self.ui.imagesTable
+        for row in range(table.rowCount):
+            if self._imageOfRow(row) == number:
+                table.selectRow(row)
+
+    def _imageOfRow(self, row):
+        return self.ui.imagesTable.item(row, 0).data(qt.Qt.UserRole)
+
+    def onSceneClosing(self):
+        self.chart.close()
+
+    def cleanup(self):
+        self.chart.cleanup()
+
+    def onChanged(self):
+        classification = self._context.classification
+        self._showAnswer(classification)
+        self._showImages(classification)
+        self.chart.show(classification.chart if classification is not None else None)
+
+    def _showAnswer(self, classification):
+        ui, result = self.ui, self._context.result
+        for label in (ui.answerLabel, ui.barLabel, ui.figuresLabel, ui.differenceLabel, ui.warningsLabel):
+            say(label, "")
+        if result is None:
+            say(ui.answerLabel, _("Not classified yet."))
+            return
+        from DystrophyDxLib.panel import rich_text
+
+        say(ui.answerLabel, rich_text.answer_html(result))
+        say(ui.barLabel, rich_text.bar_html(result))
+        say(ui.figuresLabel, rich_text.figures(result))
+        say(ui.warningsLabel, rich_text.warnings_html(result))
+        if classification.result_before is not None:
+            say(ui.differenceLabel, rich_text.difference(result, classification.result_before))
+
+    def _showImages(self, classification):
+        """Fills the table from the scene's table node. Slicer's own view of such a node makes texts of all values, so
+        that slice 10 would come before slice 2 and a probability would have all its digits."""
+        rows = self._rows(classification.images_table if classification is not None else None)
+        table = self.ui.imagesTable
+        with quiet(table):
+            table.setSortingEnabled(False)
+            table.setRowCount(len(rows))
+            for n, row in enumerate(rows):
+                for column, value in enumerate(row.cells()):
+                    item = qt.QTableWidgetItem()
+                    item.setData(qt.Qt.DisplayRole, value)
+                    item.setData(qt.Qt.UserRole, n)
+                    table.setItem(n, column, item)
+            table.setSortingEnabled(True)
+            table.resizeColumnsToContents()
+
+    def _rows(self, node):
+        """Those of a table node, or none where it was deleted."""
+        if node is None or self._context.result is None:
+            return []
+        table, images = node.GetTable(), self._context.result.images
+        return [
+            ImageRow(
+                slices=image.shown,
+                side=table.GetValueByName(n, "Side").ToString(),
+                probability=table.GetValueByName(n, "Probability").ToDouble(),
+                source=table.GetValueByName(n, "Source").ToString(),
+                anatomy=table.GetValueByName(n, "Anatomy").ToString(),
+                counted=table.GetValueByName(n, "Counted").ToString(),
+            )
+            for n, image in enumerate(images)
+        ]
+
+    def onEnabling(self, possible):
+        for widget in (self.ui.imagesTable, self.ui.previousButton, self.ui.nextButton):
+            widget.enabled = possible.use_result

@@ -1,0 +1,175 @@
+"""The section "Study": which volume is classified, by which model, and the run of it."""
+
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from DystrophyDxWidgets.FirstUse import FirstUse
+from DystrophyDxWidgets.helpers import loadSample, loadWidget, quiet, say
+from DystrophyDxWidgets.InputsForm import InputsForm
+
+
+class StudySection:
+    """Chooses volume and model, classifies, and tells what went wrong."""
+
+    def __init__(self, context):
+        self._context = context
+        self.widget, self.ui = loadWidget("StudySection")
+        self.widget.setMRMLScene(slicer.mrmlScene)
+        self.firstUse = FirstUse(self.ui, context)
+        self.inputsForm = InputsForm(self.ui, context)
+        self._connect()
+        self._listModels()
+        self.firstUse.check()
+
+    def suggest(self):
+        """Chooses the likely thigh MRI of the scene where no volume is chosen, and says why."""
+        parameters = self._context.parameters
+        if parameters.inputVolume is not None or not self.inputsForm.inputs.takes_thighs:
+            return
+        if slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is None or not self._context.load():
+            return
+        from DystrophyDxLib.panel.suggestion import suggest_volume
+
+        volume, why = suggest_volume(slicer.mrmlScene)
+        if volume is not None:
+            parameters.inputVolume = volume
+        say(self.ui.suggestionLabel, why)
+
+    # Volume and model
+
+    def onLoadSample(self):
+        with self._context.reporting():
+            self._context.said(_("Reading the sample study…"))
+            slicer.app.processEvents()
+            self._context.parameters.inputVolume = loadSample()
+            self._context.said("")
+
+    def onVolumeChanged(self):
+        say(self.ui.suggestionLabel, "")
+        self._context.said("")
+        self.inputsForm.volumeChanged()
+
+    def onAddModel(self):
+        path = qt.QFileDialog.getOpenFileName(
+            self.widget, _("Model package"), "", _("Model package (*.zip card.json);;All files (*)")
+        )
+        if path:
+            self.addModel(Path(path))
+
+    def addModel(self, path):
+        """Adds a model package to the list and selects it."""
+        with self._context.reporting():
+            self._context.models.add(path)
+            chosen = self._context.models.chosen
+            self._listModels()
+            self.ui.modelSelector.currentIndex = self.ui.modelSelector.findData(str(chosen))
+            self._context.said("")
+
+    def onModelChanged(self, index):
+        self._context.models.chosen = Path(self.ui.modelSelector.itemData(index))
+        self.inputsForm.modelChanged()
+        if not self.inputsForm.inputs.takes_thighs:
+            say(self.ui.suggestionLabel, "")
+        self._context.sceneChanged()
+        if self.ui.cardButton.checked:
+            self._showCard()
+
+    def onCard(self, shown):
+        self.ui.cardBrowser.visible = shown
+        if shown:
+            self._showCard()
+
+    def _showCard(self):
+        self.ui.cardBrowser.setHtml("")
+        with self._context.reporting():
+            from DystrophyDxLib.models.package import ModelPackage
+            from DystrophyDxLib.panel.rich_text import card_html
+
+            self.ui.cardBrowser.setHtml(card_html(ModelPackage.read(self._context.models.chosen).card))
+
+    def _listModels(self):
+        selector = self.ui.modelSelector
+        with quiet(selector):
+            selector.clear()
+            for name, path in self._context.models.entries():
+                selector.addItem(name, str(path))
+
+    # Classification
+
+    def onClassify(self):
+        self._classify("classify")
+
+    def onReclassify(self):
+        self._classify("reclassify")
+
+    def _classify(self, what):
+        context = self._context
+        if context.volume is None or context.busy:
+            return
+        if not self.firstUse.check() or not context.load():
+            context.said(self.ui.packagesLabel.text)
+            return
+        context.classifying()
+        with context.reporting():
+            try:
+                self.inputsForm.takeFrames()
+                run = getattr(context.actions, what)
+                run(context.classification, context.models.chosen, self.ui.deviceSelector.currentText, self.onProgress)
+            finally:
+                self.ui.progressFrame.visible = False
+        context.sceneChanged()
+        context.changed()
+
+    def onProgress(self, done, total):
+        ui = self.ui
+        if not ui.progressFrame.visible:
+            self._context.said("")
+            ui.progressFrame.visible = True
+            self._context.enable()
+        ui.progressBar.setRange(0, total)
+        ui.progressBar.setValue(done)
+        ui.progressBar.setFormat(_("{done} of {total} images").format(done=done, total=total))
+        slicer.app.processEvents()
+
+    # What is shown
+
+    def onChanged(self):
+        self.inputsForm.show()
+        self._hideHeatmaps()
+
+    def _hideHeatmaps(self):
+        """Heatmaps are not offered as input."""
+        if self._context.view is None:
+            return
+        from DystrophyDxLib.mrml.classification import is_heatmap
+
+        volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs = [
+            volume.GetID() for volume in volumes if is_heatmap(volume)
+        ]
+
+    def onEnabling(self, possible):
+        ui = self.ui
+        for widget in (ui.inputSelector, ui.sampleButton, ui.modelSelector, ui.addModelButton, ui.deviceSelector):
+            widget.enabled = possible.choose
+        ui.classifyButton.enabled = possible.classify
+
+    def _connect(self):
+        ui, context = self.ui, self._context
+        for button, slot in (
+            (ui.sampleButton, self.onLoadSample),
+            (ui.addModelButton, self.onAddModel),
+            (ui.classifyButton, self.onClassify),
+            (ui.cancelButton, context.stop),
+        ):
+            button.connect("clicked()", slot)
+        ui.cardButton.connect("toggled(bool)", self.onCard)
+        ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChanged)
+        context.said.connect(lambda text: say(ui.messageLabel, text))
+        context.reclassifying.connect(self.onReclassify)
+        context.volumeChanged.connect(self.onVolumeChanged)
+        context.changed.connect(self.onChanged)
+        context.enabling.connect(self.onEnabling)

@@ -1,0 +1,109 @@
+"""The section "Region" of the panel: corrections of what the model looked at."""
+
+import pytest
+
+pytest.importorskip("PySide6")
+
+import slicer
+from panel_cases import erase_half_of_the_left_leg
+
+pytest_plugins = "panel_fixtures"
+
+
+def test_edit_opens_slicers_segment_editor_on_the_region(panel, classification):
+    panel.ui.editButton.checked = True
+    editor = panel.editor
+    assert panel.ui.editorFrame.visible
+    assert editor.effectNameOrder() == ["Paint", "Draw", "Erase", "Scissors", "Islands"]
+    assert not editor.unorderedEffectsVisible
+    assert editor.undoEnabled
+    assert editor.segmentationNode() is classification.segmentation
+    assert editor.sourceVolumeNode() is classification.volume
+    assert editor.mrmlSegmentEditorNode().GetSingletonTag() == "DystrophyDx"
+    assert editor.shortcuts
+    panel.ui.editButton.checked = False
+    assert not panel.ui.editorFrame.visible
+    assert not editor.shortcuts
+    panel.ui.editButton.checked = True
+    panel.widget.exit()
+    assert not editor.shortcuts, "no key of the editor works in another module"
+
+
+def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(desktop, panel, classification, monkeypatch):
+    before, told = classification.result, []
+    erase_half_of_the_left_leg(classification, 2)
+    desktop.wait(lambda: panel.ui.reclassifyButton.enabled)
+    assert panel.ui.pendingLabel.text == "Edited since the result: slice 2."
+    progress = panel.page.study.onProgress
+    monkeypatch.setattr(panel.page.study, "onProgress", lambda *counts: (told.append(counts), progress(*counts)))
+    panel.ui.reclassifyButton.click()
+    assert told[-1] == (1, 1), "one image was run"
+    assert "Before: Pattern suggests dystrophinopathy" in panel.ui.differenceLabel.text
+    edited = [row for row in panel.rows() if row[3] == "edited"]
+    assert [row[:2] for row in edited] == [("2", "left")]
+    assert classification.result_before == before
+    assert panel.ui.pendingLabel.text == ""
+    assert not panel.ui.reclassifyButton.enabled
+
+
+def test_reset_to_automatic_leads_back_to_nothing_to_do(desktop, panel, classification):
+    ui = panel.ui
+    for k in (1, 4):
+        erase_half_of_the_left_leg(classification, k)
+    desktop.wait(lambda: ui.pendingLabel.text == "Edited since the result: slices 1, 4.")
+    panel.select(4)
+    ui.resetSliceButton.click()
+    assert ui.pendingLabel.text == "Edited since the result: slice 1."
+    ui.resetRightButton.click()
+    assert ui.pendingLabel.text == "Edited since the result: slice 1."
+    ui.resetLeftButton.click()
+    assert ui.pendingLabel.text == ""
+    ui.excludeButton.click()
+    assert ui.pendingLabel.text == "Edited since the result: slice 4."
+    ui.resetAllButton.click()
+    assert ui.pendingLabel.text == ""
+
+
+def test_exclude_this_slice_can_be_undone_in_the_editor(panel, classification):
+    panel.ui.editButton.checked = True
+    panel.select(3)
+    panel.ui.excludeButton.click()
+    assert panel.editor.saved == 1
+    assert classification.changed_slices == (3,)
+    panel.ui.reclassifyButton.click()
+    assert "3" not in {row[0] for row in panel.rows()}
+    assert "2 images left out" in panel.ui.differenceLabel.text
+
+
+def test_automatic_reclassification_follows_an_edit(desktop, panel, classification):
+    first = classification.result
+    panel.ui.autoReclassifyCheckBox.checked = True
+    erase_half_of_the_left_leg(classification, 2)
+    desktop.wait(lambda: classification.result != first, 10)
+    assert not classification.pending
+    assert "edited" in {row[3] for row in panel.rows()}
+
+
+def test_a_region_deleted_while_it_is_corrected_ends_the_correction(desktop, panel, classification):
+    panel.ui.editButton.checked = True
+    slicer.mrmlScene.RemoveNode(classification.segmentation)
+    # Slicer's editor turns to another region and shows the volume that belongs to it.
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        composite.SetBackgroundVolumeID(None)
+    desktop.settle(20)
+    assert not panel.ui.editButton.checked
+    assert not panel.ui.editorFrame.visible
+    assert panel.context.view.classification == classification, "the volume of the answer that the panel shows"
+
+
+def test_the_editor_ignores_the_views_while_the_scene_is_closed(panel, classification):
+    panel.ui.editButton.checked = True
+    editor, attached = panel.editor, []
+    # Slicer builds the views anew at the end of closing, and an effect that is told of it ends the program.
+    first = 10.0
+    slicer.mrmlScene.AddObserver(
+        slicer.mrmlScene.EndCloseEvent, lambda *_: attached.append(editor.mrmlSegmentEditorNode()), first
+    )
+    slicer.mrmlScene.Clear()
+    assert attached == [None]
+    assert editor.mrmlSegmentEditorNode() is not None, "ready for the next scene"
