@@ -183,8 +183,8 @@ def make_trunk(
     convolution = first_convolution(trunk)
     convolution.in_channels = planes + normalised
     outputs, _, *kernel = convolution.weight.shape
-    convolution.weight = nn.Parameter(convolution.weight.new_empty(outputs, convolution.in_channels, *kernel))
-    trunk.to_empty(device="cpu")
+    convolution.weight = nn.Parameter(torch.empty(outputs, convolution.in_channels, *kernel))
+    _take_memory(trunk)
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
             module.reset_parameters()
@@ -195,6 +195,16 @@ def make_trunk(
     numbers = [end - 1 + normalised for end in ends]
     shapes = _shapes(trunk, torch.zeros(1, planes, *extent))
     return trunk, {number: shapes[number] for number in numbers}
+
+
+def _take_memory(trunk: nn.Module) -> None:
+    """Tensors without values in the place of those of the meta device. `nn.Module.to_empty` would import SymPy, which
+    takes seconds."""
+    for module in trunk.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
 def _shapes(trunk: nn.Sequential, maps: torch.Tensor) -> list[torch.Size]:

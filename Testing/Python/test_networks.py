@@ -372,6 +372,6 @@ def test_classifying_with_the_demonstration_model_needs_neither_torchvision_nor_
     code += "from DystrophyDxLib.models.package import ModelPackage; "
     code += "from DystrophyDxLib.resources import embedded_model; "
     code += "Classifier(ModelPackage.read(embedded_model()), 'cpu'); "
-    code += "print({'torchvision', 'monai', 'torch._dynamo'} & set(sys.modules))"
+    code += "print({'torchvision', 'monai', 'torch._dynamo', 'sympy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
