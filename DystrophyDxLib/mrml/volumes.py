@@ -87,7 +87,7 @@ def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Series:
     if image.GetNumberOfScalarComponents() != 1:
         raise InputError("The volume has several values in each voxel; choose a plain grey-value volume.")
     voxels = np.array(slicer.util.arrayFromVolume(node), dtype=np.float32)
-    return Series(voxels, _geometry_in_world(node), kind="scene", selection="The volume chosen in the scene.")
+    return Series(voxels, geometry_in_world(node), kind="scene", selection="The volume chosen in the scene.")
 
 
 def ijk_to_world(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
@@ -149,7 +149,12 @@ def _grey_window(voxels: np.ndarray) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
-def _geometry_in_world(node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+def geometry_in_world(node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+    """Where the voxels of a volume lie in the world, in LPS.
+
+    Raises:
+        InputError: as `ijk_to_world` and `Geometry`.
+    """
     if node.GetParentTransformNode() is None:
         # Not by way of the matrix, which would round.
         directions = vtkMatrix4x4()

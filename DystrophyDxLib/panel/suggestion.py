@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,11 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..mrml.classification import SceneClassification, is_heatmap
-from ..mrml.volumes import ijk_to_world
+from ..mrml.volumes import geometry_in_world
 from ..regions.legs import find_legs
 from ..regions.windows import Regions
-from ..series.dicom_study import described, read_facts, suitability
-from ..series.series import Acquisition, Geometry, Series
+from ..series.dicom_inventory import described, read_facts, suitability
+from ..series.series import Acquisition, Series, plane_of
 
 LOOKED_AT = 5
 """Slices of a volume, evenly along it, in which legs are looked for."""
@@ -23,8 +23,6 @@ RIM_MM = 6.0
 """Depth of a leg that is mostly subcutaneous fat."""
 FAT_IS_BRIGHT = 1.2
 """Signal of the rim relative to what lies within, from which fat is taken to be bright, as in T1-weighted images."""
-
-_PLANES = ("sagittal", "coronal", "axial")
 
 
 def suggest_volume(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolumeNode | None, str]:
@@ -90,8 +88,7 @@ def _candidate(volume: slicer.vtkMRMLScalarVolumeNode) -> _Candidate:
     axial = series.geometry.is_axial
     count = volume.GetImageData().GetDimensions()[2]
     points = suitability(axial, count, acquisition, words) + 20 * len(slices) / len(series.voxels)
-    plane = _PLANES[int(np.abs(series.geometry.direction[:, 2]).argmax())]
-    reasons = [described(plane, count, acquisition)]
+    reasons = [described(plane_of(series.geometry.direction), count, acquisition)]
     bright = _fat_is_bright(series, regions)
     if acquisition.t1_weighted is None:
         points += 15 if bright else -15
@@ -110,16 +107,14 @@ def _facts(volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[Acquisition, str]:
 
 
 def _thinned(volume: slicer.vtkMRMLScalarVolumeNode) -> Series:
-    """A few slices of the volume, for a quick look. Raises `InputError` as `Geometry` and `ijk_to_world`."""
+    """A few slices of the volume, for a quick look. Raises `InputError` as `geometry_in_world`."""
     voxels = slicer.util.arrayFromVolume(volume)
     step = max(1, len(voxels) // LOOKED_AT)
     start = (len(voxels) - 1) % step // 2
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ijk_to_world(volume)
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    origin = affine[:3] @ [0, 0, start, 1]
-    geometry = Geometry(
-        tuple(map(float, origin)), (*map(float, spacing[:2]), float(spacing[2] * step)), affine[:3, :3] / spacing
-    )
+    whole = geometry_in_world(volume)
+    x, y, z, _ = map(float, whole.ijk_to_lps @ [0, 0, start, 1])
+    i_mm, j_mm, k_mm = whole.spacing
+    geometry = replace(whole, origin=(x, y, z), spacing=(i_mm, j_mm, k_mm * step))
     return Series(np.array(voxels[start::step], dtype=np.float32), geometry)
 
 

@@ -12,12 +12,11 @@ import numpy as np
 from scipy import fft
 from scipy.interpolate import BSpline
 
+from ..series.series import FAT_SHIFT_HZ_PER_T
 from . import anatomy
 
 FINE = 2
 """Side of a pixel over that of the pixels that tissue is drawn on; their mean gives partial volume in the plane."""
-FAT_SHIFT_HZ_PER_T = 145.0
-"""Fat precesses 3.4 ppm slower than water (Dixon 1984, Radiology 153:189), of 42.577 MHz/T."""
 
 
 @dataclass(frozen=True)

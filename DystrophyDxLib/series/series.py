@@ -15,10 +15,17 @@ MAX_VOXELS = 2**30
 MIN_PIXELS = 16
 """Least rows and columns of an image that can show a leg."""
 
+FAT_SHIFT_HZ_PER_T = 145.0
+"""Fat precesses 3.4 ppm slower than water (Dixon, Radiology 1984;153:189), of 42.577 MHz/T."""
+
 _NO_ANATOMY = {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY"}
 _WATER_OR_FAT = {"W", "WATER", "F", "FAT", "FF", "FAT_FRACTION"}
 _OPPOSED_PHASE = {"OP", "OPP", "OPP_PHASE", "OPPOSED_PHASE", "OUT_PHASE", "OUT_OF_PHASE"}
-_FAT_WATER_SHIFT_HZ_PER_T = 145.0  # 3.4 ppm of 42.577 MHz/T
+
+
+def plane_of(direction: np.ndarray) -> str:
+    """The plane of slices whose axes are the columns of `direction` (3, 3): that whose normal is the closest."""
+    return ("sagittal", "coronal", "axial")[int(np.abs(direction[:, 2]).argmax())]
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,7 @@ class Geometry:
 
     @property
     def is_axial(self) -> bool:
-        """Whether the slice normal is within 45 degrees of the body's long axis."""
-        return bool(np.argmax(np.abs(self.direction[:, 2])) == 2)
+        return plane_of(self.direction) == "axial"
 
 
 @dataclass(frozen=True)
@@ -83,17 +89,14 @@ class Acquisition:
 
     @property
     def opposed_phase(self) -> bool:
-        """Whether fat and water cancel where they mix: so labelled, or a gradient echo at such an echo time.
-
-        Fat precesses 3.4 ppm slower than water (Dixon, Radiology 1984;153:189).
-        """
+        """Whether fat and water cancel where they mix: so labelled, or a gradient echo at such an echo time."""
         if _OPPOSED_PHASE & set(self.image_type):
             return True
         if "GR" not in self.scanning_sequence or "SE" in self.scanning_sequence:
             return False
         if not self.field_strength_t or not self.echo_time_ms:
             return False
-        turns = _FAT_WATER_SHIFT_HZ_PER_T * self.field_strength_t * self.echo_time_ms / 1000
+        turns = FAT_SHIFT_HZ_PER_T * self.field_strength_t * self.echo_time_ms / 1000
         return bool(np.cos(2 * np.pi * turns) < -0.5)
 
     @property

@@ -34,7 +34,7 @@ from pydicom.uid import (
 )
 
 from ..errors import InputError
-from .series import Acquisition, Geometry, Series, check_size
+from .series import Acquisition, Geometry, Series, check_size, plane_of
 
 SAME_COSINE = 5e-3
 """Orientations whose direction cosines differ by no more are one (0.3 degrees: rounding in the header)."""
@@ -574,7 +574,7 @@ class _Stack:
 
     @property
     def plane(self) -> str:
-        return ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(self.direction[:, 2])))]
+        return plane_of(self.direction)
 
     @cached_property
     def acquisition(self) -> Acquisition:
