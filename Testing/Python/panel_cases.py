@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import slicer
-from slicer_desktop import unwrap
+from slicer_widgets import unwrap
 
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
 from DystrophyDxLib.mrml.slice_plane import SlicePlane

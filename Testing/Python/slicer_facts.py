@@ -1,4 +1,4 @@
-"""What exists in a running Slicer, as facts that lie beside a checkout on some machines."""
+"""What exists in a running Slicer of what the panel uses; Tools/list_slicer_facts.py lists it."""
 
 from __future__ import annotations
 
@@ -6,75 +6,53 @@ import json
 from functools import cache
 from pathlib import Path
 
-_FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "slicer_api"
-AVAILABLE = _FOLDER.is_dir()
-
-
-@cache
-def _facts(name: str) -> dict:
-    return json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8")) if AVAILABLE else {}
+_FACTS = json.loads(Path(__file__).with_name("slicer_facts.json").read_text(encoding="utf-8"))
+_CLASSES, _WIDGETS = _FACTS["classes"], _FACTS["widgets"]
 
 
 def is_class(name: str) -> bool:
     """Whether Python sees a class of that name in the modules qt, ctk or slicer."""
-    return name in _facts("python_names")
+    return name in _CLASSES
 
 
 def module_of(name: str) -> str | None:
     """The module, qt, ctk or slicer, that has the class."""
-    return _facts("python_names").get(name, {}).get("module")
+    return _CLASSES[name]["module"] if name in _CLASSES else None
 
 
 @cache
-def names_of(kind: str) -> frozenset[str]:
-    """Properties, methods, signals and enumerators of a class, inherited ones included."""
-    names: set[str] = set()
-    while kind is not None:
-        facts = _facts("python_names").get(kind)
-        if facts is None:
-            break
-        names.update(facts["names"])
-        kind = facts["includes"]
-    return frozenset(names)
-
-
 def has_name(kind: str, name: str) -> bool:
-    return name in names_of(kind) or name in ("exec_", "name")
+    """Whether a class has a property, method, signal or enumerator, its own or inherited."""
+    if name in ("exec_", "name") or name in _CLASSES[kind]["names"]:
+        return True
+    base = _CLASSES[kind]["includes"]
+    return base is not None and has_name(base, name)
 
 
 def is_widget_class(name: str) -> bool:
     """Whether Slicer's or CTK's headers declare the class."""
-    return name in _facts("widgets")
+    return name in _WIDGETS
 
 
-def _declared(kind: str, part: str) -> set[str]:
-    found: set[str] = set()
-    while kind in _facts("widgets"):
-        found.update(_facts("widgets")[kind][part])
-        kind = _facts("widgets")[kind]["base"]
-    return found
+def declares(kind: str, part: str, what: str) -> bool:
+    """Whether a class of Slicer or CTK declares something, itself or through such a base.
 
-
-def has_signal(kind: str, signature: str) -> bool:
-    return signature.replace(" ", "") in _declared(kind, "signals")
-
-
-def has_slot(kind: str, signature: str) -> bool:
-    return signature.replace(" ", "") in _declared(kind, "slots")
-
-
-def has_property(kind: str, name: str) -> bool:
-    """Whether a class of Slicer or CTK declares a writable property."""
-    return name in _declared(kind, "properties") and name not in _declared(kind, "read_only")
+    part: "signals" or "slots", by signature, or "properties", by name, of those that can be written.
+    """
+    while kind in _WIDGETS:
+        if what.replace(" ", "") in _WIDGETS[kind][part]:
+            return True
+        kind = _WIDGETS[kind]["base"]
+    return False
 
 
 def qt_base(kind: str) -> str:
-    """The first base of a class of Slicer or CTK that is Qt's."""
-    while kind in _facts("widgets"):
-        kind = _facts("widgets")[kind]["base"]
+    """The class itself where it is Qt's, or its first base that is."""
+    while kind in _WIDGETS:
+        kind = _WIDGETS[kind]["base"]
     return kind
 
 
-def application_has(part: str, name: str) -> bool:
-    """Whether `slicer.app`, `slicer.util`, … has the name; see the keys of the facts."""
-    return name in _facts("slicer_names")[part]
+def application_has(place: str, name: str) -> bool:
+    """Whether `slicer.app` or `slicer.util` has the name."""
+    return name in _FACTS["application"][place]

@@ -7,7 +7,7 @@ pytest.importorskip("PySide6")
 import numpy as np
 import slicer
 from panel_cases import foregrounds
-from slicer_desktop import unwrap
+from slicer_widgets import unwrap
 
 from DystrophyDxLib.mrml.layouts import SIDE_BY_SIDE_LAYOUT
 from DystrophyDxLib.mrml.segmentation import add_segmentation, labels_from_segmentation
@@ -16,7 +16,7 @@ pytest_plugins = "panel_fixtures"
 
 
 def test_the_heatmap_is_not_offered_as_input(panel, classification):
-    offered = unwrap(panel.ui.inputSelector)._ids
+    offered = unwrap(panel.ui.inputSelector).offered()
     assert classification.volume.GetID() in offered
     assert classification.heatmap.GetID() not in offered
 

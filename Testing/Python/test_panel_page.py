@@ -9,10 +9,9 @@ pytest.importorskip("PySide6")
 
 import numpy as np
 import slicer
-import slicer_facts
 from model_packages import make_package
 from panel_cases import Panel, erase_half_of_the_left_leg, foregrounds
-from slicer_desktop import unwrap
+from slicer_widgets import unwrap
 from test_volumes import OF_MAPS
 
 from DystrophyDxLib.mrml.classification import SceneClassification
@@ -45,7 +44,7 @@ def test_keys_work_while_the_panel_is_open_only(desktop, panel, volume):
     assert SceneClassification(volume).result is not None
     desktop.press("F9")
     assert foregrounds() == {None}
-    desktop.leave()
+    desktop.widget.exit()
     with pytest.raises(AssertionError, match="no shortcut"):
         desktop.press("F9")
     panel.widget.enter()
@@ -155,7 +154,7 @@ def test_closing_the_scene_empties_the_panel_and_it_goes_on_working(desktop, pan
     panel.ui.classifyButton.click()
     assert SceneClassification(node).result is not None
     panel.ui.editButton.checked = True
-    assert panel.editor.segmentationNode() is SceneClassification(node).segmentation
+    assert panel.editor.told["SegmentationNode"] is SceneClassification(node).segmentation
 
 
 def test_the_module_can_be_reloaded(desktop, panel, classification):
@@ -208,7 +207,6 @@ def test_the_modules_own_test_for_the_desktop_passes_whatever_model_was_chosen(d
     assert not result.errors + result.failures + result.skipped
 
 
-@pytest.mark.skipif(not slicer_facts.AVAILABLE, reason="the facts about Slicer are not beside this checkout")
 def test_the_stand_in_refuses_what_slicer_does_not_have(desktop, panel):
     import ctk
     import qt

@@ -14,12 +14,12 @@ def test_edit_opens_slicers_segment_editor_on_the_region(panel, classification):
     panel.ui.editButton.checked = True
     editor = panel.editor
     assert panel.ui.editorFrame.visible
-    assert editor.effectNameOrder() == ["Paint", "Draw", "Erase", "Scissors", "Islands"]
+    assert editor.told["EffectNameOrder"] == ["Paint", "Draw", "Erase", "Scissors", "Islands"]
     assert not editor.unorderedEffectsVisible
     assert editor.undoEnabled
-    assert editor.segmentationNode() is classification.segmentation
-    assert editor.sourceVolumeNode() is classification.volume
-    assert editor.mrmlSegmentEditorNode().GetSingletonTag() == "DystrophyDx"
+    assert editor.told["SegmentationNode"] is classification.segmentation
+    assert editor.told["SourceVolumeNode"] is classification.volume
+    assert editor.told["MRMLSegmentEditorNode"].GetSingletonTag() == "DystrophyDx"
     assert editor.shortcuts
     panel.ui.editButton.checked = False
     assert not panel.ui.editorFrame.visible
@@ -102,8 +102,8 @@ def test_the_editor_ignores_the_views_while_the_scene_is_closed(panel, classific
     # Slicer builds the views anew at the end of closing, and an effect that is told of it ends the program.
     first = 10.0
     slicer.mrmlScene.AddObserver(
-        slicer.mrmlScene.EndCloseEvent, lambda *_: attached.append(editor.mrmlSegmentEditorNode()), first
+        slicer.mrmlScene.EndCloseEvent, lambda *_: attached.append(editor.told["MRMLSegmentEditorNode"]), first
     )
     slicer.mrmlScene.Clear()
     assert attached == [None]
-    assert editor.mrmlSegmentEditorNode() is not None, "ready for the next scene"
+    assert editor.told["MRMLSegmentEditorNode"] is not None, "ready for the next scene"

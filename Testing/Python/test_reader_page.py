@@ -14,7 +14,8 @@ import slicer
 from PySide6 import QtCore, QtGui
 from reader_studies import make_protocol, quick_folder
 from reading_cases import SEQUENTIAL, make_reading_study, write_image
-from slicer_desktop import Desktop, unwrap
+from slicer_desktop import Desktop
+from slicer_widgets import unwrap
 from vtkmodules.vtkCommonCore import vtkObject
 
 from DystrophyDxLib.mrml import reading_room
@@ -172,7 +173,7 @@ def test_opening_the_page_touches_nothing_of_slicers_window(desktop, page):
     window = slicer.util.mainWindow()
     probe = slicer.util.findChild(window, "DataProbeCollapsibleWidget")
     probe.setVisible(False)
-    desktop.leave()
+    desktop.widget.exit()
     desktop.widget.enter()
     assert hidden(probe), "as its user left it"
 
@@ -302,7 +303,7 @@ def test_each_key_belongs_to_one_page_at_a_time(desktop, page, folder):
     page.ui.signOutButton.click()
     desktop.widget.pages.currentIndex = 0
     assert enabled() == ["F5", "F7", "F8", "F9"]
-    desktop.leave()
+    desktop.widget.exit()
     assert enabled() == []
 
 
@@ -326,7 +327,7 @@ def test_a_pause_hides_case_and_questions(page, folder):
 def test_leaving_the_module_pauses_and_no_case_can_be_seen_elsewhere(desktop, page, folder):
     make(folder, **UNAIDED)
     sign_in(page, folder)
-    desktop.leave()
+    desktop.widget.exit()
     assert page._room.session.paused
     assert not shown()
     assert surroundings() == {True}
