@@ -14,8 +14,9 @@ from ..mrml.classification import SceneClassification, is_heatmap
 from ..mrml.volumes import geometry_in_world
 from ..regions.legs import find_legs
 from ..regions.windows import Regions
-from ..series.dicom_inventory import described, read_facts, suitability
+from ..series.dicom_inventory import read_facts
 from ..series.series import Acquisition, Series, plane_of
+from ..series.words import described, suitability
 
 LOOKED_AT = 5
 """Slices of a volume, evenly along it, in which legs are looked for."""

@@ -124,7 +124,7 @@ def _check_voxels(voxels: np.ndarray) -> None:
 
 
 def _read_dicom(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ...]:
-    from .dicom_inventory import read_dicom, read_dicom_frames
+    from .dicom_study import read_dicom, read_dicom_frames
 
     if path.is_dir() and not any(path.iterdir()):
         raise InputError("The folder is empty; give a folder with a DICOM MR series, or an image file.")
