@@ -68,17 +68,11 @@ _MUSCLE_GROWTH = {
     "F": ([5, 12, 18, 45, 80], [96, 97, 100, 100, 88]),
     "M": ([5, 12, 18, 45, 80], [96, 97, 104, 104, 91]),
 }
-
-
-def _height_m(age_years: float, sex: str) -> float:
-    return float(np.interp(age_years, *_STATURE[sex]))
-
-
-def _cortex_share(age_years: float, sex: str) -> float:
-    """The cortex thins from within, more in women (our estimate)."""
-    return float(
-        np.interp(age_years, [5, 20, 45, 80], {"F": [0.36, 0.43, 0.42, 0.29], "M": [0.36, 0.43, 0.43, 0.37]}[sex])
-    )
+# Thickness of the femur's cortex as a share of the radius by age: it thins from within, more in women (our estimate).
+_CORTEX_SHARE = {
+    "F": ([5, 20, 45, 80], [0.36, 0.43, 0.42, 0.29]),
+    "M": ([5, 20, 45, 80], [0.36, 0.43, 0.43, 0.37]),
+}
 
 
 @dataclass(frozen=True)
@@ -121,7 +115,7 @@ class Body:
         `bulk` (2, 13) is the area of the muscles that the disease left, relative to healthy ones. The more muscular,
         the less fat lies between the muscles.
         """
-        height = _height_m(age_years, sex) * rng.normal(1, 0.04)
+        height = np.interp(age_years, *_STATURE[sex]) * rng.normal(1, 0.04)
         build = np.interp(age_years, *_MUSCLE_GROWTH[sex]) * rng.lognormal(0, 0.11)
         size = float(np.clip(build * height / 1.70, 46, 135))
         # Thickness relative to the thigh's width; our estimate.
@@ -137,7 +131,7 @@ class Body:
             # The label maps' 281, taken as that of a stature of 1.68 m.
             thigh_mm=float(281 * height / 1.68),
             femur_mm=float(13.2 * (height / 1.70) * rng.uniform(0.92, 1.08)),
-            cortex=float(np.clip(_cortex_share(age_years, sex) * rng.normal(1, 0.1), 0.2, 0.55)),
+            cortex=float(np.clip(np.interp(age_years, *_CORTEX_SHARE[sex]) * rng.normal(1, 0.1), 0.2, 0.55)),
             fat=float(np.clip(fat_share, 0.025, 0.32) * size),
             skin=float(rng.uniform(1.2, 2.4)),
             gap=float(rng.choice([rng.uniform(-14, 4), rng.uniform(4, 45)], p=[0.3, 0.7])),

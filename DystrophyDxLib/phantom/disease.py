@@ -33,7 +33,7 @@ class Pattern:
     """How one disease spreads over the thigh.
 
     Attributes:
-        lead: probit steps by which a muscle leads (or lags, below 0) the average one; 0 where not named.
+        lead: probit steps by which each of `MUSCLES` leads (or lags, below 0) the average one.
         onset_years: range of the age at onset; the earlier ages are the more frequent ones.
         pace_years: median duration of one step.
         male: share of male patients.
@@ -51,7 +51,7 @@ class Pattern:
         weight: how often the disease is drawn among its group, dystrophinopathy or not.
     """
 
-    lead: Mapping[str, float] = field(default_factory=dict)
+    lead: tuple[float, ...] = (0.0,) * len(MUSCLES)
     onset_years: tuple[float, float] = (5, 60)
     pace_years: float = 8.0
     male: float = 0.5
@@ -72,17 +72,29 @@ class Pattern:
 _VASTI = ("vastus lateralis", "vastus intermedius", "vastus medialis")
 _TREFOIL = ("sartorius", "gracilis", "adductor longus")
 
+# `Pattern.lead`, the columns in the order of `MUSCLES`; the sources stand with `PATTERNS`.
+_LEADS = {
+    #              SAR    RF    VL    VI    VM    AM   GRA   BFL    ST    SM   BFS    AL    GM
+    "sarcoglycan": (-1.0, -0.3,  0.1,  0.6,  0.2,  0.9, -0.9,  0.4,  0.1,  0.3, -0.2,  0.1,  0.7),
+    "DMD":         (-1.7,  0.3, 0.35,  0.3, 0.25,  0.9, -1.8,  0.7, -0.5,  0.1,  0.0, -1.2,  0.8),
+    "BMD":         (-1.6, -0.2,  0.4,  0.3,  0.3,  0.8, -1.7,  0.9,  0.1,  0.6, -0.4, -1.2,  0.8),
+    "LGMD2A":      (-1.0, -0.9, -0.8, -0.1, -0.5,  1.0, -0.5,  0.9,  0.6,  1.0,  0.3,  0.8,  0.3),
+    "LGMD2B":      (-0.7, -0.2,  0.5,  0.5,  0.3,  0.7, -0.8,  0.5,  0.4,  0.7,  0.1,  0.7, -0.4),
+    "LGMD2I":      (-1.1, -0.8,  0.1,  0.8,  0.3,  1.0, -1.0,  0.7,  0.4,  0.5,  0.4,  0.2,  0.5),
+    "Bethlem":     (-0.7,  0.1,  0.7,  0.5,  0.4,  0.2, -0.7,  0.2,  0.2,  0.2,  0.1, -0.1,  0.4),
+    "FSHMD":       ( 0.0,  0.5, -0.5, -0.5, -0.2,  0.4,  0.2,  0.4,  0.5,  0.9,  0.0,  0.5, -0.4),
+    "CMD":         (-0.7, -0.4,  0.2,  0.2,  0.1,  0.7, -0.7,  0.4, -0.1,  0.3,  0.3, -0.1,  0.6),
+    "GNE":         ( 0.1, -0.3, -1.8, -0.5, -0.5,  0.5,  0.4,  0.8,  0.7,  0.8,  1.2,  0.4,  0.1),
+    "MADD":        (-0.4, -0.4, -0.2,  0.0, -0.1,  0.4, -0.3,  0.8,  0.4,  0.8,  0.3,  0.2,  0.8),
+    "myositis":    ( 0.2, -0.2,  0.4,  0.4,  0.4,  0.2,  0.0,  0.0, -0.1,  0.1, -0.2,  0.1,  0.3),
+    "neurogenic":  ( 0.0,  0.0,  0.3,  0.0,  0.0,  0.0,  0.0,  0.0,  0.0,  0.0,  0.0, -0.5,  0.0),
+}  # fmt: skip
+
 # The four genes share one pattern: adductors, glutei and back of the thigh first, the vasti more towards the hip
 # (Tasca et al. 2018, J Neurol Neurosurg Psychiatry 89:72); fat concentric about the femur in 14 of 22, a trefoil in 4
 # of 22 (Xie et al. 2019, Orphanet J Rare Dis 14:250).
 _SARCOGLYCAN = Pattern(
-    lead={
-        "adductor magnus": 0.9, "adductor longus": 0.1, "gluteus maximus": 0.7, "biceps femoris long head": 0.4,
-        "semimembranosus": 0.3, "semitendinosus": 0.1, "vastus intermedius": 0.6, "vastus lateralis": 0.1,
-        "vastus medialis": 0.2, "rectus femoris": -0.3, "sartorius": -1.0, "gracilis": -0.9,
-        "biceps femoris short head": -0.2,
-    },
-    onset_years=(3, 20), pace_years=6, scatter=0.5, gradient=dict.fromkeys(_VASTI, 1.0),
+    _LEADS["sarcoglycan"], onset_years=(3, 20), pace_years=6, scatter=0.5, gradient=dict.fromkeys(_VASTI, 1.0),
     rim={"vastus intermedius": 0.5, "vastus medialis": 0.3}, oedema=(0.0, 0.4), weight=0.6,
 )  # fmt: skip
 
@@ -94,74 +106,36 @@ PATTERNS: dict[str, Pattern] = {
     # rectus gain most (Hollingsworth et al. 2013, Muscle Nerve 48:586). Gracilis hardly changes in a year (Willcocks et
     # al. 2016).
     "DMD": Pattern(
-        lead={
-            "adductor magnus": 0.9, "gluteus maximus": 0.8, "biceps femoris long head": 0.7, "vastus lateralis": 0.35,
-            "rectus femoris": 0.3, "vastus intermedius": 0.3, "vastus medialis": 0.25, "semimembranosus": 0.1,
-            "biceps femoris short head": 0.0, "semitendinosus": -0.5, "adductor longus": -1.2, "sartorius": -1.7,
-            "gracilis": -1.8,
-        },
-        onset_years=(2, 6), pace_years=4.2, male=1.0, oedema=(0.1, 0.6), oedema_lead=1.2, bulky=_TREFOIL, weight=1.3,
+        _LEADS["DMD"], onset_years=(2, 6), pace_years=4.2, male=1.0, oedema=(0.1, 0.6), oedema_lead=1.2,
+        bulky=_TREFOIL, weight=1.3,
     ),
     # Gluteus maximus, adductor magnus, biceps long head, semimembranosus and vasti (Tasca et al. 2012, Neuromuscul
     # Disord 22 Suppl 2:S100); biceps short head spared too (Sci Rep 2017, s41598-017-16170-2). Slower than DMD: muscles
     # gain 0.2 to 2.6 % in two years (Neurology 2021 97:e513); a step in 12 years is our estimate.
     "BMD": Pattern(
-        lead={
-            "adductor magnus": 0.8, "gluteus maximus": 0.8, "biceps femoris long head": 0.9, "semimembranosus": 0.6,
-            "vastus lateralis": 0.4, "vastus intermedius": 0.3, "vastus medialis": 0.3, "rectus femoris": -0.2,
-            "semitendinosus": 0.1, "biceps femoris short head": -0.4, "adductor longus": -1.2, "sartorius": -1.6,
-            "gracilis": -1.7,
-        },
-        onset_years=(4, 30), pace_years=12, male=1.0, oedema=(0.05, 0.5), oedema_lead=1.2, bulky=_TREFOIL,
+        _LEADS["BMD"], onset_years=(4, 30), pace_years=12, male=1.0, oedema=(0.05, 0.5), oedema_lead=1.2,
+        bulky=_TREFOIL,
     ),
     # Hip adductors and hamstrings, the front late (Barp et al. 2020, J Neurol 267:45); adductors and semimembranosus
     # first, then vastus intermedius; vastus lateralis, sartorius, gracilis spared (Mercuri et al. 2005, Neuromuscul
     # Disord 15:164); biceps long head most (Feng et al. 2018, Muscle Nerve 58:536).
-    "LGMD2A": Pattern(
-        lead={
-            "adductor magnus": 1.0, "semimembranosus": 1.0, "biceps femoris long head": 0.9, "adductor longus": 0.8,
-            "semitendinosus": 0.6, "biceps femoris short head": 0.3, "gluteus maximus": 0.3,
-            "vastus intermedius": -0.1, "vastus medialis": -0.5, "gracilis": -0.5, "vastus lateralis": -0.8,
-            "rectus femoris": -0.9, "sartorius": -1.0,
-        },
-        onset_years=(4, 30), pace_years=6,
-    ),
+    "LGMD2A": Pattern(_LEADS["LGMD2A"], onset_years=(4, 30), pace_years=6),
     # Front and back together (Diaz-Manera et al. 2018, J Neurol Neurosurg Psychiatry 89:1071); adductor magnus and
     # quadriceps, sartorius and gracilis relatively spared; the adductor longus is not (our estimate). Oedema is early.
-    "LGMD2B": Pattern(
-        lead={
-            "adductor magnus": 0.7, "semimembranosus": 0.7, "adductor longus": 0.7, "vastus lateralis": 0.5,
-            "vastus intermedius": 0.5, "biceps femoris long head": 0.5, "semitendinosus": 0.4, "vastus medialis": 0.3,
-            "biceps femoris short head": 0.1, "rectus femoris": -0.2, "gluteus maximus": -0.4, "sartorius": -0.7,
-            "gracilis": -0.8,
-        },
-        onset_years=(10, 35), pace_years=5, oedema=(0.2, 0.7), oedema_lead=1.6,
-    ),
+    "LGMD2B": Pattern(_LEADS["LGMD2B"], onset_years=(10, 35), pace_years=5, oedema=(0.2, 0.7), oedema_lead=1.6),
     "LGMD2C": _SARCOGLYCAN,
     "LGMD2D": replace(_SARCOGLYCAN, onset_years=(4, 40), pace_years=8),
     "LGMD2E": replace(_SARCOGLYCAN, onset_years=(3, 25)),
     # Adductor magnus and vastus intermedius most, back of the thigh first; rectus, sartorius and gracilis spared;
     # concentric about the femur (Xie et al. 2018, Biomed Res Int 2018:3710814); a trefoil in 2 of 11 (Xie et al. 2019).
     "LGMD2I": Pattern(
-        lead={
-            "adductor magnus": 1.0, "vastus intermedius": 0.8, "biceps femoris long head": 0.7,
-            "semimembranosus": 0.5, "adductor longus": 0.2, "gluteus maximus": 0.5, "semitendinosus": 0.4,
-            "biceps femoris short head": 0.4, "vastus medialis": 0.3, "vastus lateralis": 0.1, "rectus femoris": -0.8,
-            "gracilis": -1.0, "sartorius": -1.1,
-        },
-        onset_years=(4, 40), pace_years=8, scatter=0.5, rim={"vastus intermedius": 0.5, "vastus medialis": 0.4},
-        bulky=("sartorius", "gracilis"),
+        _LEADS["LGMD2I"], onset_years=(4, 40), pace_years=8, scatter=0.5,
+        rim={"vastus intermedius": 0.5, "vastus medialis": 0.4}, bulky=("sartorius", "gracilis"),
     ),
     # Fat from the rim of the vasti inwards and a central shadow in the rectus (Mercuri et al. 2005, Neuromuscul Disord
     # 15:303); such target and sandwich signs in all 15 patients, in other muscles too (Salim et al. 2020).
     "Bethlem": Pattern(
-        lead={
-            "vastus lateralis": 0.7, "vastus intermedius": 0.5, "vastus medialis": 0.4, "gluteus maximus": 0.4,
-            "adductor magnus": 0.2, "biceps femoris long head": 0.2, "semitendinosus": 0.2, "semimembranosus": 0.2,
-            "biceps femoris short head": 0.1, "rectus femoris": 0.1, "adductor longus": -0.1, "sartorius": -0.7,
-            "gracilis": -0.7,
-        },
-        onset_years=(1, 25), pace_years=10, sharpness=(1.2, 2.6),
+        _LEADS["Bethlem"], onset_years=(1, 25), pace_years=10, sharpness=(1.2, 2.6),
         rim=dict.fromkeys(_VASTI, 0.9) | {"rectus femoris": -0.9, "biceps femoris long head": 0.6,
                                           "semimembranosus": 0.5, "semitendinosus": 0.5, "gluteus maximus": 0.6},
     ),
@@ -169,69 +143,36 @@ PATTERNS: dict[str, Pattern] = {
     # less fat towards the hip (Mul et al. 2017, Neurology 89:2057); vasti and glutei least (Olsen et al. 2006, J Neurol
     # 253:1437).
     "FSHMD": Pattern(
-        lead={
-            "semimembranosus": 0.9, "semitendinosus": 0.5, "biceps femoris long head": 0.4, "adductor magnus": 0.4,
-            "adductor longus": 0.5, "rectus femoris": 0.5, "gracilis": 0.2, "sartorius": 0.0,
-            "biceps femoris short head": 0.0, "vastus medialis": -0.2, "vastus lateralis": -0.5,
-            "vastus intermedius": -0.5, "gluteus maximus": -0.4,
-        },
-        onset_years=(3, 50), pace_years=10, scatter=0.6, asymmetry=0.6, side=0.4,
+        _LEADS["FSHMD"], onset_years=(3, 50), pace_years=10, scatter=0.6, asymmetry=0.6, side=0.4,
         gradient=dict.fromkeys(MUSCLES, -0.3),
     ),
     # LAMA2: gluteus maximus, adductor magnus and back of the thigh, sartorius and gracilis spared (Turk J Pediatr 2001,
     # merosin-deficient and merosin-positive), sometimes sandwich signs (Quijano-Roy et al.); Ullrich: all but the
     # front and inside of the thigh (Mercuri et al. 2005). The adductor longus and the mixture are our estimate.
     "CMD": Pattern(
-        lead={
-            "adductor magnus": 0.7, "gluteus maximus": 0.6, "biceps femoris long head": 0.4, "semimembranosus": 0.3,
-            "biceps femoris short head": 0.3, "vastus lateralis": 0.2, "vastus intermedius": 0.2,
-            "vastus medialis": 0.1, "adductor longus": -0.1, "semitendinosus": -0.1, "rectus femoris": -0.4,
-            "sartorius": -0.7, "gracilis": -0.7,
-        },
-        onset_years=(0, 2), pace_years=7, scatter=0.5, rim=dict.fromkeys(_VASTI, 0.4), sharpness=(0.5, 2.0),
-        wasting=0.65,
+        _LEADS["CMD"], onset_years=(0, 2), pace_years=7, scatter=0.5, rim=dict.fromkeys(_VASTI, 0.4),
+        sharpness=(0.5, 2.0), wasting=0.65,
     ),
     # Biceps short head always, vastus lateralis alone spared to the end, the other quadriceps variable (Tasca et al.
     # 2012, J Neurol 259:1358); oedema before fat (Neurology 2021 96:e798).
-    "GNE": Pattern(
-        lead={
-            "biceps femoris short head": 1.2, "semimembranosus": 0.8, "biceps femoris long head": 0.8,
-            "semitendinosus": 0.7, "adductor magnus": 0.5, "adductor longus": 0.4, "gracilis": 0.4, "sartorius": 0.1,
-            "gluteus maximus": 0.1, "rectus femoris": -0.3, "vastus intermedius": -0.5, "vastus medialis": -0.5,
-            "vastus lateralis": -1.8,
-        },
-        onset_years=(12, 40), pace_years=6, oedema=(0.1, 0.5), oedema_lead=1.2,
-    ),
+    "GNE": Pattern(_LEADS["GNE"], onset_years=(12, 40), pace_years=6, oedema=(0.1, 0.5), oedema_lead=1.2),
     # Lipid storage: gluteus maximus and the back of the thigh, the front and the medial muscles less (our estimate);
     # diffuse and even.
     "MADD": Pattern(
-        lead={
-            "gluteus maximus": 0.8, "biceps femoris long head": 0.8, "semimembranosus": 0.8, "adductor magnus": 0.4,
-            "semitendinosus": 0.4, "biceps femoris short head": 0.3, "adductor longus": 0.2, "vastus intermedius": 0.0,
-            "vastus medialis": -0.1, "vastus lateralis": -0.2, "gracilis": -0.3, "rectus femoris": -0.4,
-            "sartorius": -0.4,
-        },
-        onset_years=(4, 50), pace_years=5, sharpness=(0.2, 1.2), oedema=(0.1, 0.6), oedema_lead=1.5,
+        _LEADS["MADD"], onset_years=(4, 50), pace_years=5, sharpness=(0.2, 1.2), oedema=(0.1, 0.6), oedema_lead=1.5,
     ),
     # Wide oedema, fat early in necrotising myositis, glutei and adductors more (Pinal-Fernandez et al. 2017, Ann Rheum
     # Dis 76:681; Muscle Nerve 2019 60:549); quadriceps in inclusion body myositis (Cox et al. 2011, Rheumatology
     # 50:1153). One mean with a wide scatter stands for the kinds.
     "myositis": Pattern(
-        lead={
-            "vastus lateralis": 0.4, "vastus intermedius": 0.4, "vastus medialis": 0.4, "gluteus maximus": 0.3,
-            "adductor magnus": 0.2, "semimembranosus": 0.1, "sartorius": 0.2, "adductor longus": 0.1,
-            "rectus femoris": -0.2, "gracilis": 0.0, "biceps femoris long head": 0.0, "semitendinosus": -0.1,
-            "biceps femoris short head": -0.2,
-        },
-        onset_years=(3, 70), pace_years=4, scatter=0.55, asymmetry=0.25, oedema=(0.3, 0.9), oedema_lead=2.5,
-        wasting=0.65,
+        _LEADS["myositis"], onset_years=(3, 70), pace_years=4, scatter=0.55, asymmetry=0.25, oedema=(0.3, 0.9),
+        oedema_lead=2.5, wasting=0.65,
     ),
     # Large variability, the adductor longus spared in spinal muscular atrophy (Brogna et al. 2020, J Neurol 267:898);
     # else whole muscles and fascicles at random, net-like, thin muscles (our estimate).
     "neurogenic": Pattern(
-        lead={"adductor longus": -0.5, "vastus lateralis": 0.3},
-        onset_years=(1, 50), pace_years=7, scatter=0.7, asymmetry=0.35, side=0.2, fascicles=3.0, sharpness=(1.0, 3.0),
-        oedema=(0.0, 0.5), oedema_lead=1.5, wasting=0.5,
+        _LEADS["neurogenic"], onset_years=(1, 50), pace_years=7, scatter=0.7, asymmetry=0.35, side=0.2, fascicles=3.0,
+        sharpness=(1.0, 3.0), oedema=(0.0, 0.5), oedema_lead=1.5, wasting=0.5,
     ),
     "healthy": Pattern(onset_years=(_YOUNGEST, _OLDEST), weight=2.5),
 }  # fmt: skip
@@ -339,7 +280,7 @@ def _by_muscle(values: Mapping[str, float]) -> np.ndarray:
 
 def _leads(pattern: Pattern, shares: np.ndarray) -> np.ndarray:
     """(13,) leads about the average muscle."""
-    lead = _by_muscle(pattern.lead)
+    lead = np.array(pattern.lead)
     return lead - lead @ shares
 
 

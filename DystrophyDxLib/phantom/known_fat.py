@@ -15,11 +15,6 @@ _REPLACED = [
 _LEAFLET, _CONTRAST = 0.35, 0.2
 
 
-def mean_fat(fractions: np.ndarray, shares: np.ndarray) -> float:
-    """Mean fat fraction of the thigh's muscle, from those of `MUSCLES` (13,) and their `shares` of the muscle (13,)."""
-    return float(fractions @ shares)
-
-
 def trefoil_sign(fractions: np.ndarray) -> bool:
     """Whether sartorius, gracilis and adductor longus are spared among muscles replaced by fat.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -86,14 +85,8 @@ class _View:
     lobules: float
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The last bits of a matrix product depend on the number of threads."""
-    with threadpool_limits(1, user_api="blas"):
-        yield
-
-
-@_one_thread()
+# The last bits of a matrix product depend on the number of threads.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def make_phantom(
     seed: int,
     diagnosis: str | None = None,

@@ -25,7 +25,7 @@ from DystrophyDxLib.phantom.disease import (
     drawn_diagnosis,
     fat_fraction,
 )
-from DystrophyDxLib.phantom.known_fat import mean_fat, trefoil_sign
+from DystrophyDxLib.phantom.known_fat import trefoil_sign
 from DystrophyDxLib.phantom.texture import lesions
 
 INDEX = {name: number for number, name in enumerate(MUSCLES)}
@@ -134,7 +134,7 @@ def test_duchenne_moves_as_fast_as_measured():
 
 def test_healthy_muscle_has_little_fat_and_more_in_the_old():
     persons = drawn("healthy", 300)
-    fat = np.array([mean_fat(person.fractions.mean(axis=0), SHARES) for person in persons])
+    fat = of_both_legs(persons) @ SHARES
     old = np.array([person.age_years > 60 for person in persons])
     assert all(person.duration_years == 0 for person in persons)
     assert fat.max() < 0.16
@@ -201,7 +201,7 @@ def test_spared_muscles_grow_in_dystrophinopathy_and_neurogenic_ones_waste():
 def test_neither_the_amount_of_fat_nor_age_tells_the_group(persons, request):
     persons = request.getfixturevalue(persons)
     truth = is_dystrophinopathy(persons)
-    fat = np.array([mean_fat(fractions, SHARES) for fractions in of_both_legs(persons)])
+    fat = of_both_legs(persons) @ SHARES
     assert 0.45 < auc(truth, fat) < 0.70
     assert 0.30 < auc(truth, np.array([person.age_years for person in persons])) < 0.70
 
