@@ -3,7 +3,7 @@
 import pytest
 from cohort_cases import two_legs, write_series
 
-from DystrophyDxLib.commands import benchmark
+from DystrophyDxLib.commands import speed
 
 
 @pytest.fixture(scope="module")
@@ -13,8 +13,8 @@ def measured(tmp_path_factory):
     write_series(two_legs(1), study)
     told = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(benchmark, "MOST_RUNS", benchmark.LEAST_RUNS)
-        figures = benchmark.benchmark(study, "cpu", lambda *part: told.append(part))
+        patch.setattr(speed, "MOST_RUNS", speed.LEAST_RUNS)
+        figures = speed.measure(study, "cpu", lambda *part: told.append(part))
     return figures, told
 
 
@@ -41,9 +41,9 @@ def test_a_user_sees_which_part_is_measured(measured):
 def test_slow_jobs_are_run_less_often(monkeypatch, job_s, runs):
     """So that a machine which takes a minute for a job does not take eight of each."""
     now = [0.0]
-    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: now[0])
 
     def job():
         now[0] += job_s
 
-    assert benchmark._seconds(job) == [[job_s] * runs]
+    assert speed._seconds(job) == [[job_s] * runs]

@@ -9,7 +9,6 @@ from model_packages import RECIPE, make_package
 from scipy.stats import norm
 from torch import nn
 
-from DystrophyDxLib import classify
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.evaluation import tables
 from DystrophyDxLib.evaluation.faithfulness import (
@@ -157,7 +156,7 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "package"
     package = ModelPackage.read(make_package(folder, recipe=recipe, seed=5, bias=1.0, temperature=3.0))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classify, "has_bfloat16", lambda device: False)
+        patch.setattr("DystrophyDxLib.models.inference.has_bfloat16", lambda device: False)
         return Classifier(package, "cpu")
 
 

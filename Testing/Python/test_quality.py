@@ -27,7 +27,8 @@ def judged(series: Series):
     regions = find_legs(series)
     qualities = judge_images(series, make_samples(series, regions.windows, SIZE))
     thigh = thigh_images(regions.windows, qualities)
-    codes = {warning.code for warning in input_warnings(series, regions, qualities, thigh, "t1_thigh")}
+    warnings = input_warnings(series, regions, qualities, thigh, made_for_thighs=True)
+    codes = {warning.code for warning in warnings}
     return regions, thigh, codes
 
 

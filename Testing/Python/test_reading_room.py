@@ -8,7 +8,7 @@ import pytest
 import slicer
 from offscreen import OffscreenSlicer
 from reader_studies import SetClock, make_protocol, quick_folder
-from reading_cases import BLOCK, SEQUENTIAL, SHAPE, grey_value, make_reading_study, write_case, write_image
+from reading_cases import SEQUENTIAL, SHAPE, grey_value, make_reading_study, write_case, write_image
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import reading_room
@@ -357,32 +357,3 @@ def test_a_scene_closed_amid_reading_brings_the_case_back_on_resume(slicer_app, 
     assert len(of_kind(slicer_app.scene, "vtkMRMLScalarVolumeNode")) == 2
     room.scroll(+1)
     assert ClassificationView(slicer_app.scene).slice == SHAPE[0] // 2 + 1
-
-
-def test_a_case_of_usual_size_is_shown_within_0_3_s_of_the_answer(slicer_app, folder, clock):
-    grey = np.random.default_rng(0).integers(0, 1000, (31, 512, 512)).astype(np.int16)
-    evidence = np.zeros(grey.shape, np.float32)
-    evidence[BLOCK] = 0.7
-
-    def of_usual_size(image, heatmap, number):
-        write_image(image, grey)
-        write_image(heatmap, evidence)
-
-    study = make_reading_study(folder, make_protocol(cases=4, **AIDED), of_usual_size)
-    for view in ("Red", MRI_VIEW):
-        slicer_app.resize(700, 700, view)
-    room = ReadingRoom(slicer_app.scene, ReadingSession(study, "R1", clock), lambda: None)
-    room.show()
-    seconds = []
-    for _ in range(3):
-        while room.read_ahead():
-            pass
-        room.session.submit(NO)
-        start = time.process_time()  # of this program; others may run beside it
-        room.show()
-        for view in ("Red", MRI_VIEW):
-            slicer_app.picture(view)
-        seconds.append(time.process_time() - start)
-    room.close()
-    print("shown after", [f"{1000 * s:.0f} ms" for s in seconds])
-    assert min(seconds) < 0.3
