@@ -59,11 +59,10 @@ class Scores:
         examples: Examples,
         patient: np.ndarray,
         series: np.ndarray,
-        device: torch.device,
         processes: Processes,
     ) -> Scores:
         """Runs the network over all examples as they are."""
-        columns = predicted(_ScoreColumns(network), examples, device, processes).numpy().astype(np.float64)
+        columns = predicted(_ScoreColumns(network), examples, processes).numpy().astype(np.float64)
         truth = examples.labels.numpy().astype(np.int64)
         logits, peaks, features = np.split(columns, [network.outputs, 2 * network.outputs], axis=1)
         return cls(decision, truth, patient, series, logits, peaks, features)

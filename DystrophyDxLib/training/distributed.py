@@ -21,17 +21,20 @@ from torch.nn.parallel import DistributedDataParallel
 
 LONGEST_WAIT = datetime.timedelta(days=1)
 """The others wait while the first process makes samples."""
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that train together; by default this one alone.
+    """The processes that train together; by default this one alone, on the CPU.
 
     Attributes:
+        device: that this process computes on.
         rank: number of this process; 0 writes files and shows progress.
         count: how many there are.
     """
 
+    device: torch.device = _CPU
     rank: int = 0
     count: int = 1
 
@@ -57,7 +60,7 @@ class Processes:
         """`model` with gradients averaged over all processes and, on GPUs, batch normalisation too."""
         if self.count == 1:
             return model
-        return DistributedDataParallel(_normalised_together(model, next(model.parameters()).device))
+        return DistributedDataParallel(_normalised_together(model, self.device))
 
     def share_buffers(self, model: nn.Module) -> None:
         """Gives all processes what the first has in the buffers of `model`: the running statistics of batches."""
@@ -78,13 +81,13 @@ def processes_of_torchrun(device: torch.device) -> Iterator[Processes]:
     On CUDA each process takes the GPU of its number on its machine.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Processes()
+        yield Processes(device)
         return
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size())
+        yield Processes(device, distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
 

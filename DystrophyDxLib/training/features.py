@@ -50,7 +50,7 @@ class FeatureStore:
     to disk, so what an interrupted run has computed is taken up by the next, and nothing half-written is trusted.
 
     Args:
-        network: in evaluation mode, on `device`; its trunk is used.
+        network: in evaluation mode, on the device; its trunk is used.
         pixels: (M, C, S, S) uint8 samples, see `fit.SampleExamples`.
         digests: of the samples, in their order.
         size: edge at which the trunk sees them.
@@ -72,12 +72,11 @@ class FeatureStore:
         copies: int,
         seed: int,
         folder: Path,
-        device: torch.device,
         processes: Processes,
     ) -> None:
         self._network, self._pixels, self._size, self._seed = network, pixels, size, seed
-        self._device, self._processes = device, processes
-        key = _digest(network, digests, size, copies, seed, has_bfloat16(device))
+        self._processes = processes
+        key = _digest(network, digests, size, copies, seed, has_bfloat16(processes.device))
         self._file, self._known = folder / f"{key}.features", folder / f"{key}.known.npy"
         shape = (1 + copies, len(pixels), network.feature_count)
         if processes.writes:
@@ -114,7 +113,8 @@ class FeatureStore:
 
     def _of(self, part: torch.Tensor) -> torch.Tensor:
         """(n, C) features of n pairs of copy and image."""
-        features = [torch.empty(0, self._network.feature_count, device=self._device)]
+        device = self._processes.device
+        features = [torch.empty(0, self._network.feature_count, device=device)]
         for pairs in part.split(EVALUATION_BATCH):
             examples = SampleExamples(self._pixels, pairs[:, 1].numpy(), torch.empty(len(pairs)), self._size)
             everyone = torch.arange(len(pairs))
@@ -122,8 +122,8 @@ class FeatureStore:
             if not plain.all():
                 varied = everyone[~plain]
                 samples[varied] = examples.varied(varied, _seeds(self._seed, pairs[varied]))
-            with torch.inference_mode(), fast_precision(self._device):
-                features.append(self._network(placed(samples, self._device)).features.float())
+            with torch.inference_mode(), fast_precision(device):
+                features.append(self._network(placed(samples, device)).features.float())
         return torch.cat(features)
 
     def _reserve(self, size: int) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -33,7 +33,7 @@ from .augment import augmented, slightly_changed
 from .checkpoint import CHECKPOINT, Checkpoint, Progress, Saved
 from .distributed import Processes
 from .sample_store import restored
-from .training_log import Epoch, TrainingLog
+from .training_log import Epoch, write_log
 
 LARGEST_GRADIENT = 2.0
 """Norm to which a gradient is clipped."""
@@ -121,7 +121,6 @@ def fit(
     folder: Path,
     identity: str,
     resume: bool,
-    device: torch.device,
     processes: Processes,
     advance: Advance,
 ) -> list[Epoch]:
@@ -131,7 +130,7 @@ def fit(
     after an interruption and, but for rounding, in several processes.
 
     Args:
-        model: on `device`, gives logits (N, outputs).
+        model: on the device of `processes`, gives logits (N, outputs).
         decision: what the logits mean.
         folder: for the log and, until the model is safe elsewhere, the checkpoint.
         identity: of model, images and settings; a checkpoint of another identity is refused.
@@ -144,7 +143,9 @@ def fit(
         InputError: the loss is not a number, the user interrupted, the checkpoint is another training's or damaged, or
             the disk is full.
     """
-    training = _Training(model, recipe, decision, seed, folder, identity, device, processes, advance)
+    training = _Training(
+        model, recipe, decision, seed, folder, Checkpoint(folder / CHECKPOINT, identity), processes, advance
+    )
     with torch.backends.cudnn.flags(benchmark=False, deterministic=True):
         return training.run(examples, resume)
 
@@ -161,13 +162,13 @@ def class_weights(labels: torch.Tensor, recipe: TrainingRecipe) -> tuple[float, 
     return tuple((len(labels) / (len(counts) * counts)).tolist())
 
 
-def predicted(model: nn.Module, examples: Examples, device: torch.device, processes: Processes) -> torch.Tensor:
+def predicted(model: nn.Module, examples: Examples, processes: Processes) -> torch.Tensor:
     """(N, K) float32 output of the model in evaluation mode for all examples as they are, on the CPU."""
     model.eval()
     everyone = torch.arange(len(examples.labels))
-    with torch.inference_mode(), fast_precision(device):
+    with torch.inference_mode(), fast_precision(processes.device):
         mine = [
-            model(placed(examples.plain(chosen), device)).float()
+            model(placed(examples.plain(chosen), processes.device)).float()
             for chosen in processes.share(everyone).split(EVALUATION_BATCH)
         ]
     return processes.gathered(torch.cat(mine), len(everyone)).cpu()
@@ -207,34 +208,28 @@ class _Stage:
         return self.decision.losses(logits, labels) * weights[labels.long()]
 
 
+@dataclass
 class _Training:
     """A training on its way through the stages of its recipe; the arguments are those of `fit`."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        recipe: TrainingRecipe,
-        decision: Decision,
-        seed: int,
-        folder: Path,
-        identity: str,
-        device: torch.device,
-        processes: Processes,
-        advance: Advance,
-    ) -> None:
-        self.model, self.recipe, self.decision, self.seed, self.folder = model, recipe, decision, seed, folder
-        self.device, self.processes, self.advance = device, processes, advance
-        self.checkpoint = Checkpoint(folder / CHECKPOINT, identity)
-        self.state = Progress()
-        self.told = 0.0
+    model: nn.Module
+    recipe: TrainingRecipe
+    decision: Decision
+    seed: int
+    folder: Path
+    checkpoint: Checkpoint
+    processes: Processes
+    advance: Advance
+    state: Progress = field(default_factory=Progress)
+    told: float = 0.0
 
     def run(self, examples: ExamplesOfStage, resume: bool) -> list[Epoch]:
-        saved = self.checkpoint.read(self.device) if resume else None
+        saved = self.checkpoint.read(self.processes.device) if resume else None
         if saved:
             self.state = saved.state
             self.model.load_state_dict(saved.model)
         self.processes.wait()
-        self.log = TrainingLog(self.folder, self.state.history) if self.processes.writes else None
+        self._write_log()
         self.together = self.processes.together(self.model)
         with _interruption() as self.interrupted:
             for number in range(self.state.stage, len(self.recipe.stages)):
@@ -285,8 +280,8 @@ class _Training:
     def _step(self, stage: _Stage, samples: torch.Tensor, labels: torch.Tensor, count: int) -> float:
         """Takes one step down the gradient of the mean loss of `count` images, this process's share of them given;
         gives the sum of the share's losses."""
-        with fast_precision(self.device):
-            logits = self.together(placed(samples, self.device))
+        with fast_precision(self.processes.device):
+            logits = self.together(placed(samples, self.processes.device))
         loss = stage.losses(logits, labels).sum()
         stage.optimiser.zero_grad()
         # The processes' gradients are averaged; their losses add up.
@@ -301,7 +296,7 @@ class _Training:
         started = time.perf_counter()
         self.processes.share_buffers(self.model)
         loss, auc = self._validated(stage)
-        losses = self.processes.gathered(torch.tensor([state.loss], device=self.device), self.processes.count)
+        losses = self.processes.gathered(torch.tensor([state.loss], device=self.processes.device), self.processes.count)
         earlier = self._epochs_of(stage)
         epoch = Epoch(
             stage=stage.number + 1,
@@ -318,14 +313,17 @@ class _Training:
             state.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         state.history.append(epoch)
         state.epoch, state.step, state.loss, state.seconds = state.epoch + 1, 0, 0.0, 0.0
-        if self.log:
-            self.log.add(epoch)
+        self._write_log()
         self._tell(stage)
+
+    def _write_log(self) -> None:
+        if self.processes.writes:
+            write_log(self.state.history, self.folder)
 
     def _validated(self, stage: _Stage) -> tuple[float, float]:
         """Mean loss over the validation images, and the mean AUC of each class that has a map against the rest."""
         labels = stage.validation.labels
-        logits = predicted(self.model, stage.validation, self.device, self.processes)
+        logits = predicted(self.model, stage.validation, self.processes)
         loss = self._finite(stage.losses(logits, labels).mean().item())
         truth, of_classes = labels.numpy(), self.decision.probabilities(logits.numpy(), 1.0).T
         shown = self.decision.has_map(np.arange(len(of_classes)))

@@ -40,8 +40,6 @@ from ..series.file_digests import file_digest, series_digest
 from ..series.reading import read_input
 from ..series.series import Series
 
-"""Called with what is being done, how much of it is done, and how much there is."""
-
 _UNSUITABLE = (WarningCode.NOT_AXIAL, WarningCode.NOT_T1_WEIGHTED)
 _Paths = tuple[Path, Mapping[str, Path]]
 """Of a series, and of its further channels by name."""

@@ -31,14 +31,7 @@ from ..models.recipe import Recipe
 from ..models.training_recipe import AugmentationRecipe, StageRecipe
 from ..models.weights import load_backbone
 from ..reporting.progress import Advance, silent
-from .calibration import (
-    FeatureSpread,
-    Scores,
-    as_metrics,
-    figures,
-    temperature,
-    typical_heat,
-)
+from .calibration import FeatureSpread, Scores, as_metrics, figures, temperature, typical_heat
 from .checkpoint import CHECKPOINT
 from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
@@ -85,8 +78,7 @@ def train(
     """
     cohort = own(cohort)
     folder = checked_place(out, resume=resume)
-    compute = compute_device(device)
-    with processes_of_torchrun(compute) as together, torch.random.fork_rng(devices=[]):
+    with processes_of_torchrun(compute_device(device)) as together, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(recipe)
         started_from = load_backbone(network, recipe, backbone_weights)
@@ -103,10 +95,8 @@ def train(
         identity = _identity(network, recipe, store, seed)
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         trainable_parameters(network, recipe)
-        network.to(compute).to(memory_format=channels_last(1 + len(recipe.sample.shape)))
-        model, examples = _model_and_examples(
-            network, recipe, images, seed, cache / "features", compute, together, advance
-        )
+        network.to(together.device).to(memory_format=channels_last(1 + len(recipe.sample.shape)))
+        model, examples = _model_and_examples(network, recipe, images, seed, cache / "features", together, advance)
         epochs = fit(
             model,
             examples,
@@ -116,14 +106,13 @@ def train(
             folder=folder,
             identity=identity,
             resume=resume,
-            device=compute,
             processes=together,
             advance=advance,
         )
         advance("Measuring the model", 0, 1)
         _average(network, start, recipe.training.start_share)
         _round(network)
-        scores = {split: images.scores(split, network, recipe, compute, together) for split in images.splits}
+        scores = {split: images.scores(split, network, recipe, together) for split in images.rows}
         if together.writes:
             card, spread = _card(recipe, images, scores, epochs, seed, trained_on, seen_before)
             _write(out, recipe, card, network, spread)
@@ -204,10 +193,6 @@ class _Images:
         return cls(store, {name: found for name, found in rows.items() if len(found)}, labels)
 
     @property
-    def splits(self) -> tuple[Split, ...]:
-        return tuple(self.rows)
-
-    @property
     def synthetic(self) -> bool:
         """Whether every series is of a phantom."""
         return all(case.synthetic for case in self.store.cohort.cases)
@@ -221,13 +206,11 @@ class _Images:
     def patients(self, split: Split) -> int:
         return len(self.store.cohort.of_split(split).patients)
 
-    def scores(
-        self, split: Split, network: CamNetwork, recipe: Recipe, device: torch.device, processes: Processes
-    ) -> Scores:
+    def scores(self, split: Split, network: CamNetwork, recipe: Recipe, processes: Processes) -> Scores:
         series = self.store.case[self.rows[split]]
         patient = np.array([case.patient_id for case in self.store.cohort.cases])[series]
         samples = self.samples(split, recipe.sample.size)
-        return Scores.of(network, recipe.decision, samples, patient, series, device, processes)
+        return Scores.of(network, recipe.decision, samples, patient, series, processes)
 
 
 def _samples(
@@ -248,7 +231,6 @@ def _model_and_examples(
     images: _Images,
     seed: int,
     folder: Path,
-    device: torch.device,
     processes: Processes,
     advance: Advance,
 ) -> tuple[nn.Module, ExamplesOfStage]:
@@ -267,7 +249,6 @@ def _model_and_examples(
             copies=recipe.training.copies,
             seed=seed,
             folder=folder,
-            device=device,
             processes=processes,
         )
         wanted = np.zeros(store.known.shape, bool)

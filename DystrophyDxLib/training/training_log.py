@@ -41,29 +41,16 @@ class Epoch:
     seconds: float
 
 
-class TrainingLog:
-    """The file `LOG` in a folder: one JSON object an epoch, each written when the epoch ends."""
+def write_log(epochs: Sequence[Epoch], folder: Path) -> None:
+    """Writes the file `LOG` in a folder: one JSON object an epoch.
 
-    def __init__(self, folder: Path, earlier: Sequence[Epoch] = ()) -> None:
-        """Begins the log anew with the epochs `earlier`, those that a resumed training stands on."""
-        self._path = folder / LOG
-        self._write("".join(map(_line, earlier)), "w")
-
-    def add(self, epoch: Epoch) -> None:
-        """Appends one epoch."""
-        self._write(_line(epoch), "a")
-
-    def _write(self, lines: str, mode: str) -> None:
-        try:
-            with self._path.open(mode, encoding="utf-8") as file:
-                file.write(lines)
-        except OSError:
-            raise InputError("The training log cannot be written; free space beside --out and use --resume.") from None
-
-
-def read_log(folder: Path) -> list[Epoch]:
-    """The epochs that a log tells of."""
-    return [Epoch(**json.loads(line)) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        (folder / LOG).write_text("".join(json.dumps(asdict(epoch)) + "\n" for epoch in epochs), encoding="utf-8")
+    except OSError:
+        raise InputError("The training log cannot be written; free space beside --out and use --resume.") from None
 
 
 def draw_log(epochs: Sequence[Epoch], folder: Path) -> None:
@@ -93,7 +80,3 @@ def draw_log(epochs: Sequence[Epoch], folder: Path) -> None:
     below.set_xlabel("epoch")
     for name in FIGURES:
         figure.savefig(folder / name, dpi=150, metadata={"Date": None} if name.endswith("svg") else None)
-
-
-def _line(epoch: Epoch) -> str:
-    return json.dumps(asdict(epoch)) + "\n"

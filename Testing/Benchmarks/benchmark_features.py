@@ -20,7 +20,6 @@ from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples, FeatureStore
 from DystrophyDxLib.training.fit import ExamplesOfStage, Logits, SampleExamples, fit
 
-CPU = torch.device("cpu")
 IMAGES = 128
 VALIDATION = 32
 
@@ -60,7 +59,6 @@ def seconds_an_epoch(model: nn.Module, examples: ExamplesOfStage, recipe: Recipe
             folder=Path(folder),
             identity="benchmark",
             resume=False,
-            device=CPU,
             processes=Processes(),
             advance=lambda what, done, total: None,
         )
@@ -77,10 +75,8 @@ def kept_features(network: CamNetwork, recipe: Recipe, pixels: np.ndarray) -> tu
             ("benchmark",),
             size=recipe.sample.size,
             copies=0,
-            decision=recipe.decision,
             seed=0,
             folder=Path(folder),
-            device=CPU,
             processes=Processes(),
         )
         store.compute(np.ones_like(store.known), lambda what, done, total: None)

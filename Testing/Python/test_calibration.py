@@ -196,9 +196,7 @@ def test_scores_are_those_of_the_network(decision):
     network = CamNetwork(nn.Conv2d(1, 3, 16, stride=16), nn.Linear(3, decision.outputs)).eval()
     pixels = torch.randint(0, 255, (5, 1, 112, 112), dtype=torch.uint8)
     examples = SampleExamples(pixels.numpy(), np.arange(5), torch.tensor([0.0, 1, 0, 1, 0]), 112)
-    found = Scores.of(
-        network, decision, examples, np.arange(5).astype(str), np.arange(5), torch.device("cpu"), Processes()
-    )
+    found = Scores.of(network, decision, examples, np.arange(5).astype(str), np.arange(5), Processes())
     with torch.inference_mode():
         output = network(pixels * (1.5 / 255))
     np.testing.assert_allclose(found.logits, output.logits, atol=0.03)

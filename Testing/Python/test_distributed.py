@@ -47,7 +47,6 @@ def train_small(processes: Processes, folder: Path, normalisation: nn.Module):
         folder=folder,
         identity="small",
         resume=False,
-        device=CPU,
         processes=processes,
         advance=lambda what, done, total: None,
     )
@@ -126,7 +125,7 @@ def test_only_the_first_process_writes(both):
 
 def test_shares_are_disjoint_and_whole():
     rows = torch.arange(11)
-    shares = [Processes(rank, 3).share(rows) for rank in range(3)]
+    shares = [Processes(rank=rank, count=3).share(rows) for rank in range(3)]
     assert sorted(torch.cat(shares).tolist()) == rows.tolist()
 
 

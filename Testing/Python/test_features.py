@@ -13,7 +13,6 @@ from DystrophyDxLib.training import features as features_module
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples, FeatureStore
 
-CPU = torch.device("cpu")
 PIXELS = torch.randint(0, 255, (7, 1, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
 
 
@@ -47,7 +46,7 @@ def counting_network(seed: int = 0) -> CamNetwork:
 
 def store(folder, network=None, **changes) -> FeatureStore:
     facts = {
-        "digests": ("a", "b"), "size": 112, "copies": 2, "seed": 1, "folder": folder, "device": CPU,
+        "digests": ("a", "b"), "size": 112, "copies": 2, "seed": 1, "folder": folder,
         "processes": Processes(),
     }  # fmt: skip
     return FeatureStore(network or small_network(), PIXELS, **(facts | changes))

@@ -1,5 +1,6 @@
 """Fitting to labelled images: what is learnt, and that an interruption changes nothing."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -20,11 +21,9 @@ from DystrophyDxLib.training.checkpoint import CHECKPOINT
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples
 from DystrophyDxLib.training.fit import class_weights, fit
-from DystrophyDxLib.training.training_log import FIGURES, draw_log, read_log
+from DystrophyDxLib.training.training_log import FIGURES, LOG, Epoch, draw_log
 
 pytestmark = pytest.mark.slow
-
-CPU = torch.device("cpu")
 
 
 def stage(**changes) -> StageRecipe:
@@ -55,11 +54,15 @@ def fitted(folder: Path, how: TrainingRecipe, *, seed: int = 1, resume: bool = F
     folder.mkdir(exist_ok=True)
     examples = examples or blobs()
     facts = {
-        "decision": Binary(("other", "positive"), 0.5), "identity": "this training", "device": CPU,
-        "processes": Processes(), "advance": lambda what, done, total: None,
+        "decision": Binary(("other", "positive"), 0.5), "identity": "this training", "processes": Processes(),
+        "advance": lambda what, done, total: None,
     }  # fmt: skip
     epochs = fit(head, lambda stage: examples, how, seed=seed, folder=folder, resume=resume, **(facts | options))
     return torch.cat([head.weight.detach()[0], head.bias.detach()]), epochs
+
+
+def read_log(folder: Path) -> list[Epoch]:
+    return [Epoch(**json.loads(line)) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
 
 
 def test_two_classes_that_lie_apart_are_told_apart(tmp_path):
@@ -204,7 +207,7 @@ def test_a_finished_fit_is_not_done_again(tmp_path):
     head = nn.Linear(4, 1)
     again = fit(
         head, no_examples, recipe(), decision=Binary(("other", "positive"), 0.5), seed=1, folder=tmp_path,
-        identity="this training", resume=True, device=CPU, processes=Processes(),
+        identity="this training", resume=True, processes=Processes(),
         advance=lambda what, done, total: None,
     )  # fmt: skip
     assert torch.equal(first, torch.cat([head.weight.detach()[0], head.bias.detach()]))
@@ -268,7 +271,7 @@ def test_three_classes_that_lie_apart_are_told_apart(tmp_path):
     head = nn.Linear(4, 3)
     epochs = fit(
         head, lambda stage: examples, recipe(), decision=Ranked(("a", "b", "c")), seed=1, folder=tmp_path,
-        identity="three", resume=False, device=CPU, processes=Processes(), advance=lambda what, done, total: None,
+        identity="three", resume=False, processes=Processes(), advance=lambda what, done, total: None,
     )  # fmt: skip
     probabilities = head(examples[1].plain(torch.arange(45))).softmax(dim=1).detach().double().numpy()
     expected = roc_auc_score(labels[45:].numpy(), probabilities, multi_class="ovr")
