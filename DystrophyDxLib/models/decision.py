@@ -46,6 +46,12 @@ class Decision(ABC):
     """What takes the place of the threshold before training has chosen one."""
     CHOSEN_BY_VALIDATION: ClassVar[str]
     """What of a model is chosen by the validation cases."""
+    ONE_HEATMAP: ClassVar[bool]
+    """Whether one heatmap holds the evidence for every class, by its sign."""
+
+    @abstractmethod
+    def __post_init__(self) -> None:
+        """Refuses classes and a threshold that do not belong together."""
 
     @property
     @abstractmethod
@@ -141,6 +147,7 @@ class Binary(Decision):
 
     FIRST_THRESHOLD = 0.5
     CHOSEN_BY_VALIDATION = "weights, temperature and threshold"
+    ONE_HEATMAP = True
     threshold: float
 
     def __post_init__(self) -> None:
@@ -243,6 +250,7 @@ class Ranked(Decision):
 
     FIRST_THRESHOLD = None
     CHOSEN_BY_VALIDATION = "weights and temperature"
+    ONE_HEATMAP = False
 
     def __post_init__(self) -> None:
         if len(self.classes) < 3 or self.threshold is not None:

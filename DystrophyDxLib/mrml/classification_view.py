@@ -7,6 +7,7 @@ from bisect import bisect_left
 import slicer
 
 from ..errors import InputError
+from ..models.decision import decision_of
 from ..results import ImageResult
 from .classification import SceneClassification
 from .display import DEFAULT_OPACITY, HeatmapDisplay
@@ -159,18 +160,22 @@ class ClassificationView:
         return result.model.classes if result else ()
 
     @property
+    def _one_heatmap(self) -> bool:
+        result = self.classification.result if self.classification else None
+        return result is not None and decision_of(result).ONE_HEATMAP
+
+    @property
     def shown_class(self) -> int:
-        """Index of the class whose evidence is seen. Of two classes the heatmap holds both, as its signs; of more, it
-        is filled anew.
+        """Index of the class whose evidence is seen. Where the heatmap does not hold it, it is filled anew.
 
         Raises (when set):
             InputError: as `SceneClassification.heat_of`.
         """
-        return self.heatmap.shown_class if len(self.classes) == 2 else self.classification.shown_class
+        return self.heatmap.shown_class if self._one_heatmap else self.classification.shown_class
 
     @shown_class.setter
     def shown_class(self, index: int) -> None:
-        if len(self.classes) == 2:
+        if self._one_heatmap:
             self.heatmap.shown_class = index
         else:
             self.classification.show_class(index)

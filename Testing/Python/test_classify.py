@@ -9,11 +9,10 @@ import pytest
 import torch
 from leg_pairs import make_leg_pair
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
-from scipy import stats
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.models.decision import Ranked, case_interval, decision_of
+from DystrophyDxLib.models.decision import decision_of
 from DystrophyDxLib.models.inference import LARGEST_SHIFT
 from DystrophyDxLib.models.package import Metric, ModelPackage
 from DystrophyDxLib.phantom import make_phantom
@@ -123,24 +122,6 @@ def test_folding_batch_normalisation_changes_nothing(package):
         plain, folded = network(samples), Classifier(package, "cpu").network.exact(samples)
     torch.testing.assert_close(folded.logits, plain.logits, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(folded.maps, plain.maps, atol=1e-3, rtol=1e-2)
-
-
-def test_the_interval_is_the_bootstrap_of_scipy():
-    rng = np.random.default_rng(4)
-    probabilities = rng.beta(2, 3, 40)
-    low, high = case_interval(probabilities, np.arange(40))
-    reference = stats.bootstrap(
-        (probabilities,), np.mean, method="percentile", n_resamples=20000, rng=np.random.default_rng(1)
-    ).confidence_interval
-    assert (low, high) == pytest.approx((reference.low, reference.high), abs=0.01)
-
-
-def test_both_legs_of_a_slice_are_resampled_together():
-    rng = np.random.default_rng(4)
-    of_slice = rng.beta(2, 3, 30)
-    one = case_interval(of_slice, np.arange(30))
-    two = case_interval(np.repeat(of_slice, 2), np.repeat(np.arange(30), 2))
-    assert two == pytest.approx(one, abs=1e-9)
 
 
 def test_one_slice_gives_no_certainty(classifier, phantom):
@@ -266,21 +247,6 @@ def test_the_probabilities_of_many_classes_are_the_softmax_of_the_logits_over_te
     logits = torch.tensor(np.stack([score.logits for score in found.scores])).double()
     expected = torch.softmax(logits / 2.5, dim=1).numpy()
     np.testing.assert_allclose([image.probabilities for image in found.result.images], expected, atol=1e-12)
-
-
-def test_a_class_is_said_only_where_its_lead_is_sure():
-    rng = np.random.default_rng(0)
-    slices = np.arange(40)
-    around_0 = rng.normal(0, 0.2, 40)
-    around_0 -= around_0.mean()
-    low = stats.bootstrap((around_0,), np.mean, method="percentile", rng=rng).confidence_interval.low
-    for mean, label in ((-low + 0.02, "a"), (-low - 0.02, "indeterminate")):
-        lead = around_0 + mean
-        case = Ranked(("a", "b", "c")).case(np.stack([(1 + lead) / 2, (1 - lead) / 2, 0 * lead], axis=1), slices, None)
-        assert case.label == label
-    probabilities = np.tile([0.7, 0.2, 0.1], (40, 1))
-    assert Ranked(("a", "b", "c")).case(probabilities, slices, None).label == "a"
-    assert Ranked(("a", "b", "c")).case(probabilities, slices, "Not a thigh.").label == "indeterminate"
 
 
 def test_the_json_of_many_classes_reads_back_and_that_of_two_says_nothing_of_ranks(ranking, classifier, phantom):
