@@ -209,7 +209,7 @@ def sections(comparison: Comparison, summary: ComparisonSummary, figures: Path) 
             "Backbone": model.package.recipe.network.backbone,
             "Recipe": model.package.recipe.name,
             "Sample": _sample_text(model.package.recipe.sample),
-            "Threshold": "none" if model.package.card.threshold is None else model.package.card.threshold,
+            "Threshold": next(iter(model.package.card.decision.marks), "none"),
             "Trained on": model.package.card.trained_on,
             "Series not evaluated": len(model.predictions.failures),
         }
