@@ -13,17 +13,15 @@ class Chart:
     """
 
     def __init__(self, frame, selected):
-        """selected: called with the plot series node and the number of a point that was clicked."""
+        """selected: called with the number of a point that was clicked: its row in the table that is plotted."""
         self._frame = frame
         self._selected = selected
-        self._chart = None
         self.view = None
         # The view tells of a click before the point that was clicked is in the selection.
         self._timer = makeTimer(0, self.onSelected)
 
     def show(self, chart):
         """Plots a chart node; without one the chart takes no place."""
-        self._chart = chart
         self._frame.visible = chart is not None
         if chart is None:
             return
@@ -41,7 +39,6 @@ class Chart:
 
     def close(self):
         """The scene is about to be closed."""
-        self._chart = None
         if self.view is not None:
             self.view.setMRMLPlotViewNode(None)
 
@@ -57,16 +54,6 @@ class Chart:
         for n in range(plots.GetNumberOfPlots()):
             selection = plots.GetPlot(n).GetSelection()
             if selection is not None and selection.GetNumberOfValues():
-                series = self._seriesNamed(plots.GetPlot(n).GetLabel())
-                if series is not None:
-                    self._selected(series, selection.GetValue(0))
+                self._selected(selection.GetValue(0))
                 break
         self.view.RemovePlotSelections()
-
-    def _seriesNamed(self, name):
-        chart = self._chart
-        for n in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
-            series = chart.GetNthPlotSeriesNode(n)
-            if series is not None and series.GetName() == name:
-                return series
-        return None

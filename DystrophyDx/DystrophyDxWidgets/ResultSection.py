@@ -3,7 +3,6 @@
 import qt
 from slicer.i18n import tr as _
 
-from DystrophyDxLib.panel.image_row import ImageRow
 from DystrophyDxWidgets.Chart import Chart
 from DystrophyDxWidgets.helpers import loadWidget, quiet, say
 
@@ -22,9 +21,9 @@ class ResultSection:
         context.enabling.connect(self.onEnabling)
 
     def onRowSelected(self):
-        items, result = self.ui.imagesTable.selectedItems(), self._context.result
-        if items and result is not None:
-            self._context.view.go_to(result.images[self._imageOfRow(items[0].row())])
+        items = self.ui.imagesTable.selectedItems()
+        if items and self._context.result is not None:
+            self._context.view.go_to(self._context.classification.images[self._imageOfRow(items[0].row())])
 
     def onNextImage(self):
         if self._context.result is not None:
@@ -34,16 +33,16 @@ class ResultSection:
         if self._context.result is not None:
             self.select(self._context.view.previous_image())
 
-    def onPointSelected(self, series, point):
-        """A point of the chart was clicked."""
-        if self._context.classification is not None:
-            self.select(self._context.classification.image_of_point(series, point))
+    def onPointSelected(self, point):
+        """A point of the chart was clicked, which is a row of the scene's table."""
+        if self._context.result is not None:
+            self.select(self._context.classification.images[point])
 
     def select(self, image):
         """Selects the row of an image, which shows it; nothing for None."""
         if image is None:
             return
-        number = self._context.result.images.index(image)
+        number = self._context.classification.images.index(image)
         table = self.ui.imagesTable
         for row in range(table.rowCount):
             if self._imageOfRow(row) == number:
@@ -81,38 +80,24 @@ class ResultSection:
             say(ui.differenceLabel, rich_text.difference(result, classification.result_before))
 
     def _showImages(self, classification):
-        """Fills the table from the scene's table node. Slicer's own view of such a node makes texts of all values, so
-        that slice 10 would come before slice 2 and a probability would have all its digits."""
-        rows = self._rows(classification.images_table if classification is not None else None)
+        """Fills the table from the scene's table node, empty where that was deleted. Slicer's own view of such a node
+        makes texts of all values, so that slice 10 would come before slice 2 and a probability would have all its
+        digits."""
+        node = classification.images_table if classification is not None and self._context.result is not None else None
         table = self.ui.imagesTable
         with quiet(table):
             table.setSortingEnabled(False)
-            table.setRowCount(len(rows))
-            for n, row in enumerate(rows):
-                for column, value in enumerate(row.cells()):
+            table.setRowCount(node.GetTable().GetNumberOfRows() if node is not None else 0)
+            for column in range(table.columnCount if node is not None else 0):
+                values = node.GetTable().GetColumn(column)
+                for row in range(table.rowCount):
+                    value = values.GetValue(row)
                     item = qt.QTableWidgetItem()
-                    item.setData(qt.Qt.DisplayRole, value)
-                    item.setData(qt.Qt.UserRole, n)
-                    table.setItem(n, column, item)
+                    item.setData(qt.Qt.DisplayRole, f"{value:.3f}" if isinstance(value, float) else value)
+                    item.setData(qt.Qt.UserRole, row)
+                    table.setItem(row, column, item)
             table.setSortingEnabled(True)
             table.resizeColumnsToContents()
-
-    def _rows(self, node):
-        """Those of a table node, or none where it was deleted."""
-        if node is None or self._context.result is None:
-            return []
-        table, images = node.GetTable(), self._context.result.images
-        return [
-            ImageRow(
-                slices=image.shown,
-                side=table.GetValueByName(n, "Side").ToString(),
-                probability=table.GetValueByName(n, "Probability").ToDouble(),
-                source=table.GetValueByName(n, "Source").ToString(),
-                anatomy=table.GetValueByName(n, "Anatomy").ToString(),
-                counted=table.GetValueByName(n, "Counted").ToString(),
-            )
-            for n, image in enumerate(images)
-        ]
 
     def onEnabling(self, possible):
         for widget in (self.ui.imagesTable, self.ui.previousButton, self.ui.nextButton):

@@ -10,6 +10,7 @@ import slicer
 from ..errors import InputError
 from ..models.recipe import SampleRecipe
 from ..series.cine import automatic_frames
+from .nodes import nodes_of_class
 from .volumes import FRAME, add_series, series_from_volume
 
 _CINE = "DystrophyDx.cine"
@@ -32,9 +33,7 @@ class Cine:
     @classmethod
     def of(cls, volume: slicer.vtkMRMLScalarVolumeNode) -> Cine | None:
         """The cine of which `volume` shows a frame; None of a volume on its own."""
-        scene, kind = volume.GetScene(), "vtkMRMLSequenceBrowserNode"
-        browsers = [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
-        for browser in browsers:
+        for browser in nodes_of_class(volume.GetScene(), "vtkMRMLSequenceBrowserNode"):
             sequence = browser.GetSequenceNode(volume)
             if sequence is not None and sequence.GetNumberOfDataNodes() > 1:
                 return cls(volume, browser, sequence)
@@ -74,10 +73,8 @@ class Cine:
         return {name: self._frame(number) for name, number in numbers.items()}
 
     def _frame(self, number: int) -> slicer.vtkMRMLScalarVolumeNode:
-        scene, kind = self.volume.GetScene(), "vtkMRMLScalarVolumeNode"
-        words = f"frame {number} of {len(self)} (from 0)"
-        for n in range(scene.GetNumberOfNodesByClass(kind)):
-            node = scene.GetNthNodeByClass(n, kind)
+        scene, words = self.volume.GetScene(), f"frame {number} of {len(self)} (from 0)"
+        for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
             if node.GetNodeReference(_CINE) is self.sequence and node.GetAttribute(FRAME) == words:
                 return node
         series = series_from_volume(self.sequence.GetNthDataNode(number))

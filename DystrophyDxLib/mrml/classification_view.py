@@ -12,6 +12,7 @@ from ..results import ImageResult
 from .classification import SceneClassification
 from .display import DEFAULT_OPACITY, HeatmapDisplay
 from .layouts import MAIN_VIEW, MRI_VIEW, Layout, register_layouts
+from .nodes import nodes_of_class
 from .slice_plane import SlicePlane, whole
 
 _ON, _OFF = "on", "off"
@@ -41,6 +42,7 @@ class ClassificationView:
         Call it again after a classification: the heatmap, where there is one now, appears.
         """
         classification.follow_volume()
+        classification.tabulate()
         changes = self.classification != classification
         for name in ("Red", "Green", "Yellow"):  # what Slicer shows there when the reader changes the layout
             self._composite(name)
@@ -165,20 +167,27 @@ class ClassificationView:
         return result is not None and decision_of(result).ONE_HEATMAP
 
     @property
-    def shown_class(self) -> int:
-        """Index of the class whose evidence is seen. Where the heatmap does not hold it, it is filled anew.
+    def shown_class(self) -> int | None:
+        """Index of the class whose evidence is seen; None without a heatmap. Where the heatmap does not hold it, it is
+        filled anew.
 
         Raises (when set):
             InputError: as `SceneClassification.heat_of`.
         """
-        return self.heatmap.shown_class if self._one_heatmap else self.classification.shown_class
+        heatmap, classification = self.heatmap, self.classification
+        if heatmap is None or classification is None:
+            return None
+        return heatmap.shown_class if self._one_heatmap else classification.shown_class
 
     @shown_class.setter
     def shown_class(self, index: int) -> None:
+        heatmap, classification = self.heatmap, self.classification
+        if heatmap is None or classification is None:
+            return
         if self._one_heatmap:
-            self.heatmap.shown_class = index
-        else:
-            self.classification.show_class(index)
+            heatmap.shown_class = index
+        elif index != classification.shown_class:
+            classification.show_heat(classification.heat_of(index))
 
     @property
     def slice(self) -> int | None:
@@ -278,6 +287,8 @@ class ClassificationView:
     def _align(self) -> None:
         """Makes the view without heatmap show what the main one shows."""
         main, mri = self._slice_node(MAIN_VIEW), self._slice_node(MRI_VIEW)
+        if main is None or mri is None:
+            return
         mri.GetSliceToRAS().DeepCopy(main.GetSliceToRAS())
         mri.SetXYZOrigin(*main.GetXYZOrigin())
         width, _, depth = main.GetFieldOfView()
@@ -306,4 +317,4 @@ class ClassificationView:
         return self._all("vtkMRMLSliceCompositeNode")
 
     def _all(self, kind: str) -> list[slicer.vtkMRMLNode]:
-        return [self.scene.GetNthNodeByClass(n, kind) for n in range(self.scene.GetNumberOfNodesByClass(kind))]
+        return nodes_of_class(self.scene, kind)

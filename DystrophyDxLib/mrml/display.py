@@ -5,6 +5,8 @@ from __future__ import annotations
 import slicer
 from vtkmodules.vtkRenderingCore import vtkColorTransferFunction
 
+from .nodes import nodes_of_class
+
 DEFAULT_THRESHOLD = 0.2
 DEFAULT_OPACITY = 0.5
 
@@ -37,13 +39,7 @@ class HeatmapDisplay:
             self._show(1, DEFAULT_THRESHOLD)
         elif self._display.GetColorNode() is None:
             self._show(self.shown_class, self.threshold)
-        if self._legend is None:
-            legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(self._display)
-            legend.SetTitleText("Heatmap")
-            legend.SetLabelFormat("%.2f")
-            legend.SetSize(0.09, 0.35)
-            legend.SetPosition(0.98, 0.5)
-            legend.SetVisibility(True)
+        self._legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(self._display) or _add_legend(self._display)
 
     @property
     def threshold(self) -> float:
@@ -79,10 +75,6 @@ class HeatmapDisplay:
         """Colour table over the evidence that is seen; see `shown_class`."""
         return self._display.GetColorNode()
 
-    @property
-    def _legend(self) -> slicer.vtkMRMLColorLegendDisplayNode | None:
-        return slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(self._display)
-
     def _show(self, index: int, threshold: float) -> None:
         unchanged = self._display.StartModify()
         self._display.SetAndObserveColorNodeID(_colors(self._heatmap.GetScene(), index).GetID())
@@ -95,12 +87,21 @@ class HeatmapDisplay:
         self._display.EndModify(unchanged)
 
 
+def _add_legend(display: slicer.vtkMRMLScalarVolumeDisplayNode) -> slicer.vtkMRMLColorLegendDisplayNode:
+    legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(display)
+    legend.SetTitleText("Heatmap")
+    legend.SetLabelFormat("%.2f")
+    legend.SetSize(0.09, 0.35)
+    legend.SetPosition(0.98, 0.5)
+    legend.SetVisibility(True)
+    return legend
+
+
 def _colors(scene: slicer.vtkMRMLScene, index: int) -> slicer.vtkMRMLColorTableNode:
     """The scene's colour table for a class, red where its evidence is strongest."""
     name = ("HeatmapColorsFirstClass", "HeatmapColors")[index]
     kind = "vtkMRMLColorTableNode"
-    for n in range(scene.GetNumberOfNodesByClass(kind)):
-        node = scene.GetNthNodeByClass(n, kind)
+    for node in nodes_of_class(scene, kind):
         if node.GetAttribute(_COLORS_OF) == name:
             return node
     ramp = vtkColorTransferFunction()

@@ -10,6 +10,7 @@ import slicer
 from PIL import Image, ImageDraw, ImageFont
 from vtkmodules.util.numpy_support import vtk_to_numpy
 
+from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE
 from ..reporting.case_report import figures, finding, notices
 from ..results import UNSUITABLE, ImageResult, StudyResult
@@ -75,13 +76,18 @@ def render_overview(classification: SceneClassification, path: Path) -> None:
     letters of the patient's directions at its edges.
 
     Args:
-        classification: classified, not under a warping transform.
+        classification: not under a warping transform.
+
+    Raises:
+        InputError: nothing was classified.
     """
     scene = new_scene()  # where views can be turned at will
     classification = copy_into(scene, classification)
-    result = classification.result
     view = ClassificationView(scene)
     view.show(classification)
+    result, heatmap = classification.result, view.heatmap
+    if result is None or heatmap is None:
+        raise InputError("There is nothing to draw; classify the volume first.")
     drawing = SliceDrawing(classification)
     slices = _chosen_slices(result)
     box = _framed(classification.volume, result)
@@ -92,12 +98,8 @@ def render_overview(classification: SceneClassification, path: Path) -> None:
 
     rows = -(-len(slices) // columns)
     sheet = Image.new("RGB", (_SHEET_WIDTH, _HEADER + rows * (_CAPTION + height + _GAP)), _BACKGROUND)
-    heat = (
-        slicer.util.arrayFromVolume(classification.heatmap)[slices]
-        if classification.heatmap is not None
-        else np.zeros(1)
-    )
-    _draw_header(sheet, view.heatmap, result, heat_is_seen=bool(heat.max() >= view.heatmap.threshold))
+    heat = slicer.util.arrayFromVolume(classification.heatmap)[slices]
+    _draw_header(sheet, heatmap, result, heat_is_seen=bool(heat.max() >= heatmap.threshold))
     for n, k in enumerate(slices):
         tile = Image.new("RGB", (width, _CAPTION + height), _BACKGROUND)
         tile.paste(Image.fromarray(drawing.picture((*box, (k, k + 1)), width, height)), (0, _CAPTION))
@@ -116,14 +118,14 @@ def most_suspicious(result: StudyResult) -> ImageResult | None:
 def _chosen_slices(result: StudyResult) -> list[int]:
     """Slices to draw, ascending."""
     images = [image for image in result.images if image.counted] or result.images
-    if not images:
+    highest = most_suspicious(result)
+    if highest is None:
         return np.unique(np.linspace(0, result.input.slices - 1, TILES).round().astype(int)).tolist()
-    highest = most_suspicious(result).slice
     candidates = np.unique([k for image in images for k in image.shown])
     places = np.unique(np.linspace(0, len(candidates) - 1, TILES).round().astype(int))
     chosen = candidates[places]
     # The highest one takes the place of its nearest neighbour.
-    chosen[np.abs(chosen - highest).argmin()] = highest
+    chosen[np.abs(chosen - highest.slice).argmin()] = highest.slice
     return chosen.tolist()
 
 
@@ -170,7 +172,7 @@ def _draw_legend(draw: ImageDraw.ImageDraw, heatmap: HeatmapDisplay) -> None:
 def _draw_tile_text(tile: Image.Image, k: int, images: list[ImageResult], edges: tuple[str, str]) -> None:
     draw = ImageDraw.Draw(tile)
     draw.text((4, _CAPTION / 2), f"Slice {k}", _TEXT, _font(18), anchor="lm")
-    place = tile.width - 4
+    place: float = tile.width - 4
     # From the right end on, so that the legs stand in the order in which the picture shows them.
     for image in sorted(images, key=lambda image: _LETTER[image.side] == edges[0]):
         text = f"{_LETTER[image.side]} {image.probability:.2f}"
@@ -211,5 +213,5 @@ _LETTER = {"left": "L", "right": "R", "unknown": "leg", "none": ""}
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)

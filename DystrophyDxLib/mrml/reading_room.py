@@ -102,9 +102,10 @@ class ReadingRoom:
 
     def scroll(self, slices: int) -> None:
         """Goes some slices on, or back where negative, at most to the last or the first."""
-        if self._seen and self._view.slice is not None:
-            last = self._classification.volume.GetImageData().GetDimensions()[2] - 1
-            self._view.slice = min(max(self._view.slice + slices, 0), last)
+        k, shown = self._view.slice, self._classification
+        if self._seen and k is not None and shown is not None:
+            last = shown.volume.GetImageData().GetDimensions()[2] - 1
+            self._view.slice = min(max(k + slices, 0), last)
 
     def close(self) -> None:
         """Signs the reader out and leaves the views as they were. Raises as `ReadingSession.close`."""
@@ -129,47 +130,44 @@ class ReadingRoom:
         """Shows the files of an item; in the second step of sequential reading the case stays where it is."""
         before = self._item
         stays = before is not None and (item.image, item.position) == (before.image, before.position) and self._in_scene
+        shown = self._classification if stays else None
         place = self._view.slice if stays else None
-        series = None if stays else self._taken(item.image, read_study)
+        if shown is None:  # both files are read before anything changes
+            self._ahead[item.image] = self._taken(item.image, read_study)
         evidence = self._taken(item.heatmap, _read_heatmap) if item.heatmap else None
-        if not stays:
+        if shown is None:
             self._hide()  # or else the views would draw without each node in turn
             self._discard()
-            self._classification = SceneClassification(add_series(self._scene, series, "MRI"))
-            self._classification.volume.GetDisplayNode().SetWindowLevelMinMax(*item.grey_window)
-            _leave_unsaved(self._classification.volume)
+            shown = SceneClassification(add_series(self._scene, self._ahead.pop(item.image), "MRI"))
+            shown.volume.GetDisplayNode().SetWindowLevelMinMax(*item.grey_window)
+            _leave_unsaved(shown.volume)
+            self._classification = shown
         if evidence is not None:
-            self._add_heatmap(evidence)
+            _add_heatmap(shown, evidence)
         self._item = item
         self._hidden = None
         self._forget()
         self._arrange(Layout.OVERLAY if evidence is None else Layout.SIDE_BY_SIDE)
         self._view.overlay, self._view.opacity = True, DEFAULT_OPACITY
-        self._view.show(self._classification)
+        self._view.show(shown)
         if place is not None:
             self._view.fit()  # the layout may be another one; another case is fitted where it is shown
             self._view.slice = place
-        self._observe()
+        self._observe(shown.volume.GetDisplayNode())
 
     def _arrange(self, layout: Layout) -> None:
         if self._view.layout is not layout:
             self._view.layout = layout
             self._settle()
 
-    def _add_heatmap(self, evidence: Series) -> None:
-        if evidence.voxels.shape[::-1] != self._classification.volume.GetImageData().GetDimensions():
-            raise InputError("A heatmap of the study is not of its case; restore it from the study's backup.")
-        self._classification.put_heatmap(evidence.voxels)
-        _leave_unsaved(self._classification.heatmap)
-
     def _taken(self, path: Path, read: Callable[[Path], Series]) -> Series:
         """What was read ahead of a file, or else is read now."""
         return self._ahead.pop(path, None) or read(path)
 
-    def _observe(self) -> None:
-        display = self._classification.volume.GetDisplayNode()
+    def _observe(self, display: slicer.vtkMRMLScalarVolumeDisplayNode) -> None:
         self._slice, self._grey_window = self._view.slice, _grey_window(display)
-        self.session.slice_shown(self._slice)
+        if self._slice is not None:
+            self.session.slice_shown(self._slice)
         for node, changed in (
             (self._scene.GetNodeByID(f"vtkMRMLSliceNode{MAIN_VIEW}"), self._on_view_changed),
             (display, self._on_display_changed),
@@ -208,7 +206,7 @@ class ReadingRoom:
     def _discard(self) -> None:
         """Takes the nodes of the case out of the scene."""
         self._forget()
-        if self._in_scene:
+        if self._classification is not None and self._in_scene:
             self._classification.discard()
         self._item = self._classification = None
 
@@ -237,6 +235,12 @@ def _read_heatmap(path: Path) -> Series:
         return read_image_file(path)
     except OSError:
         raise InputError("A heatmap of the study cannot be opened; check the folder's permissions.") from None
+
+
+def _add_heatmap(shown: SceneClassification, evidence: Series) -> None:
+    if evidence.voxels.shape[::-1] != shown.volume.GetImageData().GetDimensions():
+        raise InputError("A heatmap of the study is not of its case; restore it from the study's backup.")
+    _leave_unsaved(shown.put_heatmap(evidence.voxels))
 
 
 def _grey_window(display: slicer.vtkMRMLScalarVolumeDisplayNode) -> tuple[float, float]:

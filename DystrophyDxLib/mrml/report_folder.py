@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import slicer
+
 from ..errors import InputError
 from ..models.decision import decision_of
 from ..reporting.case_report import write_report
@@ -41,13 +43,13 @@ def write_report_folder(
             class; a file cannot be written.
     """
     start = time.perf_counter()
-    if classification.result is None or classification.heatmap is None or classification.segmentation is None:
+    result = classification.result
+    if result is None or classification.heatmap is None or classification.segmentation is None:
         raise InputError("There is no complete result to report; classify the volume first.")
     if classification.pending:
         raise InputError("The region was edited since the last answer; classify again, or reset it, before reporting.")
     scene = new_scene()
     alone = copy_into(scene, classification)
-    result = alone.result
     told = result.model.classes.index(decision_of(result).told_class(result.case))
     if alone.shown_class != told:
         alone.show_heat(classification.heat_of(told))
@@ -58,8 +60,9 @@ def write_report_folder(
     render_overview(alone, folder / "overview.png")
     view = ClassificationView(scene)
     view.show(alone)
-    if result.images:
-        view.go_to(most_suspicious(result))
+    image = most_suspicious(result)
+    if image is not None:
+        view.go_to(image)
     _save(scene, folder / "scene.mrb")
     if started is not None:
         now = time.perf_counter()
@@ -70,7 +73,7 @@ def write_report_folder(
     return result
 
 
-def _save(scene, path: Path) -> None:
+def _save(scene: slicer.vtkMRMLScene, path: Path) -> None:
     """Writes a scene as `.mrb`, which Slicer opens with the heatmap over the MRI."""
     if not scene.WriteToMRB(str(path.absolute())):
         raise InputError("The scene cannot be written; check that the output folder is writable and has space.")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 
 import slicer
-from vtkmodules.vtkCommonCore import VTK_STRING, vtkLogger, vtkOutputWindow
+from vtkmodules.util.misc import calldata_type
+from vtkmodules.vtkCommonCore import VTK_STRING, vtkCommand, vtkLogger, vtkOutputWindow
 
-from .classification import CHANNEL, SceneClassification
+from .classification import SceneClassification
+from .model_input import CHANNEL
 
 _logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def copy_into(scene: slicer.vtkMRMLScene, classification: SceneClassification) -
 
     Left behind are other classifications, file names, the patient tree, DICOM identifiers and the name of the volume.
     """
-    copies = {}
+    copies: dict[str, slicer.vtkMRMLNode] = {}
     volume = _copied(classification.volume, scene, copies)
     for copy in copies.values():
         copy.SetName(copy.GetName().replace(classification.volume.GetName(), "MRI"))
@@ -79,12 +81,12 @@ def _copied(
 def vtk_messages_to_log() -> None:
     """Sends what VTK has to say to the log of this module at level INFO; not for Slicer, which has a log of its own."""
 
-    def log(_window, _event: str, text: str) -> None:
+    @calldata_type(VTK_STRING)
+    def log(_window: vtkOutputWindow, _event: str, text: str) -> None:
         _logger.info("%s", text.strip())
 
-    log.CallDataType = VTK_STRING
     vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_OFF)
     window = vtkOutputWindow.GetInstance()
     window.SetDisplayModeToNever()
-    for event in ("ErrorEvent", "WarningEvent"):
+    for event in (vtkCommand.ErrorEvent, vtkCommand.WarningEvent):
         window.AddObserver(event, log)

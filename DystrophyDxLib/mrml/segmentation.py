@@ -47,7 +47,7 @@ def add_segmentation(
     node = volume.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    node.GetSegmentation().SetSourceRepresentationName(_BINARY_LABELMAP)
+    node.GetSegmentation().SetSourceRepresentationName(BINARY_LABELMAP)
     set_labels(node, volume, labels)
 
     node.CreateDefaultDisplayNodes()
@@ -75,7 +75,7 @@ def set_labels(
             segments = [_new_segment(side)]
         for segment in segments:
             segment.SetLabelValue(value)
-            segment.AddRepresentation(_BINARY_LABELMAP, labelmap)
+            segment.AddRepresentation(BINARY_LABELMAP, labelmap)
             if not segmentation.GetSegmentIdBySegment(segment):
                 segmentation.AddSegment(segment)
     labelmap.Modified()  # tells the views
@@ -147,7 +147,7 @@ def _labels(
 ) -> np.ndarray:
     """(z, y, x) uint8 on the grid of `volume`, with the value of each segment."""
     segmentation = node.GetSegmentation()
-    if not segmentation.CreateRepresentation(_BINARY_LABELMAP):
+    if not segmentation.CreateRepresentation(BINARY_LABELMAP):
         raise InputError("The segmentation cannot be turned into voxels; draw it in the Segment Editor.")
     labels = np.zeros(volume.GetImageData().GetDimensions()[::-1], np.uint8)
     if node.GetTransformNodeID() == volume.GetTransformNodeID() and all(
@@ -203,7 +203,7 @@ def write_segmentation(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None
         raise InputError("The regions cannot be written; check that the output folder is writable and has space.")
 
 
-_BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 _GRID_TOLERANCE = 0.05  # voxels
 _NAMES_IN_WORDS = "“" + "” or “".join(SEGMENT_NAMES[side] for side in (Side.LEFT, Side.RIGHT)) + "”"
 _SIDE_OF_NAME = {name.lower(): side for side, name in SEGMENT_NAMES.items()}
@@ -241,7 +241,7 @@ def _drawn_on_grid(
     labels: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode, segment: slicer.vtkSegment, value: int
 ) -> bool:
     """Draws a segment into (z, y, x) labels on the grid of `volume`; False where its own grid is another."""
-    labelmap = segment.GetRepresentation(_BINARY_LABELMAP)
+    labelmap = segment.GetRepresentation(BINARY_LABELMAP)
     if labelmap is None or labelmap.GetPointData().GetScalars() is None:
         return True
     to_grid = _voxels_to_voxels(labelmap, volume)
@@ -267,7 +267,7 @@ def _voxels_to_voxels(image: slicer.vtkOrientedImageData, volume: slicer.vtkMRML
     return np.linalg.solve(*map(slicer.util.arrayFromVTKMatrix, (ijk_to_ras, image_to_world)))
 
 
-def _is_near(affine: np.ndarray, other: np.ndarray, extent: Sequence[int]) -> bool:
+def _is_near(affine: np.ndarray, other: np.ndarray, extent: Sequence[int] | np.ndarray) -> bool:
     """Whether two affines to voxels put the voxels of an extent in the same place."""
     return np.abs(affine - other).max() * max(1, np.abs(extent).max()) <= _GRID_TOLERANCE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,14 +68,14 @@ class SlicePlane:
         i, j, _ = ((start + stop - 1) / 2 for start, stop in whole(self.volume))
         self.view.JumpSliceByOffsetting(*self.world((i, j, k)))
 
-    def go_to(self, ijk: tuple[float, float, float]) -> None:
+    def go_to(self, ijk: Sequence[float]) -> None:
         """Moves the plane through a voxel; sideways only where the voxel would not be seen. Raises as `turn`."""
         place = self.world(ijk)
         self.view.JumpSliceByOffsetting(*place)
         if not self._shows(place):
             self.view.JumpSliceByCentering(*place)
 
-    def world(self, ijk: tuple[float, float, float]) -> np.ndarray:
+    def world(self, ijk: Sequence[float]) -> np.ndarray:
         """Place of a voxel, (3,) in RAS mm. Raises as `turn`."""
         return (ijk_to_world(self.volume) @ [*ijk, 1])[:3]
 
@@ -99,4 +100,5 @@ class SlicePlane:
 
 def whole(volume: slicer.vtkMRMLScalarVolumeNode) -> Box:
     """All voxels of a volume."""
-    return tuple((0, size) for size in volume.GetImageData().GetDimensions())
+    i, j, k = volume.GetImageData().GetDimensions()
+    return (0, i), (0, j), (0, k)

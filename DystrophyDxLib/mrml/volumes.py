@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -73,10 +74,13 @@ def move_map(node: slicer.vtkMRMLScalarVolumeNode, volume: slicer.vtkMRMLScalarV
         node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
 
 
-def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Series:
+def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode, slices: int | None = None) -> Series:
     """`Series` of kind "scene" from a volume node, placed where a linear parent transform puts it.
 
     The voxels are copied: what happens in the scene afterwards does not reach the series.
+
+    Args:
+        slices: how many of them for a quick look, evenly along the volume; all when None.
 
     Raises:
         InputError: no image, more than one value a voxel, or a transform that is not linear or shears.
@@ -86,8 +90,14 @@ def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Series:
         raise InputError("The volume holds no image; choose a volume with voxels.")
     if image.GetNumberOfScalarComponents() != 1:
         raise InputError("The volume has several values in each voxel; choose a plain grey-value volume.")
-    voxels = np.array(slicer.util.arrayFromVolume(node), dtype=np.float32)
-    return Series(voxels, geometry_in_world(node), kind="scene", selection="The volume chosen in the scene.")
+    voxels, geometry = slicer.util.arrayFromVolume(node), _geometry_in_world(node)
+    if slices is not None:
+        step = max(1, len(voxels) // slices)
+        start = (len(voxels) - 1) % step // 2
+        origin, (i_mm, j_mm, k_mm) = geometry.ijk_to_lps[:3] @ [0, 0, start, 1], geometry.spacing
+        voxels = voxels[start::step]
+        geometry = Geometry(_triple(origin), (i_mm, j_mm, k_mm * step), geometry.direction)
+    return Series(np.array(voxels, np.float32), geometry, kind="scene", selection="The volume chosen in the scene.")
 
 
 def ijk_to_world(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
@@ -149,12 +159,7 @@ def _grey_window(voxels: np.ndarray) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
-def geometry_in_world(node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
-    """Where the voxels of a volume lie in the world, in LPS.
-
-    Raises:
-        InputError: as `ijk_to_world` and `Geometry`.
-    """
+def _geometry_in_world(node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
     if node.GetParentTransformNode() is None:
         # Not by way of the matrix, which would round.
         directions = vtkMatrix4x4()
@@ -165,4 +170,9 @@ def geometry_in_world(node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
         affine = ijk_to_world(node)
         spacing, origin = np.linalg.norm(affine[:3, :3], axis=0), affine[:3, 3]
         axes = affine[:3, :3] / spacing
-    return Geometry(tuple(map(float, _LPS_TO_RAS @ origin)), tuple(map(float, spacing)), _LPS_TO_RAS @ axes)
+    return Geometry(_triple(_LPS_TO_RAS @ origin), _triple(spacing), _LPS_TO_RAS @ axes)
+
+
+def _triple(values: Iterable[float]) -> tuple[float, float, float]:
+    x, y, z = map(float, values)
+    return x, y, z

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..mrml.classification import SceneClassification, is_heatmap
-from ..mrml.volumes import geometry_in_world
+from ..mrml.nodes import nodes_of_class
+from ..mrml.volumes import series_from_volume
 from ..regions.legs import find_legs
 from ..regions.windows import Regions
 from ..series.dicom_inventory import read_facts
@@ -60,11 +61,9 @@ class _Candidate:
 
 def _grey_volumes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
     """Volumes with one value a voxel that are neither labels nor a heatmap."""
-    kind = "vtkMRMLScalarVolumeNode"
-    volumes = [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
     return [
         volume
-        for volume in volumes
+        for volume in nodes_of_class(scene, "vtkMRMLScalarVolumeNode")
         if not is_heatmap(volume)
         and not volume.IsA("vtkMRMLLabelMapVolumeNode")
         and volume.GetImageData() is not None
@@ -79,7 +78,7 @@ def _candidate(volume: slicer.vtkMRMLScalarVolumeNode) -> _Candidate:
     if acquisition.modality not in (None, "MR"):
         return unfit
     try:
-        series = _thinned(volume)
+        series = series_from_volume(volume, LOOKED_AT)
         regions = find_legs(series)
     except InputError:
         return unfit
@@ -105,18 +104,6 @@ def _facts(volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[Acquisition, str]:
     name = storage.GetFullNameFromFileName() if storage is not None else ""
     told = read_facts(Path(name)) if name and Path(name).is_file() else None
     return (told[0], f"{told[1]} {words}") if told else (Acquisition(), words)
-
-
-def _thinned(volume: slicer.vtkMRMLScalarVolumeNode) -> Series:
-    """A few slices of the volume, for a quick look. Raises `InputError` as `geometry_in_world`."""
-    voxels = slicer.util.arrayFromVolume(volume)
-    step = max(1, len(voxels) // LOOKED_AT)
-    start = (len(voxels) - 1) % step // 2
-    whole = geometry_in_world(volume)
-    x, y, z, _ = map(float, whole.ijk_to_lps @ [0, 0, start, 1])
-    i_mm, j_mm, k_mm = whole.spacing
-    geometry = replace(whole, origin=(x, y, z), spacing=(i_mm, j_mm, k_mm * step))
-    return Series(np.array(voxels[start::step], dtype=np.float32), geometry)
 
 
 def _fat_is_bright(series: Series, regions: Regions) -> bool:

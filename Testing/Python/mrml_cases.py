@@ -5,15 +5,19 @@ from __future__ import annotations
 import numpy as np
 import slicer
 from scipy.spatial.transform import Rotation
+from vtkmodules.util.numpy_support import vtk_to_numpy
+from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
 
 from DystrophyDxLib.classify import Classification
 from DystrophyDxLib.explain.heat import Heat, HeatDrawing
 from DystrophyDxLib.models.cells import CellGrid
 from DystrophyDxLib.models.recipe import SampleRecipe
 from DystrophyDxLib.mrml.classification import SceneClassification
+from DystrophyDxLib.mrml.segmentation import BINARY_LABELMAP as LABELMAP
+from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.phantom.heart import HeartPhantom
-from DystrophyDxLib.regions.windows import Regions
+from DystrophyDxLib.regions.windows import Regions, Side
 from DystrophyDxLib.results import (
     CaseResult,
     ImageResult,
@@ -105,3 +109,38 @@ def add_cine(scene: slicer.vtkMRMLScene, heart: HeartPhantom) -> slicer.vtkMRMLS
     vars(browser)["logic"] = logic  # follows what the browser selects, as Slicer's own does
     logic.UpdateProxyNodesFromSequences(browser)
     return browser.GetProxyNode(sequence)
+
+
+def segment_id(classification, side):
+    return classification.segmentation.GetSegmentation().GetNthSegmentID((Side.LEFT, Side.RIGHT).index(side))
+
+
+def erase(classification, side, k, columns=slice(None)):
+    """Erases a leg in a slice, or part of it, as the segment editor's effects do."""
+    segmentation = classification.segmentation.GetSegmentation()
+    drawn = (
+        labels_from_segmentation(classification.segmentation, classification.volume)
+        == (Side.LEFT, Side.RIGHT).index(side) + 1
+    )
+    drawn[k, :, columns] = False
+    labelmap = slicer.vtkOrientedImageData()
+    labelmap.DeepCopy(segmentation.GetSegment(segment_id(classification, side)).GetRepresentation(LABELMAP))
+    labelmap.SetExtent(0, drawn.shape[2] - 1, 0, drawn.shape[1] - 1, 0, drawn.shape[0] - 1)
+    labelmap.AllocateScalars(VTK_UNSIGNED_CHAR, 1)
+    vtk_to_numpy(labelmap.GetPointData().GetScalars())[:] = drawn.ravel()
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    assert logic.SetBinaryLabelmapToSegment(
+        labelmap, classification.segmentation, segment_id(classification, side), logic.MODE_REPLACE
+    )
+
+
+def half_erased(classification, side=Side.LEFT, k=2):
+    """Erases the outer half of a leg."""
+    window = next(image for image in classification.result.images if (image.slice, image.side) == (k, side.value))
+    (start, stop), _ = window.window_ijk
+    erase(classification, side, k, slice((start + stop) // 2, stop))
+
+
+def column(table, name):
+    values = table.GetTable().GetColumnByName(name)
+    return [values.GetValue(n) for n in range(values.GetNumberOfValues())]

@@ -72,7 +72,7 @@ def test_a_point_of_the_chart_moves_the_views_each_time(desktop, panel, classifi
     assert any(apart)
     for side, name in (("left", "Left leg"), ("right", "Right leg"), ("left", "Left leg")):
         for point, is_apart in zip((2, 3), apart, strict=True):
-            chart.click(name, point)
+            chart.click(name, classification.images.index(images[side][point]))
             desktop.settle(20)
             assert shown_slice() == images[side][point].slice
             shown = panel.rows()[panel.ui.imagesTable.currentRow()]

@@ -1,0 +1,178 @@
+"""Corrections of the region in a scene: pending until they are classified, undone, refused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import slicer
+from mrml_cases import column, erase, half_erased
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.mrml import drawn_region
+from DystrophyDxLib.mrml.classification import SceneClassification
+from DystrophyDxLib.mrml.nodes import plot_series_of
+from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
+from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.regions.windows import Side
+
+pytest_plugins = ("mrml_fixtures",)
+
+
+def test_a_correction_is_pending_until_it_is_classified(classification, series, classifier):
+    first = classification.result
+    half_erased(classification)
+    assert classification.changed_slices == (2,)
+    assert classification.pending
+    run = []
+    result = classification.reclassify(classifier, lambda done, total: run.append(total))
+    assert run == [1]
+    assert not classification.pending
+    assert classification.result == result
+    assert classification.result_before == first
+    assert [(image.slice, image.side) for image in result.images if image.roi == "edited"] == [(2, "left")]
+    rows = zip(*(column(classification.images_table, name) for name in ("Slice", "Side", "Region")), strict=True)
+    assert [row for row in rows if row[2] == "edited"] == [(2, "left", "edited")]
+    regions = labels_from_segmentation(classification.segmentation, classification.volume)
+    assert not slicer.util.arrayFromVolume(classification.heatmap)[regions == 0].any()
+
+
+def test_the_heatmap_is_updated_where_it_lies(classification, classifier):
+    node, image = classification.heatmap, classification.heatmap.GetImageData()
+    scalars = image.GetPointData().GetScalars()
+    modified = image.GetMTime()
+    half_erased(classification)
+    classification.reclassify(classifier)
+    assert classification.heatmap is node
+    assert node.GetImageData() is image
+    assert image.GetPointData().GetScalars() is scalars
+    assert image.GetMTime() > modified
+
+
+def test_undo_in_the_segment_editor_leads_back_to_nothing_pending(classification):
+    history = slicer.vtkSegmentationHistory()
+    history.SetSegmentation(classification.segmentation.GetSegmentation())
+    history.SaveState()
+    half_erased(classification)
+    assert classification.pending
+    assert history.RestorePreviousState()
+    assert not classification.pending
+
+
+@pytest.mark.parametrize(
+    ("what", "left"),
+    [
+        ({}, ()),
+        ({"slice": 2}, (4,)),
+        ({"side": Side.LEFT}, (2,)),
+        ({"slice": 2, "side": Side.LEFT}, (2, 4)),
+        ({"slice": 4, "side": Side.RIGHT}, (2, 4)),
+    ],
+)
+def test_reset_puts_the_automatic_region_back(classification, what, left):
+    half_erased(classification, Side.LEFT, 2)
+    erase(classification, Side.RIGHT, 2)
+    erase(classification, Side.LEFT, 4)
+    classification.reset(**what)
+    assert classification.changed_slices == left
+
+
+def test_an_excluded_slice_leaves_the_answer(classification, classifier):
+    classification.exclude(3)
+    assert classification.changed_slices == (3,)
+    result = classification.reclassify(classifier)
+    assert {image.slice for image in result.images} == {0, 1, 2, 4}
+    assert [(item.slice, item.reason) for item in result.skipped] == [(3, "left out by the reader")]
+    assert not slicer.util.arrayFromVolume(classification.heatmap)[3].any()
+    classification.reset(slice=3)
+    assert {image.slice for image in classification.reclassify(classifier).images} == {0, 1, 2, 3, 4}
+
+
+def test_a_deleted_region_is_made_again_by_classifying_and_missed_by_reclassifying(scene, classification, classifier):
+    scene.RemoveNode(classification.segmentation)
+    assert not classification.pending
+    with pytest.raises(InputError, match="classify the volume from the start"):
+        classification.reclassify(classifier)
+    classification.classify(classifier)
+    assert classification.segmentation is not None
+
+
+def test_a_segment_that_is_no_leg_is_pending_and_refused(classification, classifier):
+    classification.segmentation.GetSegmentation().GetNthSegment(0).SetName("Segment_1")
+    assert classification.pending
+    with pytest.raises(InputError, match="name it"):
+        classification.reclassify(classifier)
+
+
+def test_an_edit_made_while_the_legs_are_classified_is_pending(classification, classifier):
+    half_erased(classification)
+    classification.reclassify(classifier, lambda done, total: erase(classification, Side.RIGHT, 4))
+    assert classification.changed_slices == (4,)
+
+
+def test_a_leg_that_is_erased_everywhere_leaves_table_and_chart(classification, classifier):
+    classification.reset()
+    erase(classification, Side.LEFT, slice(None))
+    result = classification.reclassify(classifier)
+    assert {image.side for image in result.images} == {"right"}
+    assert set(column(classification.images_table, "Side")) == {"right"}
+    (series,) = plot_series_of(classification.chart)
+    assert series.GetName() == "Right leg"
+    assert len(column(classification.images_table, series.GetYColumnName())) == 5
+
+
+def test_an_edited_region_is_turned_into_voxels_once_for_all_that_asks_for_it(classification, classifier, monkeypatch):
+    asked = {"drawn": 0, "digested": 0}
+
+    def counting(name, function):
+        def counted(*args):
+            asked[name] += 1
+            return function(*args)
+
+        return counted
+
+    monkeypatch.setattr(drawn_region, "labels_from_segmentation", counting("drawn", labels_from_segmentation))
+    monkeypatch.setattr(drawn_region, "digests", counting("digested", drawn_region.digests))
+    half_erased(classification)
+    assert classification.changed_slices == (2,)
+    classification.reclassify(classifier)
+    assert not classification.pending
+    assert classification.texture_scores(classification.segmentation)
+    classification.follow_volume()
+    assert not SceneClassification(classification.volume).pending
+    assert asked == {"drawn": 1, "digested": 1}
+    classification.exclude(3)
+    assert classification.changed_slices == (3,)
+    assert asked == {"drawn": 2, "digested": 2}
+    classification.segmentation.GetSegmentation().GetNthSegment(0).SetName("Right leg")
+    assert len(classification.changed_slices) == 5, "a name is enough to change the region"
+
+
+def test_a_region_without_any_leg_is_refused_and_the_answer_stays(classification, classifier):
+    result = classification.result
+    for k in range(5):
+        classification.exclude(k)
+    with pytest.raises(InputError, match="holds nothing of this series"):
+        classification.reclassify(classifier)
+    assert classification.result == result
+    classification.reset()
+    assert not classification.pending
+
+
+def test_legs_of_unknown_side_are_corrected_like_others(scene, series, classifier):
+    window = next(window for window in find_legs(series).windows if window.side is Side.LEFT)
+    # One leg across the scanner's midline tells no side.
+    columns = slice(max(0, window.i[0] - 4), window.i[1] + 4)
+    geometry = dataclasses.replace(series.geometry, origin=(-60.0, *series.geometry.origin[1:]))
+    single = dataclasses.replace(
+        series, voxels=np.ascontiguousarray(series.voxels[:, :, columns]), geometry=geometry, orientation_known=False
+    )
+    classification = SceneClassification(add_series(scene, single))
+    regions = find_legs(single)
+    assert {window.side for window in regions.windows} == {Side.UNKNOWN}
+    classification.put(classifier.classify(single, regions))
+    assert not classification.pending
+    classification.exclude(2)
+    result = classification.reclassify(classifier)
+    assert {(image.side, image.roi) for image in result.images} == {("unknown", "auto")}
+    assert 2 not in {image.slice for image in result.images}
