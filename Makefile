@@ -1,10 +1,10 @@
-# The two commands of the README. Each sets up its own .venv, which makes the first run slow and the next ones quick.
+# The commands of README and CONTRIBUTING. Each sets up its own .venv, which makes the first run slow and the next ones quick.
 PYTHON ?= python3
 BIN := .venv/bin
 # Ends after five seconds at the latest, also where a firewall swallows the request.
 REACHED := import signal, urllib.request as web; signal.alarm(5); web.urlopen('https://download.pytorch.org/whl/cpu/')
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: .venv/.viewer
 	@echo "Classifying the sample study (a phantom) ..."
@@ -19,6 +19,11 @@ test: .venv/.dev
 lint: .venv/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+
+# The pages of docs/ as a site, in site/. The library is read, not imported.
+docs: .venv/.docs
+	@$(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html is the first page."
 
 .venv/bin/uv:
 	@echo "Making .venv with $$($(PYTHON) --version) ..."
@@ -38,4 +43,4 @@ lint: .venv/.dev
 	@touch $@
 
 clean:
-	rm -rf .venv demo-result
+	rm -rf .venv demo-result site

@@ -43,7 +43,10 @@ def create(
         str, typer.Option(help="In this order, separated by commas: unaided, aided; or sequential; and re-read.")
     ] = "unaided,aided",
     design: Annotated[
-        str, typer.Option(click_type=click.Choice(["fully-crossed", "crossover", "split-plot"]), help="See the README.")
+        str,
+        typer.Option(
+            click_type=click.Choice(["fully-crossed", "crossover", "split-plot"]), help="See docs/reader-studies.md."
+        ),
     ] = "crossover",
     washout_days: Annotated[int, typer.Option(min=0, help="Least days between two sessions of a reader.")] = 28,
     ask: Annotated[
