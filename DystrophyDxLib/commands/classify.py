@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from ..errors import InputError
 from .options import AtlasNames, Device, Model, ResultsFolder, atlas_with_names, by_name
 from .progress import progress
 
@@ -62,61 +59,28 @@ def classify(
 ) -> None:
     """Classify a thigh MRI: probability of each image and of the case, with a heatmap."""
     started = time.perf_counter()
-    from ..explain.region_heat import read_atlas
     from ..models.package import ModelPackage
-    from ..reporting.output_folder import check_output_folder, output_folder
+    from ..mrml.pipeline import ModelOnDevice, Stopwatch, StudyFiles, classify_into_folder
     from ..resources import embedded_model
-    from ..series.reading import read_input
 
-    check_output_folder(out, overwrite=overwrite)
-    if roi is not None and not roi.exists():
-        raise InputError("The region given with --roi does not exist; check the path.")
-    if muscles is not None and not muscles.exists():
-        raise InputError("The muscles given with --muscles do not exist; check the path.")
-    named = atlas_with_names(atlas, atlas_names)
-    timing = {}
+    watch = Stopwatch(started)
     with progress(json) as advance:
-        with _timed(timing, "load"):
-            advance("Loading the model")
+        with watch.stage("load"):
+            advance("Loading the model", 0, 0)
             package = ModelPackage.read(model or embedded_model())
-        further = _channels(channel or [], package.recipe.sample)
-        frames = _frames(frame or [], package.recipe.sample)
-        with _timed(timing, "read"):
-            advance("Reading the study")
-            read = read_input(study, further, package.recipe.sample, series, frames)
-        with _timed(timing, "load"):
-            advance("Loading PyTorch and Slicer")
-            from ..classify import Classifier, with_region_heat, with_texture_scores
-
-            classifier = Classifier(package, device)
-            _require_slicer()
-            from ..mrml.classification import SceneClassification
-            from ..mrml.report_folder import write_report_folder
-            from ..mrml.scenes import new_scene, vtk_messages_to_log
-            from ..mrml.segmentation import read_labels, read_muscles
-            from ..mrml.volumes import add_series
-
-            vtk_messages_to_log()
-            scene = new_scene()
-            volume = add_series(scene, read)
-        drawn = read_muscles(muscles, volume) if muscles is not None else None
-        places = drawn if named is None else read_atlas(*named, read)
-        regions = None
-        if roi is not None:
-            with _timed(timing, "roi"):
-                regions = classifier.region.from_labels(read, read_labels(roi, volume))
-        classification = classifier.classify(
-            read, regions, timing, lambda done, total: advance("Classifying", done, total)
+        sample = package.recipe.sample
+        files = StudyFiles(
+            study,
+            series,
+            channels=_channels(channel or [], sample),
+            frames=_frames(frame or [], sample),
+            region=roi,
+            muscles=muscles,
+            atlas=atlas_with_names(atlas, atlas_names),
         )
-        if drawn is not None:
-            classification = with_texture_scores(classification, *drawn)
-        if places is not None:
-            classification = with_region_heat(classification, *places)
-        advance("Writing the results")
-        in_scene = SceneClassification(volume)
-        in_scene.put(classification)
-        with output_folder(out, overwrite=overwrite) as folder:
-            result = write_report_folder(in_scene, package.card.model_dump(), folder, started)
+        result = classify_into_folder(
+            files, ModelOnDevice(package, device), out, overwrite=overwrite, watch=watch, advance=advance
+        )
     if json:
         print(result.to_json())
         return
@@ -150,19 +114,3 @@ def _frames(given: list[str], sample: SampleRecipe) -> dict[str, int]:
     names = [channel.name for channel in sample.channels if channel.frame]
     texts = by_name("--frame", given, names, "NUMBER", str.isdecimal, "the model takes no cine")
     return {name: int(text) for name, text in texts.items()}
-
-
-@contextlib.contextmanager
-def _timed(timing: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    timing[stage] = timing.get(stage, 0.0) + time.perf_counter() - start
-
-
-def _require_slicer() -> None:
-    try:
-        import slicer  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "Writing the results needs Slicer's scene library; install it with: pip install 'dystrophydx[viewer]'."
-        ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import click
 import typer
@@ -38,7 +38,8 @@ def thighs(
     ] = None,
     slices: Annotated[int | None, typer.Option(min=1, max=60, help="Of each series.", show_default="2 to 5")] = None,
     file_format: Annotated[
-        str, typer.Option("--format", click_type=click.Choice(["nifti", "dicom"]), help="Of the series.")
+        Literal["nifti", "dicom"],
+        typer.Option("--format", click_type=click.Choice(["nifti", "dicom"]), help="Of the series."),
     ] = "nifti",
     contrasts: Annotated[
         str, typer.Option(help="T1 and, separated by commas: STIR, DIXON_FAT, DIXON_WATER, DIXON_FF.")

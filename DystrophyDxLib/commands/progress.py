@@ -10,23 +10,21 @@ import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from ..reporting.progress import Advance
+
 _interrupted = threading.Event()
 
 
-class Tell(Protocol):
-    """Told what is being done, how much of it is done, and of how much; of how much is None where nobody knows."""
-
-    def __call__(self, what: str, done: int = 0, total: int | None = None) -> None: ...
-
-
 @contextlib.contextmanager
-def progress(hidden: bool = False) -> Iterator[Tell]:
-    """A progress bar on stderr, or where that is no terminal lines on stdout now and then."""
+def progress(hidden: bool = False) -> Iterator[Advance]:
+    """A progress bar on stderr, or where that is no terminal lines on stdout now and then.
+
+    A total of 0 is work of which nobody knows how much there is.
+    """
     if not hidden and not sys.stderr.isatty():
         yield _heeding(_lines())
         return
@@ -41,7 +39,11 @@ def progress(hidden: bool = False) -> Iterator[Tell]:
     )
     with bar:
         task = bar.add_task("Starting", total=None)
-        yield _heeding(lambda what, done=0, total=None: bar.update(task, description=what, completed=done, total=total))
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total or None)
+
+        yield _heeding(show)
 
 
 def heed_interrupts() -> None:
@@ -49,11 +51,11 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, _interrupt)
 
 
-def _heeding(tell: Tell) -> Tell:
+def _heeding(tell: Advance) -> Advance:
     """`tell`, which ends the work where the user's wish to end it was lost: Python drops an exception that is raised
     while it collects garbage or runs a library's callback."""
 
-    def heeding(what: str, done: int = 0, total: int | None = None) -> None:
+    def heeding(what: str, done: int, total: int) -> None:
         if _interrupted.is_set():
             raise KeyboardInterrupt
         tell(what, done, total)
@@ -66,11 +68,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _lines() -> Tell:
+def _lines() -> Advance:
     """Prints each step when it begins, and how far it is every half minute."""
     told: dict[str, float] = {}
 
-    def tell(what: str, done: int = 0, total: int | None = None) -> None:
+    def tell(what: str, done: int, total: int) -> None:
         step, now = what.partition(":")[0], time.monotonic()
         if now - told.get(step, -math.inf) > 30:
             print(f"{what} ({done} of {total})" if done and total else what, flush=True)

@@ -32,11 +32,13 @@ LEAST_RUNS = 3
 ENOUGH_S = 15.0
 """Seconds after which a comparison ends, when it has had `LEAST_RUNS`: without native bfloat16 a run takes many times
 as long."""
+Figures = dict[str, float | str]
+"""By name; words where a figure cannot be had."""
 GRAD_CAM_WINDOWS = 2 * BATCH
 """Windows, of which each costs the same, that Grad-CAM explains."""
 
 
-def measure(study: Path, device: str, advance: Advance) -> dict[str, float | str]:
+def measure(study: Path, device: str, advance: Advance) -> Figures:
     """Measures a study with the embedded model.
 
     Args:
@@ -47,13 +49,13 @@ def measure(study: Path, device: str, advance: Advance) -> dict[str, float | str
     """
     series = read_study(study)
     classifier = Classifier(ModelPackage.read(embedded_model()), device)
-    parts: dict[str, Callable[[], dict[str, float | str]]] = {
+    parts: dict[str, Callable[[], Figures]] = {
         "Measuring classification": lambda: _against_bare_forward(classifier, series),
         "Measuring Grad-CAM": lambda: _against_grad_cam(classifier, series),
         "Measuring the command line": lambda: _command_line(study),
         "Measuring memory": lambda: _memory(study),
     }
-    figures: dict[str, float | str] = {"windows": float(len(find_legs(series).windows))}
+    figures: Figures = {"windows": float(len(find_legs(series).windows))}
     for number, (what, measured) in enumerate(parts.items()):
         advance(what, number, len(parts))
         figures |= measured()
@@ -81,7 +83,7 @@ def _ratio(slow: list[float], fast: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
 
 
-def _against_bare_forward(classifier: Classifier, series: Series) -> dict[str, float]:
+def _against_bare_forward(classifier: Classifier, series: Series) -> Figures:
     """Region, samples, network, gates, heatmap and case against the network's forward pass alone."""
     pixels = make_samples(series, find_legs(series).windows, classifier.package.recipe.sample.size).pixels
     batches = [part.contiguous() for part in pixels.split(BATCH)]
@@ -101,7 +103,7 @@ def _against_bare_forward(classifier: Classifier, series: Series) -> dict[str, f
     }
 
 
-def _against_grad_cam(classifier: Classifier, series: Series) -> dict[str, float | str]:
+def _against_grad_cam(classifier: Classifier, series: Series) -> Figures:
     """Our maps against pytorch-grad-cam's of the same windows by the same network; it works in full precision."""
     if importlib.util.find_spec("pytorch_grad_cam") is None:
         return {"GradCAM / ours": "pytorch-grad-cam is not installed"}
@@ -143,7 +145,7 @@ def _against_grad_cam(classifier: Classifier, series: Series) -> dict[str, float
     }
 
 
-def _command_line(study: Path) -> dict[str, float]:
+def _command_line(study: Path) -> Figures:
     """Wall time of `dystrophydx classify` from start to exit, and each stage's share of it."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -153,7 +155,7 @@ def _command_line(study: Path) -> dict[str, float]:
     return {"command line, s": wall, **stages, "start and exit, share": 1 - sum(stages.values())}
 
 
-def _memory(study: Path) -> dict[str, float]:
+def _memory(study: Path) -> Figures:
     """Peak memory of the command line, and how it grows with slices relative to the volumes in memory."""
     series = read_study(study)
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -73,7 +73,7 @@ def train(
 
     work = checked_place(out, resume=resume) if not folds else out
     with progress() as advance:
-        options = {
+        options: dict[str, Any] = {
             "seed": seed,
             "cache": cache or work / "cache",
             "backbone_weights": backbone_weights,
@@ -83,7 +83,7 @@ def train(
             "trained_on": trained_on,
             "advance": advance,
         }
-        if repeats > 1:
+        if split is not None and repeats > 1:
             packages = train_repeats(chosen, read, split, out, repeats=repeats, **options)
         elif folds:
             packages = train_folds(chosen, cohorts, out, **options)

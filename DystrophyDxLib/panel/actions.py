@@ -12,6 +12,7 @@ from ..errors import Cancelled, InputError
 from ..models.package import ModelPackage
 from ..mrml.classification import SceneClassification
 from ..mrml.classification_view import ClassificationView
+from ..mrml.pipeline import ModelOnDevice
 from ..reporting.output_folder import FILES, output_folder
 from ..results import StudyResult
 
@@ -102,12 +103,12 @@ class Actions:
         self._stopped = False
         try:
             advance(0, 0)
-            sample = _package(model).recipe.sample
+            loaded = _model(model, device)
+            sample = loaded.package.recipe.sample
             # Before PyTorch is loaded, which takes its time.
             sample.check_further([name for name in sample.further if classification.channel(name) is not None])
             self._load_pytorch()
-            classifier = _classifier(model, device)
-            classify(classification, classifier, advance)
+            classify(classification, loaded.classifier, advance)
             self._view.show(classification)
         finally:
             self._stopped = None
@@ -130,12 +131,5 @@ def _card(classification: SceneClassification, models: Iterable[Path]) -> dict[s
 
 
 @lru_cache(maxsize=1)
-def _package(model: Path) -> ModelPackage:
-    return ModelPackage.read(model)
-
-
-@lru_cache(maxsize=1)
-def _classifier(model: Path, device: str) -> Classifier:
-    from ..classify import Classifier
-
-    return Classifier(_package(model), device)
+def _model(model: Path, device: str) -> ModelOnDevice:
+    return ModelOnDevice(ModelPackage.read(model), device)

@@ -127,7 +127,7 @@ def test_a_saved_scene_shows_everything_again_without_classifying(
     panel.ui.autoReclassifyCheckBox.checked = True
     texts = ("answerLabel", "barLabel", "figuresLabel", "differenceLabel", "warningsLabel")
     before = [getattr(panel.ui, name).text for name in texts], panel.rows()
-    monkeypatch.setattr(actions, "_classifier", None)
+    monkeypatch.setattr(actions, "_model", None)
     save_and_reload(desktop, tmp_path / "scene.mrb")
     assert panel.ui.messageLabel.text == ""
     assert panel.ui.inputSelector.currentNode().GetName() == "Thighs"

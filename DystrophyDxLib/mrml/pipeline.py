@@ -1,0 +1,167 @@
+"""From the files of a study to the folder of its results, in one call.
+
+PyTorch and Slicer are imported when the study has been read, so that what cannot be read is told at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..explain.region_heat import read_atlas
+from ..models.package import ModelPackage
+from ..reporting.output_folder import check_output_folder, output_folder
+from ..reporting.progress import Advance, silent
+from ..results import StudyResult
+from ..series.reading import read_input
+
+if TYPE_CHECKING:
+    from ..classify import Classifier
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """What is read to classify one study.
+
+    Attributes:
+        images: DICOM folder or file, NIfTI, NRRD or MetaImage.
+        series_uid: of the DICOM series to take, where there are several.
+        channels: paths of the further inputs of the model, by name.
+        frames: numbers, from 0, of the frames of a cine that are inputs, by the name of the input; the others are
+            those with the largest and smallest cavity.
+        region: segmentation (`.seg.nrrd`) instead of the automatic region.
+        muscles: segmentation with a segment a muscle, for the share of each that lies under the heat.
+        atlas: label map on the grid of the images and, if it has one, the table of its regions' names, for the regions
+            ranked by the heat in them; the muscles where there is none.
+
+    Raises:
+        InputError: a segmentation that is not there.
+    """
+
+    images: Path
+    series_uid: str | None = None
+    channels: Mapping[str, Path] = field(default_factory=dict)
+    frames: Mapping[str, int] = field(default_factory=dict)
+    region: Path | None = None
+    muscles: Path | None = None
+    atlas: tuple[Path, Path | None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.region is not None and not self.region.exists():
+            raise InputError("The region given with --roi does not exist; check the path.")
+        if self.muscles is not None and not self.muscles.exists():
+            raise InputError("The muscles given with --muscles do not exist; check the path.")
+
+
+class ModelOnDevice:
+    """A model package whose network is loaded when it is first asked for, and then serves all studies.
+
+    Args:
+        device: one of `devices.DEVICES`.
+    """
+
+    def __init__(self, package: ModelPackage, device: str) -> None:
+        self.package = package
+        self._device = device
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """Raises `InputError` as `Classifier`."""
+        from ..classify import Classifier
+
+        return Classifier(self.package, self._device)
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Seconds of each stage of the work on one study.
+
+    Attributes:
+        started: `time.perf_counter()` when the work began.
+        seconds: by stage.
+    """
+
+    started: float = field(default_factory=time.perf_counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time that the block takes to a stage."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def classify_into_folder(
+    files: StudyFiles,
+    model: ModelOnDevice,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    watch: Stopwatch | None = None,
+    advance: Advance = silent,
+) -> StudyResult:
+    """Reads a study, classifies it in a scene of its own, and writes its results.
+
+    Args:
+        out: folder that gets all files of the result contract (`output_folder.FILES`), or none.
+        overwrite: replace earlier results in it.
+        watch: runs since the work on this study began; its stages become those of the result.
+
+    Returns:
+        The result as written.
+
+    Raises:
+        InputError: as `output_folder`, `read_input`, `Classifier`, `Classifier.classify`, `read_labels`,
+            `read_muscles` and `read_atlas`; Slicer's scene library is not installed.
+    """
+    watch = watch or Stopwatch()
+    check_output_folder(out, overwrite=overwrite)
+    with watch.stage("read"):
+        advance("Reading the study", 0, 0)
+        series = read_input(files.images, files.channels, model.package.recipe.sample, files.series_uid, files.frames)
+    with watch.stage("load"):
+        advance("Loading PyTorch and Slicer", 0, 0)
+        classifier = model.classifier
+        _require_slicer()
+        from ..classify import with_region_heat, with_texture_scores
+        from .classification import SceneClassification
+        from .report_folder import write_report_folder
+        from .scenes import new_scene, vtk_messages_to_log
+        from .segmentation import read_labels, read_muscles
+        from .volumes import add_series
+
+        vtk_messages_to_log()
+        scene = new_scene()
+        volume = add_series(scene, series)
+    muscles = read_muscles(files.muscles, volume) if files.muscles is not None else None
+    places = muscles if files.atlas is None else read_atlas(*files.atlas, series)
+    regions = None
+    if files.region is not None:
+        with watch.stage("roi"):
+            regions = classifier.region.from_labels(series, read_labels(files.region, volume))
+    found = classifier.classify(series, regions, watch.seconds, lambda done, total: advance("Classifying", done, total))
+    if muscles is not None:
+        found = with_texture_scores(found, *muscles)
+    if places is not None:
+        found = with_region_heat(found, *places)
+    advance("Writing the results", 0, 0)
+    in_scene = SceneClassification(volume)
+    in_scene.put(found)
+    with output_folder(out, overwrite=overwrite) as folder:
+        return write_report_folder(in_scene, model.package.card.model_dump(), folder, watch.started)
+
+
+def _require_slicer() -> None:
+    try:
+        import slicer  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "Writing the results needs Slicer's scene library; install it with: pip install 'dystrophydx[viewer]'."
+        ) from None
