@@ -24,21 +24,23 @@ WITHOUT_A_NAME = (
 )  # fmt: skip
 """Classes that the panel reaches through methods of others."""
 
+SOURCES = ("qt", "ctk", "slicer")
+"""Modules whose classes a source takes as their attributes."""
+
 
 def used_classes(module: Path) -> set[str]:
     """Names of the widget classes of the .ui files, and of what the sources take from `qt`, `ctk` and `slicer`."""
     used = set(WITHOUT_A_NAME)
     for page in module.glob("Resources/UI/*.ui"):
-        used.update(widget.get("class") for widget in ElementTree.parse(page).getroot().iter("widget"))
+        used.update(widget.get("class", "") for widget in ElementTree.parse(page).getroot().iter("widget"))
     for source in module.rglob("*.py"):
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            of_module = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-            if of_module and node.value.id in ("qt", "ctk", "slicer"):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in SOURCES:
                 used.add(node.attr)
     return used - {"Qt"}  # the namespace of enumerators
 
 
-def facts(folder: Path, module: Path = MODULE) -> dict[str, object]:
+def facts(folder: Path, module: Path = MODULE) -> dict[str, dict[str, object]]:
     """The facts of the classes that a module uses, and of their bases.
 
     Returns:
@@ -78,7 +80,7 @@ def _with_bases(kinds: set[str], known: dict[str, dict[str, str]], base: str) ->
     return sorted(found)
 
 
-def text(found: dict[str, object]) -> str:
+def text(found: dict[str, dict[str, object]]) -> str:
     """As the file holds it: a line a class."""
     parts = []
     for part, entries in found.items():
