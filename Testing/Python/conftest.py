@@ -1,5 +1,6 @@
 """Real images that lie beside a checkout on some machines; tests that take them skip elsewhere."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import pytest
 import SimpleITK as sitk
 
 from DystrophyDxLib.series.series import Geometry, Series
+
+# A process crashes where it trains after a slice view has drawn: Triton, which PyTorch's optimisers import if it is
+# there, and Mesa bring an LLVM each, and get on only in this order.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
 
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
