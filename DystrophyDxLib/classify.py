@@ -39,6 +39,7 @@ from .series.series import Series
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
+_FACTS = set(ModelFacts.model_fields) - {"sha256"}
 HEAT_OUTSIDE = 0.63
 """Share of heat outside the muscles from which a case is warned of: of two classes, one of the second. Of 229 phantoms
 that the demonstration model called rightly, 1 in 40 had more (`evaluation.localisation.outside_threshold`)."""
@@ -163,13 +164,17 @@ class Classifier:
         told = self._decision.told(probabilities[counted])
         reference = self.package.card.heat_reference
         drawing = HeatDrawing(self.network.cells, sample, reference, series.geometry, series.voxels.shape)
-        heat = self._heat(drawing, seen, scores, counted, kept, previous, told)
+        maps = [self._decision.evidence(score.cells, told) for score in scores]
+        if previous is None or previous.heat.label != told:
+            heat = drawing.draw(seen, maps, counted, told)
+        else:
+            heat = drawing.redraw(previous.heat, previous.seen, kept, seen, maps, counted)
         timing_s["network"] = time.perf_counter() - start
         warnings = [*judged.warnings, *self._model_warnings(scores, probabilities, counted)]
         case = self._case(seen, probabilities, counted, warnings)
         result = StudyResult(
             input=_input_facts(series),
-            model=self._model_facts(),
+            model=ModelFacts(**self.package.card.model_dump(include=_FACTS), sha256=self.package.sha256),
             case=case,
             images=tuple(
                 ImageResult(
@@ -249,22 +254,6 @@ class Classifier:
     def _probabilities(self, logits: np.ndarray) -> np.ndarray:
         return self._decision.probabilities(logits, self.package.card.temperature)
 
-    def _heat(
-        self,
-        drawing: HeatDrawing,
-        seen: Sequence[AnyWindow],
-        scores: Sequence[ImageScore],
-        counted: np.ndarray,
-        kept: dict[int, int],
-        previous: Classification | None,
-        label: int,
-    ) -> Heat:
-        """Heat of a class; drawn anew where the heat before was of another."""
-        maps = [self._decision.evidence(score.cells, label) for score in scores]
-        if previous is None or previous.heat.label != label:
-            return drawing.draw(seen, maps, counted, label)
-        return drawing.redraw(previous.heat, previous.seen, kept, seen, maps, counted)
-
     def _model_warnings(
         self, scores: Sequence[ImageScore], probabilities: np.ndarray, counted: np.ndarray
     ) -> Iterator[ResultWarning]:
@@ -310,16 +299,6 @@ class Classifier:
         if why_not is None and drawn is not None and len(np.unique(slices)) < 2:
             why_not = "One slice alone gives no interval."
         return self._decision.case(probabilities[counted], slices, why_not)
-
-    def _model_facts(self) -> ModelFacts:
-        card = self.package.card
-        return ModelFacts(
-            name=card.name,
-            version=card.version,
-            sha256=self.package.sha256,
-            trained_on=card.trained_on,
-            classes=card.classes,
-        )
 
 
 def with_texture_scores(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from .strict import Strict
 
 SCHEMA: Literal["dystrophydx.result/1"] = "dystrophydx.result/1"
 INDETERMINATE = "indeterminate"
 Probability = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class WarningCode(str, Enum):
@@ -38,12 +36,12 @@ UNSUITABLE = {
 """Warnings with which the case is labelled indeterminate, each with the reason."""
 
 
-class ResultWarning(_Part):
+class ResultWarning(Strict):
     code: WarningCode
     message: str
 
 
-class InputFacts(_Part):
+class InputFacts(Strict):
     """The series that was classified. `acquisition` holds header facts only, nothing that identifies a person."""
 
     kind: Literal["dicom", "file", "scene"]
@@ -55,7 +53,7 @@ class InputFacts(_Part):
     acquisition: dict[str, str | float | list[str] | None]
 
 
-class ModelFacts(_Part):
+class ModelFacts(Strict):
     name: str
     version: str
     sha256: str
@@ -63,19 +61,12 @@ class ModelFacts(_Part):
     classes: tuple[str, ...]
 
 
-class _Sparse(_Part):
-    """What has the entries `ONLY_WHERE_KNOWN` in some results only; JSON leaves them out of the others."""
-
-    ONLY_WHERE_KNOWN: ClassVar[tuple[str, ...]]
-
-    @model_serializer(mode="wrap")
-    def _without_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        entries = handler(self)
-        absent = {name for name in self.ONLY_WHERE_KNOWN if entries[name] in (None, (), [])}
-        return {name: value for name, value in entries.items() if name not in absent}
+def _absent(value: object) -> bool:
+    """Of entries that only some results have; JSON leaves them out of the others."""
+    return value in (None, ())
 
 
-class RankedClass(_Part):
+class RankedClass(Strict):
     """A class of the differential: its probability in the case, with the 95 % interval."""
 
     name: str
@@ -83,7 +74,7 @@ class RankedClass(_Part):
     ci95: tuple[Probability, Probability]
 
 
-class CaseResult(_Sparse):
+class CaseResult(Strict):
     """The case: probability with its 95 % interval, and the label that follows.
 
     Of two classes, `probability` is that of the second, and `threshold` the package's. Of more, `differential` ranks
@@ -93,14 +84,12 @@ class CaseResult(_Sparse):
     first class' lead over the next holds 0) or there is a warning in `UNSUITABLE`. `reason` says why.
     """
 
-    ONLY_WHERE_KNOWN = ("threshold", "differential")
-
     probability: Probability
     ci95: tuple[Probability, Probability]
     label: str
-    threshold: Probability | None = None
+    threshold: Probability | None = Field(default=None, exclude_if=_absent)
     reason: str
-    differential: tuple[RankedClass, ...] = ()
+    differential: tuple[RankedClass, ...] = Field(default=(), exclude_if=_absent)
 
     @model_validator(mode="after")
     def _threshold_or_differential(self) -> CaseResult:
@@ -119,7 +108,7 @@ class CaseResult(_Sparse):
         return self.ci95 != (0.0, 1.0)
 
 
-class ImageResult(_Sparse):
+class ImageResult(Strict):
     """One window of one slice or, of models that see volumes, of all `slices` [k0, k1], half-open, whose middle one
     `slice` then is.
 
@@ -129,17 +118,15 @@ class ImageResult(_Sparse):
     that the case's is; `probabilities` holds all in the order of `ModelFacts.classes`, where there are more than two.
     """
 
-    ONLY_WHERE_KNOWN = ("slices", "probabilities")
-
     slice: int
-    slices: tuple[int, int] | None = None
+    slices: tuple[int, int] | None = Field(default=None, exclude_if=_absent)
     side: Literal["left", "right", "unknown", "none"]
     window_ijk: tuple[tuple[int, int], tuple[int, int]]
     probability: Probability
     roi: Literal["auto", "edited"]
     anatomy: Literal["thigh", "other", "not judged"]
     counted: bool
-    probabilities: tuple[Probability, ...] = ()
+    probabilities: tuple[Probability, ...] = Field(default=(), exclude_if=_absent)
 
     @property
     def shown(self) -> range:
@@ -147,13 +134,13 @@ class ImageResult(_Sparse):
         return range(*self.slices) if self.slices else range(self.slice, self.slice + 1)
 
 
-class SkippedImage(_Part):
+class SkippedImage(Strict):
     slice: int
     side: Literal["left", "right", "unknown", "none"] | None
     reason: str
 
 
-class Provenance(_Part):
+class Provenance(Strict):
     """How the figures came about: enough to make them again."""
 
     program: str
@@ -162,7 +149,7 @@ class Provenance(_Part):
     precision: str
 
 
-class MuscleTexture(_Part):
+class MuscleTexture(Strict):
     """Texture score of a muscle: `under_heat` of its `voxels`; see `explain.texture_score`."""
 
     muscle: str
@@ -171,7 +158,7 @@ class MuscleTexture(_Part):
     score: Probability
 
 
-class RegionHeat(_Part):
+class RegionHeat(Strict):
     """Evidence in a region of an atlas: its mean over the region's `voxels`, 0 to 1, and the region's share of all; see
     `explain.region_heat`."""
 
@@ -181,11 +168,9 @@ class RegionHeat(_Part):
     share: Probability
 
 
-class StudyResult(_Sparse):
+class StudyResult(Strict):
     """Everything a classification found; `model_dump_json` is result.json. `muscles` and `regions`, the latter from the
     one with the highest mean heat on, where they were given."""
-
-    ONLY_WHERE_KNOWN = ("muscles", "regions")
 
     schema_: Literal["dystrophydx.result/1"] = Field(default=SCHEMA, alias="schema")
     input: InputFacts
@@ -196,10 +181,10 @@ class StudyResult(_Sparse):
     warnings: tuple[ResultWarning, ...]
     provenance: Provenance
     timing_s: dict[str, float]
-    muscles: tuple[MuscleTexture, ...] = ()
-    regions: tuple[RegionHeat, ...] = ()
+    muscles: tuple[MuscleTexture, ...] = Field(default=(), exclude_if=_absent)
+    regions: tuple[RegionHeat, ...] = Field(default=(), exclude_if=_absent)
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     def to_json(self) -> str:
         """The text of result.json."""

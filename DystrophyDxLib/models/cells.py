@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,21 +18,21 @@ Steps = int | tuple[int, ...]
 """Of a layer's window: along all axes alike, or along each."""
 
 
+@dataclass(frozen=True)
 class CellGrid:
     """Where the cells of a network's last feature map look, in sample pixels: cell n is centred at start + n * step.
 
     A cell's centre is that of its receptive field. For ResNet that is 32 n, half a cell off the usual picture in which
     cells tile the image, so it is measured on the network itself instead of assumed.
 
-    Args:
+    Attributes:
         start, step: along rows and columns, which networks treat alike.
         along: the same along the slices of volumes; None where there are none.
     """
 
-    def __init__(self, start: float, step: float, along: CellGrid | None = None) -> None:
-        self.start = start
-        self.step = step
-        self.along = along
+    start: float
+    step: float
+    along: CellGrid | None = None
 
     @classmethod
     def of(cls, trunk: nn.Module) -> CellGrid:

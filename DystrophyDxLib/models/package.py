@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
+from ..results import Probability
+from ..strict import Strict
 from .decision import Decision, decision_for
 from .recipe import Recipe
 
@@ -27,14 +29,9 @@ if TYPE_CHECKING:
 RECIPE, WEIGHTS, CARD, SUMS = "recipe.toml", "model.safetensors", "card.json", "SHA256SUMS"
 LARGEST_FILE = 4 << 30
 """Bytes; more in one member of a package is refused before it is read."""
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
-
-
-class Metric(_Part):
+class Metric(Strict):
     """A figure with its 95 % interval and what it was measured on."""
 
     value: float
@@ -42,7 +39,7 @@ class Metric(_Part):
     measured_on: str
 
 
-class ModelCard(_Part):
+class ModelCard(Strict):
     """What a user must know of a model, and the constants its answers need.
 
     Attributes:

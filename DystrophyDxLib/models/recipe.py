@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
+from ..strict import Strict
 from .decision import Decision, decision_before_training
-from .training_recipe import STAGES, Size, Table, TrainingRecipe
+from .training_recipe import STAGES, Size, TrainingRecipe
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,7 +25,7 @@ LEG_SIZES = (112, 224, 448, 896)
 """Edges of the samples of legs: `samples.GRID` times a power of two."""
 
 
-class ChannelRecipe(Table):
+class ChannelRecipe(Strict):
     """One of the registered volumes that a sample is made of.
 
     Attributes:
@@ -41,7 +42,7 @@ class ChannelRecipe(Table):
     frame: Literal["diastole", "systole"] | None = None
 
 
-class RegionRecipe(Table):
+class RegionRecipe(Strict):
     """Which part of a slice is a window.
 
     Attributes:
@@ -70,7 +71,7 @@ _OF_KIND = {
 """What may be expected of each kind of region, and the scales that its channels may have."""
 
 
-class SampleRecipe(Table):
+class SampleRecipe(Strict):
     """What the network sees of a leg, or of another region, in a slice; where there is a depth, in all slices.
 
     Attributes:
@@ -170,7 +171,7 @@ class SampleRecipe(Table):
             )
 
 
-class HeadRecipe(Table):
+class HeadRecipe(Strict):
     """Fully connected layers between the flattened maps and the classes, each followed by ReLU and dropout.
 
     Attributes:
@@ -188,7 +189,7 @@ class HeadRecipe(Table):
         return self
 
 
-class NetworkRecipe(Table):
+class NetworkRecipe(Strict):
     """What the trunk is and which weights it starts from.
 
     Attributes:
@@ -217,7 +218,7 @@ class NetworkRecipe(Table):
         return self
 
 
-class Recipe(Table):
+class Recipe(Strict):
     """One published system as data.
 
     With two classes the network has one output, the evidence for the second class; with more, one a class.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from ..strict import Strict
 
 Size = Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
 """Edge in pixels of a square network input."""
@@ -14,13 +16,7 @@ STAGES = ("stage1", "stage2", "stage3", "stage4", "stage5")
 table 1)."""
 
 
-class Table(BaseModel):
-    """A table of a recipe: nothing beside its entries, and nothing that changes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AugmentationRecipe(Table):
+class AugmentationRecipe(Strict):
     """Changes of a sample that a publication names, each drawn evenly within its bounds.
 
     Attributes:
@@ -38,7 +34,7 @@ class AugmentationRecipe(Table):
     mirror: bool = False
 
 
-class StageRecipe(Table):
+class StageRecipe(Strict):
     """A run over the training images at one size.
 
     Attributes:
@@ -67,7 +63,7 @@ class StageRecipe(Table):
         return self.epochs or math.ceil((self.iterations or 0) / batches)
 
 
-class TrainingRecipe(Table):
+class TrainingRecipe(Strict):
     """How the weights are fitted.
 
     Attributes:

@@ -14,6 +14,7 @@ from typing import Literal, cast
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from ..cohort.table import SPLITS, Split
 from ..errors import InputError
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
@@ -23,7 +24,7 @@ from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
 from .disease import DIAGNOSES, DYSTROPHINOPATHY, drawn_diagnosis
 from .physics import Site
-from .published_cohort import PATIENTS, SPLITS, Split, cells, shared
+from .published_cohort import PATIENTS, cells, shared
 from .thigh import Phantom, make_phantom
 
 CENTRES = {

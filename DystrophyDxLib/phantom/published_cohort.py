@@ -14,12 +14,11 @@ Our allocation, as Table 2's counts of each disease are not at hand:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+from ..cohort.table import SPLITS, Split
+
 PATIENTS = {"train": 233, "validation": 97, "test": 102}
 DYSTROPHINOPATHIES = 148
 IMAGES = 2536

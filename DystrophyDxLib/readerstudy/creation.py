@@ -92,7 +92,10 @@ def create_study(
             advance("Reading and classifying", done, len(codes))
             try:
                 series = read_study(case.path)
-                _check_orientation(series)
+                if not series.orientation_known:
+                    raise InputError(
+                        "the header does not say how the image lies in the patient, so that no side can be shown"
+                    )
                 twin = first.setdefault(hashlib.sha256(series.voxels.tobytes()).hexdigest(), case)
                 if twin is not case:
                     problems.add("the same images in two rows", f"rows {twin.row} and {case.row}")
@@ -174,19 +177,14 @@ def _blocks(codes: Mapping[str, Case], count: int, seed: int) -> tuple[tuple[str
 
 def _protocol(plan: StudyPlan, codes: Mapping[str, Case], package: ModelPackage) -> Protocol:
     try:
-        return Protocol(
-            title=plan.title,
-            created=datetime.date.today().isoformat(),
-            readers=plan.readers,
-            blocks=_blocks(codes, plan.blocks, plan.seed),
-            arms=plan.arms,
-            design=plan.design,
-            questions=plan.questions,
-            duplicates=plan.duplicates,
-            washout_days=plan.washout_days,
-            grey_window=GREY_WINDOW,
-            model=_study_model(package),
-            seed=plan.seed,
+        return Protocol.model_validate(
+            {
+                **vars(plan),
+                "created": datetime.date.today().isoformat(),
+                "blocks": _blocks(codes, plan.blocks, plan.seed),
+                "grey_window": GREY_WINDOW,
+                "model": _study_model(package),
+            }
         )
     except ValidationError as error:
         raise InputError(f"The study cannot be made like this: {first_problem(error)}.") from None
@@ -196,11 +194,6 @@ def _study_model(package: ModelPackage) -> StudyModel:
     """The model in the words of the protocol, which refuses one without a threshold."""
     told = {name: getattr(package.card, name) for name in StudyModel.model_fields if name != "sha256"}
     return StudyModel.model_validate(told | {"sha256": package.sha256})
-
-
-def _check_orientation(series: Series) -> None:
-    if not series.orientation_known:
-        raise InputError("the header does not say how the image lies in the patient, so that no side can be shown")
 
 
 def _write_case(folder: Path, code: str, series: Series, classification: Classification, *, heatmap: bool) -> None:

@@ -14,9 +14,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
+from ..strict import Strict
 from .questions import Questions
 
 SCHEMA = "dystrophydx.readers/2"
@@ -51,11 +52,7 @@ class Design(str, Enum):
     SPLIT_PLOT = "split-plot"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Reader(_Part):
+class Reader(Strict):
     """A reader by code, never by name. `years` are those of experience, None where they are not told."""
 
     code: Code
@@ -63,7 +60,7 @@ class Reader(_Part):
     years: Annotated[float, Field(ge=0, le=80)] | None = None
 
 
-class StudyModel(_Part):
+class StudyModel(Strict):
     """The model whose answers are shown in the aided arm and set beside the readers."""
 
     name: str
@@ -74,7 +71,7 @@ class StudyModel(_Part):
     threshold: Annotated[float, Field(ge=0, le=1)]
 
 
-class Protocol(_Part):
+class Protocol(Strict):
     """A reader study.
 
     Attributes:

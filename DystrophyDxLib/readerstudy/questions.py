@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict
-
 from ..errors import InputError
+from ..strict import Strict
 
 SUBTYPES = ("DMD", "BMD")
 QUALITIES = (1, 2, 3, 4, 5)
@@ -28,7 +27,7 @@ UNDECIDED = 50
 """Confidence that goes with a yes and with a no."""
 
 
-class Questions(BaseModel):
+class Questions(Strict):
     """What is asked beside dystrophinopathy (yes or no) and the confidence in it, which are asked always.
 
     Attributes:
@@ -37,8 +36,6 @@ class Questions(BaseModel):
         mercuri: muscles to be graded on both sides; none where no grade is asked for.
         comment: free text, which may stay empty.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     subtype: bool = False
     quality: bool = False

@@ -164,7 +164,7 @@ class ReadingSession:
         """Keeps what was logged and signs out."""
         try:
             if self._events:
-                self._flush()
+                self.beat()
         finally:
             self._store.close()
 
@@ -253,7 +253,7 @@ class ReadingSession:
             self._log(EventKind.PAUSE)
             self._seconds = self._seen()
             self.paused = True
-            self._flush()
+            self.beat()
 
     def resume(self) -> None:
         """The case may be shown again.
@@ -265,7 +265,7 @@ class ReadingSession:
             self.paused = False
             self._since = self._clock.ticks()
             self._log(EventKind.RESUME)
-            self._flush()
+            self.beat()
 
     def beat(self) -> None:
         """Says that this process lives, and keeps what was logged.
@@ -273,7 +273,8 @@ class ReadingSession:
         Raises:
             InputError: somebody else has signed in as this reader, or nothing can be saved.
         """
-        self._flush()
+        self._store.log(self._events)
+        self._events = []
 
     @property
     def draft(self) -> dict[str, object]:
@@ -376,10 +377,6 @@ class ReadingSession:
         now = self._clock.now()
         self._events.append(Event(self._shown().number, kind, round(self._seen(), 3), now, slice, low, high))
         self._noted(now)
-
-    def _flush(self) -> None:
-        self._store.log(self._events)
-        self._events = []
 
     def _noted(self, now: datetime) -> None:
         self._last_at = max(now, self._last_at or now)

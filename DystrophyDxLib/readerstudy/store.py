@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from ..errors import InputError
 from .database import connect, plain_errors, transaction
 from .lease import Lease
-from .protocol import Presentation, Protocol, Reader, plan
+from .protocol import Protocol, Reader, plan
 from .questions import Answer
 from .schema import bring_up_to_date, is_intact, make_tables
 
@@ -107,7 +107,7 @@ class ReaderStore:
                 make_tables(database)
                 database.execute("INSERT INTO study VALUES (1, ?, ?)", (protocol.digest, reader.code))
                 database.executemany(
-                    "INSERT INTO presentation VALUES (?, ?, ?, ?, ?, ?)", map(_presentation_row, plan(protocol, reader))
+                    "INSERT INTO presentation VALUES (?, ?, ?, ?, ?, ?)", map(astuple, plan(protocol, reader))
                 )
         finally:
             database.close()
@@ -299,7 +299,7 @@ def _check(database: sqlite3.Connection, protocol: Protocol, reader: Reader) -> 
             " was."
         )
     presentations = database.execute("SELECT * FROM presentation ORDER BY number").fetchall()
-    if presentations != [_presentation_row(shown) for shown in plan(protocol, reader)]:
+    if presentations != [astuple(shown) for shown in plan(protocol, reader)]:
         raise _tampered(reader)
     _check_answers(database, protocol, reader)
 
@@ -340,10 +340,6 @@ def _seal(protocol: Protocol, reader: Reader) -> str:
 
 def _digest(previous: str, row: Sequence[object], grades: Sequence[Sequence[str]]) -> str:
     return hashlib.sha256(json.dumps([previous, *row, *grades]).encode()).hexdigest()
-
-
-def _presentation_row(shown: Presentation) -> tuple[object, ...]:
-    return (shown.number, shown.session, shown.position, shown.case, shown.arm.value, shown.repeat)
 
 
 def _stamp(at: datetime) -> str:

@@ -17,9 +17,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from ..errors import InputError
+from ..strict import Strict
 from .protocol import Protocol, Reader
 from .store import ReaderStore
 
@@ -29,10 +28,8 @@ PROTOCOL, PAGE, CASES, MODEL, ANSWERS, TRUTH = (
 IMAGE, MODEL_ANSWER, HEATMAP, TRUTH_TABLE = "mri.nrrd", "answer.json", "heatmap.nrrd", "truth.csv"
 
 
-class ModelAnswer(BaseModel):
+class ModelAnswer(Strict):
     """The model's answer to a case, as `results.CaseResult` has it, with the messages of its warnings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     probability: float
     ci95: tuple[float, float]

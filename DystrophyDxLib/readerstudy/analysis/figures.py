@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...reporting.figures import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION
+from ...reporting.figures import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILION, RocLine
 from ...statistics.confusion import Confusion
 from ...statistics.estimate import Estimate
 
@@ -25,15 +25,6 @@ _BESIDE = {"unaided": (6, 3), "aided": (6, -10)}
 _WIDTH = 6.7
 _PER_ROW = 7
 _FAINT = "#8b949e"
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A ROC curve: false-positive and true-positive rates (P,), ascending, and its label."""
-
-    label: str
-    false_positive: np.ndarray
-    true_positive: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -75,7 +66,7 @@ def bars_figure(figures: Mapping[str, Mapping[tuple[str, str], Estimate]], reade
     return figure
 
 
-def readers_figure(points: Sequence[Points], model: Curve | None, model_point: tuple[float, float] | None) -> Figure:
+def readers_figure(points: Sequence[Points], model: RocLine | None, model_point: tuple[float, float] | None) -> Figure:
     """The model's ROC curve with the readers as points and their average as a triangle, as Figure 4 of Yang et al., BMC
     Neurology 2021;21:13.
 
@@ -126,7 +117,7 @@ def readers_figure(points: Sequence[Points], model: Curve | None, model_point: t
     return figure
 
 
-def curves_figure(arms: Mapping[str, Sequence[Curve]]) -> Figure:
+def curves_figure(arms: Mapping[str, Sequence[RocLine]]) -> Figure:
     """The empirical ROC curve of each reader, a panel an arm."""
     with matplotlib.rc_context(STYLE):
         rows = max(len(curves) for curves in arms.values())

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from ...reporting.figures import saved_picture
+from ...reporting.figures import RocLine, saved_picture
 from ...reporting.pages import Picture
 from ...statistics.roc import auc
-from .figures import Curve, Points, bars_figure, confusion_figure, curves_figure, readers_figure
+from .figures import Points, bars_figure, confusion_figure, curves_figure, readers_figure
 from .first_answers import FirstAnswers
 from .performance_tables import BARS, MEAN, MODEL, confusions, value_of
 
@@ -123,11 +123,11 @@ def _operating_point(truth: np.ndarray, decisions: np.ndarray) -> tuple[float, f
     return rates[0], rates[1]
 
 
-def _curve(name: str, truth: np.ndarray, scores: np.ndarray) -> Curve | None:
+def _curve(name: str, truth: np.ndarray, scores: np.ndarray) -> RocLine | None:
     """None without scores of both classes."""
     rated = ~np.isnan(scores)
     truth, scores = truth[rated], scores[rated]
     if len(np.unique(truth)) < 2:
         return None
     false_positive, true_positive, _ = roc_curve(truth, scores)
-    return Curve(f"{name}: AUC {auc(truth, scores):.3f}", false_positive, true_positive)
+    return RocLine(f"{name}: AUC {auc(truth, scores):.3f}", false_positive, true_positive)
