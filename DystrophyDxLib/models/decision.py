@@ -49,9 +49,9 @@ class Decision(ABC):
     ONE_HEATMAP: ClassVar[bool]
     """Whether one heatmap holds the evidence for every class, by its sign."""
 
-    @abstractmethod
     def __post_init__(self) -> None:
-        """Refuses classes and a threshold that do not belong together."""
+        if type(self) is not kind_of(self.classes) or (self.threshold is None) != (len(self.classes) > 2):
+            raise ValueError("two classes have a threshold, more have none")
 
     @property
     @abstractmethod
@@ -131,9 +131,9 @@ class Decision(ABC):
         """The figures of the case in one line."""
 
     @property
-    @abstractmethod
     def marks(self) -> tuple[float, ...]:
         """Probabilities at which a scale from 0 to 1 has a mark."""
+        return () if self.threshold is None else (self.threshold,)
 
 
 class Binary(Decision):
@@ -149,10 +149,6 @@ class Binary(Decision):
     CHOSEN_BY_VALIDATION = "weights, temperature and threshold"
     ONE_HEATMAP = True
     threshold: float
-
-    def __post_init__(self) -> None:
-        if len(self.classes) != 2 or self.threshold is None:
-            raise ValueError("two classes have a threshold, more have none")
 
     @property
     def outputs(self) -> int:
@@ -234,10 +230,6 @@ class Binary(Decision):
         """Probability, interval and threshold."""
         return f"Probability {case.probability:.2f}, 95 % interval {_interval(case)}, threshold {self.threshold:.2f}"
 
-    @property
-    def marks(self) -> tuple[float, ...]:
-        return (self.threshold,)
-
 
 class Ranked(Decision):
     """More than two classes: the network has one output for each, and the answer ranks them from the most likely on.
@@ -251,10 +243,6 @@ class Ranked(Decision):
     FIRST_THRESHOLD = None
     CHOSEN_BY_VALIDATION = "weights and temperature"
     ONE_HEATMAP = False
-
-    def __post_init__(self) -> None:
-        if len(self.classes) < 3 or self.threshold is not None:
-            raise ValueError("two classes have a threshold, more have none")
 
     @property
     def outputs(self) -> int:
@@ -332,10 +320,6 @@ class Ranked(Decision):
         """The first few classes with their probabilities, and the interval of the first."""
         told = (f"{ranked.name} {ranked.probability:.2f}" for ranked in case.differential[:FIRST_FEW])
         return f"Ranked: {', '.join(told)}; 95 % interval of the first {_interval(case)}"
-
-    @property
-    def marks(self) -> tuple[float, ...]:
-        return ()
 
 
 def kind_of(classes: Sequence[str]) -> type[Decision]:
