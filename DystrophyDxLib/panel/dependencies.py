@@ -61,7 +61,7 @@ class Installation:
     """What has to be installed before a volume can be classified; one of the two at least.
 
     Attributes:
-        packages: requirements for pip, such as "pydantic>=2.7,<3".
+        packages: requirements for pip, such as "pydantic>=2.12,<3".
         pytorch: whether PyTorch is to be installed.
     """
 
