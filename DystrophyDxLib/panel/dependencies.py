@@ -185,10 +185,10 @@ def _installed() -> dict[str, str]:
     """Versions of all packages by canonical name; of a package that is there twice, of the one that is imported."""
     versions: dict[str, str] = {}
     for distribution in distributions():
+        metadata = distribution.metadata
         # An uninstalled package that was in use leaves a folder without metadata.
-        found, version = distribution.metadata.get("Name"), distribution.metadata.get("Version")
-        if found and version:
-            versions.setdefault(canonicalize_name(found), version)
+        if "Name" in metadata and "Version" in metadata:
+            versions.setdefault(canonicalize_name(metadata["Name"]), metadata["Version"])
     return versions
 
 
@@ -230,4 +230,4 @@ def _keep_triton_out_beside_mesa() -> None:
     """
     maps = Path("/proc/self/maps")  # Linux only, as Triton
     if "triton" not in sys.modules and maps.exists() and "libLLVM" in maps.read_text():
-        sys.modules["triton"] = None
+        sys.modules["triton"] = None  # type: ignore[assignment]  # makes its import fail

@@ -42,7 +42,7 @@ def suggest_volume(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolu
     volumes = _grey_volumes(scene)
     if not volumes:
         return None, "The scene holds no volume; load a thigh MRI or the sample study."
-    candidates = [candidate for candidate in map(_candidate, volumes) if candidate.points is not None]
+    candidates = [candidate for candidate in map(_candidate, volumes) if candidate is not None]
     if not candidates:
         return None, "No volume of the scene shows legs; choose one, or load a thigh MRI."
     best = max(candidates, key=lambda candidate: candidate.points)
@@ -52,10 +52,10 @@ def suggest_volume(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolu
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A volume, how likely it is the one (None: it shows no leg, or is no MRI), and what speaks for it."""
+    """A volume, how likely it is the one, and what speaks for it."""
 
     volume: slicer.vtkMRMLScalarVolumeNode
-    points: float | None
+    points: float
     why: str
 
 
@@ -72,19 +72,19 @@ def _grey_volumes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolume
     ]
 
 
-def _candidate(volume: slicer.vtkMRMLScalarVolumeNode) -> _Candidate:
-    unfit = _Candidate(volume, None, "")
+def _candidate(volume: slicer.vtkMRMLScalarVolumeNode) -> _Candidate | None:
+    """None of a volume that shows no leg, or is no MRI."""
     acquisition, words = _facts(volume)
     if acquisition.modality not in (None, "MR"):
-        return unfit
+        return None
     try:
         series = series_from_volume(volume, LOOKED_AT)
         regions = find_legs(series)
     except InputError:
-        return unfit
+        return None
     slices = {window.slice for window in regions.windows}
     if not slices:
-        return unfit
+        return None
     axial = series.geometry.is_axial
     count = volume.GetImageData().GetDimensions()[2]
     points = suitability(axial, count, acquisition, words) + 20 * len(slices) / len(series.voxels)
