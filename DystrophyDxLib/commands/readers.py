@@ -12,7 +12,7 @@ import click
 import typer
 
 from ..errors import InputError
-from .options import Device, Model
+from .options import Device, Model, listed
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _words(text: str, what: str, known: list[str] | tuple[str, ...]) -> list[str
     Raises:
         InputError: one is not known.
     """
-    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    words = listed(text.lower())
     for word in words:
         if word not in known:
             raise InputError(f"There is no {what} {word!r}; choose from {', '.join(known)}.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import json
 import resource
@@ -157,12 +156,14 @@ def _command_line(study: Path) -> Figures:
 
 def _memory(study: Path) -> Figures:
     """Peak memory of the command line, and how it grows with slices relative to the volumes in memory."""
+    import SimpleITK as sitk
+
     series = read_study(study)
     with tempfile.TemporaryDirectory() as folder:
         peaks = []
         for repeats in (1, 4):
             path = Path(folder) / f"{repeats}.nrrd"
-            _write(dataclasses.replace(series, voxels=np.tile(series.voxels, (repeats, 1, 1))), path)
+            sitk.WriteImage(as_image(np.tile(series.voxels, (repeats, 1, 1)), series.geometry), str(path))
             peaks.append(_peak_bytes(path))
     volume = series.voxels.nbytes
     return {
@@ -192,9 +193,3 @@ def _classified_in_own_process(study: Path, out: Path) -> str:
     code = "from DystrophyDxLib.commands.main import main; main()"
     command = [sys.executable, "-c", code, "classify", str(study), "--out", str(out), "--json"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def _write(series: Series, path: Path) -> None:
-    import SimpleITK as sitk
-
-    sitk.WriteImage(as_image(series.voxels, series.geometry), str(path))

@@ -13,8 +13,6 @@ from ..classify import HEAT_OUTSIDE, Classifier
 from ..errors import InputError
 from ..phantom.known_fat import trefoil_sign
 from ..reporting.figures import (
-    CalibrationBins,
-    MeanCurve,
     RocLine,
     calibration_figure,
     deletion_insertion_figure,
@@ -35,7 +33,6 @@ from .evaluated import Evaluation
 from .faithfulness import MOST_IMAGES, choose_images, faithfulness, mean_curve
 from .gallery import Chosen, choose
 from .phantom_truth import has_truth, muscle_fat
-from .predictions import counted
 
 
 @dataclass(frozen=True)
@@ -111,16 +108,15 @@ class BinaryAnswers(Answers):
     def sections(self, evaluation: Evaluation, figures: Path) -> Iterator[Section]:
         yield self._performance(evaluation, figures)
         yield self._diseases(evaluation, figures)
-        images, patients, seed = evaluation.images, evaluation.patients, evaluation.seed
-        table = tables.by_group(images, patients, self.threshold, self.classes, seed)
+        table = tables.by_group(evaluation.units, self.threshold, self.classes, evaluation.seed)
         yield Section("Sex, age, centre and field strength", (), (), (table,))
         yield self._calibration(evaluation, figures)
 
     def _performance(self, evaluation: Evaluation, figures: Path) -> Section:
         patients, seed = evaluation.patients, evaluation.seed
-        table1 = tables.table1(evaluation.images, patients, self.threshold, self.classes, seed)
-        units = (("Images", counted(evaluation.images)), ("Patients", patients))
+        table1 = tables.table1(evaluation.units, self.threshold, self.classes, seed)
         band = patients["truth"].value_counts().min() >= LEAST_PATIENTS
+        units = evaluation.units.items()
         lines = [line for unit, rows in units if (line := self.roc_line(rows, unit, seed, band=band))]
         if len(lines) < len(units):
             return Section("Performance", ("A ROC curve needs patients of both classes.",), (), table1)
@@ -152,14 +148,14 @@ class BinaryAnswers(Answers):
             + ", ".join(f"{disease} {np.median(values):.2f}" for disease, _, values in groups),
             "One mark a patient; marks of a disease are spread vertically so that they can be seen.",
         )
-        table = tables.by_disease(evaluation.images, patients, self.threshold, self.classes, evaluation.seed)
+        table = tables.by_disease(evaluation.units, self.threshold, self.classes, evaluation.seed)
         return Section("Diseases", (), (shown,), (table,))
 
     def _calibration(self, evaluation: Evaluation, figures: Path) -> Section:
-        curves = [
-            CalibrationBins.of(f"{unit}, n = {len(rows)}", reliability(rows["truth"], rows["probability"]))
-            for unit, rows in (("Images", counted(evaluation.images)), ("Patients", evaluation.patients))
-        ]
+        curves = {
+            f"{unit}, n = {len(rows)}": reliability(rows["truth"], rows["probability"])
+            for unit, rows in evaluation.units.items()
+        }
         shown = saved_picture(
             calibration_figure(curves, self.classes[1]),
             figures,
@@ -168,7 +164,7 @@ class BinaryAnswers(Answers):
             "Calibration: of all that are given a probability, that share should have the disease. Bars: Wilson's 95 % "
             "intervals. Below: how many there are in each bin.",
         )
-        return Section("Calibration", (), (shown,), tables.calibration(evaluation.images, evaluation.patients))
+        return Section("Calibration", (), (shown,), tables.calibration(evaluation.units))
 
     def heat_limit(self, heat: pd.DataFrame) -> tuple[str, ...]:
         """Of rightly called cases."""
@@ -203,12 +199,9 @@ class BinaryAnswers(Answers):
         if chosen.empty:
             return Section(title, (f"No image was called {self.classes[1]}, so there is no evidence to delete.",))
         found = faithfulness(classifier, evaluation.cohort, chosen, seed=seed, advance=advance)
+        orders = {"by the heatmap": found.by_heat, "in random order": found.at_random}
         deletion, insertion = (
-            [
-                MeanCurve(label, *mean_curve(chosen, getattr(order, what), seed=seed))
-                for label, order in (("by the heatmap", found.by_heat), ("in random order", found.at_random))
-            ]
-            for what in ("deletion", "insertion")
+            {label: mean_curve(chosen, curves[n], seed=seed) for label, curves in orders.items()} for n in range(2)
         )
         shown = saved_picture(
             deletion_insertion_figure(deletion, insertion, self.classes[1]),

@@ -90,10 +90,23 @@ def compare(
             failures.append((name, str(error)))
     _check_number(len(packages) + len(recipes), failures)
     for name, wanted in recipes.items():
+        place = out / PACKAGES / name
+        place.parent.mkdir(exist_ok=True)
         try:
-            places[name] = _trained(
-                wanted, cases, out, files[name], cache or out / CACHE, device, processes, seed, advance
-            )
+            if not place.exists():
+                train(
+                    wanted,
+                    cases,
+                    place,
+                    seed=seed,
+                    cache=cache or out / CACHE,
+                    backbone_weights=files[name],
+                    device=device,
+                    processes=processes,
+                    resume=True,
+                    advance=part_of(advance, name),
+                )
+            places[name] = place
         except InputError as error:
             if str(error).startswith("Training was interrupted"):
                 raise InputError(
@@ -177,37 +190,6 @@ def _open_plan(out: Path, plan: dict[str, object]) -> None:
             )
     except OSError:
         raise InputError("The output folder cannot be written; check --out and its permissions.") from None
-
-
-def _trained(
-    recipe: Recipe,
-    cohort: Cohort,
-    out: Path,
-    weights: Path | None,
-    cache: Path,
-    device: str,
-    processes: int,
-    seed: int,
-    advance: Advance,
-) -> Path:
-    """The package of a recipe's backbone, trained where it is not there yet."""
-    backbone = recipe.network.backbone
-    package = out / PACKAGES / backbone
-    if package.exists():
-        return package
-    package.parent.mkdir(exist_ok=True)
-    return train(
-        recipe,
-        cohort,
-        package,
-        seed=seed,
-        cache=cache,
-        backbone_weights=weights,
-        device=device,
-        processes=processes,
-        resume=True,
-        advance=part_of(advance, backbone),
-    )
 
 
 def _evaluated(name: str, place: Path, recipe: Recipe, cohort: Cohort, device: str, advance: Advance) -> Model:

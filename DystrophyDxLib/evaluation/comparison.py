@@ -24,7 +24,7 @@ from ..reporting.tables import Table
 from ..samples.kinds import region_of
 from ..statistics.confusion import proportion
 from ..statistics.paired import compare_decisions
-from ..statistics.unpaired import compare_errors
+from ..statistics.unpaired import equal_errors
 from . import tables
 from .answer_kinds import answers_of
 from .answers import Answers
@@ -159,7 +159,7 @@ def difference_table(comparison: Comparison) -> Table:
         other = best.answers.right(comparison.patients[best.name])
         decided = compare_decisions(np.ones(len(own)), other, own)
         row |= {f"Only {best.name} right": decided.only_first, "Only this right": decided.only_second}
-        unpaired = compare_errors(int((~own).sum()), len(own), int((~other).sum()), len(other))
+        unpaired = equal_errors([int((~called).sum()) for called in (own, other)], [len(own), len(other)])
         rows.append(row | {"p, McNemar": decided.p, "p, chi-square": unpaired})
     return Table(
         "differences",

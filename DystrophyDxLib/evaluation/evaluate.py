@@ -26,7 +26,7 @@ from . import evaluated, heat_audit, localisation, tables
 from .answer_kinds import answers_of
 from .answers import Answers
 from .evaluated import Evaluation, EvaluationOptions, Observer
-from .gallery import Chosen, gallery_figure, save_gallery
+from .gallery import Chosen, gallery_figure
 from .map_report import map_sections, reference_cases
 from .phantom_truth import is_synthetic
 from .predictions import classify_case, counted, predict, said
@@ -196,7 +196,8 @@ def _gallery(
     for number, item in enumerate(chosen):
         advance("Drawing cases", number, len(chosen))
         name = f"{number + 1:02d}_{item.kind.replace(' ', '_')}"
-        path = save_gallery(gallery_figure(item, classify_case(classifier, cases[item.row])), folder, name)
+        path, figure = folder / f"{name}.png", gallery_figure(item, classify_case(classifier, cases[item.row]))
+        figure.savefig(path, dpi=150, metadata={"Software": None})
         pictures.append(Picture(path, f"MRI slice, and the same with the heatmap: {_told(item)}", _told(item)))
     return Section(
         "Correct and wrong cases",

@@ -15,7 +15,7 @@ from ..reporting.progress import Advance
 from . import heat_audit, localisation
 from .map_report import Atlas, region_rows
 from .phantom_truth import has_truth, read_truth
-from .predictions import ClassifiedSeries, Predictions, by_patient
+from .predictions import ClassifiedSeries, Predictions, units_of
 
 TABLES = ("predictions.csv", "patients.csv", "failures.csv", "audit.csv")
 """Files of `tables_of`."""
@@ -68,8 +68,13 @@ class Evaluation:
         return self.predictions.images
 
     @cached_property
+    def units(self) -> dict[str, pd.DataFrame]:
+        """See `predictions.units_of`."""
+        return units_of(self.images)
+
+    @property
     def patients(self) -> pd.DataFrame:
-        return by_patient(self.images)
+        return self.units["Patients"]
 
 
 class Observer:

@@ -6,7 +6,6 @@ probability to lose, for what is deleted looks like healthy muscle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,48 +33,27 @@ _BATCH = 32
 
 
 @dataclass(frozen=True)
-class DeletionInsertion:
-    """Probabilities of the second class while the leg disappears and appears (Petsiuk et al., BMVC 2018, section 4.3).
-
-    Attributes:
-        deletion: (N, steps + 1), hottest pixels taken away first; low when the heat marks what the network needs.
-        insertion: (N, steps + 1), hottest pixels shown first; high when it does.
-    """
-
-    deletion: np.ndarray
-    insertion: np.ndarray
-
-    @property
-    def areas(self) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) area under each deletion curve, and under each insertion curve, 0 to 1."""
-        return tuple(trapezoid(curve, dx=1 / (curve.shape[1] - 1), axis=1) for curve in (self.deletion, self.insertion))
-
-
-@dataclass(frozen=True)
 class Faithfulness:
     """Images deleted and inserted, hottest pixels first, and the same in a random order.
 
     Attributes:
         images: rows of the chosen images, as `choose_images` gives them.
-        by_heat: in the order of the class activation map.
+        by_heat: of `deletion_insertion`, in the order of the class activation map.
         at_random: in the order of a map with a random number in each cell, as coarse and as smooth as the other.
     """
 
     images: pd.DataFrame
-    by_heat: DeletionInsertion
-    at_random: DeletionInsertion
+    by_heat: np.ndarray
+    at_random: np.ndarray
 
     @property
     def areas(self) -> pd.DataFrame:
-        """`images` with the areas under the curves: `deletion`, `insertion`, `deletion_at_random` and
+        """`images` with the areas under the curves, 0 to 1: `deletion`, `insertion`, `deletion_at_random` and
         `insertion_at_random`."""
-        (deletion, insertion), (deletion_at_random, insertion_at_random) = self.by_heat.areas, self.at_random.areas
-        return self.images.assign(
-            deletion=deletion,
-            insertion=insertion,
-            deletion_at_random=deletion_at_random,
-            insertion_at_random=insertion_at_random,
-        )
+        curves = np.concatenate([self.by_heat, self.at_random])
+        areas = trapezoid(curves, dx=1 / (curves.shape[2] - 1), axis=2)
+        names = ("deletion", "insertion", "deletion_at_random", "insertion_at_random")
+        return self.images.assign(**dict(zip(names, areas, strict=True)))
 
 
 def choose_images(images: pd.DataFrame, threshold: float, *, seed: int, most: int = MOST_IMAGES) -> pd.DataFrame:
@@ -113,7 +91,8 @@ def faithfulness(
     along = np.arange(size)
     rng = np.random.default_rng(seed)
     cases = {case.row: case for case in cohort.cases}
-    found: tuple[list[DeletionInsertion], list[DeletionInsertion]] = ([], [])
+    by_heat: list[np.ndarray] = []
+    at_random: list[np.ndarray] = []
     for number, (row, images) in enumerate(chosen.groupby("row")):
         advance("Deleting and inserting", number, chosen["row"].nunique())
         series = read_study(cases[row].path)
@@ -121,9 +100,9 @@ def faithfulness(
         pixels = make_samples(series, [windows[n] for n in images["window"]], size).pixels
         with torch.inference_mode():
             maps = network(pixels.to(device)).maps[:, 0].cpu().numpy()
-        for values, curves in zip((maps, rng.random(maps.shape, np.float32)), found, strict=True):
+        for values, curves in ((maps, by_heat), (rng.random(maps.shape, np.float32), at_random)):
             curves.append(deletion_insertion(network, pixels, cells.at(values, along, along)))
-    return Faithfulness(chosen, *map(_joined, found))
+    return Faithfulness(chosen, np.concatenate(by_heat, axis=1), np.concatenate(at_random, axis=1))
 
 
 def mean_curve(images: pd.DataFrame, curves: np.ndarray, *, seed: int) -> np.ndarray:
@@ -136,9 +115,7 @@ def mean_curve(images: pd.DataFrame, curves: np.ndarray, *, seed: int) -> np.nda
     return np.stack([curves.mean(axis=0), *percentiles(np.concatenate(drawn))])
 
 
-def deletion_insertion(
-    network: CamNetwork, pixels: torch.Tensor, heat: np.ndarray, steps: int = STEPS
-) -> DeletionInsertion:
+def deletion_insertion(network: CamNetwork, pixels: torch.Tensor, heat: np.ndarray, steps: int = STEPS) -> np.ndarray:
     """Deletes and inserts the pixels of each leg in the order of its heat.
 
     A pixel that is not shown has the grey of healthy muscle in its sample (`muscle_grey`), for a leg that is all muscle
@@ -150,6 +127,10 @@ def deletion_insertion(
         pixels: (N, 1, size, size) float32, as `SampleBatch.pixels`.
         heat: (N, size, size).
         steps: number of equal parts of the leg.
+
+    Returns:
+        (2, N, steps + 1) probabilities of the second class: of deletion, with the hottest pixels taken away first, low
+        when the heat marks what the network needs; of insertion, with the hottest shown first, high when it does.
     """
     rank = _ranks(heat, (pixels[:, 0] > 0).numpy())
     filled = torch.where(pixels > 0, muscle_grey(pixels)[:, None, None, None], pixels)
@@ -158,7 +139,7 @@ def deletion_insertion(
         hot = torch.from_numpy(rank < step / steps)[:, None]
         for curve, shown in zip(curves, (~hot, hot), strict=True):
             curve[:, step] = _probability(network, torch.where(shown, pixels, filled))
-    return DeletionInsertion(*curves)
+    return curves
 
 
 def muscle_grey(pixels: torch.Tensor) -> torch.Tensor:
@@ -184,12 +165,6 @@ def _calibrated_network(package: ModelPackage) -> CamNetwork:
         for parameter in network.head.parameters():
             parameter.div_(package.card.temperature)
     return network
-
-
-def _joined(parts: Sequence[DeletionInsertion]) -> DeletionInsertion:
-    return DeletionInsertion(
-        np.concatenate([part.deletion for part in parts]), np.concatenate([part.insertion for part in parts])
-    )
 
 
 def _ranks(heat: np.ndarray, leg: np.ndarray) -> np.ndarray:

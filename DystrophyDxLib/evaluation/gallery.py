@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,9 +60,7 @@ def choose(images: pd.DataFrame, patients: pd.DataFrame, threshold: float) -> li
     ):
         group = patients[(patients["truth"] == truth) & (called == call)]
         if kind.startswith("true"):
-            group = group.assign(rank=(group["probability"] - group["probability"].median()).abs())
-            group = group.sort_values(["rank", "patient_id"])
-            group = pd.concat([group.drop_duplicates("disease"), group[group.duplicated("disease")]])
+            group = _typical(group)
         else:
             group = group.assign(rank=-(group["probability"] - threshold).abs()).sort_values(["rank", "patient_id"])
         chosen += [_shown(kind, patient, images) for patient in group.head(A_KIND).itertuples()]
@@ -77,16 +74,19 @@ def choose_ranked(images: pd.DataFrame, patients: pd.DataFrame) -> list[Chosen]:
     columns = [name for name in patients.columns if name.startswith("probability ")]
     said = patients[columns].to_numpy()
     patients = patients.assign(probability=said.max(axis=1), right=said.argmax(axis=1) == patients["truth"].to_numpy())
-    right, wrong = patients[patients["right"]], patients[~patients["right"]]
-    right = right.assign(rank=(right["probability"] - right["probability"].median()).abs())
-    right = right.sort_values(["rank", "patient_id"])
-    right = pd.concat([right.drop_duplicates("disease"), right[right.duplicated("disease")]])
-    wrong = wrong.sort_values(["probability", "patient_id"], ascending=[False, True])
+    wrong = patients[~patients["right"]].sort_values(["probability", "patient_id"], ascending=[False, True])
     return [
         _shown(kind, patient, images)
-        for kind, group in (("right", right), ("wrong", wrong))
+        for kind, group in (("right", _typical(patients[patients["right"]])), ("wrong", wrong))
         for patient in group.head(2 * A_KIND).itertuples()
     ]
+
+
+def _typical(patients: pd.DataFrame) -> pd.DataFrame:
+    """Those nearest to the median first, each of another disease as far as there are that many."""
+    ranked = patients.assign(rank=(patients["probability"] - patients["probability"].median()).abs())
+    ranked = ranked.sort_values(["rank", "patient_id"])
+    return pd.concat([ranked.drop_duplicates("disease"), ranked[ranked.duplicated("disease")]])
 
 
 def _shown(kind: str, patient: Any, images: pd.DataFrame) -> Chosen:
@@ -134,13 +134,6 @@ def gallery_figure(chosen: Chosen, classified: ClassifiedSeries) -> Figure:
             _text(axes, 0.02, 0.97, "R")
             _text(axes, 0.98, 0.97, "L")
     return figure
-
-
-def save_gallery(figure: Figure, folder: Path, name: str) -> Path:
-    """Writes `name`.png (150 pixels an inch) and returns its path."""
-    path = folder / f"{name}.png"
-    figure.savefig(path, dpi=150, metadata={"Software": None})
-    return path
 
 
 def _framed(legs: np.ndarray, spacing: Sequence[float]) -> tuple[slice, slice]:

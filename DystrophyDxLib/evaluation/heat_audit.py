@@ -116,23 +116,18 @@ def section(audit: pd.DataFrame) -> Section:
             f"{groups[1].median():.2f} of others (Mann-Whitney p = {p:.2g}, images taken as independent)."
         )
     listed = audit[audit["finding"] != ""].sort_values("heat_outside", ascending=False, kind="stable")
-    shown = pd.DataFrame(
-        {
-            "Patient": listed["patient_id"],
-            "Slice": listed["slice"].astype(str),
-            "Side": listed["side"],
-            "Disease": listed["disease"],
-            "Says": listed["said"],
-            "Finding": listed["finding"],
-            "Heat outside": listed["heat_outside"],
-            "Area outside": listed["area_outside"],
-        }
-    ).head(LISTED)
+    shown = listed.astype({"slice": str})[[*_TITLES]].rename(columns=_TITLES).head(LISTED)
     note = f"The {len(shown)} of {len(listed)} images with most heat outside; audit.csv has all. –: not known."
     tables = (
         (Table("audit", "Images that are wrong, or right for the wrong reason", shown, note),) if len(shown) else ()
     )
     return Section(title, tuple(paragraphs), (), tables)
+
+
+_TITLES = {
+    "patient_id": "Patient", "slice": "Slice", "side": "Side", "disease": "Disease", "said": "Says",
+    "finding": "Finding", "heat_outside": "Heat outside", "area_outside": "Area outside",
+}  # fmt: skip
 
 
 def _organ(found: ClassifiedSeries, folder: Path) -> np.ndarray | None:

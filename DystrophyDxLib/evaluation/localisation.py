@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 from scipy.stats import spearmanr
 
-from ..classify import Classification, Classifier
+from ..classify import Classification
 from ..errors import InputError
 from ..models.decision import decision_of
-from ..phantom import Phantom
 from ..regions.windows import Window
 from ..samples.placement import place, resampling_weights
 from ..samples.quality import share_outside_muscle
 from ..samples.slice_samples import GRID, make_samples
 from ..series.plane_orientation import PlaneOrientation
 from ..series.series import Series
-from ..statistics.bootstrap import bootstrap, ratio
+from ..statistics.bootstrap import bootstrap, mean_of
+from ..statistics.estimate import Estimate
+from .phantom_truth import TruthFiles
 
 DISEASED = 0.2
 """Fat fraction from which a muscle voxel counts as diseased; muscle of healthy adults has less (our estimate)."""
@@ -37,40 +37,12 @@ FIGURES = (
     "heat_outside_muscle",
     "area_outside_muscle",
 )
-"""Columns of `localise` of which `by_disease` gives the mean."""
+"""Columns of `localise_series` of which `by_disease` gives the mean."""
 COMPARED = ("right", "pointing", "heat_in_diseased_muscle", "rank_correlation", "heat_outside_muscle")
 """Columns that depend on the model, of which `differences` gives the mean difference of two."""
 
 
-class ThighTruth(Protocol):
-    """What must be known of a series, as a `Phantom` does. Both arrays are (z, y, x)."""
-
-    @property
-    def muscles(self) -> np.ndarray:
-        """0, or which muscle a voxel belongs to."""
-
-    @property
-    def fat_fraction(self) -> np.ndarray:
-        """0 to 1, of each muscle voxel."""
-
-
-def localise(classifier: Classifier, phantoms: Iterable[Phantom]) -> pd.DataFrame:
-    """Classifies phantoms and holds each heatmap against the truth.
-
-    Returns:
-        The rows of `localise_series`, with `patient_id` (number of the phantom), `disease` and `truth` (0 or 1).
-
-    Raises:
-        InputError: no phantom, or one in which no leg is found.
-    """
-    tables = []
-    for number, phantom in enumerate(phantoms):
-        table = localise_series(phantom.series, classifier.classify(phantom.series), phantom)
-        tables.append(_named(table, number, phantom))
-    return _joined(tables)
-
-
-def localise_series(series: Series, found: Classification, truth: ThighTruth) -> pd.DataFrame:
+def localise_series(series: Series, found: Classification, truth: TruthFiles) -> pd.DataFrame:
     """Holds the heatmap of one series against the truth, image by image, inside the outline of the leg.
 
     Returns:
@@ -122,19 +94,13 @@ def by_disease(table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Means of `FIGURES` for each disease, with 95 % intervals by patient bootstrap.
 
     Args:
-        table: as `localise` gives it.
+        table: rows of `localise_series`, with `patient_id` and `disease`.
 
     Returns:
         `disease`, `patients`, `images` (in which the figure is defined), `figure`, `value`, `low`, `high`, one row a
         disease and figure.
     """
-    rows = []
-    for disease, group in table.groupby("disease"):
-        for figure in FIGURES:
-            defined = group[group[figure].notna()]
-            mean = _mean(defined, figure, seed)
-            rows.append((disease, defined["patient_id"].nunique(), len(defined), figure, *mean))
-    return pd.DataFrame(rows, columns=["disease", "patients", "images", "figure", "value", "low", "high"])
+    return _means(table.groupby("disease"), FIGURES, seed)
 
 
 def differences(first: pd.DataFrame, second: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -142,22 +108,16 @@ def differences(first: pd.DataFrame, second: pd.DataFrame, *, seed: int) -> pd.D
     bootstrap.
 
     Args:
-        first, second: as `localise` gives them, with `row` (which series) and `right` (1 where an image is called
-            rightly).
+        first, second: rows of `localise_series`, with `patient_id`, `disease`, `row` (which series) and `right` (1
+            where an image is called rightly).
 
     Returns:
         `disease` ("all" for all of them), `patients`, `images` (in which both have the figure), `figure`, `value`,
         `low`, `high`, one row a disease and figure.
     """
     both = first.merge(second, on=["row", "slice", "side"], suffixes=("", "_second"))
-    rows = []
-    for disease, group in (*both.groupby("disease"), ("all", both)):
-        for figure in COMPARED:
-            table = group.assign(difference=group[figure] - group[f"{figure}_second"])
-            defined = table[table["difference"].notna()]
-            patients = defined["patient_id"].nunique()
-            rows.append((disease, patients, len(defined), figure, *_mean(defined, "difference", seed)))
-    return pd.DataFrame(rows, columns=["disease", "patients", "images", "figure", "value", "low", "high"])
+    both = both.assign(**{figure: both[figure] - both[f"{figure}_second"] for figure in COMPARED})
+    return _means((*both.groupby("disease"), ("all", both)), COMPARED, seed)
 
 
 def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:
@@ -167,7 +127,7 @@ def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:
     A case is judged as `Classifier` does: by the median over its images that are called positive.
 
     Args:
-        table: as `localise` gives it.
+        table: rows of `localise_series`, with `patient_id` and `truth`.
         case_threshold: mean probability from which a case is called.
 
     Raises:
@@ -224,20 +184,15 @@ def _heat_in_subcutaneous_fat(series: Series, heatmap: np.ndarray, windows: Sequ
     return shares
 
 
-def _mean(table: pd.DataFrame, figure: str, seed: int) -> tuple[float, float, float]:
-    if table.empty:
-        return np.nan, np.nan, np.nan
-    ones = np.ones(len(table))
-    mean = bootstrap(table, lambda rows, counts: ratio(counts, rows[figure], ones), seed=seed)
-    return mean.value, mean.low, mean.high
-
-
-def _named(table: pd.DataFrame, number: int, phantom: Phantom) -> pd.DataFrame:
-    names = {"patient_id": str(number), "disease": phantom.diagnosis, "truth": int(phantom.is_dystrophinopathy)}
-    return pd.concat([pd.DataFrame(names, index=table.index), table], axis=1)
-
-
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    if not tables:
-        raise InputError("There is no phantom to look at; make at least one.")
-    return pd.concat(tables, ignore_index=True)
+def _means(groups: Iterable[tuple[str, pd.DataFrame]], figures: Sequence[str], seed: int) -> pd.DataFrame:
+    """Mean of each figure over the images of each group in which it is defined; nan where it is in none."""
+    rows = []
+    for name, group in groups:
+        for figure in figures:
+            defined = group[group[figure].notna()]
+            mean = Estimate(np.nan, np.nan, np.nan)
+            if len(defined):
+                mean = bootstrap(defined, mean_of(defined[figure].to_numpy()), seed=seed)
+            patients = defined["patient_id"].nunique()
+            rows.append((name, patients, len(defined), figure, mean.value, mean.low, mean.high))
+    return pd.DataFrame(rows, columns=["disease", "patients", "images", "figure", "value", "low", "high"])

@@ -13,8 +13,8 @@ import SimpleITK as sitk
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
 from ..phantom.anatomy import MUSCLES
-from ..series.image_files import read_voxels
-from ..series.series import Geometry, Series
+from ..series.image_files import as_image, read_voxels
+from ..series.series import Series
 
 TRUTH, TABLE = "truth", "truth.csv"
 
@@ -39,14 +39,8 @@ def is_synthetic(cohort: Cohort) -> bool:
 
 def read_truth(case: Case, series: Series) -> TruthFiles:
     """The truth of a case that has it, brought to the grid of `series`."""
-    folder = case.path.parent / TRUTH
-    grid = _grid(series.geometry, series.voxels.shape)
-    return TruthFiles(
-        *(
-            sitk.GetArrayFromImage(sitk.Resample(sitk.ReadImage(str(folder / f"{name}.nii.gz")), grid, _SAME, _NEAREST))
-            for name in ("muscles", "fat_fraction")
-        )
-    )
+    files = (case.path.parent / TRUTH / f"{name}.nii.gz" for name in ("muscles", "fat_fraction"))
+    return TruthFiles(*(_on_grid(sitk.ReadImage(str(file)), series) for file in files))
 
 
 def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]]:
@@ -63,8 +57,7 @@ def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]
         image = read_voxels(path, _header(path))
     except RuntimeError:
         raise InputError(_UNREADABLE) from None
-    grid = _grid(series.geometry, series.voxels.shape)
-    labels = sitk.GetArrayFromImage(sitk.Resample(image, grid, _SAME, _NEAREST))
+    labels = _on_grid(image, series)
     if labels.min() < 0 or np.any(labels % 1):
         raise InputError("The labels of a segmentation are no whole numbers; export it as a label map.")
     labels = labels.astype(np.int64)
@@ -125,13 +118,10 @@ def _table(path: Path) -> dict[str, dict[str, str]]:
         return {row["patient_id"]: row for row in csv.DictReader(file)}
 
 
-def _grid(geometry: Geometry, shape: tuple[int, ...]) -> sitk.Image:
-    image = sitk.Image(shape[::-1], sitk.sitkUInt8)
-    image.SetOrigin(geometry.origin)
-    image.SetSpacing(geometry.spacing)
-    image.SetDirection(geometry.direction.ravel())
-    return image
+def _on_grid(image: sitk.Image, series: Series) -> np.ndarray:
+    """(z, y, x) voxels on the grid of `series`, each of the nearest voxel of `image`."""
+    grid = as_image(series.voxels, series.geometry)
+    return sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), sitk.sitkNearestNeighbor))
 
 
 _UNREADABLE = "A segmentation cannot be read; give NRRD or NIfTI files with a label a muscle or organ."
-_SAME, _NEAREST = sitk.Transform(), sitk.sitkNearestNeighbor

@@ -128,6 +128,11 @@ def by_patient(images: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def units_of(images: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """What figures are given of: the images that count, and the patients."""
+    return {"Images": counted(images), "Patients": by_patient(images)}
+
+
 def said(rows: pd.DataFrame, card: ModelCard) -> np.ndarray:
     """(N,) index of the class that each row, of images or patients, says."""
     return card.decision.said(probabilities_of(rows, card.classes))

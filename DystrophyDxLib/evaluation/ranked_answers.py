@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..reporting.figures import CalibrationBins, calibration_figure, confusion_figure, saved_picture
+from ..reporting.figures import calibration_figure, confusion_figure, saved_picture
 from ..reporting.pages import Section
 from ..reporting.tables import Table
 from ..statistics import ranked
@@ -22,9 +22,8 @@ from ..statistics.roc import auc
 from .answers import Answers
 from .evaluated import Evaluation
 from .gallery import Chosen, choose_ranked
-from .predictions import counted
 from .strata import by_stratum
-from .tables import BOOTSTRAP, PUBLISHED
+from .tables import BOOTSTRAP, PUBLISHED, Units
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ class RankedAnswers(Answers):
         return choose_ranked(images, patients)
 
     def sections(self, evaluation: Evaluation, figures: Path) -> Iterator[Section]:
-        images, patients, classes = evaluation.images, evaluation.patients, self.classes
-        yield Section("Performance", (), (), (performance(images, patients, classes, evaluation.seed),))
+        units, patients, classes = evaluation.units, evaluation.patients, self.classes
+        yield Section("Performance", (), (), (performance(units, classes, evaluation.seed),))
         matrix = ranked.confusion(patients, classes)
         shown = saved_picture(
             confusion_figure(matrix, classes),
@@ -79,19 +78,19 @@ class RankedAnswers(Answers):
         counts = pd.DataFrame(matrix, columns=list(classes))
         counts.insert(0, "Truth", list(classes))
         matrices = Table("confusion", "Confusion matrix of patients", counts)
-        yield Section("Classes", (), (shown,), (by_class(images, patients, classes), matrices))
+        yield Section("Classes", (), (shown,), (by_class(units, classes), matrices))
         said = patients[probability_columns(classes)].to_numpy().argmax(axis=1)
         yield Section("Sex, age, centre and field strength", (), (), (by_stratum(patients.assign(said=said)),))
-        yield self._calibration(images, patients, figures)
+        yield self._calibration(evaluation, figures)
 
-    def _calibration(self, images: pd.DataFrame, patients: pd.DataFrame, figures: Path) -> Section:
+    def _calibration(self, evaluation: Evaluation, figures: Path) -> Section:
         """Calibration of the most likely class (Guo et al., ICML 2017, section 2)."""
-        curves, rows = [], []
-        for unit, members in (("Images", counted(images)), ("Patients", patients)):
+        curves, rows = {}, []
+        for unit, members in evaluation.units.items():
             probabilities = members[probability_columns(self.classes)].to_numpy()
             right = (probabilities.argmax(axis=1) == members["truth"].to_numpy()).astype(int)
             sure = probabilities.max(axis=1)
-            curves.append(CalibrationBins.of(f"{unit}, n = {len(members)}", reliability(right, sure)))
+            curves[f"{unit}, n = {len(members)}"] = reliability(right, sure)
             error = expected_calibration_error(right, sure)
             rows.append({"Per": unit, "n": len(right), "Expected calibration error": error})
         shown = saved_picture(
@@ -104,10 +103,10 @@ class RankedAnswers(Answers):
         return Section("Calibration", (), (shown,), (Table("calibration", "Calibration", pd.DataFrame(rows)),))
 
 
-def performance(images: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[str], seed: int) -> Table:
+def performance(units: Units, classes: Sequence[str], seed: int) -> Table:
     """Accuracy at each of `ranked.depths` and mean AUC of images and patients."""
     rows = []
-    for unit, members in (("Images", counted(images)), ("Patients", patients)):
+    for unit, members in units.items():
         described = {"Per": unit, "n": len(members)}
         rows.append({**described, "Interval": PUBLISHED, **ranked.published_figures(members, classes)})
         rows.append({**described, "Interval": BOOTSTRAP, **ranked.bootstrap_figures(members, classes, seed)})
@@ -124,13 +123,12 @@ def performance(images: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[
     )
 
 
-def by_class(images: pd.DataFrame, patients: pd.DataFrame, classes: Sequence[str]) -> Table:
+def by_class(units: Units, classes: Sequence[str]) -> Table:
     """Sensitivity at each of `ranked.depths`, positive predictive value and AUC against the rest, a row a class."""
-    shown = counted(images)
     rows = []
     for k, name in enumerate(classes):
         row: dict[str, object] = {"Class": name}
-        for unit, members in (("Images", shown), ("Patients", patients)):
+        for unit, members in units.items():
             truth, probabilities = members["truth"].to_numpy(), members[probability_columns(classes)].to_numpy()
             own, said = truth == k, probabilities.argmax(axis=1) == k
             row[unit] = int(own.sum())

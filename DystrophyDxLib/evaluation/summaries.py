@@ -200,7 +200,7 @@ class TextureSummary(Summary):
     cohort: TextureCohort
     seed: int
     accuracy: dict[str, dict[Literal["images", "patients"], FoldShares]]
-    chance: dict[str, float]
+    chance: dict[Literal["images", "patients"], float]
     models: dict[str, tuple[str, ...]]
     failures: tuple[FailedMethod, ...]
 

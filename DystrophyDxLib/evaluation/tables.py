@@ -21,23 +21,22 @@ from ..statistics.calibration_error import brier, expected_calibration_error, re
 from ..statistics.confusion import Confusion, proportion
 from ..statistics.estimate import Estimate
 from ..statistics.roc import auc
-from .predictions import counted
 
+Units = Mapping[str, pd.DataFrame]
+"""Rows of "Images" and of "Patients", see `predictions.units_of`."""
 AGE_BANDS = (0, 10, 20, 40, 60, math.inf)
 """Years at which the bands of age begin."""
 PUBLISHED, BOOTSTRAP = "Wilson, DeLong", "patient bootstrap"
 NOT_GIVEN = "not given"
 
 
-def table1(
-    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: Sequence[str], seed: int
-) -> tuple[Table, Table]:
+def table1(units: Units, threshold: float, classes: Sequence[str], seed: int) -> tuple[Table, Table]:
     """Table 1 of the paper for images, for patients, and for the patients whose case is not labelled indeterminate,
     each with both kinds of interval; and F1 and likelihood ratios of the same."""
+    patients = units["Patients"]
     definite = patients[patients["label"].isin(classes)].reset_index(drop=True)
     rows = []
-    units = (("Images", counted(images)), ("Patients", patients), ("Patients, definite label", definite))
-    for unit, members in units:
+    for unit, members in {**units, "Patients, definite label": definite}.items():
         if len(members):
             described = {"Per": unit, **sizes(members)}
             rows.append({**described, "Interval": PUBLISHED, **published_figures(members, threshold)})
@@ -70,34 +69,20 @@ def sizes(rows: pd.DataFrame) -> dict[str, int]:
     return {"Positive": positive, "Negative": len(rows) - positive}
 
 
-def by_disease(
-    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: Sequence[str], seed: int
-) -> Table:
+def by_disease(units: Units, threshold: float, classes: Sequence[str], seed: int) -> Table:
     """Table 3 of the paper: share of images and patients of each disease that are called rightly, which is sensitivity
     for a disease of the second class and specificity for one of the first."""
     rows = []
-    shown = counted(images)
-    for disease, truth in diseases(patients):
-        own_images, own_patients = (
-            table[table["disease"] == disease].reset_index(drop=True) for table in (shown, patients)
-        )
-        right_images, right_patients = (
-            ((table["probability"] >= threshold) == bool(truth)).to_numpy() for table in (own_images, own_patients)
-        )
-        rows.append(
-            {
-                "Disease": disease,
-                "Class": classes[truth],
-                "Figure": "sensitivity" if truth else "specificity",
-                "Images": len(own_images),
-                "Images right, Wilson": proportion(int(right_images.sum()), len(own_images)),
-                "Images right, bootstrap": bootstrap_each(
-                    own_images, {"right": (mean_of(right_images), np.ones(len(own_images), bool))}, seed
-                )["right"],
-                "Patients": len(own_patients),
-                "Patients right, Wilson": proportion(int(right_patients.sum()), len(own_patients)),
-            }
-        )
+    for disease, truth in diseases(units["Patients"]):
+        figure = "sensitivity" if truth else "specificity"
+        row: dict[str, object] = {"Disease": disease, "Class": classes[truth], "Figure": figure}
+        for unit, members in units.items():
+            own = members[members["disease"] == disease].reset_index(drop=True)
+            right = ((own["probability"] >= threshold) == bool(truth)).to_numpy()
+            row |= {unit: len(own), f"{unit} right, Wilson": proportion(int(right.sum()), len(own))}
+            if unit == "Images":
+                row[f"{unit} right, bootstrap"] = _means(own, {"right": right}, seed)["right"]
+        rows.append(row)
     return Table(
         "table3_diseases",
         "Table 3. Sensitivity for each dystrophinopathy and specificity for each control disease, with 95 % intervals",
@@ -112,28 +97,22 @@ def diseases(patients: pd.DataFrame) -> list[tuple[str, int]]:
     return sorted(found.index, key=lambda group: (-group[1], -found[group], group[0].casefold()))
 
 
-def by_group(
-    images: pd.DataFrame, patients: pd.DataFrame, threshold: float, classes: Sequence[str], seed: int
-) -> Table:
+def by_group(units: Units, threshold: float, classes: Sequence[str], seed: int) -> Table:
     """Performance by sex, band of age, centre and field strength."""
     rows = []
+    figures_of: dict[str, Callable[[pd.DataFrame], Mapping[str, Estimate | float]]] = {
+        "Patients": lambda members: published_figures(members, threshold),
+        "Images": lambda members: bootstrap_figures(members, threshold, seed),
+    }
     for attribute, group_of in GROUPS.items():
-        image_group, patient_group = (group_of(table) for table in (counted(images), patients))
-        for group in sorted(patient_group.unique(), key=group_order):
-            for unit, members in (
-                ("patients", patients[patient_group == group].reset_index(drop=True)),
-                ("images", counted(images)[image_group == group].reset_index(drop=True)),
-            ):
+        for group in sorted(group_of(units["Patients"]).unique(), key=group_order):
+            for unit, figures in figures_of.items():
+                members = units[unit][group_of(units[unit]) == group].reset_index(drop=True)
                 if len(members):
-                    figures = (
-                        published_figures(members, threshold)
-                        if unit == "patients"
-                        else bootstrap_figures(members, threshold, seed)
-                    )
-                    shown = {name: figures[name] for name in ("Accuracy", "Specificity", "Sensitivity", "AUC")}
-                    rows.append(
-                        {"By": attribute, "Group": group, "Per": unit, **sizes(members), **shown}
-                    )  # fmt: skip
+                    found = figures(members)
+                    shown = {name: found[name] for name in ("Accuracy", "Specificity", "Sensitivity", "AUC")}
+                    row = {"By": attribute, "Group": group, "Per": unit.lower()}
+                    rows.append({**row, **sizes(members), **shown})
     return Table(
         "groups",
         "Performance by sex, age, centre and field strength, with 95 % intervals",
@@ -169,10 +148,10 @@ def group_order(name: str) -> tuple[bool, float, str]:
         return name == NOT_GIVEN, math.inf, name
 
 
-def calibration(images: pd.DataFrame, patients: pd.DataFrame) -> tuple[Table, Table]:
+def calibration(units: Units) -> tuple[Table, Table]:
     """Calibration figures of images and patients, and the bins of the curve."""
     figures, bins = [], []
-    for unit, rows in (("Images", counted(images)), ("Patients", patients)):
+    for unit, rows in units.items():
         truth, probability = rows["truth"].to_numpy(), rows["probability"].to_numpy()
         fitted = recalibration(truth, probability, rows["patient_id"].to_numpy())
         figures.append(
@@ -215,17 +194,7 @@ def heat_by_disease(means: pd.DataFrame, patients: pd.DataFrame) -> Table:
     """
     rows = []
     for disease, _ in diseases(patients):
-        group = means[means["disease"] == disease]
-        figures = {row.figure: row for row in group.itertuples()}
-        row = {
-            "Disease": disease,
-            "Patients": int(group["patients"].max()),
-            "Images": int(group["images"].max()),
-        }
-        for title, figure in HEAT.items():
-            mean = figures[figure]
-            row[title] = mean_of_patients(mean.patients, mean.value, mean.low, mean.high)
-        rows.append(row)
+        rows.append({"Disease": disease, **heat_figures(means[means["disease"] == disease], HEAT)})
     return Table(
         "localisation",
         "Does the heatmap look where the disease is? Means over images, with 95 % intervals by patient bootstrap",
@@ -236,20 +205,31 @@ def heat_by_disease(means: pd.DataFrame, patients: pd.DataFrame) -> Table:
     )
 
 
-def mean_of_patients(patients: int, value: float, low: float, high: float) -> Estimate:
-    """A mean with its interval, which is left out (nan) where fewer than `LEAST_PATIENTS` stand behind it."""
-    return Estimate(value, *((low, high) if patients >= LEAST_PATIENTS else (math.nan, math.nan)))
+def heat_figures(means: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, object]:
+    """Columns of one disease: how many patients and images there are, and each figure of `titles`, with an interval
+    only (else nan) where at least `LEAST_PATIENTS` stand behind it.
+
+    Args:
+        means: of the disease, of `localisation.by_disease` or `differences`.
+        titles: by the names of the figures.
+    """
+    row: dict[str, object] = {"Patients": int(means["patients"].max()), "Images": int(means["images"].max())}
+    for figure, title in titles.items():
+        (mean,) = means[means["figure"] == figure].itertuples()
+        bounds = (mean.low, mean.high) if mean.patients >= LEAST_PATIENTS else (math.nan, math.nan)
+        row[title] = Estimate(mean.value, *bounds)
+    return row
 
 
 HEAT = {
-    "Pointing game": "pointing",
-    "By chance": "pointing_by_chance",
-    "Heat in diseased muscle": "heat_in_diseased_muscle",
-    "Its area": "area_of_diseased_muscle",
-    "Rank correlation": "rank_correlation",
-    "Heat outside muscle": "heat_outside_muscle",
+    "pointing": "Pointing game",
+    "pointing_by_chance": "By chance",
+    "heat_in_diseased_muscle": "Heat in diseased muscle",
+    "area_of_diseased_muscle": "Its area",
+    "rank_correlation": "Rank correlation",
+    "heat_outside_muscle": "Heat outside muscle",
 }
-"""Figures of `localisation`, by their titles."""
+"""Titles of the figures of `localisation`."""
 
 
 def deletion_insertion(areas: pd.DataFrame, patients: pd.DataFrame, seed: int) -> Table:
@@ -267,12 +247,9 @@ def deletion_insertion(areas: pd.DataFrame, patients: pd.DataFrame, seed: int) -
     rows = []
     for name, group in groups:
         if len(group):
-            means = {
-                title: (mean_of(group[column].to_numpy()), np.ones(len(group), bool))
-                for title, column in _AREAS.items()
-            }
             described = {"Disease": name, "Patients": group["patient_id"].nunique(), "Images": len(group)}
-            rows.append({**described, **bootstrap_each(group.reset_index(drop=True), means, seed)})
+            areas_of = {title: group[column].to_numpy() for title, column in _AREAS.items()}
+            rows.append({**described, **_means(group.reset_index(drop=True), areas_of, seed)})
     return Table(
         "deletion_insertion",
         "Does the answer hang on what the heatmap marks? Areas under the curves, means with 95 % intervals by patient "
@@ -282,6 +259,12 @@ def deletion_insertion(areas: pd.DataFrame, patients: pd.DataFrame, seed: int) -
         "mean of both differences; 0 says that the heatmap marks nothing that the model needs. "
         f"(–): fewer than {LEAST_PATIENTS} patients of a class.",
     )
+
+
+def _means(rows: pd.DataFrame, figures: Mapping[str, np.ndarray], seed: int) -> dict[str, Estimate]:
+    """Means of (N,) figures over rows, with intervals by patient bootstrap where there are patients enough."""
+    everyone = np.ones(len(rows), bool)
+    return bootstrap_each(rows, {name: (mean_of(values), everyone) for name, values in figures.items()}, seed)
 
 
 _AREAS = {
@@ -301,25 +284,19 @@ def known_fat(patients: pd.DataFrame, trefoil: Mapping[str, bool], threshold: fl
         trefoil: of each patient, whether the truth shows the trefoil sign.
     """
     truth = patients["truth"].to_numpy()
-    rows = []
-    for name, score, called in (
-        ("the model", patients["probability"], patients["probability"] >= threshold),
-        ("mean fat of the muscles", patients["severity"], None),
-        ("trefoil sign, from the truth", None, patients["patient_id"].map(trefoil)),
-    ):
-        confusion = None if called is None else Confusion.from_decisions(truth, called.to_numpy(bool))
-        rows.append(
-            {
-                "Known": name,
-                **sizes(patients),
-                "AUC": math.nan if score is None else auc(truth, score.to_numpy()),
-                "Specificity": math.nan if confusion is None else confusion.specificity,
-                "Sensitivity": math.nan if confusion is None else confusion.sensitivity,
-            }
-        )
+
+    def decided(called: pd.Series) -> dict[str, Estimate]:
+        confusion = Confusion.from_decisions(truth, called.to_numpy(bool))
+        return {"Specificity": confusion.specificity, "Sensitivity": confusion.sensitivity}
+
+    rows: dict[str, dict[str, Estimate]] = {
+        "the model": {"AUC": auc(truth, patients["probability"]), **decided(patients["probability"] >= threshold)},
+        "mean fat of the muscles": {"AUC": auc(truth, patients["severity"])},
+        "trefoil sign, from the truth": decided(patients["patient_id"].map(trefoil)),
+    }
     return Table(
         "rivals",
         "The model beside what knows the truth of the phantoms, per patient, with 95 % intervals (Wilson, DeLong)",
-        pd.DataFrame(rows),
+        pd.DataFrame([{"Known": name, **sizes(patients), **figures} for name, figures in rows.items()]),
         "Near 0.5, the mean fat alone does not tell the groups apart. The trefoil sign is Zheng et al.'s (2015).",
     )

@@ -77,7 +77,8 @@ def texture(
     cases = Cohort.read(cohort, chosen_recipe(recipe))
     fold_of = _folds(cases, models, folds, seed)
     networks = [FoldModels.read(folder, max(fold_of.values()), cases.recipe) for folder in models]
-    _check_names(networks)
+    if len({model.name for model in networks}) < len(networks):
+        raise InputError("Two folders with models have the same name; rename one of them.")
     labelled = _muscle_files(cases, cohort.parent, muscles)
     store = SampleStore.of(cases, cases.recipe.sample, cache or out.with_name(f"{out.name}-cache"), processes, advance)
     images = TextureImages.of(store, cases.recipe.sample)
@@ -114,11 +115,6 @@ def _folds(cohort: Cohort, models: Sequence[Path], count: int, seed: int) -> dic
     if any(other != first for other in others):
         raise InputError("The models were trained in different folds; train all with the same --split and --seed.")
     return first
-
-
-def _check_names(networks: Sequence[FoldModels]) -> None:
-    if len({model.name for model in networks}) < len(networks):
-        raise InputError("Two folders with models have the same name; rename one of them.")
 
 
 def _muscle_files(cohort: Cohort, folder: Path, column: str | None) -> dict[int, Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,8 @@ from .phantom_truth import is_synthetic
 from .summaries import FailedMethod, FoldShares, TextureCohort, TextureSummary
 from .texture_images import TextureImages
 from .texture_networks import FoldModels, Responses
+
+Unit = Literal["images", "patients"]
 
 
 @dataclass(frozen=True)
@@ -78,30 +81,29 @@ class TextureComparison:
         """The network with the highest mean accuracy over the folds, the first given of equal ones."""
         return max(self.networks, key=lambda network: self.accuracies(network.name).mean())
 
-    def accuracies(self, method: str) -> np.ndarray:
-        """(folds,) share of the images that a method is right about."""
-        right = self.said[method] == self.images.labels
-        return np.array([right[self.fold == number].mean() for number in np.unique(self.fold)])
+    def accuracies(self, method: str, unit: Unit = "images") -> np.ndarray:
+        """(folds,) share of the images, or of the patients, that a method is right about."""
+        return self.right(method)[unit].groupby("fold")["right"].mean().to_numpy()
 
-    def accuracies_of_patients(self, method: str) -> np.ndarray:
-        """(folds,) share of the patients of whom more images are called their class than any other."""
-        return self.right_patients(method).groupby("fold")["right"].mean().to_numpy()
-
-    def right_patients(self, method: str) -> pd.DataFrame:
-        """`label`, `fold` and whether a method is `right` of each patient."""
+    def right(self, method: str) -> dict[Unit, pd.DataFrame]:
+        """`label`, `fold` and whether a method is `right` of each image, and of each patient: where more images are
+        called their class than any other."""
+        images = pd.DataFrame({"label": self.images.labels, "fold": self.fold})
         said = np.eye(len(self.classes))[self.said[method]]
-        votes = pd.DataFrame(said).groupby(self.images.patients).sum()
-        facts = pd.DataFrame({"label": self.images.labels, "fold": self.fold}).groupby(self.images.patients).first()
-        own = np.take_along_axis(votes.to_numpy(), facts[["label"]].to_numpy(), axis=1)
-        return facts.assign(right=(votes.to_numpy() >= own).sum(axis=1) == 1)
+        votes = pd.DataFrame(said).groupby(self.images.patients).sum().to_numpy()
+        patients = images.groupby(self.images.patients).first()
+        own = np.take_along_axis(votes, patients[["label"]].to_numpy(), axis=1)
+        return {
+            "images": images.assign(right=self.said[method] == self.images.labels),
+            "patients": patients.assign(right=(votes >= own).sum(axis=1) == 1),
+        }
 
-    def overall(self, method: str) -> dict[str, Estimate]:
+    def overall(self, method: str) -> dict[Unit, Estimate]:
         """Accuracy over all folds by unit, with Wilson's interval."""
-        rights = {"images": self.said[method] == self.images.labels, "patients": self.right_patients(method)["right"]}
-        return {unit: proportion(int(right.sum()), len(right)) for unit, right in rights.items()}
+        return {unit: proportion(int(rows["right"].sum()), len(rows)) for unit, rows in self.right(method).items()}
 
     @property
-    def chance(self) -> dict[str, float]:
+    def chance(self) -> dict[Unit, float]:
         """Accuracy by unit of who always says the most frequent class of the images."""
         most = np.full(len(self.images), np.bincount(self.images.labels).argmax())
         always = dataclasses.replace(self, said={"": most})
@@ -137,8 +139,8 @@ class TextureComparison:
             seed=self.seed,
             accuracy={
                 method: {
-                    "images": _shares(self.accuracies(method), self.overall(method)["images"]),
-                    "patients": _shares(self.accuracies_of_patients(method), self.overall(method)["patients"]),
+                    unit: _shares(self.accuracies(method, unit), accuracy)
+                    for unit, accuracy in self.overall(method).items()
                 }
                 for method in self.said
             },

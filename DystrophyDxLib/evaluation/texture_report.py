@@ -94,12 +94,10 @@ def accuracy_table(found: TextureComparison) -> Table:
     rows = []
     for method in found.said:
         row: dict[str, object] = {"Method": method}
-        for unit, shares in (
-            ("images", found.accuracies(method)),
-            ("patients", found.accuracies_of_patients(method)),
-        ):
+        for unit, accuracy in found.overall(method).items():
+            shares = found.accuracies(method, unit)
             row |= {f"Mean, {unit}": shares.mean(), f"Maximum, {unit}": shares.max(), f"Minimum, {unit}": shares.min()}
-            row[f"All {unit}"] = found.overall(method)[unit]
+            row[f"All {unit}"] = accuracy
         rows.append(row)
     return Table(
         "table1",
@@ -180,18 +178,14 @@ def localisation_table(found: TextureComparison) -> Table:
 
 def difference_table(found: TextureComparison) -> Table:
     """Accuracy and places of the heat, each network less each later one on the same images, a row a class."""
-    titles = {"right": "Accuracy"} | {figure: title for title, figure in tables.HEAT.items()}
+    shown = {"right": "Accuracy", **tables.HEAT}
+    titles = {figure: f"Difference, {shown[figure].lower()}" for figure in localisation.COMPARED}
     rows = []
     for first, second in combinations(found.networks, 2):
         differences = localisation.differences(first.heat, second.heat, seed=found.seed)
         for disease, group in differences.groupby("disease", sort=False):
-            row: dict[str, object] = {"Networks": f"{first.name} less {second.name}", "Class": disease}
-            row |= {"Patients": int(group["patients"].max()), "Images": int(group["images"].max())}
-            for of in group.itertuples():
-                row[f"Difference, {titles[of.figure].lower()}"] = tables.mean_of_patients(
-                    of.patients, of.value, of.low, of.high
-                )
-            rows.append(row)
+            described = {"Networks": f"{first.name} less {second.name}", "Class": disease}
+            rows.append({**described, **tables.heat_figures(group, titles)})
     return Table(
         "differences",
         "Networks on the same images: mean differences with 95 % intervals by patient bootstrap",

@@ -7,7 +7,7 @@ differ in their dashes too. A figure is as wide as a page of text (170 mm), so t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,8 @@ from matplotlib.figure import Figure
 from ..statistics.estimate import Estimate
 from .pages import Picture
 
-BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, BLACK = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#56B4E9",
-    "#000000",
-)
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _WIDTH = 6.7
@@ -72,14 +65,8 @@ def roc_figure(lines: Sequence[RocLine]) -> Figure:
             colour = _COLOURS[n % len(_COLOURS)]
             if line.band is not None:
                 axes.fill_between(*line.band, color=colour, alpha=0.15, linewidth=0)
-            axes.plot(
-                line.false_positive,
-                line.true_positive,
-                color=colour,
-                linestyle=_DASHES[n % len(_DASHES)],
-                linewidth=1.6,
-                label=line.label,
-            )
+            style: dict[str, Any] = {"color": colour, "linestyle": _DASHES[n % len(_DASHES)], "linewidth": 1.6}
+            axes.plot(line.false_positive, line.true_positive, label=line.label, **style)
             if line.point is not None:
                 axes.plot(*line.point, "o", color=colour, markeredgecolor="white", markersize=7)
         axes.set(xlabel="1 − specificity", ylabel="Sensitivity", xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")
@@ -87,52 +74,23 @@ def roc_figure(lines: Sequence[RocLine]) -> Figure:
     return figure
 
 
-@dataclass(frozen=True)
-class CalibrationBins:
-    """Reliability of one kind of probability: (B,) each, bins without an image left out.
+def calibration_figure(curves: Mapping[str, pd.DataFrame], positive: str) -> Figure:
+    """Observed against predicted probability with intervals, and below how many there are in each bin.
 
-    Attributes:
-        predicted: mean probability of the bin.
-        observed: share of the positive class in it, with the bounds `low` and `high`.
-        count: images or patients of the bin.
+    Args:
+        curves: rows of `calibration_error.reliability` of each kind of probability, by its label.
     """
-
-    label: str
-    predicted: np.ndarray
-    observed: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    count: np.ndarray
-
-    @classmethod
-    def of(cls, label: str, bins: pd.DataFrame) -> CalibrationBins:
-        """The rows of `calibration_error.reliability`."""
-        columns = (bins[name].to_numpy() for name in ("probability", "observed", "low", "high", "cases"))
-        return cls(label, *columns)
-
-
-def calibration_figure(curves: Sequence[CalibrationBins], positive: str) -> Figure:
-    """Observed against predicted probability with intervals, and below how many there are in each bin."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 6), layout="constrained")
         top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         top.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)), label="perfectly calibrated")
-        for n, curve in enumerate(curves):
-            colour, shift = _COLOURS[n % len(_COLOURS)], 0.006 * (2 * n - len(curves) + 1)
-            bars = np.clip([curve.observed - curve.low, curve.high - curve.observed], 0, None)
-            top.errorbar(
-                curve.predicted + shift,
-                curve.observed,
-                yerr=bars,
-                color=colour,
-                marker="os^D"[n % 4],
-                markersize=4.5,
-                linestyle="none",
-                elinewidth=1,
-                capsize=2.5,
-                label=curve.label,
-            )
-            bottom.bar(curve.predicted + shift, curve.count, width=0.012, color=colour, label=curve.label, linewidth=0)
+        for n, (label, bins) in enumerate(curves.items()):
+            places = bins["probability"] + 0.006 * (2 * n - len(curves) + 1)
+            bars = np.clip([bins["observed"] - bins["low"], bins["high"] - bins["observed"]], 0, None)
+            marks = {"marker": "os^D"[n % 4], "markersize": 4.5, "linestyle": "none", "elinewidth": 1, "capsize": 2.5}
+            colour = _COLOURS[n % len(_COLOURS)]
+            top.errorbar(places, bins["observed"], yerr=bars, color=colour, label=label, **marks)
+            bottom.bar(places, bins["cases"], width=0.012, color=colour, label=label, linewidth=0)
         top.set(ylabel=f"Observed share of {positive}", ylim=(-0.02, 1.02))
         bottom.set(xlabel=f"Predicted probability of {positive}", ylabel="Number", xlim=(-0.02, 1.02))
         bottom.set_yscale("symlog", linthresh=1)
@@ -154,15 +112,9 @@ def probability_figure(groups: Sequence[tuple[str, bool, np.ndarray]], threshold
         figure = Figure(figsize=(_WIDTH, 1.3 + 0.3 * len(groups)), layout="constrained")
         axes = figure.subplots()
         for row, (_, is_positive, probabilities) in enumerate(groups):
-            axes.plot(
-                probabilities,
-                row + rng.uniform(-0.25, 0.25, len(probabilities)),
-                "o" if is_positive else "s",
-                color=VERMILION if is_positive else BLUE,
-                alpha=0.55,
-                markersize=4,
-                markeredgewidth=0,
-            )
+            mark, colour = ("o", VERMILION) if is_positive else ("s", BLUE)
+            heights = row + rng.uniform(-0.25, 0.25, len(probabilities))
+            axes.plot(probabilities, heights, mark, color=colour, alpha=0.55, markersize=4, markeredgewidth=0)
             axes.plot([np.median(probabilities)] * 2, [row - 0.36, row + 0.36], color=BLACK, linewidth=1.6, zorder=1)
         axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1, label=f"threshold {threshold:.2f}")
         axes.set_yticks(range(len(groups)), [f"{name} (n = {len(values)})" for name, _, values in groups])
@@ -197,50 +149,41 @@ def heat_figure(rows: Sequence[tuple[str, Estimate, float]], xlabel: str) -> Fig
         figure = Figure(figsize=(_WIDTH, 1.3 + 0.28 * len(rows)), layout="constrained")
         axes = figure.subplots()
         places = range(len(rows))
-        found, chance = [row[1] for row in rows], [row[2] for row in rows]
-        axes.hlines(
-            places, [figure.low for figure in found], [figure.high for figure in found], color=BLUE, linewidth=1.6
-        )
-        axes.plot([figure.value for figure in found], places, "o", color=BLUE, label="heat, 95 % interval")
+        labels, found, chance = zip(*rows, strict=True)
+        values, low, high = zip(*((heat.value, heat.low, heat.high) for heat in found), strict=True)
+        axes.hlines(places, low, high, color=BLUE, linewidth=1.6)
+        axes.plot(values, places, "o", color=BLUE, label="heat, 95 % interval")
         axes.plot(chance, places, "D", color=ORANGE, markersize=5, label="by chance")
-        axes.set_yticks(places, [row[0] for row in rows])
+        axes.set_yticks(places, labels)
         axes.set(xlabel=xlabel, xlim=(-0.02, 1.02))
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
     return figure
 
 
-@dataclass(frozen=True)
-class MeanCurve:
-    """The mean of curves of (S,) steps, from none to all of the leg, with the bounds of its band."""
-
-    label: str
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
-def deletion_insertion_figure(deletion: Sequence[MeanCurve], insertion: Sequence[MeanCurve], positive: str) -> Figure:
+def deletion_insertion_figure(
+    deletion: Mapping[str, np.ndarray], insertion: Mapping[str, np.ndarray], positive: str
+) -> Figure:
     """Mean probability while the leg disappears (left) and while it appears (right), with bands.
 
     Args:
-        deletion, insertion: the same orders of pixels, with the same labels.
+        deletion, insertion: by the order of the pixels, the same in both, (3, S) mean of S steps from none to all of
+            the leg, and the bounds of its band.
         positive: name of the positive class.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 3.3), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
         for plot, curves, verb in zip(axes, (deletion, insertion), ("deleted", "shown"), strict=True):
-            for n, curve in enumerate(curves):
-                share = np.linspace(0, 100, len(curve.mean))
-                plot.fill_between(share, curve.low, curve.high, color=_COLOURS[n], alpha=0.15, linewidth=0)
-                plot.plot(share, curve.mean, color=_COLOURS[n], linestyle=_DASHES[n], linewidth=1.6, label=curve.label)
+            for n, (label, (mean, low, high)) in enumerate(curves.items()):
+                share = np.linspace(0, 100, len(mean))
+                plot.fill_between(share, low, high, color=_COLOURS[n], alpha=0.15, linewidth=0)
+                plot.plot(share, mean, color=_COLOURS[n], linestyle=_DASHES[n], linewidth=1.6, label=label)
             plot.set(xlabel=f"Part of the leg {verb}, %", xlim=(0, 100), ylim=(-0.01, 1.01))
         axes[0].set(title="Deletion", ylabel=f"Probability of {positive}")
         axes[1].set(title="Insertion")
-        figure.legend(
-            *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(deletion), handlelength=3
-        )
+        lines = axes[0].get_legend_handles_labels()
+        figure.legend(*lines, loc="outside lower center", ncols=len(deletion), handlelength=3)
     return figure
 
 

@@ -18,8 +18,9 @@ from .. import __version__
 from ..errors import InputError
 from ..statistics.estimate import Estimate
 from .case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
-from .output_folder import check_results_folder, results_folder
-from .pages import Page, Section
+from .output_folder import check_output_folder, output_folder
+from .pages import Section
+from .rendering import rendered
 from .tables import Table
 
 PROGRAM = f"DystrophyDx {__version__}"
@@ -124,7 +125,7 @@ class Report:
 
     def check(self, out: Path, *, overwrite: bool) -> None:
         """Raises the `InputError` of an output folder that cannot be used, before any work."""
-        check_results_folder(out, self.files, overwrite=overwrite)
+        check_output_folder(out, self.files, overwrite=overwrite)
 
     def write(
         self,
@@ -147,14 +148,17 @@ class Report:
         Raises:
             InputError: `out` cannot be used or written.
         """
-        with results_folder(out, self.files, overwrite=overwrite) as folder:
+        with output_folder(out, self.files, overwrite=overwrite) as folder:
             for name in self.folders:
                 (folder / name).mkdir()
-            page = Page(self.kind, title, summary.notices, tuple(sections(folder)))
-            page.write_tables(folder / TABLES)
-            page.write(folder / PAGE)
-            for name, table in (tables or {}).items():
-                table.to_csv(folder / name, index=False)
+            made = tuple(sections(folder))
+            page = rendered("evaluation.html", kind=self.kind, title=title, notices=summary.notices, sections=made)
+            (folder / PAGE).write_text(page, encoding="utf-8")
+            for table in (table for section in made for table in section.tables):
+                (folder / TABLES / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
+                (folder / TABLES / f"{table.name}.md").write_text(table.markdown(), encoding="utf-8")
+            for name, frame in (tables or {}).items():
+                frame.to_csv(folder / name, index=False)
             (folder / self.summary).write_text(summary.to_json() + "\n", encoding="utf-8")
 
 

@@ -1,12 +1,11 @@
-"""Tables and figures of an evaluation as files, and as one self-contained HTML page."""
+"""What a report's page is made of: sections of paragraphs, pictures and tables."""
 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from .rendering import rendered
 from .tables import Table
 
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -33,24 +32,3 @@ class Section:
     paragraphs: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()
-
-
-@dataclass(frozen=True)
-class Page:
-    """An HTML report. `kind` stands above the title, `notices` beside every figure."""
-
-    kind: str
-    title: str
-    notices: tuple[str, ...]
-    sections: tuple[Section, ...] = field(default_factory=tuple)
-
-    def write(self, path: Path) -> None:
-        """Writes the page; nothing in it points outside."""
-        path.write_text(rendered("evaluation.html", page=self, notices=self.notices), encoding="utf-8")
-
-    def write_tables(self, folder: Path) -> None:
-        """Writes every table of the page as CSV, in full precision, and Markdown."""
-        for section in self.sections:
-            for table in section.tables:
-                (folder / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
-                (folder / f"{table.name}.md").write_text(table.markdown(), encoding="utf-8")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -24,35 +23,24 @@ LEAST_PATIENTS = 10
 _LARGEST = 1 << 22
 
 
-@dataclass(frozen=True)
-class BootstrapEstimate(Estimate):
-    """A figure of the table with the 2.5 and 97.5 percentile of its draws.
-
-    Attributes:
-        undefined: draws in which the statistic was not defined (such as those without a case of the class that it is
-            about); they are left out.
-    """
-
-    undefined: int
-
-
-def bootstrap(table: pd.DataFrame, statistic: Statistic, *, seed: int, resamples: int = RESAMPLES) -> BootstrapEstimate:
+def bootstrap(table: pd.DataFrame, statistic: Statistic, *, seed: int, resamples: int = RESAMPLES) -> Estimate:
     """95 % percentile interval by drawing patients with replacement, separately in each class.
+
+    Draws in which the statistic is not defined, such as those without a case of the class that it is about, are left
+    out.
 
     Equal seeds give equal draws, so figures of two models on one table are compared by a statistic of their difference.
 
     >>> rows = pd.DataFrame({"patient_id": ["A", "A", "B", "C"], "truth": [1, 1, 1, 0], "right": [1, 0, 1, 1]})
-    >>> share = bootstrap(rows, mean_of(rows["right"].to_numpy()), seed=1)
-    >>> f"{share:.2f}", share.undefined
-    ('0.75 (0.60, 1.00)', 0)
+    >>> f"{bootstrap(rows, mean_of(rows['right'].to_numpy()), seed=1):.2f}"
+    '0.75 (0.60, 1.00)'
 
     Raises:
         InputError: no row.
     """
     values = np.concatenate([statistic(table, counts) for counts in draws(table, seed=seed, resamples=resamples)])
-    low, high = percentiles(values)
     value = statistic(table, np.ones((1, len(table))))[0]
-    return BootstrapEstimate(float(value), float(low), float(high), int(np.count_nonzero(np.isnan(values))))
+    return Estimate(float(value), *map(float, percentiles(values)))
 
 
 def bootstrap_each(

@@ -66,14 +66,6 @@ class Confusion:
         return proportion(self.tn, self.negatives)
 
     @property
-    def ppv(self) -> Estimate:
-        return proportion(self.tp, self.tp + self.fp)
-
-    @property
-    def npv(self) -> Estimate:
-        return proportion(self.tn, self.tn + self.fn)
-
-    @property
     def f1(self) -> float:
         """Harmonic mean of sensitivity and PPV; nan where nothing is or was called positive.
 

@@ -18,10 +18,11 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from scipy.stats import chi2, f, rankdata, t
+from scipy.stats import chi2, f, t
 
 from ..errors import InputError
 from .estimate import Estimate
+from .roc import placements
 
 FigureOfMerit = Literal["AUC", "accuracy", "sensitivity", "specificity"]
 Covariance = Literal["jackknife", "DeLong"]
@@ -265,7 +266,8 @@ def _influence(
             "answers."
         )
     if figure == "AUC":
-        components = _placements(truth, ratings, rated, *counts)
+        # What is not rated ranks above all that is, and so changes no rank.
+        components = placements(truth, np.where(rated, ratings, np.inf), *counts)
     elif np.isin(ratings[rated], (0, 1)).all():
         components = np.where(truth, ratings, 1 - ratings)
     else:
@@ -279,19 +281,6 @@ def _influence(
         influence = np.where(chosen, (components - mean) * scale, influence)
     # Both classes' components of an area have the area as their mean.
     return mean[..., 0], influence
-
-
-def _placements(
-    truth: np.ndarray, ratings: np.ndarray, rated: np.ndarray, positives: np.ndarray, negatives: np.ndarray
-) -> np.ndarray:
-    """(T, R, N) share of the other class that each case is on the right side of, by midranks."""
-    # What is not rated ranks above all that is, and so changes no rank.
-    filled = np.where(rated, ratings, np.inf)
-    ranks = rankdata(filled, axis=-1)
-    placements = np.empty(ratings.shape)
-    placements[..., truth] = (ranks[..., truth] - rankdata(filled[..., truth], axis=-1)) / negatives
-    placements[..., ~truth] = 1 - (ranks[..., ~truth] - rankdata(filled[..., ~truth], axis=-1)) / positives
-    return placements
 
 
 def _error_term(found: Components, random: Random) -> tuple[float, float]:

@@ -45,9 +45,7 @@ def compare_decisions(truth: np.ndarray, first: np.ndarray, second: np.ndarray) 
     if not truth.shape == first.shape == second.shape:
         raise InputError("There are not as many decisions as truths; give both decisions for each case.")
     right, other = first == truth, second == truth
-    table = np.array(
-        [[np.sum(right & other), np.sum(right & ~other)], [np.sum(~right & other), np.sum(~right & ~other)]]
-    )
+    table = np.array([[np.sum(a & b) for b in (other, ~other)] for a in (right, ~right)])
     discordant = int(table[0, 1] + table[1, 0])
     exact = discordant < EXACT_BELOW
     # The test is symmetric; without a discordant pair statsmodels answers p = 1.

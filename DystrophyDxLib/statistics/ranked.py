@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from .bootstrap import BootstrapEstimate, bootstrap, mean_of
+from .bootstrap import bootstrap, mean_of
 from .confusion import proportion
 from .estimate import Estimate
 from .roc import auc_of_draws
@@ -42,7 +42,7 @@ def depths(classes: Sequence[str]) -> tuple[int, ...]:
     return (1, FIRST_FEW) if len(classes) > FIRST_FEW else (1,)
 
 
-def mean_auc(rows: pd.DataFrame, classes: Sequence[str], seed: int) -> BootstrapEstimate:
+def mean_auc(rows: pd.DataFrame, classes: Sequence[str], seed: int) -> Estimate:
     """Mean over the classes of the AUC of each against the rest (Fawcett, Pattern Recognit Lett 2006;27:861, section
     9.2, every class the same weight), with an interval by patient bootstrap; classes without a row are left out."""
     present = [k for k in range(len(classes)) if 0 < (rows["truth"] == k).sum() < len(rows)]

@@ -77,15 +77,14 @@ def compare_auc(
     aucs = _Aucs.of(truth, [first, second], patient)
     difference = float(aucs.areas[1] - aucs.areas[0])
     variance = float(aucs.covariance[0, 0] + aucs.covariance[1, 1] - 2 * aucs.covariance[0, 1])
+    first_area, second_area = aucs.estimate(0), aucs.estimate(1)
     if np.isnan(variance):
-        return AucComparison(
-            aucs.estimate(0), aucs.estimate(1), Estimate(difference, -1.0, 1.0), float("nan"), float("nan")
-        )
+        return AucComparison(first_area, second_area, Estimate(difference, -1.0, 1.0), np.nan, np.nan)
     error = np.sqrt(max(variance, 0.0))
     equal = abs(difference) < 1e-12
     z = 0.0 if equal else float(np.divide(difference, error)) if error else float(np.copysign(np.inf, difference))
     interval = Estimate(difference, max(-1.0, difference - Z95 * error), min(1.0, difference + Z95 * error))
-    return AucComparison(aucs.estimate(0), aucs.estimate(1), interval, z, float(2 * norm.sf(abs(z))))
+    return AucComparison(first_area, second_area, interval, z, float(2 * norm.sf(abs(z))))
 
 
 def roc_band(table: pd.DataFrame, *, seed: int, resamples: int = RESAMPLES, points: int = 201) -> pd.DataFrame:
@@ -132,6 +131,23 @@ def youden_threshold(truth: np.ndarray, probability: np.ndarray) -> float:
     return float(np.clip((best + below.max(initial=0)) / 2 if np.isfinite(best) else 1.0, SURE, 1 - SURE))
 
 
+def placements(
+    positive: np.ndarray, scores: np.ndarray, positives: int | np.ndarray, negatives: int | np.ndarray
+) -> np.ndarray:
+    """(..., N) share of the other class that each case is on the right side of, by midranks: DeLong's structural
+    components.
+
+    Args:
+        positive: (N,) bool.
+        scores: (..., N).
+        positives, negatives: how many there are, one number or (..., 1).
+    """
+    ranks, right = rankdata(scores, axis=-1), np.empty(scores.shape)
+    right[..., positive] = (ranks[..., positive] - rankdata(scores[..., positive], axis=-1)) / negatives
+    right[..., ~positive] = 1 - (ranks[..., ~positive] - rankdata(scores[..., ~positive], axis=-1)) / positives
+    return right
+
+
 def _sensitivities(table: pd.DataFrame, counts: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """(R, len(grid)) sensitivity of each draw at the false positive rates of `grid`."""
     positive, negative = _cumulated(table, counts)
@@ -165,15 +181,11 @@ class _Aucs:
         if not np.isin(truth, (0, 1)).all() or not np.isfinite(scores).all():
             raise InputError("Truth must be 0 or 1 and scores must be numbers; correct the table.")
         positive = truth == 1
-        m, n = np.count_nonzero(positive), np.count_nonzero(~positive)
+        m, n = int(np.count_nonzero(positive)), int(np.count_nonzero(~positive))
         unknown = np.full((len(scores), len(scores)), np.nan)
         if not m or not n:
             return cls(np.full(len(scores), np.nan), unknown, 0)
-        # Share of the other class that each case is on the right side of: DeLong's structural components.
-        right = np.empty(scores.shape)
-        ranks = rankdata(scores, axis=1)
-        right[:, positive] = (ranks[:, positive] - rankdata(scores[:, positive], axis=1)) / n
-        right[:, ~positive] = 1 - (ranks[:, ~positive] - rankdata(scores[:, ~positive], axis=1)) / m
+        right = placements(positive, scores, m, n)
         areas = right[:, positive].mean(axis=1)
         group = np.arange(len(truth)) if patient is None else np.unique(np.asarray(patient), return_inverse=True)[1]
         off = right - areas[:, None]

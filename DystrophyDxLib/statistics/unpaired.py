@@ -11,8 +11,9 @@ from ..errors import InputError
 
 
 def equal_errors(errors: Sequence[int], totals: Sequence[int]) -> float:
-    """p of Pearson's chi-square test, without continuity correction, that several groups err equally often; nan of
-    fewer than two groups.
+    """Two-sided p of Pearson's chi-square test, without continuity correction, that groups err equally often, as in
+    Table 3 of Germain et al., Diagnostics 2021;11:1554; nan of fewer than two groups. It takes no account of cases that
+    two deciders share; see `paired`.
 
     Raises:
         InputError: no decision in a group, or more errors than decisions.
@@ -25,13 +26,3 @@ def equal_errors(errors: Sequence[int], totals: Sequence[int]) -> float:
     if not table.sum(axis=1).all():
         return 1.0
     return float(chi2_contingency(table, correction=False).pvalue)
-
-
-def compare_errors(first: int, first_total: int, second: int, second_total: int) -> float:
-    """Two-sided p of Pearson's chi-square test, without continuity correction, that both err equally often, as in Table
-    3 of Germain et al., Diagnostics 2021;11:1554. It takes no account of cases that both decided; see `paired`.
-
-    Raises:
-        InputError: no decision, or more errors than decisions.
-    """
-    return equal_errors((first, second), (first_total, second_total))

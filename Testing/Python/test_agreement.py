@@ -11,7 +11,7 @@ from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_counts
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.statistics.agreement import band, cohen_kappa, fleiss_kappa, gwet_ac1, weighted_kappa
-from DystrophyDxLib.statistics.unpaired import compare_errors
+from DystrophyDxLib.statistics.unpaired import equal_errors
 
 NONE = np.nan
 FOUR_READERS = np.array(
@@ -183,14 +183,14 @@ def test_what_cannot_be_compared_is_told():
 def test_germains_errors_differ_as_chi_square_says():
     """Table 3 of Germain et al. 2021: 22 errors of the model, 47 and 54 of the readers, of 1200 each; printed as
     p < 0.0008."""
-    assert round(compare_errors(22, 1200, 47, 1200), 4) == 0.0023
-    assert round(compare_errors(22, 1200, 54, 1200), 4) == 0.0002
+    assert round(equal_errors([22, 47], [1200, 1200]), 4) == 0.0023
+    assert round(equal_errors([22, 54], [1200, 1200]), 4) == 0.0002
 
 
 def test_errors_that_cannot_be_compared():
-    assert compare_errors(0, 50, 0, 60) == 1
+    assert equal_errors([0, 0], [50, 60]) == 1
     with pytest.raises(InputError, match="more errors than decisions"):
-        compare_errors(5, 4, 1, 10)
+        equal_errors([5, 1], [4, 10])
 
 
 def test_perfect_agreement_has_no_interval_whatever_cases_one_reader_left_out():

@@ -17,7 +17,7 @@ from DystrophyDxLib.evaluation import tables
 from DystrophyDxLib.evaluation.evaluate import REPORT, evaluate
 from DystrophyDxLib.evaluation.evaluated import EvaluationOptions
 from DystrophyDxLib.evaluation.gallery import choose
-from DystrophyDxLib.evaluation.predictions import by_patient
+from DystrophyDxLib.evaluation.predictions import by_patient, units_of
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.reporting.case_report import NOT_SHOWN_TO_TELL
@@ -73,7 +73,7 @@ def cell(table, column, **where):
 
 
 def test_table_1_is_that_of_the_paper(published):
-    table, further = tables.table1(published, by_patient(published), 0.5, CLASSES, seed=0)
+    table, further = tables.table1(units_of(published), 0.5, CLASSES, seed=0)
     figures = {
         name: cell_text(name, cell(table, name, Per="Images", Interval=tables.PUBLISHED))
         for name in ("Accuracy", "Specificity", "Sensitivity")
@@ -90,7 +90,7 @@ def test_table_1_is_that_of_the_paper(published):
 
 
 def test_table_3_is_that_of_the_paper(published):
-    table = tables.by_disease(published, by_patient(published), 0.5, CLASSES, seed=0)
+    table = tables.by_disease(units_of(published), 0.5, CLASSES, seed=0)
     assert list(table.frame["Disease"]) == ["DMD", "BMD", "other"]
     assert cell(table, "Images right, Wilson", Disease="DMD").value == pytest.approx(0.946, abs=5e-4)
     assert cell(table, "Images right, Wilson", Disease="BMD").value == pytest.approx(0.827, abs=5e-4)
@@ -113,7 +113,7 @@ def test_the_bootstrap_knows_that_images_of_a_patient_are_not_independent():
 
 def test_a_group_of_one_class_shows_what_can_be_computed():
     images = image_table([("A", "DMD", 1, [0.9, 0.8]), ("B", "DMD", 1, [0.7]), ("C", "BMD", 1, [0.2])])
-    table, _ = tables.table1(images, by_patient(images), 0.5, CLASSES, seed=0)
+    table, _ = tables.table1(units_of(images), 0.5, CLASSES, seed=0)
     row = {name: text for name, text in table.rows[0]}
     assert row["Sensitivity"].startswith("0.75 (")
     assert (row["Specificity"], row["AUC"]) == ("–", "–")
@@ -123,7 +123,7 @@ def test_a_group_of_one_class_shows_what_can_be_computed():
 
 def test_groups_are_in_order_and_unknown_ones_are_named():
     images = image_table([(f"P{n}", "DMD" if n % 2 else "healthy", n % 2, [0.9]) for n in range(24)])
-    table = tables.by_group(images, by_patient(images), 0.5, CLASSES, seed=0)
+    table = tables.by_group(units_of(images), 0.5, CLASSES, seed=0)
     groups = {by: list(dict.fromkeys(part["Group"])) for by, part in table.frame.groupby("By")}
     assert groups["Age"] == [
         "10 to 19 years", "20 to 39 years", "40 to 59 years", "60 years and over",

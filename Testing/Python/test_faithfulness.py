@@ -6,6 +6,7 @@ import pytest
 import torch
 from cohort_cases import legs_cohort
 from model_packages import RECIPE, make_package
+from scipy.integrate import trapezoid
 from scipy.stats import norm
 from torch import nn
 
@@ -13,7 +14,6 @@ from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.evaluation import tables
 from DystrophyDxLib.evaluation.faithfulness import (
     STEPS,
-    DeletionInsertion,
     Faithfulness,
     choose_images,
     deletion_insertion,
@@ -65,14 +65,16 @@ def test_healthy_muscle_is_what_is_left_when_all_is_deleted():
     torch.testing.assert_close(muscle_grey(pixels), torch.full((2,), 0.3))
     found = deletion_insertion(network_that_looks_at(16, 28), pixels, heat_at(16, 28))
     seen, healthy = 1 / (1 + np.exp(-40 * 0.4)), 1 / (1 + np.exp(40 * 0.2))
-    assert found.deletion[:, [0, -1]] == pytest.approx(np.array([[seen, healthy]] * 2), abs=1e-5)
-    assert found.insertion[:, [0, -1]] == pytest.approx(np.array([[healthy, seen]] * 2), abs=1e-5)
+    assert found[0][:, [0, -1]] == pytest.approx(np.array([[seen, healthy]] * 2), abs=1e-5)
+    assert found[1][:, [0, -1]] == pytest.approx(np.array([[healthy, seen]] * 2), abs=1e-5)
 
 
 def test_heat_where_the_network_looks_deletes_soon_and_inserts_soon():
     network, pixels = network_that_looks_at(16, 28), legs()
-    deletion, insertion = deletion_insertion(network, pixels, heat_at(16, 28)).areas
-    wrong_deletion, wrong_insertion = deletion_insertion(network, pixels, heat_at(44, 28)).areas
+    (deletion, insertion), (wrong_deletion, wrong_insertion) = (
+        trapezoid(deletion_insertion(network, pixels, heat), dx=1 / STEPS, axis=2)
+        for heat in (heat_at(16, 28), heat_at(44, 28))
+    )
     assert (deletion < 0.15).all()
     assert (insertion > 0.85).all()
     assert (wrong_deletion > 0.4).all()
@@ -174,11 +176,12 @@ def test_the_curves_begin_and_end_at_the_probability_that_the_report_gives(measu
     assert len(chosen) == 4
     assert chosen["probability"].std() > 1e-4
     for curves in (found.by_heat, found.at_random):
-        assert curves.deletion.shape == curves.insertion.shape == (4, STEPS + 1)
-        np.testing.assert_allclose(curves.deletion[:, 0], chosen["probability"], atol=1e-4)
-        np.testing.assert_allclose(curves.insertion[:, -1], chosen["probability"], atol=1e-4)
-        np.testing.assert_allclose(curves.deletion[:, -1], curves.insertion[:, 0], atol=1e-6)
-    assert not np.allclose(found.by_heat.deletion[:, 1:-1], found.at_random.deletion[:, 1:-1], atol=1e-6)
+        assert curves.shape == (2, 4, STEPS + 1)
+        deletion, insertion = curves
+        np.testing.assert_allclose(deletion[:, 0], chosen["probability"], atol=1e-4)
+        np.testing.assert_allclose(insertion[:, -1], chosen["probability"], atol=1e-4)
+        np.testing.assert_allclose(deletion[:, -1], insertion[:, 0], atol=1e-6)
+    assert not np.allclose(found.by_heat[0, :, 1:-1], found.at_random[0, :, 1:-1], atol=1e-6)
 
 
 def test_equal_seeds_give_equal_curves(model, measured):
@@ -209,9 +212,7 @@ def test_the_table_tells_how_much_better_than_random_the_heat_is():
     size, steps = len(images), 4
     falling = np.repeat(np.linspace(0.8, 0, steps + 1)[None], size, axis=0)
     at_once = np.where(np.arange(steps + 1) == 0, 0.8, 0.0)[None].repeat(size, axis=0)
-    areas = Faithfulness(
-        images, DeletionInsertion(at_once, at_once[:, ::-1]), DeletionInsertion(falling, falling[:, ::-1])
-    ).areas
+    areas = Faithfulness(images, np.stack([at_once, at_once[:, ::-1]]), np.stack([falling, falling[:, ::-1]])).areas
     table = tables.deletion_insertion(areas, by_patient(images), seed=0).frame.set_index("Disease")
     assert list(table.index) == ["all", "DMD", "BMD"]
     row = table.loc["DMD"]

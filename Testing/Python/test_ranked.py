@@ -46,8 +46,8 @@ def test_the_first_three_of_three_classes_are_no_figure():
     rows = table()
     rows = rows[rows["truth"] < 3].reset_index(drop=True)
     assert list(published_figures(rows, three)) == ["Top-1 accuracy"]
-    assert not any("Top-3" in title for title in by_class(rows, rows, three).headers)
-    assert "Top-3" not in performance(rows, rows, three, seed=0).markdown()
+    assert not any("Top-3" in title for title in by_class({"Images": rows, "Patients": rows}, three).headers)
+    assert "Top-3" not in performance({"Images": rows, "Patients": rows}, three, seed=0).markdown()
 
 
 def test_a_model_that_finds_all_classes_alike_is_never_right():
@@ -78,7 +78,7 @@ def test_a_class_that_nobody_has_is_left_out_of_the_mean_and_told_as_such():
     rows = rows[rows["truth"] != 4].reset_index(drop=True)
     expected = np.mean([roc_auc_score(rows["truth"] == k, probabilities_of(rows)[:, k]) for k in range(4)])
     assert mean_auc(rows, CLASSES, seed=0).value == pytest.approx(expected)
-    classes = by_class(rows, rows, CLASSES).frame.set_index("Class")
+    classes = by_class({"Images": rows, "Patients": rows}, CLASSES).frame.set_index("Class")
     assert classes.loc["GNE", "Patients"] == 0
     assert np.isnan(classes.loc["GNE", "Sensitivity, patients"].value)
 
@@ -86,7 +86,9 @@ def test_a_class_that_nobody_has_is_left_out_of_the_mean_and_told_as_such():
 def test_sensitivities_of_the_classes_are_the_recalls_and_the_diagonal_of_the_confusion_matrix():
     rows = table()
     expected = recall_score(rows["truth"], probabilities_of(rows).argmax(axis=1), average=None)
-    found = [figure.value for figure in by_class(rows, rows, CLASSES).frame["Sensitivity, patients"]]
+    found = [
+        figure.value for figure in by_class({"Images": rows, "Patients": rows}, CLASSES).frame["Sensitivity, patients"]
+    ]
     assert found == pytest.approx(list(expected))
     matrix = confusion(rows, CLASSES)
     assert matrix.sum() == len(rows)

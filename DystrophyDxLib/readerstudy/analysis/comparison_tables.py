@@ -25,7 +25,7 @@ from ...statistics.mrmc import (
 from ...statistics.paired import compare_decisions
 from ...statistics.roc import compare_auc
 from ...statistics.sample_size import LEVEL, POWER, cases_needed
-from ...statistics.unpaired import compare_errors
+from ...statistics.unpaired import equal_errors
 from ..reads import AIDED, UNAIDED
 from .first_answers import FirstAnswers
 
@@ -79,7 +79,7 @@ def paired_model_table(answers: FirstAnswers) -> Table:
                 ),
                 "Errors, reader": wrong[0],
                 "Errors, model": wrong[1],
-                "p, chi-square": compare_errors(wrong[0], cases, wrong[1], cases) if cases else np.nan,
+                "p, chi-square": equal_errors(wrong, [cases, cases]) if cases else np.nan,
             }
         )
     return Table(
