@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from .windows import LABEL_OF_SIDE, LEG_SIDES, Regions, Side, Skipped, window_around
+from .windows import LABEL_OF_SIDE, LEG_SIDES, Regions, Side, Skipped, Window, window_around
 
 
 def legs_from_labels(labels: np.ndarray) -> Regions:
@@ -15,11 +15,12 @@ def legs_from_labels(labels: np.ndarray) -> Regions:
     Args:
         labels: (z, y, x) uint8 on the grid of the series, with the values of `LABEL_OF_SIDE`.
     """
-    windows, skipped = [], []
+    windows: list[Window] = []
+    skipped = []
     for k, plane in enumerate(labels):
-        found = [window_around(k, side, plane == LABEL_OF_SIDE[side], "edited") for side in LEG_SIDES]
-        windows += [window for window in found if window is not None]
-        if not any(found):
+        drawn = _drawn(plane, k)
+        windows += drawn.values()
+        if not drawn:
             skipped.append(Skipped(k, None, "no leg in the given region"))
     return Regions(labels, tuple(windows), tuple(skipped))
 
@@ -36,12 +37,11 @@ def corrected_legs(automatic: Regions, labels: np.ndarray) -> Regions:
     windows = [window for window in automatic.windows if window.slice not in edited]
     skipped = [item for item in automatic.skipped if item.slice not in edited]
     for k in edited:
-        masks = {side: labels[k] == LABEL_OF_SIDE[side] for side in LEG_SIDES}
-        drawn = {side: mask for side, mask in masks.items() if mask.any()}
-        for side, mask in drawn.items():
+        drawn = _drawn(labels[k], k)
+        for side, window in drawn.items():
             found = [window for window in automatic.windows if (window.slice, window.side) == (k, side)]
-            as_found = np.array_equal(mask, automatic.labels[k] == LABEL_OF_SIDE[side])
-            windows += found if as_found else [window_around(k, side, mask, "edited")]
+            as_found, mask = (leg[k] == LABEL_OF_SIDE[side] for leg in (automatic.labels, labels))
+            windows += found if np.array_equal(mask, as_found) else [window]
         before = {window.side for window in automatic.windows if window.slice == k}
         if not drawn:
             skipped.append(Skipped(k, None, "left out by the reader"))
@@ -56,6 +56,12 @@ def corrected_legs(automatic: Regions, labels: np.ndarray) -> Regions:
         tuple(k for k in automatic.touching if k not in edited),
         tuple(k for k in automatic.cut_by_border if k in shown),
     )
+
+
+def _drawn(plane: np.ndarray, k: int) -> dict[Side, Window]:
+    """The legs in slice k, whose labels are `plane`."""
+    found = (window_around(k, side, plane == LABEL_OF_SIDE[side], "edited") for side in LEG_SIDES)
+    return {window.side: window for window in found if window is not None}
 
 
 def corrected_leg_volumes(automatic: Regions, labels: np.ndarray) -> Regions:

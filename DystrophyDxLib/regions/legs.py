@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from ..series.plane_orientation import PlaneOrientation
 from ..series.series import Series
-from .masks import connected_parts, dilated, eroded, holes_filled, largest_parts, opened
+from .masks import box_around, connected_parts, dilated, eroded, holes_filled, largest_parts, opened
 from .windows import LABEL_OF_SIDE, Regions, Side, Skipped, Window, window_around
 
 COARSE_MM = 3.0
@@ -82,14 +82,13 @@ class _LegFinder:
 
     def _cropped(self, tissue: np.ndarray) -> np.ndarray:
         """Leaves the empty margin that no slice has tissue in out of all that follows."""
-        shown = opened(tissue, 1).any(axis=0)
-        rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
-        if not len(rows):
+        shown = box_around(np.logical_or.reduce(opened(tissue, 1)))
+        if shown is None:
             return tissue
         # One bin of margin keeps a leg off the border of the crop, where it has not left the image.
         box = tuple(
-            slice(max(0, used[0] - 1), min(size, used[-1] + 2))
-            for used, size in zip((rows, columns), shown.shape, strict=True)
+            slice(max(0, used.start - 1), min(size, used.stop + 1))
+            for used, size in zip(shown, tissue.shape[1:], strict=True)
         )
         self.coarse = self.coarse[(slice(None), *box)]
         self.origin = tuple(part.start * width for part, width in zip(box, self.bin, strict=True))
@@ -114,15 +113,16 @@ class _LegFinder:
         rank = int(0.98 * (flat.shape[1] - 1))
         brightest = np.partition(flat, rank, axis=1)[:, rank]
         threshold = np.full(len(flat), np.inf, np.float32)
-        shown = np.flatnonzero(brightest > NO_SIGNAL * np.median(brightest[brightest > 0])) if brightest.any() else []
-        if len(shown):
-            sampled = shown[np.unique(np.linspace(0, len(shown) - 1, 24).astype(int))]
-            relative = np.log(np.clip(flat[sampled] / brightest[sampled, None], 0.02, 1))
-            otsu = sitk.OtsuThresholdImageFilter()
-            otsu.Execute(sitk.GetImageFromArray(relative))
-            tissue = relative > otsu.GetThreshold()
-            if relative[tissue].mean() - relative[~tissue].mean() > np.log(LEAST_CONTRAST):
-                threshold[shown] = np.exp(otsu.GetThreshold()) * brightest[shown]
+        if not (brightest > 0).any():
+            return threshold
+        shown = np.flatnonzero(brightest > NO_SIGNAL * np.median(brightest[brightest > 0]))
+        sampled = shown[np.unique(np.linspace(0, len(shown) - 1, 24).astype(int))]
+        relative = np.log(np.clip(flat[sampled] / brightest[sampled, None], 0.02, 1))
+        otsu = sitk.OtsuThresholdImageFilter()
+        otsu.Execute(sitk.GetImageFromArray(relative))
+        tissue = relative > otsu.GetThreshold()
+        if relative[tissue].mean() - relative[~tissue].mean() > np.log(LEAST_CONTRAST):
+            threshold[shown] = np.exp(otsu.GetThreshold()) * brightest[shown]
         return threshold
 
     def _leg_sized(self, body: np.ndarray) -> np.ndarray:
@@ -248,8 +248,8 @@ class _LegFinder:
         """Box (j, i) around one leg with a margin, and the leg's mask in it, on the input's pixels as stored."""
         row_bin, column_bin = self.bin
         region = dilated(coarse, 1)
-        rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
-        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        box = box_around(region)
+        assert box is not None, "a leg has pixels"
         shape = self.images.shape[1:]
         fine = tuple(
             slice(part.start * size, min(part.stop * size, limit) if part.stop < bins else limit)
@@ -320,7 +320,7 @@ def _dark_line(images: np.ndarray) -> np.ndarray:
     return np.clip(1 - images / np.maximum(beside, 1e-6), 0, 1)
 
 
-def _repeated(mask: np.ndarray, size: tuple[int, int], fine: tuple[slice, slice]) -> np.ndarray:
+def _repeated(mask: np.ndarray, size: tuple[int, ...], fine: tuple[slice, ...]) -> np.ndarray:
     """Coarse mask (rows, columns) on the fine pixels `fine` that it covers."""
     rows, columns = (part.stop - part.start for part in fine)
     return mask.repeat(size[0], axis=0)[:rows].repeat(size[1], axis=1)[:, :columns]

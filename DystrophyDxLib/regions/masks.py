@@ -18,6 +18,18 @@ def holes_filled(masks: np.ndarray) -> np.ndarray:
     return ~outside[labels]
 
 
+def box_around(mask: np.ndarray) -> tuple[slice, slice] | None:
+    """The smallest rows and columns that hold all of a mask (rows, columns); None of an empty one.
+
+    >>> box_around(np.array([[False, False, False], [False, True, True]]))
+    (slice(1, 2, None), slice(1, 3, None))
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
 def connected_parts(masks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labels of the connected parts of each slice, and slice and area in pixels of each label (0: the background)."""
     labels, count = ndimage.label(masks, IN_PLANE)

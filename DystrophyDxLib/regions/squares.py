@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..series.series import Series
+from .masks import box_around
 from .windows import LABEL_OF_SIDE, Regions, Side, Skipped, Source, Window
 
 
@@ -27,8 +28,9 @@ def squares_from_labels(series: Series, labels: np.ndarray, edge_mm: float | Non
     """
     windows, skipped = [], []
     for k, plane in enumerate(labels != 0):
-        if plane.any():
-            windows.append(_window(series, k, series.square(edge_mm, _middle(plane)), "edited"))
+        if box := box_around(plane):
+            row, column = ((part.start + part.stop - 1) / 2 for part in box)
+            windows.append(_window(series, k, series.square(edge_mm, (row, column)), "edited"))
         else:
             skipped.append(Skipped(k, None, "nothing in the given region"))
     return _regions(series, windows, skipped)
@@ -51,13 +53,6 @@ def corrected_squares(series: Series, automatic: Regions, labels: np.ndarray, ed
     skipped = [item for item in automatic.skipped if not edited[item.slice]]
     skipped += [Skipped(item.slice, None, "left out by the reader") for item in drawn.skipped if edited[item.slice]]
     return _regions(series, sorted(windows, key=lambda window: window.slice), skipped)
-
-
-def _middle(mask: np.ndarray) -> tuple[float, float]:
-    """(j, i) of the middle of the box around a mask."""
-    places = np.argwhere(mask)
-    row, column = (places.min(axis=0) + places.max(axis=0)) / 2
-    return float(row), float(column)
 
 
 def _window(series: Series, k: int, box: tuple[slice, slice], source: Source) -> Window:

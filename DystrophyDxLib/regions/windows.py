@@ -8,8 +8,12 @@ from typing import Literal
 
 import numpy as np
 
+from .masks import box_around
+
 Source = Literal["auto", "edited"]
 """Whether a window was found, or a person drew or corrected it."""
+Box = tuple[int | slice, slice, slice]
+"""Index of a rectangle or a box in (z, y, x) voxels."""
 
 
 class Side(str, Enum):
@@ -52,8 +56,7 @@ class Window:
         return None
 
     @property
-    def box(self) -> tuple[int, slice, slice]:
-        """Index of the rectangle in (z, y, x) voxels."""
+    def box(self) -> Box:
         return self.slice, slice(*self.j), slice(*self.i)
 
 
@@ -81,8 +84,7 @@ class VolumeWindow:
         return sum(self.slices) // 2
 
     @property
-    def box(self) -> tuple[slice, slice, slice]:
-        """Index of the box in (z, y, x) voxels."""
+    def box(self) -> Box:
         return slice(*self.slices), slice(*self.j), slice(*self.i)
 
 
@@ -125,10 +127,8 @@ def window_around(
     box: tuple[slice, slice] = (slice(0, None), slice(0, None)),
 ) -> Window | None:
     """Minimal window around `mask` (j, i), which covers `box` of the slice; None when it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    tight = box_around(mask)
+    if tight is None:
         return None
-    j, i = (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
-    top, left = box[0].start, box[1].start
-    tight = mask[slice(*j), slice(*i)].copy()
-    return Window(k, side, (i[0] + left, i[1] + left), (j[0] + top, j[1] + top), tight, source)
+    j, i = ((part.start + whole.start, part.stop + whole.start) for part, whole in zip(tight, box, strict=True))
+    return Window(k, side, i, j, mask[tight].copy(), source)

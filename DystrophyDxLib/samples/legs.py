@@ -86,7 +86,9 @@ class LegVolumes(_Legs[VolumeWindow, LegVolumeBatch]):
     ) -> list[float | None]:
         shares: list[float | None] = []
         for told, leg, placement in zip(evidence, batch.legs, batch.placements, strict=True):
-            planes = [None] * len(leg.windows) if told is None else cells.slices(told, placement.sample_coordinates(0))
+            planes: list[np.ndarray | None] = [None] * len(leg.windows)
+            if told is not None:
+                planes = [*cells.slices(told, placement.sample_coordinates(0))]
             judged = [share for share in _heat_outside(cells, planes, leg, slices) if share is not None]
             shares.append(float(np.median(judged)) if judged else None)
         return shares

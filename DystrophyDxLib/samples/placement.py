@@ -15,7 +15,7 @@ from ..series.series import Geometry
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a window lies in its sample, in the canonical plane.
+    """Where a window lies in its sample, in the canonical plane; of volumes, along the slices first.
 
     A window pixel centre (row, column) lies at sample coordinate `origin + scale * (row + 0.5, column + 0.5) - 0.5`.
 
@@ -25,9 +25,9 @@ class Placement:
         origin: sample coordinate of the window's upper left corner, for rows and columns.
     """
 
-    shape: tuple[int, int]
-    scale: tuple[float, float]
-    origin: tuple[int, int]
+    shape: tuple[int, ...]
+    scale: tuple[float, ...]
+    origin: tuple[int, ...]
 
     def sample_coordinates(self, axis: int) -> np.ndarray:
         """Sample coordinates of the window's pixel centres along rows (axis 0) or columns (axis 1)."""
@@ -42,6 +42,9 @@ def place(shape: tuple[int, int], spacing: tuple[float, float], size: int, exten
         spacing: mm a pixel along rows and columns.
         size: edge of the sample in pixels.
         extent_mm: that the sample's edge shows; the window's longer side when not given.
+
+    >>> place((100, 50), (1.0, 1.0), size=200)
+    Placement(shape=(100, 50), scale=(2.0, 2.0), origin=(0, 50))
     """
     extent = [pixels * mm for pixels, mm in zip(shape, spacing, strict=True)]
     filled = [min(size, max(1, round(size * length / (extent_mm or max(extent))))) for length in extent]
@@ -58,15 +61,18 @@ def place_window(geometry: Geometry, mask: np.ndarray, sample: SampleRecipe) -> 
     plane = PlaneOrientation.of(geometry)
     *slices, rows, columns = plane.of_window(mask).shape
     flat = place((rows, columns), plane.pixel_mm(geometry), sample.size, sample.extent_mm)
-    if not slices or sample.depth is None:
-        return flat
-    return Placement((*slices, *flat.shape), (sample.depth / slices[0], *flat.scale), (0, *flat.origin))
+    deep = [depth / count for depth, count in zip(sample.shape[1:-2], slices, strict=True)]
+    return Placement((*slices, *flat.shape), (*deep, *flat.scale), (*(0 for _ in deep), *flat.origin))
 
 
 @lru_cache(maxsize=512)
 def resampling_weights(scale: float, length: int) -> sparse.csr_array:
     """(round(scale * length), length) weights that scale a line: linear interpolation, widened where it shrinks so that
-    no pixel is skipped."""
+    no pixel is skipped.
+
+    >>> resampling_weights(2.0, 2) @ [1, 3]
+    array([1. , 1.5, 2.5, 3. ])
+    """
     centres = (np.arange(round(scale * length)) + 0.5) / scale - 0.5
     reach = max(1.0, 1 / scale)
     taps = np.floor(centres - reach).astype(np.int32)[:, None] + np.arange(1, int(2 * reach) + 2, dtype=np.int32)

@@ -13,7 +13,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from ..regions.masks import IN_PLANE, dilated, eroded, opened
-from ..regions.windows import AnyWindow, Regions, Side, Window
+from ..regions.windows import AnyWindow, Regions
 from ..results import ResultWarning, WarningCode
 from ..series.series import Acquisition, Series
 from .slice_samples import LegBatch, halved
@@ -119,8 +119,8 @@ def _femoral_marrow(
     inside: np.ndarray,
     cortex: np.ndarray,
     pixel_mm: np.ndarray,
-    windows: Sequence[Window],
-    plane: tuple[int, int],
+    windows: Sequence[AnyWindow],
+    plane: tuple[int, ...],
 ) -> list[float | None]:
     """Mean signal of the femur's marrow in each window; None where there is no shaft, or a second bone."""
     labels, count = ndimage.label(~cortex, IN_PLANE)
@@ -148,7 +148,7 @@ def _femoral_marrow(
     return [signals[0] if len(signals) == 1 else None for signals in found]
 
 
-def _is_central(centre: tuple[float, float], inside: np.ndarray, window: Window, plane: tuple[int, int]) -> bool:
+def _is_central(centre: tuple[float, float], inside: np.ndarray, window: AnyWindow, plane: tuple[int, ...]) -> bool:
     """Whether a bone lies deep in the leg. Where the image border cuts the leg there is no skin to measure from."""
     cut = window.i[0] == 0 or window.j[0] == 0 or window.i[1] == plane[1] or window.j[1] == plane[0]
     skin = np.argwhere(inside ^ eroded(inside, 1))
@@ -189,10 +189,10 @@ def muscle_compartment(grid: np.ndarray, inside: np.ndarray) -> np.ndarray:
 def thigh_images(windows: Sequence[AnyWindow], qualities: Sequence[ImageQuality]) -> list[bool]:
     """Which windows show a thigh: the femur's shaft in it, or in the windows of the same leg above and below."""
     thigh = [False] * len(windows)
-    for side in Side:
+    for side in {window.side for window in windows}:
         own = [n for n, window in enumerate(windows) if window.side == side]
         femur = np.array([qualities[n].femur for n in own], int)
-        votes = np.convolve(np.pad(femur, 1, mode="edge"), [1, 1, 1], mode="valid") if own else []
+        votes = np.convolve(np.pad(femur, 1, mode="edge"), [1, 1, 1], mode="valid")
         for n, vote in zip(own, votes, strict=True):
             thigh[n] = bool(vote >= 2)
     return thigh

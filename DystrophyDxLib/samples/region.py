@@ -21,6 +21,10 @@ Seen = TypeVar("Seen", bound=AnyWindow)
 Batch = TypeVar("Batch", bound=SampleBatch)
 
 
+Anatomy = Literal["thigh", "other", "not judged"]
+_NOT_JUDGED: tuple[Anatomy, ...] = ("not judged",)
+
+
 class Judgement(NamedTuple):
     """What the windows of a series are fit for.
 
@@ -30,7 +34,7 @@ class Judgement(NamedTuple):
         warnings: on the series.
     """
 
-    anatomy: tuple[Literal["thigh", "other", "not judged"], ...]
+    anatomy: tuple[Anatomy, ...]
     fits: tuple[bool, ...]
     warnings: tuple[ResultWarning, ...] = ()
 
@@ -104,7 +108,7 @@ class Region(ABC, Generic[Seen, Batch]):
             windows: of all its samples.
             qualities: of each of them, see `quality`.
         """
-        return Judgement(("not judged",) * len(windows), (True,) * len(windows))
+        return Judgement(_NOT_JUDGED * len(windows), (True,) * len(windows))
 
     def heat_outside(
         self, cells: CellGrid, evidence: Sequence[np.ndarray | None], batch: Batch, slices: int

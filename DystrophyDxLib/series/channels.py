@@ -22,6 +22,12 @@ def with_channels(series: Series, further: Mapping[str, Series]) -> Series:
 
     Raises:
         InputError: a further series lies on another grid, or is the first one once more.
+
+    >>> from .series import Geometry
+    >>> grid = Geometry((0.0, 0.0, 0.0), (1.5, 1.5, 6.0), np.eye(3))
+    >>> fat, water = (Series(np.full((2, 16, 16), signal), grid) for signal in (9, 4))
+    >>> list(with_channels(fat, {"DIXON_WATER": water}).further)
+    ['DIXON_WATER']
     """
     for name, other in further.items():
         if apart := why_apart(series, other):

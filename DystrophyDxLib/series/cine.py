@@ -14,6 +14,8 @@ from ..errors import InputError
 from ..models.recipe import SampleRecipe
 from .series import Series
 
+_CAVITY: dict[str | None, str] = {"diastole": "largest", "systole": "smallest"}
+
 
 def picked(cine: Sequence[Series], sample: SampleRecipe, frames: Mapping[str, int]) -> Series:
     """The channels of a recipe, each a frame of a cine; see `read_input`.
@@ -22,14 +24,13 @@ def picked(cine: Sequence[Series], sample: SampleRecipe, frames: Mapping[str, in
         InputError: there is no such frame, or one frame is two channels.
     """
     automatic = automatic_frames(cine, sample)
-    size = {"diastole": "largest", "systole": "smallest"}
     numbers, told = [], []
     for channel in sample.channels:
         number = frames.get(channel.name, automatic[channel.name])
         if not 0 <= number < len(cine):
             raise InputError(f"The cine has no frame {number}; give one from 0 to {len(cine) - 1} for {channel.name}.")
         numbers.append(number)
-        why = "as asked" if channel.name in frames else f"with the {size[channel.frame]} cavity"
+        why = "as asked" if channel.name in frames else f"with the {_CAVITY[channel.frame]} cavity"
         told.append(f"{channel.name} is frame {number} of {len(cine)} (from 0), {why}.")
     if len(set(numbers)) < len(numbers):
         raise InputError(f"Frame {numbers[0]} cannot be two inputs; give another one for one of them.")
@@ -45,8 +46,8 @@ def picked(cine: Sequence[Series], sample: SampleRecipe, frames: Mapping[str, in
 def automatic_frames(cine: Sequence[Series], sample: SampleRecipe) -> dict[str, int]:
     """Number, from 0, of the frame that each channel of a recipe is, by `cavity_voxels`."""
     areas = cavity_voxels(cine, sample)
-    number = {"diastole": int(areas.argmax()), "systole": int(areas.argmin())}
-    return {channel.name: number[channel.frame] for channel in sample.channels}
+    number = {"largest": int(areas.argmax()), "smallest": int(areas.argmin())}
+    return {channel.name: number[_CAVITY[channel.frame]] for channel in sample.channels}
 
 
 def cavity_voxels(cine: Sequence[Series], sample: SampleRecipe) -> np.ndarray:

@@ -187,10 +187,10 @@ def _unpack(path: Path, offset: int) -> None:
                 while stream.read(1 << 20):
                     continue
             return
-        stream = zlib.decompressobj()
-        while not stream.eof and (part := file.read(1 << 18)):
-            stream.decompress(part)
-    if not stream.eof:
+        unpacker = zlib.decompressobj()
+        while not unpacker.eof and (part := file.read(1 << 18)):
+            unpacker.decompress(part)
+    if not unpacker.eof:
         raise EOFError
 
 

@@ -17,6 +17,12 @@ class PlaneOrientation:
         transposed: rows and columns change places, before the flips.
         flip_rows, flip_columns: of the canonical plane.
         flip_slices: whether the stored slices run from the head to the feet.
+
+    Columns that are stored from the patient's left to the right are turned round:
+
+    >>> to_the_right = Geometry((0.0, 0.0, 0.0), (1.0, 1.0, 5.0), np.diag([-1, 1, 1]))
+    >>> PlaneOrientation.of(to_the_right).canonical(np.array([[1, 2, 3]]))
+    array([[3, 2, 1]])
     """
 
     transposed: bool

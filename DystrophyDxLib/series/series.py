@@ -36,6 +36,10 @@ class Geometry:
         origin: LPS position in mm of the centre of voxel (i, j, k) = (0, 0, 0).
         spacing: voxel size in mm along i (columns), j (rows), k (slices); all positive.
         direction: (3, 3), orthonormal; column n is the LPS unit vector of index axis n (i, j, k).
+
+    >>> geometry = Geometry((-100.0, -80.0, 0.0), (1.5, 1.5, 6.0), np.eye(3))
+    >>> geometry.ijk_to_lps @ [0, 0, 10, 1]
+    array([-100.,  -80.,   60.,    1.])
     """
 
     origin: tuple[float, float, float]
@@ -104,6 +108,11 @@ class Acquisition:
         """Whether these are T1-weighted images with all of their fat signal; None where the header does not say.
 
         T1 weighting is TR < 1200 ms with TE < 35 ms (gradient echo: TE < 10 ms).
+
+        >>> Acquisition(repetition_time_ms=550, echo_time_ms=12).t1_weighted
+        True
+        >>> Acquisition(repetition_time_ms=550, echo_time_ms=12, scan_options=("FS",)).t1_weighted
+        False
         """
         if self.fat_suppressed or self.opposed_phase or "EP" in self.scanning_sequence:
             return False
