@@ -19,6 +19,7 @@ test: .venv/.dev
 lint: .venv/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 # The pages of docs/ as a site, in site/. The library is read, not imported.
 docs: .venv/.docs
