@@ -24,14 +24,17 @@ from DystrophyDxLib.readerstudy.session import ReadingSession
 from DystrophyDxLib.readerstudy.study import ReaderStudy
 
 
-def read_on(study: ReaderStudy, reader: str, life: int, acknowledged: int) -> None:
+def read_on(study: ReaderStudy, reader: str, life: int, acknowledged: int, at_most: int | None) -> None:
     """Reads until all is read, and writes each acknowledged answer to the file descriptor.
 
     The confidence is that of the process' life, so that an answer given twice would be told from one given once.
+    After `at_most` answers the process waits to be killed: a kill that comes late must not find all answers given.
     """
     clock = SetClock()
     with ReadingSession(study, reader, clock) as session:
-        for item in items_until_the_end(session, clock):
+        for given, item in enumerate(items_until_the_end(session, clock)):
+            if given == at_most:
+                signal.pause()
             for index in range(3):
                 clock.run(0.5)
                 session.slice_shown(index)
@@ -61,13 +64,15 @@ def run(study: ReaderStudy, kills: int, seed: int) -> dict[str, object]:
         finished = False
         while not finished:
             life += 1
+            answers = draw.randrange(5) if killed < due else None
+            given = lines(log)
             child = os.fork()
             if not child:
                 descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
-                read_on(study, reader.code, life, descriptor)
+                read_on(study, reader.code, life, descriptor, None if answers is None else answers + 1)
                 os._exit(0)
-            if killed < due:
-                wait_for_lines(log, lines(log) + draw.randrange(5), child)
+            if answers is not None:
+                wait_for_lines(log, given + answers, child)
                 time.sleep(draw.uniform(0, 0.003))
                 os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
