@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from command_line import dystrophydx
 from model_packages import TWO_CHANNELS, make_package
 from typer.testing import CliRunner
 
@@ -21,9 +22,10 @@ from DystrophyDxLib.reporting.output_folder import FILES
 from DystrophyDxLib.results import StudyResult
 
 
-def dystrophydx(*arguments, **options) -> subprocess.CompletedProcess:
+def in_a_process_of_its_own(*arguments, code: str = "", **options) -> subprocess.CompletedProcess:
+    """`dystrophydx` as a user starts it, after `code` has run."""
     return subprocess.run(
-        [sys.executable, "-c", "from DystrophyDxLib.commands.main import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", f"{code}\nfrom DystrophyDxLib.commands.main import main; main()", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -54,7 +56,7 @@ def classified(tmp_path_factory, study, model):
         dataset.PatientBirthDate = "19010203"
         dataset.save_as(named / path.name)
     out = tmp_path_factory.mktemp("out") / "result"
-    run = dystrophydx("classify", named.parent, "--out", out, "--model", model, "--json")
+    run = in_a_process_of_its_own("classify", named.parent, "--out", out, "--model", model, "--json")
     assert run.returncode == 0, run.stderr
     return out, run
 
@@ -245,13 +247,8 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, study, model, monkeyp
     import resource
 
     out = tmp_path / "out"
-    run = dystrophydx(
-        "classify",
-        study,
-        "--out",
-        out,
-        "--model",
-        model,
+    run = in_a_process_of_its_own(
+        *("classify", study, "--out", out, "--model", model),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )
     assert run.returncode == 2
@@ -261,7 +258,6 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, study, model, monkeyp
 
 INTERRUPTION = """
 import contextlib, os, signal
-from DystrophyDxLib.commands.main import main
 from DystrophyDxLib.series import reading
 
 read = reading.read_channels
@@ -272,19 +268,14 @@ def interrupted(*arguments):
     return read(*arguments)
 
 reading.read_channels = interrupted
-main()
 """
 
 
 @pytest.mark.parametrize("lost_in_a_callback", [False, True])
 def test_an_interrupted_run_says_so_and_leaves_nothing(tmp_path, study, model, lost_in_a_callback):
     code = INTERRUPTION.format("suppress" if lost_in_a_callback else "nullcontext")
-    run = subprocess.run(
-        [sys.executable, "-c", code, "classify", str(study), "--out", str(tmp_path / "out"), "--model", str(model)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    asked = ("classify", study, "--out", tmp_path / "out", "--model", model)
+    run = in_a_process_of_its_own(*asked, code=code, timeout=120)
     assert run.returncode == 2
     assert run.stderr == "dystrophydx: Interrupted; nothing was written.\n"
     assert list(tmp_path.iterdir()) == []
@@ -301,17 +292,29 @@ def test_a_region_of_another_study_is_refused(classified, model, tmp_path):
     assert "region" in message
 
 
-@pytest.mark.parametrize("command", ["phantom", "train", "evaluate", "compare", "texture", "readers"])
-def test_a_package_that_is_missing_is_named_with_what_to_install_before_anything_slow(command):
-    code = "import sys; sys.modules['sklearn'] = sys.modules['torch'] = None; "
-    code += "from DystrophyDxLib.commands.main import main; "
-    run = subprocess.run([sys.executable, "-c", code + "main()", command, "x"], capture_output=True, text=True)
-    assert run.returncode == 2
-    assert "The package sklearn is missing" in run.stderr
-    assert "make .venv/.dev" in run.stderr
-    assert len(run.stderr.splitlines()) == 1
-    asked = subprocess.run([sys.executable, "-c", code + "main()", command, "--help"], capture_output=True, text=True)
-    assert asked.returncode == 0
+WITHOUT_PACKAGES = """
+import sys
+sys.modules["sklearn"] = sys.modules["torch"] = None
+from DystrophyDxLib.commands.main import main
+
+for command in ("phantom", "train", "evaluate", "compare", "texture", "readers"):
+    for argument, status in (("x", 2), ("--help", 0)):
+        sys.argv = ["dystrophydx", command, argument]
+        try:
+            main()
+        except SystemExit as end:
+            assert end.code == status, (command, argument, end.code)
+"""
+
+
+def test_a_package_that_is_missing_is_named_with_what_to_install_before_anything_slow():
+    run = subprocess.run([sys.executable, "-c", WITHOUT_PACKAGES], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    told = run.stderr.splitlines()
+    assert len(told) == 6
+    for line in told:
+        assert "The package sklearn is missing" in line
+        assert "make .venv/.dev" in line
 
 
 def test_a_table_with_too_few_patients_of_a_class_is_told_without_pytorch(tmp_path):
@@ -319,9 +322,8 @@ def test_a_table_with_too_few_patients_of_a_class_is_told_without_pytorch(tmp_pa
     for n in range(len(rows)):
         (tmp_path / f"{n}.nii").touch()
     (tmp_path / "cohort.csv").write_text("\n".join(["patient_id,path,diagnosis", *rows]) + "\n")
-    code = "import sys; sys.modules['torch'] = None; from DystrophyDxLib.commands.main import main; main()"
-    asked = ["train", "embedded", str(tmp_path / "cohort.csv"), "--out", str(tmp_path / "model")]
-    run = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, text=True)
+    asked = ("train", "embedded", tmp_path / "cohort.csv", "--out", tmp_path / "model")
+    run = in_a_process_of_its_own(*asked, code="import sys; sys.modules['torch'] = None")
     assert run.returncode == 2
     assert "2 patients of class 'dystrophinopathy', and needs at least 2 of each class" in run.stderr
 
