@@ -12,6 +12,7 @@ from DystrophyDxLib.readerstudy.lease import BEAT_SECONDS
 from DystrophyDxWidgets.AnswerForm import AnswerForm
 from DystrophyDxWidgets.helpers import loadWidget, makeShortcut, makeTimer, reporting, say
 from DystrophyDxWidgets.NewStudyForm import NewStudyForm
+from DystrophyDxWidgets.ReadingView import ReadingView
 
 DRAFT_MILLISECONDS = 1000
 IDLE_MILLISECONDS = 300
@@ -22,19 +23,18 @@ class ReaderStudyPage(VTKObservationMixin):
 
     Nothing of a study is kept in the scene: which case is read must not be told by it.
 
-    tabBar: of the pages; there is no way to another page while somebody reads.
+    tabBar: see ReadingView.
     models: see NewStudyForm.
     """
 
     def __init__(self, tabBar, models):
         VTKObservationMixin.__init__(self)
         self.widget, self.ui = loadWidget("ReaderStudy")
-        self._tabBar = tabBar
+        self._view = ReadingView(self.ui, tabBar)
         self._study = None
         self._room = None
         self._amended = None
         self._entered = False
-        self._reduced = False
         self._busy = False
         self._places = {}
         self._form = AnswerForm(self.ui, self.onAnswerChanged)
@@ -252,66 +252,11 @@ class ReaderStudyPage(VTKObservationMixin):
         say(ui.titleLabel, self._study.protocol.title if self._study is not None else "")
         ui.readerSelector.enabled = self._study is not None
         ui.signInButton.enabled = self._study is not None and ui.readerSelector.currentIndex >= 0
-        self._reduce(reading and self._entered)
+        self._view.reduce(reading and self._entered)
         for shortcut in self._shortcuts:
             shortcut.enabled = reading and self._entered
         if reading:
-            self._showReading(self._room.session)
-
-    def _showReading(self, session):
-        ui = self.ui
-        item, amending = session.item, self._amended is not None
-        shown = item is not None and not session.paused
-        progress = session.progress
-        say(
-            ui.progressLabel, _("Paused; the case is hidden.") if session.paused and not amending else progress.sentence
-        )
-        ui.progressBar.setRange(0, progress.answers)
-        ui.progressBar.setValue(progress.answered)
-        ui.progressBar.setFormat(_("%v of %m answers"))
-        self._showModel(item if shown else None, session.protocol.model)
-        ui.questionsFrame.visible = ui.questionsFrame.enabled = shown or amending
-        for widget in (ui.reasonLabel, ui.reasonEdit, ui.keepButton):
-            widget.visible = amending
-        ui.submitButton.enabled = shown or amending
-        ui.submitButton.text = _("Save the amendment (Ctrl+Enter)") if amending else _("Submit (Ctrl+Enter)")
-        ui.pauseButton.enabled = item is not None and not amending
-        ui.pauseButton.text = _("Go on (F9)") if session.paused else _("Pause (F9)")
-        self._listAmendable(session)
-        for widget in (ui.amendSelector, ui.amendButton):
-            widget.visible = not amending
-            widget.enabled = ui.amendSelector.count > 0
-
-    def _showModel(self, item, model):
-        from DystrophyDxLib.panel.rich_text import aided_html
-
-        aided = item is not None and item.model is not None
-        say(self.ui.modelLabel, aided_html(item.model, model) if aided else "")
-        locked = item.locked if item is not None else None
-        words = _("Your answer without the model, which is locked: {decision}, {confidence}.")
-        decision = _("yes") if locked and locked.decision else _("no")
-        say(self.ui.lockedLabel, words.format(decision=decision, confidence=locked.confidence) if locked else "")
-
-    def _listAmendable(self, session):
-        """Cases by their place in the session alone."""
-        self.ui.amendSelector.clear()
-        for stored in reversed(session.amendable):
-            text = _("Case {position}").format(position=self._places[stored.presentation])
-            self.ui.amendSelector.addItem(text, stored.presentation)
-
-    def _reduce(self, reading):
-        """Leaves the module panel to the questions."""
-        if reading == self._reduced:
-            return
-        self._reduced = reading
-        self._tabBar.setVisible(not reading)
-        for setVisible in (
-            slicer.util.setApplicationLogoVisible,
-            slicer.util.setModuleHelpSectionVisible,
-            slicer.util.setDataProbeVisible,
-        ):
-            with contextlib.suppress(RuntimeError):  # an application made of Slicer may not have the part
-                setVisible(not reading)
+            self._view.show(self._room.session, self._amended is not None, self._places)
 
     # Helpers
 

@@ -22,7 +22,7 @@ SOURCES_OF = {
     "HeatmapSection": ("HeatmapSection",),
     "RegionSection": ("RegionSection",),
     "ReportSection": ("ReportSection",),
-    "ReaderStudy": ("ReaderStudyPage", "AnswerForm", "NewStudyForm"),
+    "ReaderStudy": ("ReaderStudyPage", "ReadingView", "AnswerForm", "NewStudyForm"),
 }
 """By the .ui file whose widgets they use."""
 PLACES = ("slicer.app", "slicer.util")
