@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from .strict import Strict
+from .models.strict import Strict
 
 SCHEMA: Literal["dystrophydx.result/1"] = "dystrophydx.result/1"
 INDETERMINATE = "indeterminate"

@@ -19,9 +19,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
 from ..results import Probability
-from ..strict import Strict
 from .decision import Decision, decision_for
 from .recipe import Recipe
+from .strict import Strict
 
 if TYPE_CHECKING:
     import torch

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
-from ..strict import Strict
 from .decision import Decision, decision_before_training
+from .strict import Strict
 from .training_recipe import STAGES, Size, TrainingRecipe
 
 if sys.version_info >= (3, 11):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ..strict import Strict
+from .strict import Strict
 
 Size = Annotated[int, Field(ge=32, le=1024, multiple_of=16)]
 """Edge in pixels of a square network input."""

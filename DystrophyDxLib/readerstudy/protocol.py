@@ -17,7 +17,7 @@ from typing import Annotated, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
-from ..strict import Strict
+from ..models.strict import Strict
 from .questions import Questions
 
 SCHEMA = "dystrophydx.readers/2"

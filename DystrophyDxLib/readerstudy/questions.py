@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..errors import InputError
-from ..strict import Strict
+from ..models.strict import Strict
 
 SUBTYPES = ("DMD", "BMD")
 QUALITIES = (1, 2, 3, 4, 5)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..strict import Strict
+from ..models.strict import Strict
 from .protocol import Protocol, Reader
 from .store import ReaderStore
 
