@@ -39,6 +39,7 @@ class Chart:
 
     def close(self):
         """The scene is about to be closed."""
+        self._timer.stop()
         if self.view is not None:
             self.view.setMRMLPlotViewNode(None)
 
@@ -51,9 +52,8 @@ class Chart:
     def onSelected(self):
         """Tells which point was clicked."""
         plots = self.view.chart()
-        for n in range(plots.GetNumberOfPlots()):
-            selection = plots.GetPlot(n).GetSelection()
-            if selection is not None and selection.GetNumberOfValues():
-                self._selected(selection.GetValue(0))
-                break
-        self.view.RemovePlotSelections()
+        selections = [plots.GetPlot(n).GetSelection() for n in range(plots.GetNumberOfPlots())]
+        points = [chosen.GetValue(0) for chosen in selections if chosen is not None and chosen.GetNumberOfValues()]
+        if points:
+            self.view.RemovePlotSelections()  # which is told as a selection, too
+            self._selected(points[0])

@@ -319,8 +319,14 @@ for _name in ("EffectNameOrder", "MRMLSegmentEditorNode", "SegmentationNode", "S
 
 
 class qMRMLPlotView(qMRMLWidget):
-    """Plots that can be selected, of the chart of its view node; nothing is drawn."""
+    """Plots that can be selected, of the chart of its view node; nothing is drawn.
 
+    Attributes:
+        told: how often a selection was told.
+        crashed: whether that was so while the view had no node, which ends Slicer.
+    """
+
+    told, crashed = 0, False
     dataSelected = QtCore.Signal(object, object)
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
@@ -341,12 +347,20 @@ class qMRMLPlotView(qMRMLWidget):
         return self._chart
 
     def RemovePlotSelections(self) -> None:
+        """As in Slicer, this is told as a selection, and ends the program where no chart is shown."""
         for n in range(self._chart.GetNumberOfPlots()):
             self._chart.GetPlot(n).SetSelection(vtk.vtkIdTypeArray())
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._node is None:
+            self.crashed = True
+        self.told += 1
+        self.dataSelected.emit(vtk.vtkStringArray(), vtk.vtkCollection())
 
     def click(self, series_name: str, point: int) -> None:
         """Clicks a point; as in Slicer, this is told before the point is in the selection."""
-        self.dataSelected.emit(vtk.vtkStringArray(), vtk.vtkCollection())
+        self._tell()
         plots = [self._chart.GetPlot(n) for n in range(self._chart.GetNumberOfPlots())]
         selection = vtk.vtkIdTypeArray()
         selection.InsertNextValue(point)

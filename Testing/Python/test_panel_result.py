@@ -81,6 +81,17 @@ def test_a_point_of_the_chart_moves_the_views_each_time(desktop, panel, classifi
             assert shown[1] == side or not is_apart
 
 
+def test_a_click_on_the_chart_is_answered_once_and_never_after_the_scene_is_closed(desktop, panel, classification):
+    chart = panel.chart
+    chart.click("Left leg", 2)
+    desktop.settle(50)
+    assert chart.told == 2, "the click, and that its selection was removed"
+    chart.click("Left leg", 3)
+    slicer.mrmlScene.Clear(0)
+    desktop.settle(50)
+    assert not chart.crashed
+
+
 def test_next_and_previous_image_by_button_and_key(desktop, panel, classification):
     order = sorted(classification.result.images, key=lambda image: image.slice)
     panel.ui.imagesTable.sortByColumn(0, QtCore.Qt.AscendingOrder)
