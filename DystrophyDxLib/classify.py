@@ -170,7 +170,12 @@ class Classifier:
         else:
             heat = drawing.redraw(previous.heat, previous.seen, kept, seen, maps, counted)
         timing_s["network"] = time.perf_counter() - start
-        warnings = [*judged.warnings, *self._model_warnings(scores, probabilities, counted)]
+        warnings = [
+            *series.warnings,
+            *regions.warnings,
+            *judged.warnings,
+            *self._model_warnings(scores, probabilities, counted),
+        ]
         case = self._case(seen, probabilities, counted, warnings)
         result = StudyResult(
             input=_input_facts(series),
@@ -342,5 +347,6 @@ def _input_facts(series: Series) -> InputFacts:
         spacing_mm=series.geometry.spacing,
         selection=series.selection,
         notes=series.notes,
+        warnings=series.warnings,
         acquisition=dataclasses.asdict(series.acquisition),
     )

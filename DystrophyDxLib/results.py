@@ -14,6 +14,11 @@ INDETERMINATE = "indeterminate"
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
+def _absent(value: object) -> bool:
+    """Of entries that only some results have; JSON leaves them out of the others."""
+    return value in (None, ())
+
+
 class WarningCode(str, Enum):
     NOT_T1_WEIGHTED = "NOT_T1_WEIGHTED"
     NOT_AXIAL = "NOT_AXIAL"
@@ -24,9 +29,15 @@ class WarningCode(str, Enum):
     HEATMAP_OUTSIDE_MUSCLE = "HEATMAP_OUTSIDE_MUSCLE"
     MODEL_NOT_SHOWN_TO_TELL = "MODEL_NOT_SHOWN_TO_TELL"
     DEMONSTRATION_MODEL = "DEMONSTRATION_MODEL"
+    SIDE_CONTRADICTED = "SIDE_CONTRADICTED"
+    SIDE_UNKNOWN = "SIDE_UNKNOWN"
+    SLICES_MISSING = "SLICES_MISSING"
+    SLICES_MISPLACED = "SLICES_MISPLACED"
+    IMAGES_LEFT_OUT = "IMAGES_LEFT_OUT"
 
 
 UNSUITABLE = {
+    WarningCode.SIDE_CONTRADICTED: "What tells the side of a leg contradicts itself, so the side is unknown.",
     WarningCode.MODEL_NOT_SHOWN_TO_TELL: "The model is not shown to tell the classes apart.",
     WarningCode.NOT_T1_WEIGHTED: "The model was not made for images that are not T1-weighted.",
     WarningCode.NOT_AXIAL: "The model was not made for slices that are not axial.",
@@ -37,12 +48,23 @@ UNSUITABLE = {
 
 
 class ResultWarning(Strict):
+    """What may change the meaning of an answer: a code, and a sentence on what was found and what to do.
+
+    SIDE_CONTRADICTED: a source of a side (a laterality of the header, another transform of a file) tells another one
+    than geometry; the side is then unknown. SIDE_UNKNOWN: nothing tells the sides. SLICES_MISSING, SLICES_MISPLACED:
+    slices are not there, or are shown off their place. IMAGES_LEFT_OUT: images of the chosen series are not part of
+    the case, or double others.
+    """
+
     code: WarningCode
     message: str
 
 
 class InputFacts(Strict):
-    """The series that was classified. `acquisition` holds header facts only, nothing that identifies a person."""
+    """The series that was classified. `acquisition` holds header facts only, nothing that identifies a person.
+
+    `warnings` are those of reading, which are also among the warnings of the result.
+    """
 
     kind: Literal["dicom", "file", "scene"]
     series_uid: str | None
@@ -51,6 +73,7 @@ class InputFacts(Strict):
     selection: str
     notes: tuple[str, ...]
     acquisition: dict[str, str | float | list[str] | None]
+    warnings: tuple[ResultWarning, ...] = Field(default=(), exclude_if=_absent)
 
 
 class ModelFacts(Strict):
@@ -59,11 +82,6 @@ class ModelFacts(Strict):
     sha256: str
     trained_on: str
     classes: tuple[str, ...]
-
-
-def _absent(value: object) -> bool:
-    """Of entries that only some results have; JSON leaves them out of the others."""
-    return value in (None, ())
 
 
 class RankedClass(Strict):

@@ -88,7 +88,7 @@ def classify(
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(summary(result))
-    console.print(f"{extent(result)} {result.input.selection}".strip())
+    console.print(" ".join((extent(result), result.input.selection, *result.input.notes)).strip())
     console.print("Time: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
     console.print(f"Results: {out}")
 

@@ -10,7 +10,7 @@ import slicer
 from ..models.recipe import SampleRecipe
 from ..results import InputFacts
 from ..series.channels import with_channels
-from ..series.series import Acquisition, Series
+from ..series.series import NO_SIDE, Acquisition, Series
 from .volumes import FRAME, ijk_to_world, series_from_volume
 
 CHANNEL = "DystrophyDx.channel."
@@ -42,6 +42,8 @@ def series_as_read(volume: slicer.vtkMRMLScalarVolumeNode, told: InputFacts | No
         series_uid=told.series_uid,
         selection=told.selection,
         notes=told.notes,
+        warnings=told.warnings,
+        orientation_known=not NO_SIDE & {warning.code for warning in told.warnings},
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from ..results import ResultWarning, WarningCode
 from ..series.plane_orientation import PlaneOrientation
 from ..series.series import Series
 from .masks import box_around, connected_parts, dilated, eroded, holes_filled, largest_parts, opened
@@ -72,6 +73,7 @@ class _LegFinder:
         self.bin = max(1, round(COARSE_MM / self.row_mm)), max(1, round(COARSE_MM / self.column_mm))
         self.coarse_row_mm, self.coarse_column_mm = self.row_mm * self.bin[0], self.column_mm * self.bin[1]
         self.coarse = _binned(self.images, self.bin)
+        self.warnings: list[ResultWarning] = []
 
     def regions(self) -> Regions:
         threshold = self._tissue_threshold()
@@ -240,7 +242,14 @@ class _LegFinder:
                 cut_by_border.append(k)
         crossed = np.take_along_axis(legs > 0, np.nan_to_num(seams)[:, :, None].astype(np.intp), axis=2)[:, :, 0]
         touching = np.flatnonzero((crossed & ~np.isnan(seams)).any(axis=1))
-        return Regions(labels, tuple(windows), tuple(skipped), tuple(touching.tolist()), tuple(cut_by_border))
+        return Regions(
+            labels,
+            tuple(windows),
+            tuple(skipped),
+            tuple(touching.tolist()),
+            tuple(cut_by_border),
+            tuple(self.warnings),
+        )
 
     def _outline(
         self, k: int, coarse: np.ndarray, certain: np.ndarray, threshold: float, seam: np.ndarray, leg: int
@@ -276,18 +285,29 @@ class _LegFinder:
         return {1: self._side_of_single_leg(legs == 1)}
 
     def _side_of_single_leg(self, leg: np.ndarray) -> Side:
-        """From the header's laterality, else from where the leg lies relative to the scanner's midline."""
-        if self.series.acquisition.laterality is not None:
-            return Side(self.series.acquisition.laterality)
+        """From the header's laterality and from where the leg lies relative to the scanner's midline; unknown where
+        these contradict each other."""
+        laterality = self.series.acquisition.laterality
+        told = Side(laterality) if laterality is not None else Side.UNKNOWN
         if not self.series.orientation_known or not self.series.geometry.is_axial or not leg.any():
-            return Side.UNKNOWN
+            return told
         k, *place = (float(np.mean(axis)) for axis in np.nonzero(leg))
         row, column = (o + (n + 0.5) * width - 0.5 for o, n, width in zip(self.origin, place, self.bin, strict=True))
         j, i = self.plane.stored_index(row, column, self.shape)
         x = float((self.series.geometry.ijk_to_lps @ [i, j, k, 1])[0])
         if abs(x) < UNSIDED_MM:
-            return Side.UNKNOWN
-        return Side.LEFT if x > 0 else Side.RIGHT
+            return told
+        seen = Side.LEFT if x > 0 else Side.RIGHT
+        if told in (seen, Side.UNKNOWN):
+            return seen
+        self.warnings.append(
+            ResultWarning(
+                code=WarningCode.SIDE_CONTRADICTED,
+                message=f"By the header's laterality this is the {told.value} leg, but by its position it lies "
+                f"{abs(x):.0f} mm to the patient's {seen.value} of the scanner's midline.",
+            )
+        )
+        return Side.UNKNOWN
 
     def _leaves_the_image(self, labels: np.ndarray) -> bool:
         """Whether a leg meets the image border over more than a centimetre."""

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..results import ResultWarning
 from .masks import box_around
 
 Source = Literal["auto", "edited"]
@@ -110,6 +111,7 @@ class Regions:
         skipped: what has no window, ordered by slice.
         touching: slices in which the legs touch and were separated by a cut.
         cut_by_border: slices in which a leg runs out of the image.
+        warnings: what was found with the windows and may change what an answer means.
     """
 
     labels: np.ndarray
@@ -117,6 +119,7 @@ class Regions:
     skipped: tuple[Skipped, ...] = ()
     touching: tuple[int, ...] = ()
     cut_by_border: tuple[int, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
 
 
 def window_around(

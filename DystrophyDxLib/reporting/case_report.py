@@ -51,6 +51,26 @@ WARNINGS = {
         DEMONSTRATION_MODEL,
         "Use this result to see how the program works, and nothing else.",
     ),
+    WarningCode.SIDE_CONTRADICTED: (
+        "What tells the side of a leg contradicts itself, so the side is unknown.",
+        "Find out from the scanner's own images which leg is which before any figure is used for a side.",
+    ),
+    WarningCode.SIDE_UNKNOWN: (
+        "Nothing tells which side of the patient is which.",
+        "Find out from the scanner's own images which leg is which, or export the series with its full headers.",
+    ),
+    WarningCode.SLICES_MISSING: (
+        "Slices are missing.",
+        "Export the series again, whole; the answer rests on the slices that are there.",
+    ),
+    WarningCode.SLICES_MISPLACED: (
+        "Slices are shown off their place in the patient.",
+        "Do not measure across these slices, and check that the heatmap and the regions lie where they should.",
+    ),
+    WarningCode.IMAGES_LEFT_OUT: (
+        "Images of the series are not part of the case.",
+        "Check that the images that were taken are those that you want; else give the others on their own.",
+    ),
 }
 """What a warning means and what to do about it."""
 
@@ -105,7 +125,7 @@ def summary(result: StudyResult) -> str:
     lines = [
         finding(result),
         f"{figures(result)}. {result.case.reason}",
-        *(f"{warning.code.value}: {warning.message}" for warning in result.warnings),
+        *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
         " ".join(notices(result)),
     ]
     return "\n".join(lines)

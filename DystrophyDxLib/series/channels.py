@@ -34,6 +34,9 @@ def with_channels(series: Series, further: Mapping[str, Series]) -> Series:
             raise InputError(f"The channel {name} {apart}; register it to the first and resample it on its grid.")
         if np.array_equal(series.voxels, other.voxels):
             raise InputError(f"The channel {name} is the first channel's series once more; give the other one.")
+    for name, other in further.items():
+        for warning in other.warnings:
+            series = series.warned(warning.code, f"Channel {name}: {warning.message}")
     return dataclasses.replace(series, further={name: other.voxels for name, other in further.items()})
 
 

@@ -13,9 +13,10 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
+from ..results import WarningCode
 from .dicom_inventory import Frame, Inventory
 from .dicom_pixels import decoded
-from .series import Acquisition, Geometry, Series, check_size, plane_of
+from .series import NO_ORIENTATION, Acquisition, Geometry, Series, check_size, plane_of
 from .words import are, described, suitability
 
 SAME_COSINE = 5e-3
@@ -144,18 +145,21 @@ class Stack:
         if first.spacing is None or min(first.spacing) <= 0:
             raise InputError("The DICOM header gives no pixel spacing; export the series again with its full headers.")
         row_mm, column_mm = first.spacing
-        ordered, notes = self._one_frame_a_place()
+        ordered, notes, warnings = self._one_frame_a_place()
         x, y, z = ordered.frames[0].position or (0.0, 0.0, 0.0)
-        index, slice_mm, grid_notes = _regular_grid(ordered.places[:, 2], ordered.frames[0].thickness)
-        notes += grid_notes + ordered._shift_notes(max(row_mm, column_mm) / 2)
+        index, slice_mm, misplaced = _regular_grid(ordered.places[:, 2], ordered.frames[0].thickness)
+        misplaced += ordered._shifts(max(row_mm, column_mm) / 2)
+        warnings += [(WarningCode.SLICES_MISPLACED, words) for words in misplaced]
         slices = int(index[-1]) + 1
         check_size((slices, *first.shape))
         missing = tuple(sorted(set(range(slices)) - set(index.tolist())))
         if missing:
-            notes.append(f"{are(len(missing), 'slice')} missing from the series.")
+            warnings.append((WarningCode.SLICES_MISSING, f"{are(len(missing), 'slice')} missing from the series."))
         if not self.is_placed:
-            notes.append("No orientation in the header: which side of the patient is which cannot be trusted.")
-        return Series(
+            warnings.append(NO_ORIENTATION)
+        if not (len(index) > 1 or ordered.frames[0].thickness):
+            notes.append("A single slice without thickness in the header; 1 mm is written for it.")
+        series = Series(
             voxels=decoded(ordered.frames, index),
             geometry=Geometry((x, y, z), (column_mm, row_mm, slice_mm), self.direction),
             acquisition=self.acquisition,
@@ -163,23 +167,24 @@ class Stack:
             series_uid=self.series_uid,
             notes=tuple(notes),
             missing_slices=missing,
-            orientation_known=self.is_placed,
         )
+        for code, words in warnings:
+            series = series.warned(code, words)
+        return series
 
-    def _one_frame_a_place(self) -> tuple[Stack, list[str]]:
-        """The stack ordered along the normal, with one frame a place: that of the lowest Instance Number."""
+    def _one_frame_a_place(self) -> tuple[Stack, list[str], list[tuple[WarningCode, str]]]:
+        """The stack ordered along the normal, with one frame a place, that of the lowest Instance Number; notes and
+        warnings on what was left out."""
         kept = [min(same, key=lambda frame: (frame.instance_number, frame.sop_uid)) for same in self._at_places]
-        notes = []
+        notes, warnings = [], []
         if self.copies:
             notes.append(f"{are(self.copies, 'image', ' of the series')} there twice; read once.")
         if doubles := len(self.frames) - len(kept):
-            notes.append(
-                f"{are(doubles, 'slice')} at the place of another one; the one with the lowest"
-                " instance number was kept."
-            )
-        return Stack(kept), notes
+            words = f"{are(doubles, 'slice')} at the place of another one; the one with the lowest instance number"
+            warnings.append((WarningCode.IMAGES_LEFT_OUT, f"{words} was kept."))
+        return Stack(kept), notes, warnings
 
-    def _shift_notes(self, least_mm: float) -> list[str]:
+    def _shifts(self, least_mm: float) -> list[str]:
         shift = float(np.linalg.norm(self.places[:, :2] - self.places[0, :2], axis=1).max())
         if shift <= least_mm:
             return []
@@ -256,11 +261,10 @@ def _regular_grid(places: np.ndarray, thickness: float | None) -> tuple[np.ndarr
     """Puts slices at increasing `places` (mm) on a regular grid.
 
     Returns:
-        (n,) slice index k of each, the spacing in mm, and notes about what does not fit.
+        (n,) slice index k of each, the spacing in mm, and in words what does not fit.
     """
     if len(places) == 1:
-        notes = [] if thickness else ["A single slice without thickness in the header; 1 mm is written for it."]
-        return np.zeros(1, int), thickness or 1.0, notes
+        return np.zeros(1, int), thickness or 1.0, []
     steps = np.diff(places)
     index, spacing, error = _grid(places, float(np.median(steps)))
     if error > IRREGULAR * spacing and steps.min() >= (thickness or spacing) / 2:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from .series import Geometry, Series, check_size
+from .series import NO_ORIENTATION, Geometry, Series, check_size
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -77,16 +77,15 @@ def read_image_frames(path: Path, most_dimensions: int = 4) -> tuple[Series, ...
     known = image.GetDimension() > 2 and _states_orientation(path, reader)
     image = sitk.JoinSeries(image) if image.GetDimension() == 2 else image
     frames = [image[:, :, :, t] for t in range(image.GetSize()[3])] if image.GetDimension() == 4 else [image]
-    return tuple(
+    volumes = tuple(
         Series(
             voxels=sitk.GetArrayFromImage(frame),
             geometry=Geometry(frame.GetOrigin(), frame.GetSpacing(), np.reshape(frame.GetDirection(), (3, 3))),
             selection="The image file that was given.",
-            notes=() if known else ("No orientation in the header: the sides of the patient cannot be trusted.",),
-            orientation_known=known,
         )
         for frame in frames
     )
+    return volumes if known else tuple(volume.warned(*NO_ORIENTATION) for volume in volumes)
 
 
 def read_voxels(path: Path, reader: sitk.ImageFileReader) -> sitk.Image:

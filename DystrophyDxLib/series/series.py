@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from ..errors import InputError
+from ..results import ResultWarning, WarningCode
 
 MAX_VOXELS = 2**30
 """Largest volume that is read: 4 GiB as float32."""
 MIN_PIXELS = 16
 """Least rows and columns of an image that can show a leg."""
+
+NO_SIDE = {WarningCode.SIDE_CONTRADICTED, WarningCode.SIDE_UNKNOWN}
+"""Warnings of a series from which no side of the patient can be told."""
+NO_ORIENTATION = WarningCode.SIDE_UNKNOWN, "No orientation in the header: the sides of the patient cannot be trusted."
+"""The warning, as `Series.warned` takes it, of a series whose header does not say how it lies in the patient."""
 
 FAT_SHIFT_HZ_PER_T = 145.0
 """Fat precesses 3.4 ppm slower than water (Dixon, Radiology 1984;153:189), of 42.577 MHz/T."""
@@ -137,7 +143,8 @@ class Series:
         kind: "dicom" or "file" as read by `read_study`, "scene" for a volume of a Slicer scene.
         series_uid: DICOM Series Instance UID, None for other inputs.
         selection: one sentence that says why this series of the input was taken.
-        notes: sentences on what was found while reading (gaps, duplicate slices, ...).
+        notes: sentences on what was found while reading and changes no answer (images that were there twice, ...).
+        warnings: what was found while reading and may change what an answer means; part of every answer.
         missing_slices: indices k of slices that the input lacks.
         orientation_known: False when the header does not say how the image lies in the patient: `geometry` is then a
             guess and no side of the patient can be told from it.
@@ -151,6 +158,7 @@ class Series:
     series_uid: str | None = None
     selection: str = ""
     notes: tuple[str, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
     missing_slices: tuple[int, ...] = ()
     orientation_known: bool = True
     further: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -160,6 +168,17 @@ class Series:
             raise InputError(f"The image has {self.voxels.ndim} dimensions; give a 3D volume or a series of slices.")
         if self.voxels.dtype != np.float32:
             object.__setattr__(self, "voxels", self.voxels.astype(np.float32))
+
+    def warned(self, code: WarningCode, message: str) -> Series:
+        """The same with another warning; with one on its sides, no side can be told from it.
+
+        >>> series = Series(np.zeros((2, 16, 16)), Geometry((0.0, 0.0, 0.0), (1.5, 1.5, 6.0), np.eye(3)))
+        >>> series.warned(WarningCode.SIDE_CONTRADICTED, "The transforms contradict each other.").orientation_known
+        False
+        """
+        known = self.orientation_known and code not in NO_SIDE
+        warnings = (*self.warnings, ResultWarning(code=code, message=message))
+        return replace(self, warnings=warnings, orientation_known=known)
 
     @property
     def present_slices(self) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from DystrophyDxLib.models.decision import decision_of
 from DystrophyDxLib.models.inference import LARGEST_SHIFT
 from DystrophyDxLib.models.package import Metric, ModelPackage
 from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.reporting.case_report import summary
 from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.results import StudyResult, WarningCode
 from DystrophyDxLib.samples.slice_samples import make_samples
@@ -159,6 +160,27 @@ def test_images_unlike_the_training_cohort_are_named(classifier, phantom, monkey
     result = with_card(classifier, monkeypatch, largest_distance=1e-3).classify(phantom.series).result
     assert WarningCode.OUT_OF_DISTRIBUTION in codes(result)
     assert result.case.label == "indeterminate"
+
+
+@pytest.mark.parametrize(
+    ("code", "sides", "has_label"),
+    [
+        (WarningCode.SIDE_CONTRADICTED, {"unknown"}, False),
+        (WarningCode.SIDE_UNKNOWN, {"unknown"}, True),
+        (WarningCode.SLICES_MISSING, {"left", "right"}, True),
+    ],
+)
+def test_what_was_found_while_reading_stands_beside_the_answer(
+    classifier, phantom, monkeypatch, code, sides, has_label
+):
+    series = phantom.series.warned(code, "What the reader of the files found.")
+    result = with_card(classifier, monkeypatch, threshold=0.01).classify(series).result
+    assert (code, "What the reader of the files found.") in {(w.code, w.message) for w in result.warnings}
+    assert result.input.warnings == series.warnings
+    assert {image.side for image in result.images} == sides
+    assert (result.case.label == "dystrophinopathy") is has_label
+    assert f"{code.value}: What the reader of the files found. " in summary(result)
+    assert StudyResult.model_validate_json(result.to_json()) == result
 
 
 def test_a_demonstration_model_says_so_always(classifier, phantom, monkeypatch):

@@ -66,7 +66,7 @@ def test_one_slice_without_position_is_read_but_its_sides_are_unknown(tmp_path):
     dataset.save_as(tmp_path / "one", enforce_file_format=True)
     series = read_study(tmp_path)
     assert not series.orientation_known
-    assert "cannot be trusted" in " ".join(series.notes)
+    assert "cannot be trusted" in series.warnings[0].message
 
 
 def test_a_series_of_2000_slices_is_read_in_seconds(tmp_path):

@@ -114,7 +114,7 @@ def test_two_legs_scanned_apart_in_one_series_are_not_taken_for_duplicates(tmp_p
     write_series(tmp_path, datasets)
     series = read_study(tmp_path)
     np.testing.assert_array_equal(series.voxels, right if series.geometry.origin[0] < 0 else left)
-    assert series.notes == ()
+    assert series.notes == series.warnings == ()
     assert "best of the 2 stacks" in series.selection
 
 
@@ -134,7 +134,7 @@ def test_missing_slices_are_zero_and_reported(tmp_path, absent):
     write_series(tmp_path, [d for k, d in enumerate(series_datasets(voxels)) if k not in absent])
     series = read_study(tmp_path)
     assert series.missing_slices == absent
-    assert f"{len(absent)} slice" in series.notes[0]
+    assert f"{len(absent)} slice" in series.warnings[0].message
     expected = voxels.copy()
     expected[list(absent)] = 0
     np.testing.assert_array_equal(series.voxels, expected)
@@ -157,7 +157,7 @@ def test_copies_of_files_and_repeated_slices_are_read_once_and_reported(tmp_path
     series = read_study(tmp_path)
     np.testing.assert_array_equal(series.voxels, voxels)
     assert "1 image of the series is there twice" in series.notes[0]
-    assert "1 slice is at the place of another one" in series.notes[1]
+    assert "1 slice is at the place of another one" in series.warnings[0].message
 
 
 def test_slices_that_share_one_instance_uid_by_mistake_are_all_read(tmp_path):
@@ -184,7 +184,7 @@ def test_uneven_slices_are_reported(tmp_path):
     write_series(tmp_path, datasets)
     series = read_study(tmp_path)
     np.testing.assert_array_equal(series.voxels, voxels)
-    assert "not evenly spaced; some are shown up to 2.5 mm" in series.notes[0]
+    assert "not evenly spaced; some are shown up to 2.5 mm" in series.warnings[0].message
 
 
 def test_rounding_of_positions_in_the_header_is_not_reported(tmp_path):
@@ -193,7 +193,7 @@ def test_rounding_of_positions_in_the_header_is_not_reported(tmp_path):
         dataset.ImagePositionPatient = [round(float(value), 1) for value in dataset.ImagePositionPatient]
     write_series(tmp_path, datasets)
     series = read_study(tmp_path)
-    assert series.notes == ()
+    assert series.notes == series.warnings == ()
     assert series.geometry.spacing[2] == pytest.approx(3.3, abs=0.01)
 
 
@@ -201,7 +201,7 @@ def test_slices_shifted_in_their_plane_are_reported(tmp_path):
     datasets = series_datasets(thigh_like(5))
     datasets[4].ImagePositionPatient = [-106.0, -85, 40 + 4 * 6]
     write_series(tmp_path, datasets)
-    assert "shifted against the first one by up to 4.0 mm" in read_study(tmp_path).notes[0]
+    assert "shifted against the first one by up to 4.0 mm" in read_study(tmp_path).warnings[0].message
 
 
 def test_an_empty_file_beside_the_series_is_mentioned(tmp_path):

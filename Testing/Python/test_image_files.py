@@ -67,7 +67,7 @@ def test_a_header_without_orientation_is_said_aloud(tmp_path, suffix):
     series = read_study(path)
     np.testing.assert_array_equal(series.voxels, voxels)
     assert not series.orientation_known
-    assert "sides of the patient cannot be trusted" in series.notes[0]
+    assert "sides of the patient cannot be trusted" in series.warnings[0].message
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -10,6 +10,7 @@ from DystrophyDxLib.regions import legs
 from DystrophyDxLib.regions.drawn_legs import legs_from_labels
 from DystrophyDxLib.regions.legs import find_legs
 from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
+from DystrophyDxLib.results import WarningCode
 from DystrophyDxLib.series.plane_orientation import PlaneOrientation
 from DystrophyDxLib.series.series import Acquisition, Geometry, Series
 
@@ -106,6 +107,15 @@ def test_single_leg_at_the_midline_has_no_side_unless_the_header_names_it():
     assert find_legs(centred).windows[0].side is Side.UNKNOWN
     named = dataclasses.replace(centred, acquisition=Acquisition(laterality="right"))
     assert find_legs(named).windows[0].side is Side.RIGHT
+
+
+@pytest.mark.parametrize(("laterality", "side"), [("left", Side.LEFT), ("right", Side.UNKNOWN), (None, Side.LEFT)])
+def test_a_laterality_that_contradicts_the_position_makes_the_side_unknown(laterality, side):
+    series = only_leg(make_leg_pair(3, -40), LEFT)
+    regions = find_legs(dataclasses.replace(series, acquisition=Acquisition(laterality=laterality)))
+    assert {window.side for window in regions.windows} == {side}
+    assert [warning.code for warning in regions.warnings] == [WarningCode.SIDE_CONTRADICTED] * (side is Side.UNKNOWN)
+    assert all("right leg" in warning.message and "left of" in warning.message for warning in regions.warnings)
 
 
 def test_no_side_is_claimed_without_an_orientation():
