@@ -95,7 +95,10 @@ class RegionSection:
     def onEdited(self):
         """Half a second after the last edit."""
         classification, parameters = self._context.classification, self._context.parameters
-        if classification is None or self._context.busy:
+        if classification is None:
+            return
+        if self._context.busy:  # what is drawn meanwhile is told, and classified, afterwards
+            self._timer.start()
             return
         self._showPending()
         if parameters is not None and parameters.autoReclassify and classification.pending:

@@ -100,28 +100,34 @@ class StudySection:
     # Classification
 
     def onClassify(self):
-        self._classify("classify")
+        classification = self._context.classification
+        corrected = classification is not None and classification.corrected
+        if self._classify("classify") and corrected:
+            self._context.said(_("The corrected region was classified. “Back to automatic” takes the correction back."))
 
     def onReclassify(self):
         self._classify("reclassify")
 
     def _classify(self, what):
-        context = self._context
+        """Returns whether there is a new answer."""
+        context, done = self._context, False
         if context.volume is None or context.busy:
-            return
+            return done
         if not self.firstUse.check() or not context.load():
             context.said(self.ui.packagesLabel.text)
-            return
+            return done
         context.classifying()
         with context.reporting():
             try:
                 self.inputsForm.takeFrames()
                 run = getattr(context.actions, what)
                 run(context.classification, context.models.chosen, self.ui.deviceSelector.currentText, self.onProgress)
+                done = True
             finally:
                 self.ui.progressFrame.visible = False
         context.sceneChanged()
         context.changed()
+        return done
 
     def onProgress(self, done, total):
         ui = self.ui

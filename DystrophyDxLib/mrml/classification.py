@@ -17,11 +17,11 @@ from ..regions.legs import find_legs
 from ..regions.windows import Regions, Side
 from ..results import ImageResult, MuscleTexture, StudyResult
 from ..series.series import Series
-from .drawn_region import digests, drawn_region, with_automatic
+from .drawn_region import SEGMENTATION, Digests, SceneRegion, digests, with_automatic
 from .images_table import leg_by_leg, tabulate
 from .model_input import CHANNEL, InputState, input_state, series_as_read, with_chosen_channels
 from .nodes import VolumeNodes, nodes_of_class, remove_node
-from .segmentation import add_segmentation, move_regions, muscles_from_segmentation, set_labels
+from .segmentation import move_regions, muscles_from_segmentation
 from .volumes import add_map, move_map, update_map
 
 if TYPE_CHECKING:
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-_HEATMAP, _SEGMENTATION, _IMAGES, _CHART, _RESULT, _BEFORE = _ROLES = tuple(
-    f"DystrophyDx.{role}" for role in ("heatmap", "segmentation", "images", "chart", "result", "resultBefore")
+_HEATMAP, _IMAGES, _CHART, _RESULT, _BEFORE = _OWN_ROLES = tuple(
+    f"DystrophyDx.{role}" for role in ("heatmap", "images", "chart", "result", "resultBefore")
 )
+_ROLES = (SEGMENTATION, *_OWN_ROLES)
 _REGIONS = "DystrophyDx.regions"
 _CLASS = "DystrophyDx.class"
 _MEMORY = "dystrophydx_run"
@@ -87,7 +88,7 @@ class SceneClassification:
     @property
     def segmentation(self) -> slicer.vtkMRMLSegmentationNode | None:
         """The leg regions, as the reader may have corrected them."""
-        return self._nodes.get(_SEGMENTATION)
+        return self._region.segmentation
 
     @property
     def images_table(self) -> slicer.vtkMRMLTableNode | None:
@@ -126,22 +127,18 @@ class SceneClassification:
     @property
     def changed_slices(self) -> tuple[int, ...]:
         """Slices k whose region is no longer that of `result`; all of them where the region cannot be read."""
-        node, segmentation = self._nodes.get(_RESULT), self.segmentation
-        if node is None or segmentation is None or self.volume.GetImageData() is None:
-            return ()
-        known = (node.GetAttribute(_REGIONS) or "").split()
-        try:
-            present = drawn_region(segmentation, self.volume).digests
-        except InputError:
-            return tuple(range(self.volume.GetImageData().GetDimensions()[2]))
-        if len(present) != len(known):
-            return tuple(range(len(present)))
-        return tuple(k for k, (now, then) in enumerate(zip(present, known, strict=True)) if now != then)
+        node = self._nodes.get(_RESULT)
+        return self._region.edited_since((node.GetAttribute(_REGIONS) or "").split()) if node is not None else ()
 
     @property
     def pending(self) -> bool:
         """Whether the region was edited since the result."""
         return bool(self.changed_slices)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether a reader has corrected the region, classified or not; also where that cannot be told."""
+        return self._region.corrected
 
     def channel(self, name: str) -> slicer.vtkMRMLScalarVolumeNode | None:
         """The volume that is a further channel of the model's input; None where none was chosen."""
@@ -154,20 +151,26 @@ class SceneClassification:
     def classify(self, classifier: Classifier, progress: Progress | None = None) -> StudyResult:
         """Finds the legs and classifies them; what was there before is replaced.
 
+        Where a reader has corrected the region, this is `reclassify`: only `reset` gives up a correction.
+
         Args:
             progress: as `Classifier.classify`; what it raises goes through and leaves the scene as it was.
 
         Raises:
             Cancelled: the volume was deleted meanwhile.
-            InputError: as `Classifier.classify`, `series_from_volume` and `with_channels`.
+            InputError: as `reclassify`, `Classifier.classify`, `series_from_volume` and `with_channels`.
         """
-        state = input_state(self.volume)
+        self.follow_volume()
+        if self.corrected:
+            return self.reclassify(classifier, progress)
+        drawn, state = self._region.digests, input_state(self.volume)
         series = with_chosen_channels(self.volume, self._series(), classifier.package.recipe.sample)
-        return self._put(classifier.classify(series, progress=progress), state)
+        return self._put(classifier.classify(series, progress=progress), state, drawn)
 
     def put(self, classification: Classification) -> StudyResult:
         """Puts a finished classification of the volume into the scene; what was there before is replaced."""
-        return self._put(classification, input_state(self.volume))
+        self.follow_volume()
+        return self._put(classification, input_state(self.volume), self._region.digests)
 
     def put_heatmap(self, evidence: np.ndarray) -> slicer.vtkMRMLScalarVolumeNode:
         """Puts a heatmap (z, y, x) float32 on the volume; see `heatmap`. One that was there before is replaced."""
@@ -195,7 +198,8 @@ class SceneClassification:
         tabulate(images, table, chart)
 
     def reclassify(self, classifier: Classifier, progress: Progress | None = None) -> StudyResult:
-        """Classifies the region as it is now; only windows that changed are run.
+        """Classifies the region as it is now; only windows that changed are run. What is drawn meanwhile is kept, and
+        `pending` afterwards.
 
         All are run where the last answer is not in memory (the scene was reopened), or another model gave it.
 
@@ -206,20 +210,20 @@ class SceneClassification:
             Cancelled: the volume was deleted meanwhile.
             InputError: the region was deleted, or holds no leg, or a segment that is no leg.
         """
-        if self.segmentation is None:
-            raise InputError("The region was deleted; classify the volume from the start.")
         self.follow_volume()
         memory, last, state = self._memory(), self._last(), input_state(self.volume)
         series, region = self._series(), classifier.region
         automatic = memory.automatic if memory else region.find(series)
-        drawn = drawn_region(self.segmentation, self.volume)
+        drawn = self._region.drawn
         regions = region.corrected(series, automatic, drawn.labels)
         series = with_chosen_channels(self.volume, series, classifier.package.recipe.sample)
         classification = classifier.classify(series, regions, progress=progress, previous=last)
         self._check_still_there()
         as_drawn = np.array_equal(regions.labels, drawn.labels)
-        if not as_drawn:  # squares around what was drawn, or slices that are not there
-            self._set_labels(regions.labels)
+        if not as_drawn:  # what was drawn is not all that counts
+            self._region.put_unless_edited(regions.labels, drawn.digests)
+        if memory is None:
+            self._region.keep_automatic(automatic)
         before = self._nodes.get(_RESULT)
         if before is not None:
             self._nodes.get_or_add(_BEFORE, "vtkMRMLTextNode", "result before").SetText(before.GetText())
@@ -248,7 +252,7 @@ class SceneClassification:
             raise InputError("The heatmap was deleted; classify the volume again.")
         drawn, names = muscles_from_segmentation(muscles, self.volume)
         heat = slicer.util.arrayFromVolume(self.heatmap)
-        return texture_scores(np.maximum(heat, 0), drawn, names, self._labels() > 0)
+        return texture_scores(np.maximum(heat, 0), drawn, names, self._region.drawn.labels > 0)
 
     def show_heat(self, heat: Heat) -> None:
         """Puts heat of the volume into the heatmap; see `put_heatmap`."""
@@ -264,10 +268,11 @@ class SceneClassification:
         self.follow_volume()
         memory = self._memory()
         if memory is None and self.result is not None and any(image.side == Side.NONE for image in self.result.images):
-            raise InputError("A saved scene keeps the region as it is; classify again to get the automatic one.")
+            raise InputError("A saved scene does not keep the automatic region; classify again, which finds it.")
         automatic = (memory.automatic if memory else find_legs(self._series())).labels
-        whole = slice is None and side is None
-        self._set_labels(automatic if whole else with_automatic(self._labels(), automatic, slice, side))
+        if slice is not None or side is not None:
+            automatic = with_automatic(self._region.drawn.labels, automatic, slice, side)
+        self._region.put(automatic)
 
     def exclude(self, slice: int) -> None:
         """Takes both legs of a slice out of the region.
@@ -276,9 +281,9 @@ class SceneClassification:
             InputError: the region cannot be read.
         """
         self.follow_volume()
-        labels = self._labels().copy()
+        labels = self._region.drawn.labels.copy()
         labels[slice] = 0
-        self._set_labels(labels)
+        self._region.put(labels)
 
     def follow_volume(self) -> None:
         """Puts heatmap and region where the volume is: under its transform, and moved with it where a transform was
@@ -303,15 +308,17 @@ class SceneClassification:
         if self.volume.GetScene() is None:
             raise Cancelled("The volume was deleted while it was classified.")
 
-    def _put(self, classification: Classification, state: InputState) -> StudyResult:
+    def _put(self, classification: Classification, state: InputState, drawn: Digests | None) -> StudyResult:
+        """drawn: the region when the classification began; where it is another one now, somebody draws."""
         self._check_still_there()
-        self.follow_volume()
-        self._set_labels(classification.regions.labels)
+        regions = classification.regions
+        self._region.put_unless_edited(regions.labels, drawn)
+        self._region.keep_automatic(regions)
         self._nodes.remove(_BEFORE)
-        self._show(classification, digests(classification.regions.labels))
-        return self._remember(classification, classification.regions, state)
+        self._show(classification, digests(regions.labels))
+        return self._remember(classification, regions, state)
 
-    def _show(self, classification: Classification, regions: tuple[str, ...]) -> None:
+    def _show(self, classification: Classification, regions: Digests) -> None:
         """Heatmap, result, table and chart of a classification whose region, of these digests, is already shown."""
         self.show_heat(classification.heat)
         result = self._nodes.get_or_add(_RESULT, "vtkMRMLTextNode", "result")
@@ -337,17 +344,9 @@ class SceneClassification:
     def _series(self) -> Series:
         return series_as_read(self.volume, self.result.input if self.result is not None else None)
 
-    def _labels(self) -> np.ndarray:
-        """The region as it is drawn; read only."""
-        if self.segmentation is None:
-            raise InputError("The region was deleted; classify the volume from the start.")
-        return drawn_region(self.segmentation, self.volume).labels
-
-    def _set_labels(self, labels: np.ndarray) -> None:
-        if self.segmentation is None:
-            self._nodes.put(_SEGMENTATION, add_segmentation(self.volume, labels, self._nodes.named("legs")))
-        else:
-            set_labels(self.segmentation, self.volume, labels)
+    @property
+    def _region(self) -> SceneRegion:
+        return SceneRegion(self.volume)
 
     @property
     def _nodes(self) -> VolumeNodes:

@@ -1,18 +1,29 @@
-"""The leg regions of a segmentation, turned into voxels once for each state in which it is asked for."""
+"""The region of a volume in its scene, turned into voxels once for each state in which it is asked for."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import slicer
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
-from ..regions.windows import LABEL_OF_SIDE, Side
-from .segmentation import BINARY_LABELMAP, labels_from_segmentation
+from ..errors import InputError
+from ..regions.windows import LABEL_OF_SIDE, Regions, Side
+from .nodes import VolumeNodes
+from .segmentation import BINARY_LABELMAP, add_segmentation, labels_from_segmentation, set_labels
 
+SEGMENTATION = "DystrophyDx.segmentation"
+"""Role of the region's node."""
+
+_AUTOMATIC = "DystrophyDx.automatic"
 _MEMORY = "dystrophydx_drawn"
+
+Digests = tuple[str, ...]
+"""One a slice, equal for equal planes."""
 
 
 class DrawnRegion(NamedTuple):
@@ -20,11 +31,83 @@ class DrawnRegion(NamedTuple):
 
     Attributes:
         labels: (z, y, x) uint8 with the values of `LABEL_OF_SIDE`; read only.
-        digests: one a slice, equal for equal planes.
+        digests: of the labels.
     """
 
     labels: np.ndarray
-    digests: tuple[str, ...]
+    digests: Digests
+
+
+@dataclass(frozen=True)
+class SceneRegion:
+    """The region of a volume, as a reader may have corrected it.
+
+    Attributes:
+        volume: in a scene.
+    """
+
+    volume: slicer.vtkMRMLScalarVolumeNode
+
+    @property
+    def segmentation(self) -> slicer.vtkMRMLSegmentationNode | None:
+        """The node that holds it."""
+        return VolumeNodes(self.volume).get(SEGMENTATION)
+
+    @property
+    def drawn(self) -> DrawnRegion:
+        """The region as it is now.
+
+        Raises:
+            InputError: as `labels_from_segmentation`, or it was deleted.
+        """
+        if self.segmentation is None:
+            raise InputError("The region was deleted; classify the volume from the start.")
+        return drawn_region(self.segmentation, self.volume)
+
+    @property
+    def digests(self) -> Digests | None:
+        """Of the region as it is now; None where there is none, or it cannot be read."""
+        try:
+            return self.drawn.digests if self.volume.GetImageData() is not None else None
+        except InputError:
+            return None
+
+    @property
+    def corrected(self) -> bool:
+        """Whether it is another one than was found, classified or not; also where that cannot be told."""
+        node = self.segmentation
+        return node is not None and self.digests != tuple((node.GetAttribute(_AUTOMATIC) or "").split())
+
+    def edited_since(self, then: Sequence[str]) -> tuple[int, ...]:
+        """Slices k that are not what they were; all of them where it cannot be read.
+
+        Args:
+            then: digests of the region.
+        """
+        if self.segmentation is None or self.volume.GetImageData() is None:
+            return ()
+        now = self.digests
+        if now is None or len(now) != len(then):
+            return tuple(range(self.volume.GetImageData().GetDimensions()[2]))
+        return tuple(k for k, digest in enumerate(now) if digest != then[k])
+
+    def put(self, labels: np.ndarray) -> None:
+        """Makes the region what (z, y, x) labels say; it is added to the scene where there is none."""
+        if self.segmentation is None:
+            nodes = VolumeNodes(self.volume)
+            nodes.put(SEGMENTATION, add_segmentation(self.volume, labels, nodes.named("legs")))
+        else:
+            set_labels(self.segmentation, self.volume, labels)
+
+    def put_unless_edited(self, labels: np.ndarray, since: Digests | None) -> None:
+        """As `put`; but where the region is no longer what it was, somebody draws, and it is left alone."""
+        if self.segmentation is None or self.digests == since:
+            self.put(labels)
+
+    def keep_automatic(self, found: Regions) -> None:
+        """Keeps, for `corrected`, which region was found; nothing where somebody has drawn in it."""
+        if self.segmentation is not None and all(window.source == "auto" for window in found.windows):
+            self.segmentation.SetAttribute(_AUTOMATIC, " ".join(digests(found.labels)))
 
 
 def drawn_region(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> DrawnRegion:
@@ -43,8 +126,8 @@ def drawn_region(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLSca
     return region
 
 
-def digests(labels: np.ndarray) -> tuple[str, ...]:
-    """One for each slice of (z, y, x) labels, equal for equal planes."""
+def digests(labels: np.ndarray) -> Digests:
+    """Of (z, y, x) labels."""
     return tuple(hashlib.blake2b(plane.tobytes(), digest_size=8).hexdigest() for plane in labels)
 
 

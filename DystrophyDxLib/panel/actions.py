@@ -41,7 +41,7 @@ class Actions:
         return self._stopped is not None
 
     def classify(self, classification: SceneClassification, model: Path, device: str, progress: Progress) -> None:
-        """Classifies a volume from the start and shows it.
+        """Classifies a volume, where its region was not corrected from the start, and shows it.
 
         Args:
             model: package folder or .zip.

@@ -104,10 +104,47 @@ def test_a_segment_that_is_no_leg_is_pending_and_refused(classification, classif
         classification.reclassify(classifier)
 
 
-def test_an_edit_made_while_the_legs_are_classified_is_pending(classification, classifier):
-    half_erased(classification)
-    classification.reclassify(classifier, lambda done, total: erase(classification, Side.RIGHT, 4))
+@pytest.mark.parametrize("corrected", [True, False])
+def test_an_edit_made_while_the_legs_are_classified_is_kept_and_pending(classification, classifier, corrected):
+    if corrected:
+        half_erased(classification)
+    classification.classify(classifier, lambda done, total: erase(classification, Side.RIGHT, 4))
     assert classification.changed_slices == (4,)
+    assert classification.corrected
+
+
+@pytest.mark.parametrize("already_classified", [True, False])
+def test_classifying_keeps_a_correction_until_the_automatic_region_is_put_back(
+    classification, classifier, already_classified
+):
+    first = classification.result
+    assert not classification.corrected
+    half_erased(classification)
+    drawn = labels_from_segmentation(classification.segmentation, classification.volume)
+    if already_classified:
+        classification.reclassify(classifier)
+    assert classification.corrected
+    result = classification.classify(classifier)
+    assert np.array_equal(labels_from_segmentation(classification.segmentation, classification.volume), drawn)
+    assert [(image.slice, image.side) for image in result.images if image.roi == "edited"] == [(2, "left")]
+    classification.reset()
+    assert not classification.corrected
+    assert classification.classify(classifier).images == first.images
+
+
+def test_a_segment_that_is_no_leg_is_never_thrown_away_by_classifying(classification, classifier):
+    classification.segmentation.GetSegmentation().GetNthSegment(0).SetName("Segment_1")
+    assert classification.corrected
+    with pytest.raises(InputError, match="name it"):
+        classification.classify(classifier)
+
+
+def test_a_region_that_was_drawn_from_the_start_is_a_correction(classification, series, classifier):
+    drawn = find_legs(series).labels
+    drawn[3] = 0
+    classification.put(classifier.classify(series, classifier.region.from_labels(series, drawn)))
+    assert classification.corrected
+    assert 3 not in {image.slice for image in classification.classify(classifier).images}
 
 
 def test_a_leg_that_is_erased_everywhere_leaves_table_and_chart(classification, classifier):

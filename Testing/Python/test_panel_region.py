@@ -46,6 +46,35 @@ def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(deskt
     assert not panel.ui.reclassifyButton.enabled
 
 
+def test_classify_keeps_a_correction_and_says_so(desktop, panel, classification):
+    erase_half_of_the_left_leg(classification, 2)
+    desktop.press("F5")
+    assert [row[:2] for row in panel.rows() if row[3] == "edited"] == [("2", "left")]
+    assert "The corrected region was classified" in panel.ui.messageLabel.text
+    panel.ui.resetAllButton.click()
+    desktop.press("F5")
+    assert "edited" not in {row[3] for row in panel.rows()}
+    assert panel.ui.messageLabel.text == ""
+
+
+def test_what_is_drawn_while_a_classification_runs_is_kept_and_told(desktop, panel, classification, monkeypatch):
+    first, progress = classification.result, panel.page.study.onProgress
+
+    def drawing(done, total):
+        if done and not panel.ui.pendingLabel.text:
+            erase_half_of_the_left_leg(classification, 2)
+            desktop.settle(600)  # longer than the panel waits after an edit
+        progress(done, total)
+
+    panel.ui.autoReclassifyCheckBox.checked = True
+    monkeypatch.setattr(panel.page.study, "onProgress", drawing)
+    panel.ui.classifyButton.click()
+    assert panel.ui.pendingLabel.text == "Edited since the result: slice 2."
+    assert classification.result.images == first.images
+    monkeypatch.undo()
+    desktop.wait(lambda: "edited" in {row[3] for row in panel.rows()}, 10)
+
+
 def test_reset_to_automatic_leads_back_to_nothing_to_do(desktop, panel, classification):
     ui = panel.ui
     for k in (1, 4):

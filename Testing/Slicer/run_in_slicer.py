@@ -149,6 +149,39 @@ class PanelTest(unittest.TestCase):
         assert not self.region.editButton.checked
         assert editor.activeEffect() is None
 
+    def test_classify_keeps_a_correction_and_undo_reaches_across_it(self):
+        classification = self.classify()
+        self.region.editButton.click()
+        editor = self.page.region.editor.widget
+        excluded = self.page.context.view.slice
+        self.region.excludeButton.click()
+        self.study.classifyButton.click()
+        assert excluded not in [image.slice for image in classification.result.images]
+        assert "The corrected region was classified" in self.study.messageLabel.text
+        assert not classification.pending
+        editor.undo()
+        until(lambda: self.region.pendingLabel.text == f"Edited since the result: slice {excluded}.")
+        self.study.classifyButton.click()
+        assert excluded in [image.slice for image in classification.result.images]
+        assert not classification.corrected
+
+    def test_what_is_drawn_while_it_is_classified_is_kept(self):
+        classification = self.classify()
+        excluded, onProgress = self.page.context.view.slice, self.page.study.onProgress
+
+        def excluding(done, total):
+            if done and not classification.pending:
+                classification.exclude(excluded)
+            onProgress(done, total)
+
+        self.page.study.onProgress = excluding
+        try:
+            self.study.classifyButton.click()
+        finally:
+            del self.page.study.onProgress
+        assert classification.changed_slices == (excluded,)
+        until(lambda: self.region.pendingLabel.text == f"Edited since the result: slice {excluded}.")
+
     def test_cancel_leaves_everything_as_it_was(self):
         self.study.sampleButton.click()
         nodes = slicer.mrmlScene.GetNumberOfNodes()
