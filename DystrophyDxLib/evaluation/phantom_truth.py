@@ -13,7 +13,9 @@ import SimpleITK as sitk
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
 from ..phantom.anatomy import MUSCLES
-from ..series.image_files import as_image, read_voxels
+from ..series.formats.any_format import read_header
+from ..series.image_files import as_image
+from ..series.segmentation_file import read_segmentation, segmentation_header
 from ..series.series import Series
 
 TRUTH, TABLE = "truth", "truth.csv"
@@ -39,8 +41,8 @@ def is_synthetic(cohort: Cohort) -> bool:
 
 def read_truth(case: Case, series: Series) -> TruthFiles:
     """The truth of a case that has it, brought to the grid of `series`."""
-    files = (case.path.parent / TRUTH / f"{name}.nii.gz" for name in ("muscles", "fat_fraction"))
-    return TruthFiles(*(_on_grid(sitk.ReadImage(str(file)), series) for file in files))
+    files = (read_header(case.path.parent / TRUTH / f"{name}.nii.gz") for name in ("muscles", "fat_fraction"))
+    return TruthFiles(*(_on_grid(as_image(file.load().voxels[0], file.geometry), series) for file in files))
 
 
 def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]]:
@@ -53,20 +55,13 @@ def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]
     Raises:
         InputError: it cannot be read, is no volume of one label a voxel, or its labels are no whole numbers above 0.
     """
-    try:
-        image = read_voxels(path, _header(path))
-    except RuntimeError:
-        raise InputError(_UNREADABLE) from None
-    labels = _on_grid(image, series)
-    if labels.min() < 0 or np.any(labels % 1):
+    file = read_segmentation(path)
+    if len(file.layers) > 1:
+        raise InputError(_OVERLAP)
+    labels = _on_grid(as_image(file.layers[0], file.geometry), series).astype(np.int64)
+    if labels.min() < 0:
         raise InputError("The labels of a segmentation are no whole numbers; export it as a label map.")
-    labels = labels.astype(np.int64)
-    segments = (key.removesuffix("_Name") for key in image.GetMetaDataKeys() if key.endswith("_Name"))
-    named = {
-        int(image.GetMetaData(f"{segment}_LabelValue")): image.GetMetaData(f"{segment}_Name")
-        for segment in segments
-        if image.HasMetaDataKey(f"{segment}_LabelValue")
-    }
+    named = {segment.value: segment.name for segment in file.segments} if file.named else {}
     return labels, {label: named.get(label, f"muscle {label}") for label in np.unique(labels[labels > 0]).tolist()}
 
 
@@ -84,26 +79,14 @@ def segmentation_files(cohort: Cohort, folder: Path, column: str) -> dict[int, P
     problems = Problems()
     for row, path in files.items():
         try:
-            _header(path)
+            if not path.is_file():
+                raise InputError("A segmentation does not exist; correct its path.")
+            if segmentation_header(path).frames > 1:
+                raise InputError(_OVERLAP)
         except InputError as error:
             problems.add(f"in the column {column} {str(error).partition(';')[0].lower()}", f"row {row}")
     problems.raise_any()
     return files
-
-
-def _header(path: Path) -> sitk.ImageFileReader:
-    """A reader of one label map; see `read_muscles`."""
-    if not path.is_file():
-        raise InputError("A segmentation does not exist; correct its path.")
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError:
-        raise InputError(_UNREADABLE) from None
-    if reader.GetNumberOfComponents() > 1 or reader.GetDimension() != 3:
-        raise InputError("Segments of a segmentation overlap, or it is no volume; export it as a label map.")
-    return reader
 
 
 def muscle_fat(case: Case) -> np.ndarray:
@@ -124,4 +107,4 @@ def _on_grid(image: sitk.Image, series: Series) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.Resample(image, grid, sitk.Transform(), sitk.sitkNearestNeighbor))
 
 
-_UNREADABLE = "A segmentation cannot be read; give NRRD or NIfTI files with a label a muscle or organ."
+_OVERLAP = "Segments of a segmentation overlap; export it as a label map."

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 from vtkmodules.vtkCommonCore import vtkIntArray, vtkStringArray
@@ -15,7 +14,8 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE, Side
-from ..series.image_files import read_voxels
+from ..series.segmentation_file import read_segmentation
+from .volumes import ijk_to_ras_of
 
 SEGMENT_NAMES = {
     Side.LEFT: "Left leg",
@@ -67,7 +67,9 @@ def set_labels(
         labels: (z, y, x) uint8 on the grid of `volume`, with the values of `LABEL_OF_SIDE`.
     """
     segmentation = node.GetSegmentation()
-    labelmap = _labelmap(volume, labels)  # one for all segments
+    ijk_to_ras = vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(ijk_to_ras)
+    labelmap = _labelmap(labels.astype(np.uint8, copy=False), ijk_to_ras)  # one for all segments
     of_legs = not (labels == LABEL_OF_SIDE[Side.NONE]).any()
     for side, value in LABEL_OF_SIDE.items():
         segments = [segment for segment in _segments(segmentation) if _side_named(segment) is side]
@@ -162,7 +164,7 @@ def read_labels(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarra
     """Leg regions of a segmentation file (`.seg.nrrd`) on the grid of `volume`; see `labels_from_segmentation`.
 
     Raises:
-        InputError: Slicer cannot read the file as a segmentation, or its segments are not legs.
+        InputError: as `read_segmentation`, or its segments are not legs.
     """
     return labels_from_segmentation(_read(path), volume)
 
@@ -171,25 +173,25 @@ def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[np
     """Muscles of a segmentation file (`.seg.nrrd`); see `muscles_from_segmentation`.
 
     Raises:
-        InputError: Slicer cannot read the file as a segmentation, or it has no segments.
+        InputError: as `read_segmentation`, or it has no segments.
     """
     return muscles_from_segmentation(_read(path), volume)
 
 
 def _read(path: Path) -> slicer.vtkMRMLSegmentationNode:
     """A segmentation file's node, in a scene of its own, so that nothing is left behind in the volume's."""
-    unreadable = InputError("The segmentation file cannot be read; give a segmentation saved by Slicer (.seg.nrrd).")
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        read_voxels(path, reader)  # Slicer's reader ends the whole program at a damaged file.
-    except RuntimeError:
-        raise unreadable from None
-    scene = slicer.vtkMRMLScene()
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    if not _storage(path).ReadData(node):
-        raise unreadable
+    file = read_segmentation(path)
+    node = slicer.vtkMRMLScene().AddNewNodeByClass("vtkMRMLSegmentationNode")
+    segmentation = node.GetSegmentation()
+    segmentation.SetSourceRepresentationName(BINARY_LABELMAP)
+    ijk_to_ras = slicer.util.vtkMatrixFromArray(ijk_to_ras_of(file.geometry))
+    labelmaps = [_labelmap(layer, ijk_to_ras) for layer in file.layers]
+    for own in file.segments:
+        segment = slicer.vtkSegment()
+        segment.SetName(own.name)
+        segment.SetLabelValue(own.value)
+        segment.AddRepresentation(BINARY_LABELMAP, labelmaps[own.layer])
+        segmentation.AddSegment(segment)
     return node
 
 
@@ -301,15 +303,13 @@ def _resampled(
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(shape).astype(np.uint8)
 
 
-def _labelmap(volume: slicer.vtkMRMLScalarVolumeNode, labels: np.ndarray) -> slicer.vtkOrientedImageData:
+def _labelmap(labels: np.ndarray, ijk_to_ras: vtkMatrix4x4) -> slicer.vtkOrientedImageData:
     image = vtkImageData()
     image.SetDimensions(*labels.shape[::-1])
     # A copy, as the segment editor writes into it.
-    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(labels, np.uint8).ravel(), deep=True))
+    image.GetPointData().SetScalars(numpy_to_vtk(np.ascontiguousarray(labels).ravel(), deep=True))
     labelmap = slicer.vtkOrientedImageData()
     labelmap.ShallowCopy(image)
-    ijk_to_ras = vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(ijk_to_ras)
     labelmap.SetGeometryFromImageToWorldMatrix(ijk_to_ras)
     return labelmap
 

@@ -118,6 +118,13 @@ def ijk_to_world(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     return slicer.util.arrayFromVTKMatrix(ras_to_world) @ slicer.util.arrayFromVTKMatrix(ijk_to_ras)
 
 
+def ijk_to_ras_of(geometry: Geometry) -> np.ndarray:
+    """(4, 4) affine from voxel index (i, j, k, 1) to RAS mm."""
+    affine = geometry.ijk_to_lps
+    affine[:3] = _LPS_TO_RAS @ affine[:3]
+    return affine
+
+
 def write_volume(node: slicer.vtkMRMLScalarVolumeNode, path: Path) -> None:
     """Writes a heatmap as compressed NRRD, in LPS: the evidence for its class, 0 to 1.
 

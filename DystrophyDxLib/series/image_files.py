@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import math
-import re
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
+from ..results import WarningCode
+from .formats.any_format import read_header
 from .series import NO_ORIENTATION, Geometry, Series, check_size
+from .words import are
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -36,8 +33,9 @@ def check_finite(voxels: np.ndarray) -> None:
         raise InputError("The image holds voxels that are not numbers (NaN or infinite); export it again.")
 
 
-_NIFTI = (".nii", ".nii.gz")
-IMAGE_FILES = (*_NIFTI, ".nrrd", ".nhdr", ".mha", ".mhd")
+IMAGE_FILES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_LONGER = 1.2
+"""Edge of a voxel along the body, over that within the slices, from which the slices were surely taken axially."""
 
 
 def read_image_file(path: Path) -> Series:
@@ -53,151 +51,93 @@ def read_image_file(path: Path) -> Series:
 def read_image_frames(path: Path, most_dimensions: int = 4) -> tuple[Series, ...]:
     """Reads a NIfTI, NRRD or MetaImage file of volumes along a fourth axis, time; one volume where it has none.
 
+    Axial slices whose axes were stored in another order are put in the order of a series, with a note. Voxels around
+    the body that are no numbers are read as 0, with a note.
+
     Raises:
         InputError: as `read_image_file`, or more dimensions.
         OSError: it cannot be opened.
     """
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    with _quiet_itk():
-        try:
-            reader.ReadImageInformation()
-            _check_image_header(reader, most_dimensions)
-            image = read_voxels(path, reader)
-        except RuntimeError as error:
-            if "orthonormal" in str(error):
-                raise InputError(
-                    "The image axes are not perpendicular; resample the image to a regular grid."
-                ) from None
-            raise InputError(
-                "The image file cannot be read: it is cut off, damaged or lacks its data file; export it again."
-            ) from None
-    known = image.GetDimension() > 2 and _states_orientation(path, reader)
-    image = sitk.JoinSeries(image) if image.GetDimension() == 2 else image
-    frames = [image[:, :, :, t] for t in range(image.GetSize()[3])] if image.GetDimension() == 4 else [image]
-    volumes = tuple(
-        Series(
-            voxels=sitk.GetArrayFromImage(frame),
-            geometry=Geometry(frame.GetOrigin(), frame.GetSpacing(), np.reshape(frame.GetDirection(), (3, 3))),
+    header = read_header(path)
+    if header.frames > 1 and most_dimensions == 3:
+        raise InputError("The image is 4-dimensional; give one 3D volume of it.")
+    order = _order_of_axes(header.geometry, header.size) if header.orientation_known else (0, 1, 2)
+    i, j, k = (header.size[axis] for axis in order)
+    check_size((header.frames * k, j, i))
+    notes = list(header.notes)
+    if order != (0, 1, 2):
+        notes.append("The axes are stored in another order than that of axial slices, and were exchanged.")
+    voxels, more = header.load()
+    notes += more
+    voxels = voxels.transpose(0, *(3 - axis for axis in reversed(order)))
+    geometry = _with_axes(header.geometry, order)
+    frames, missing = [], set()
+    for frame in voxels:
+        frame, without, is_filled = _filled_around(frame)
+        frames.append(frame)
+        missing |= without
+        if is_filled and _FILLED not in notes:
+            notes.append(_FILLED)
+    warnings = [(warning.code, warning.message) for warning in header.warnings]
+    if missing:
+        warnings.append((WarningCode.SLICES_MISSING, f"{are(len(missing), 'slice')} missing: all voxels are NaN."))
+    if not header.orientation_known:
+        warnings.append(NO_ORIENTATION)
+    volumes = []
+    for frame in frames:
+        series = Series(
+            voxels=frame,
+            geometry=geometry,
             selection="The image file that was given.",
+            notes=tuple(notes),
+            missing_slices=tuple(sorted(missing)),
         )
-        for frame in frames
+        for code, message in warnings:
+            series = series.warned(code, message)
+        volumes.append(series)
+    return tuple(volumes)
+
+
+_FILLED = "Voxels around the body that are no numbers (NaN) were read as 0."
+
+
+def _order_of_axes(geometry: Geometry, size: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Which stored axis becomes i, j and k: as stored, but for axial slices that lie along another axis than k."""
+    along = int(np.abs(geometry.direction[2]).argmax())
+    i, j = (axis for axis in range(3) if axis != along)
+    within = max(geometry.spacing[i], geometry.spacing[j])
+    if along == 2 or size[2] == 1 or geometry.spacing[along] < _LONGER * within:
+        return 0, 1, 2
+    return i, j, along
+
+
+def _with_axes(geometry: Geometry, order: tuple[int, int, int]) -> Geometry:
+    i, j, k = (geometry.spacing[axis] for axis in order)
+    return Geometry(geometry.origin, (i, j, k), geometry.direction[:, order])
+
+
+def _filled_around(voxels: np.ndarray) -> tuple[np.ndarray, set[int], bool]:
+    """Voxels (z, y, x) with 0 for those that are NaN around the body, as programs leave them that cut the body out;
+    the slices that are nothing else; and whether there were others.
+
+    Those within the body stay: nobody knows what they were.
+    """
+    if voxels.dtype.kind != "f" or not np.isnan(voxels.min()):
+        return voxels, set(), False
+    from scipy import ndimage
+
+    lacking = np.isnan(voxels)
+    there = voxels[~lacking]
+    if not there.size or there.min() == there.max():  # what is NaN is the body
+        return voxels, set(), False
+    without = lacking.all(axis=(1, 2))
+    around = lacking & ~without[:, None, None]
+    labels, _ = ndimage.label(around)
+    edges = [labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]]
+    outside = np.unique(np.concatenate([edge.ravel() for edge in edges]))
+    around &= np.isin(labels, outside)
+    return (
+        np.where(around | without[:, None, None], 0, voxels),
+        set(np.flatnonzero(without).tolist()),
+        bool(around.any()),
     )
-    return volumes if known else tuple(volume.warned(*NO_ORIENTATION) for volume in volumes)
-
-
-def read_voxels(path: Path, reader: sitk.ImageFileReader) -> sitk.Image:
-    """The image of a NIfTI, NRRD or MetaImage file whose header `reader` has read.
-
-    Raises:
-        InputError: voxels are not finite.
-        RuntimeError: the file is damaged or cut off, where SimpleITK by itself would read zeros.
-    """
-    try:
-        if path.name.lower().endswith(_NIFTI):
-            _check_nifti_voxels(path, reader)
-        else:
-            _check_stored_voxels(path, reader)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise RuntimeError("The voxels are damaged or end early.") from None
-    return reader.Execute()
-
-
-@contextmanager
-def _quiet_itk() -> Iterator[None]:
-    """ITK's warnings name the file."""
-    import SimpleITK as sitk
-
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
-
-
-def _check_image_header(reader: sitk.ImageFileReader, most_dimensions: int) -> None:
-    size = reader.GetSize()
-    if np.prod(size[most_dimensions:]) > 1:
-        wanted = "one 3D volume" if most_dimensions == 3 else "a volume or a cine"
-        raise InputError(f"The image is {len(size)}-dimensional; give {wanted} of it.")
-    if reader.GetNumberOfComponents() != 1:
-        raise InputError("The voxels hold several numbers (colour, vector or complex); give a grey-scale image.")
-    check_size((size[2] if len(size) > 2 else 1, size[1], size[0]))
-
-
-def _check_nifti_voxels(path: Path, reader: sitk.ImageFileReader) -> None:
-    """Raises for a file that ends early, fails its checksum or holds voxels that are not finite.
-
-    SimpleITK reads all of these without a word, as zero.
-    """
-    item = int(reader.GetMetaData("bitpix")) // 8
-    count = math.prod(reader.GetSize())
-    with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
-        byte_order = "<" if file.read(4) in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else ">"  # size of header: 348 or 540
-        file.seek(int(float(reader.GetMetaData("vox_offset"))))
-        voxels = file.read(count * item)
-        while file.read(1 << 20):  # the checksum is compared at the end
-            continue
-    if len(voxels) < count * item:
-        raise EOFError
-    if reader.GetMetaData("datatype") in ("16", "64"):  # float32, float64
-        check_finite(np.frombuffer(voxels, f"{byte_order}f{item}"))
-
-
-def _check_stored_voxels(path: Path, reader: sitk.ImageFileReader) -> None:
-    """Raises where NRRD or MetaImage voxels end early or, compressed, fail their checksum.
-
-    SimpleITK does not look at the checksum, and prints lines of its own where a MetaImage file ends early.
-    """
-    import SimpleITK as sitk
-
-    header = _header_text(path)
-    detached = re.search(r"^(?:data ?file:|ElementDataFile *=) *(?!LOCAL)(\S[^\r\n]*)", header, re.I | re.M)
-    data, offset = (path.parent / detached[1].strip(), 0) if detached else (path, len(header))
-    if not data.is_file():  # a list of files, which SimpleITK resolves
-        return
-    if re.search(r"^(encoding: *gz|CompressedData *= *True)", header, re.I | re.M):
-        _unpack(data, offset)
-    elif re.search(r"^(encoding: *raw|BinaryData *= *True)", header, re.I | re.M):
-        item = sitk.Image([1, 1], reader.GetPixelID()).GetSizeOfPixelComponent()
-        if data.stat().st_size - offset < item * math.prod(reader.GetSize()):
-            raise EOFError
-
-
-def _header_text(path: Path) -> str:
-    """The text in front of the voxels of a NRRD or MetaImage file, one character a byte."""
-    with path.open("rb") as file:
-        start = file.read(1 << 16).decode("latin-1")
-    end = re.search(r"\n\r?\n" if start.startswith("NRRD") else r"ElementDataFile *=[^\n]*\n", start)
-    return start[: end.end()] if end else start
-
-
-def _unpack(path: Path, offset: int) -> None:
-    """Raises when the gzip or zlib stream that starts at `offset` is damaged or cut off."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        is_gzip = file.read(2) == b"\x1f\x8b"
-        file.seek(offset)
-        if is_gzip:
-            with gzip.GzipFile(fileobj=file) as stream:
-                while stream.read(1 << 20):
-                    continue
-            return
-        unpacker = zlib.decompressobj()
-        while not unpacker.eof and (part := file.read(1 << 18)):
-            unpacker.decompress(part)
-    if not unpacker.eof:
-        raise EOFError
-
-
-def _states_orientation(path: Path, reader: sitk.ImageFileReader) -> bool:
-    """Whether the header says how the image lies in the patient."""
-    if path.name.lower().endswith(_NIFTI):
-        return any(reader.GetMetaData(code) != "0" for code in ("qform_code", "sform_code"))
-    if path.name.lower().endswith((".nrrd", ".nhdr")):
-        space = reader.GetMetaData("NRRD_space") if reader.HasMetaDataKey("NRRD_space") else ""
-        return "posterior" in space or "anterior" in space
-    return re.search(r"^(TransformMatrix|Orientation|Rotation) *=", _header_text(path), re.M) is not None

@@ -84,6 +84,8 @@ def _read(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ..
     """The volumes of an input, one where no cine is asked for."""
     if not path.exists():
         raise InputError("The input does not exist; check the path.")
+    if not (path.is_file() or path.is_dir()):  # to open a pipe would wait for ever
+        raise InputError("The input is a pipe or a device; give a file or a folder.")
     is_image_file = path.is_file() and path.name.lower().endswith(IMAGE_FILES)
     if is_image_file and series_uid is not None:
         raise InputError("A series UID is for DICOM input only; leave it out for an image file.")

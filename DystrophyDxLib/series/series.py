@@ -15,6 +15,8 @@ MAX_VOXELS = 2**30
 """Largest volume that is read: 4 GiB as float32."""
 MIN_PIXELS = 16
 """Least rows and columns of an image that can show a leg."""
+VOXEL_MM = (0.05, 500.0)
+"""Least and greatest edge of a voxel; a header with another one is in other units, or damaged."""
 
 NO_SIDE = {WarningCode.SIDE_CONTRADICTED, WarningCode.SIDE_UNKNOWN}
 """Warnings of a series from which no side of the patient can be told."""
@@ -56,8 +58,13 @@ class Geometry:
         direction = np.asarray(self.direction, dtype=float).reshape(3, 3)
         if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-3):
             raise InputError("The image axes are not perpendicular; resample the image to a regular grid first.")
-        if min(self.spacing) <= 0:
+        if not min(self.spacing) > 0:
             raise InputError("The voxel spacing is not positive; check the image header.")
+        if not VOXEL_MM[0] <= min(self.spacing) <= max(self.spacing) <= VOXEL_MM[1]:
+            raise InputError(
+                f"By the header a voxel is {' × '.join(f'{edge:.3g}' for edge in self.spacing)} mm large; export the "
+                "image with its sizes in millimetres."
+            )
         object.__setattr__(self, "direction", direction)
 
     @property

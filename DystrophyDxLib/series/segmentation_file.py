@@ -1,0 +1,144 @@
+"""Segmentations as Slicer saves them (`.seg.nrrd`), and label maps: what was drawn, and its names.
+
+Slicer's own reader ends the process at a damaged file; see `formats.stored`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .formats.any_format import read_header
+from .formats.stored import DamagedFile, ImageHeader, open_regular
+from .series import MIN_PIXELS, Geometry, check_size
+
+_KEY = re.compile(r"Segment(\d{1,6})_(Name|LabelValue|Layer)")
+_OFFSET = "Segmentation_ReferenceImageExtentOffset"
+_MOST_SEGMENTS = 1000
+"""Labels from which on an image without names is no label map."""
+_MOST_OFFSET = 1 << 20
+_GIVE = "give a segmentation saved by Slicer (.seg.nrrd)"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment: the voxels of a layer that have its value."""
+
+    name: str
+    layer: int
+    value: int
+
+
+@dataclass(frozen=True)
+class SegmentationFile:
+    """What a file of segments holds.
+
+    Attributes:
+        geometry: of its voxels.
+        layers: (layers, z, y, x) whole numbers; segments that overlap lie in several layers.
+        segments: in the order of the file. Those of a label map without names are "Segment_1" and so on, by value.
+        named: whether the file names them.
+    """
+
+    geometry: Geometry
+    layers: np.ndarray
+    segments: tuple[Segment, ...]
+    named: bool
+
+
+def read_segmentation(path: Path) -> SegmentationFile:
+    """Reads the segments of a `.seg.nrrd`, or of a label map (NIfTI, NRRD, MetaImage).
+
+    Raises:
+        InputError: it is damaged, of another kind, or no segmentation.
+    """
+    header = segmentation_header(path)
+    with _told_of_a_segmentation():
+        voxels, _ = header.load()
+    layers = _whole_numbers(voxels)
+    segments = _segments(header.keys, len(layers))
+    if segments is not None:
+        return SegmentationFile(header.geometry, layers, segments, named=True)
+    values = [np.unique(layer[layer > 0]).tolist() for layer in layers]
+    if sum(map(len, values)) > _MOST_SEGMENTS:
+        raise InputError(f"The segmentation file holds an image and no segments; {_GIVE}.")
+    unnamed = tuple(Segment(f"Segment_{value}", layer, value) for layer, own in enumerate(values) for value in own)
+    return SegmentationFile(header.geometry, layers, unnamed, named=False)
+
+
+def segmentation_header(path: Path) -> ImageHeader:
+    """The header of a file of segments.
+
+    Raises:
+        InputError: as `read_segmentation`.
+    """
+    with _told_of_a_segmentation():
+        with open_regular(path) as file:
+            is_dicom = file.read(132)[128:] == b"DICM"
+        if is_dicom:
+            raise InputError(
+                "It is DICOM (SEG or RTSTRUCT); open it in Slicer and save the segmentation there as .seg.nrrd."
+            )
+        header = read_header(path)
+    i, j, k = header.size
+    check_size((header.frames * k, max(j, MIN_PIXELS), max(i, MIN_PIXELS)))
+    return header
+
+
+@contextmanager
+def _told_of_a_segmentation() -> Iterator[None]:
+    try:
+        yield
+    except DamagedFile as error:
+        raise InputError(f"The segmentation file cannot be read: {error.why}; {_GIVE}.") from None
+    except InputError as error:
+        raise InputError(f"The segmentation file cannot be read. {error}") from None
+    except OSError:
+        raise InputError("The segmentation file cannot be read; check its path and permissions.") from None
+
+
+def _segments(keys: Mapping[str, str], layers: int) -> tuple[Segment, ...] | None:
+    """The segments that a header names; None where it names none."""
+    found: dict[int, dict[str, str]] = {}
+    for key, value in keys.items():
+        if match := _KEY.fullmatch(key):
+            found.setdefault(int(match[1]), {})[match[2]] = value
+    if not found:
+        return None
+    is_old = not any("Layer" in own for own in found.values())  # a layer a segment, each of value 1
+    try:
+        offset = [int(number) for number in keys.get(_OFFSET, "0 0 0").split()]
+        segments = tuple(
+            Segment(
+                own.get("Name", f"Segment_{number + 1}"),
+                int(own.get("Layer", place if is_old and layers > 1 else 0)),
+                int(own.get("LabelValue", 1)),
+            )
+            for place, (number, own) in enumerate(sorted(found.items()))
+        )
+    except ValueError:
+        offset, segments = [], ()
+    if (
+        len(offset) < 3
+        or max(map(abs, offset)) > _MOST_OFFSET
+        or not all(0 <= segment.layer < layers and 0 < segment.value < 1 << 31 for segment in segments)
+        or len(segments) > _MOST_SEGMENTS
+    ):
+        raise InputError(f"The segmentation file cannot be read: its header names segments that are none; {_GIVE}.")
+    return segments
+
+
+def _whole_numbers(voxels: np.ndarray) -> np.ndarray:
+    """The same as int16 or, where they are larger, int32; bytes as they are."""
+    if voxels.dtype == np.uint8:
+        return voxels
+    low, high = voxels.min(), voxels.max()  # NaN where one voxel is
+    if not (-(1 << 31) <= low <= high < 1 << 31) or (voxels.dtype.kind == "f" and (voxels % 1).any()):
+        raise InputError("The labels of the segmentation are no whole numbers; export it as a label map.")
+    return voxels.astype(np.int16 if low >= -(1 << 15) and high < 1 << 15 else np.int32)
