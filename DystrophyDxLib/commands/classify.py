@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -53,6 +53,14 @@ def classify(
         ),
     ] = None,
     series: Annotated[str | None, typer.Option(help="Series Instance UID to take, of several in the folder.")] = None,
+    modality: Annotated[
+        Literal["MR"] | None,
+        typer.Option(
+            help="Take DICOM images for MR whatever their header calls them: what Slicer exports is called CT unless "
+            "one chooses otherwise.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print result.json, and nothing else.")] = False,
@@ -77,6 +85,7 @@ def classify(
             region=roi,
             muscles=muscles,
             atlas=atlas_with_names(atlas, atlas_names),
+            modality=modality,
         )
         result = classify_into_folder(
             files, ModelOnDevice(package, device), out, overwrite=overwrite, watch=watch, advance=advance

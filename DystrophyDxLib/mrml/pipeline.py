@@ -39,6 +39,7 @@ class StudyFiles:
         muscles: segmentation with a segment a muscle, for the share of each that lies under the heat.
         atlas: label map on the grid of the images and, if it has one, the table of its regions' names, for the regions
             ranked by the heat in them; the muscles where there is none.
+        modality: "MR" where DICOM images of any modality are MR.
 
     Raises:
         InputError: a segmentation that is not there.
@@ -51,6 +52,7 @@ class StudyFiles:
     region: Path | None = None
     muscles: Path | None = None
     atlas: tuple[Path, Path | None] | None = None
+    modality: str | None = None
 
     def __post_init__(self) -> None:
         if self.region is not None and not self.region.exists():
@@ -125,7 +127,9 @@ def classify_into_folder(
     check_output_folder(out, overwrite=overwrite)
     with watch.stage("read"):
         advance("Reading the study", 0, 0)
-        series = read_input(files.images, files.channels, model.package.recipe.sample, files.series_uid, files.frames)
+        sample = model.package.recipe.sample
+        asked = files.series_uid, files.frames, files.modality, advance
+        series = read_input(files.images, files.channels, sample, *asked)
     with watch.stage("load"):
         advance("Loading PyTorch and Slicer", 0, 0)
         classifier = model.classifier

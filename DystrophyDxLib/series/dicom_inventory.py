@@ -7,36 +7,42 @@ Functional Groups), C.8.3 (MR Image) and C.8.13 (Enhanced MR).
 
 from __future__ import annotations
 
-import logging
 import re
-import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Literal
 
-import numpy as np
 import pydicom
-from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage, MRImageStorage
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    EnhancedMRImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    LegacyConvertedEnhancedMRImageStorage,
+    MRImageStorage,
+)
 
 from ..errors import InputError
+from .dicom_header import Attributes, Damaged, functional_groups, looks_like_dicom, quiet_pydicom, read_header
 from .series import Acquisition
 from .words import are
 
+_NATIVE = ("", ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 _MR_STORAGE = {MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage}
 # fmt: off
 _KEYWORDS = [
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "Modality", "SeriesNumber",
-    "InstanceNumber", "ImageType", "BodyPartExamined", "Laterality", "ImageLaterality", "StudyDescription",
-    "SeriesDescription", "ProtocolName", "SequenceName", "ScanningSequence", "ScanOptions", "RepetitionTime",
-    "EchoTime", "InversionTime", "MagneticFieldStrength", "EchoPulseSequence", "InversionRecovery",
-    "SpectrallySelectedSuppression", "AcquisitionContrast", "PulseSequenceName", "ContrastBolusAgent",
-    "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness", "SpacingBetweenSlices", "PixelSpacing",
-    "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelRepresentation",
-    "PixelPaddingValue", "RescaleSlope", "RescaleIntercept", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence", "TriggerTime",
+    "InstanceNumber", "AcquisitionNumber", "TemporalPositionIdentifier", "StackID", "ImageType", "BodyPartExamined",
+    "Laterality", "ImageLaterality", "StudyDescription", "SeriesDescription", "ProtocolName", "SequenceName",
+    "ScanningSequence", "ScanOptions", "RepetitionTime", "EchoTime", "InversionTime", "MagneticFieldStrength",
+    "EchoPulseSequence", "InversionRecovery", "SpectrallySelectedSuppression", "AcquisitionContrast",
+    "PulseSequenceName", "ContrastBolusAgent", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness",
+    "SpacingBetweenSlices", "PixelSpacing", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows",
+    "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "RescaleSlope",
+    "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "TriggerTime", "KVP",
 ]
 _WORDS = (
     "StudyDescription", "SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName", "AcquisitionContrast",
@@ -44,6 +50,10 @@ _WORDS = (
 )
 # fmt: on
 _SIDES: dict[str, Literal["left", "right"]] = {"L": "left", "R": "right"}
+_NO_UID = "?"
+"""Beginning of what stands for the UID of a series without one; no UID has it."""
+Progress = Callable[[int, int], None]
+"""Told the number of what is done, and of all."""
 
 
 def read_facts(path: Path) -> tuple[Acquisition, str] | None:
@@ -54,95 +64,43 @@ def read_facts(path: Path) -> tuple[Acquisition, str] | None:
     """
     try:
         with quiet_pydicom(), path.open("rb") as stream:
-            if not _looks_like_dicom(stream.read(132)):
+            if not looks_like_dicom(stream.read(132)):
                 return None
-            header = _read_header(stream)
-            frame = next(_frames(path, header, _Attributes(header).text("SOPClassUID") in _MR_STORAGE), None)
-    except Exception:  # as in `_read_header`
+            header, room = read_header(stream, _KEYWORDS)
+            frame = next(_frames(path, header, room, is_mr_storage=False), None)
+    except Exception:  # as in `read_header`
         return None
     if frame is None:
         return None
-    return replace(frame.acquisition, modality=_Attributes(header).text("Modality") or None), frame.text
-
-
-@contextmanager
-def quiet_pydicom() -> Iterator[None]:
-    """pydicom's warnings and log quote header values, which may be a patient's."""
-    log = logging.getLogger("pydicom")
-    level = log.level
-    log.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings(), pydicom.config.disable_value_validation():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        log.setLevel(level)
-
-
-class _Attributes:
-    """Attributes of one frame, looked up in its functional groups, then the shared ones, then the object itself."""
-
-    def __init__(self, *datasets: pydicom.Dataset) -> None:
-        self._holder = {tag: dataset for dataset in reversed(datasets) for tag in dataset.keys()}  # noqa: SIM118
-
-    def value(self, keyword: str) -> Any:
-        """The value; None where the attribute is absent, empty or not of its type."""
-        tag = pydicom.tag.Tag(keyword)
-        if tag not in self._holder:
-            return None
-        try:
-            value = self._holder[tag][tag].value
-        except Exception:  # pydicom raises nearly anything for bytes that are not what they claim
-            return None
-        return None if value is None or value == "" else value
-
-    def text(self, keyword: str) -> str:
-        value = self.value(keyword)
-        return "" if value is None else str(value).strip()
-
-    def codes(self, keyword: str) -> tuple[str, ...]:
-        """Values of a code string; what is not one (free text) is left out."""
-        value = self.value(keyword)
-        values = [value] if isinstance(value, str) else value or []
-        return tuple(text for text in map(str, values) if re.fullmatch(r"[A-Z0-9 _/*-]{1,16}", text))
-
-    def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
-        """Exactly `count` finite numbers, or None."""
-        value = self.value(keyword)
-        try:
-            numbers = tuple(float(item) for item in (value if np.iterable(value) else [value]))
-        except (TypeError, ValueError):
-            return None
-        return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
-
-    def number(self, keyword: str) -> float | None:
-        numbers = self.numbers(keyword, 1)
-        return None if numbers is None else numbers[0]
-
-    def positive(self, *keywords: str) -> float | None:
-        """The first of the attributes that holds a positive number; scanners write 0 for "not applicable"."""
-        return next((number for keyword in keywords if (number := self.number(keyword)) and number > 0), None)
+    return replace(frame.acquisition, modality=Attributes(header).text("Modality") or None), frame.text
 
 
 @dataclass(frozen=True)
 class Frame:
     """One MR image and where it lies; lengths in mm, LPS.
 
-    `text` is what the technologist wrote: it may hold identity and must not leave the reader.
+    `text` is what the technologist wrote: it and `patient` may hold identity and must not leave the reader.
     """
 
     path: Path
     number: int
+    of_frames: int
+    patient: str
+    study_uid: str
     series_uid: str
     sop_uid: str
     series_number: float
     instance_number: float
+    acquisition_number: float
+    temporal_position: float
     trigger_ms: float
+    stack_id: str
     shape: tuple[int, int]
     spacing: tuple[float, ...] | None
     position: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     thickness: float | None
+    unused_bits: int
     slope: float
     intercept: float
     padding: float | None
@@ -155,29 +113,100 @@ class Frame:
     def is_placed(self) -> bool:
         return self.position is not None and self.orientation is not None
 
+    @property
+    def order(self) -> tuple[float, ...]:
+        """Sorts images of one place by when they were taken, as far as the header says it."""
+        return self.temporal_position, self.acquisition_number, self.trigger_ms, self.instance_number
+
 
 @dataclass
 class Inventory:
-    """What the headers say that the input holds."""
+    """What the headers say that the input holds.
+
+    Attributes:
+        other_modalities: of images that are not MR.
+        without_voltage: whether there is CT that names no tube voltage, as no CT scanner writes it.
+        gathered: number of images of the series that `gather` has put together.
+    """
 
     frames: list[Frame] = field(default_factory=list)
     other_modalities: set[str] = field(default_factory=set)
+    without_voltage: bool = False
     patients: set[str] = field(default_factory=set)
     studies: set[str] = field(default_factory=set)
     empty_files: int = 0
+    gathered: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def series(self) -> list[str]:
-        """Series Instance UIDs of the MR series, by Series Number."""
+        """Series Instance UIDs of the MR series, or what stands for them, by Series Number."""
         numbers = {frame.series_uid: frame.series_number for frame in reversed(self.frames)}
         return sorted(numbers, key=lambda uid: (numbers[uid], uid))
 
+    @property
+    def uids(self) -> list[str]:
+        """Those of `series` that are in the headers."""
+        return [uid for uid in map(uid_of, self.series) if uid]
 
-def take_inventory(path: Path) -> Inventory:
+    def gather(self) -> None:
+        """Puts images together that some anonymisers tear apart: those of series without a UID, and series of one image
+        each that are of one number or numbered through."""
+        sizes: dict[str, int] = {}
+        for frame in self.frames:
+            sizes[frame.series_uid] = sizes.get(frame.series_uid, 0) + 1
+        kin: dict[tuple, list[Frame]] = {}
+        for frame in self.frames:
+            if not frame.series_uid or sizes[frame.series_uid] == 1:
+                kin.setdefault((not frame.series_uid, frame.patient, frame.shape, frame.text), []).append(frame)
+        renamed: dict[tuple[Path, int], str] = {}
+        for group in kin.values():
+            for torn in _of_one_series(group):
+                uid = torn[0].series_uid or f"{_NO_UID}{len(self.gathered)}"
+                self.gathered[uid] = len(torn)
+                renamed |= {(frame.path, frame.number): uid for frame in torn}
+        self.frames = [replace(f, series_uid=renamed.get((f.path, f.number), f.series_uid)) for f in self.frames]
+
+
+def uid_of(series: str) -> str | None:
+    """The UID of a series of an `Inventory`; None where its headers have none."""
+    return None if series.startswith(_NO_UID) else series
+
+
+def _of_one_series(group: list[Frame]) -> list[list[Frame]]:
+    """Images of one patient, size and description that have no series, or each its own, as the series they are of."""
+    studies = {frame.study_uid for frame in group}
+    numbers = {frame.series_number for frame in group}
+    parts: dict[tuple, list[Frame]] = {}
+    for frame in group:
+        study = frame.study_uid if len(studies) < len(group) else ""
+        number = frame.series_number if len(numbers) < len(group) else 0
+        parts.setdefault((study, number), []).append(frame)
+    if not group[0].series_uid:
+        return list(parts.values())
+    # Images that nothing but their series tells apart are of different series.
+    return [part for part in parts.values() if len(part) > 1 and _are_told_apart(part)]
+
+
+def _are_told_apart(frames: list[Frame]) -> bool:
+    return len({(f.position, f.orientation, f.acquisition, f.order[:3]) for f in frames}) == len(frames)
+
+
+def take_inventory(path: Path, modality: str | None = None, advance: Progress | None = None) -> Inventory:
+    """Reads the headers of all files below a folder, or of one file.
+
+    Args:
+        modality: "MR" where the user says that images of any modality are MR.
+        advance: told how many of the files are done.
+
+    Raises:
+        InputError: files that are damaged or cannot be opened.
+    """
     inventory = Inventory()
     found = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
     damaged = 0
-    for file in found:
+    for n, file in enumerate(found):
+        if advance and n % 50 == 0:
+            advance(n, len(found))
         # Names with a dot hold the file system's own notes ("._IM0001" of macOS).
         if file.name.startswith(".") and path.is_dir():
             continue
@@ -186,99 +215,93 @@ def take_inventory(path: Path) -> Inventory:
                 start = stream.read(132)
                 if not any(start):  # empty, or zeros where a copy has failed
                     inventory.empty_files += 1
-                elif _looks_like_dicom(start):
-                    _enter(inventory, file, _read_header(stream))
+                elif looks_like_dicom(start):
+                    _enter(inventory, file, *read_header(stream, _KEYWORDS), modality)
         except OSError:
             raise InputError("A file of the study cannot be opened; check its permissions.") from None
-        except _Damaged:
+        except Damaged:
             damaged += 1
     if damaged:
         raise InputError(
             f"{are(damaged, 'DICOM file')} damaged or cut off in the header;"
             " copy the study again, or remove what does not belong to it."
         )
+    inventory.gather()
     return inventory
 
 
-class _Damaged(Exception):
-    """A file that is DICOM but whose header cannot be read to its end."""
-
-
-def _looks_like_dicom(start: bytes) -> bool:
-    """Whether a file that starts so has the DICOM prefix or, as in older exports, begins with group 0002 or 0008."""
-    return start[128:] == b"DICM" or (start[:2] in (b"\x02\x00", b"\x08\x00") and start[3:4] == b"\x00")
-
-
-def _read_header(stream: BinaryIO) -> pydicom.Dataset:
-    """Header without pixels."""
-    stream.seek(0)
-    try:
-        return pydicom.dcmread(stream, force=True, stop_before_pixels=True, specific_tags=_KEYWORDS)
-    except Exception:  # as above
-        raise _Damaged from None
-
-
-def _enter(inventory: Inventory, file: Path, header: pydicom.Dataset) -> None:
+def _enter(inventory: Inventory, file: Path, header: pydicom.Dataset, room: int, modality: str | None) -> None:
     """Adds the frames of one object; objects that are no grey-scale MR images are only remembered by modality."""
-    own = _Attributes(header)
-    if own.text("SOPClassUID").startswith("1.2.840.10008.1.3."):  # DICOMDIR
+    own = Attributes(header)
+    # A header without a class may have lost it to an anonymiser; the file's first group then still has it.
+    kind = own.text("SOPClassUID") or str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    if kind.startswith("1.2.840.10008.1.3."):  # DICOMDIR
         return
-    is_mr_storage = own.text("SOPClassUID") in _MR_STORAGE
     rows, columns = own.number("Rows"), own.number("Columns")
-    if not own.text("SOPClassUID") or not own.text("SeriesInstanceUID") or (is_mr_storage and not (rows and columns)):
-        if getattr(header, "preamble", None):
-            raise _Damaged
+    is_mr_storage = kind in _MR_STORAGE
+    if not (rows and columns):
+        if is_mr_storage or (not kind and getattr(header, "preamble", None)):
+            raise Damaged
         return
-    modality = own.text("Modality") or ("MR" if is_mr_storage else "")
-    if modality != "MR":
-        if rows and re.fullmatch("[A-Z]{2,4}", modality):
-            inventory.other_modalities.add(modality)
-        return
-    if not (rows and columns) or own.number("SamplesPerPixel") not in (1, None):
+    said = own.text("Modality") or ("MR" if is_mr_storage or own.positive("EchoTime") else "")
+    if said != "MR":
+        if re.fullmatch("[A-Z]{2,4}", said):
+            inventory.other_modalities.add(said)
+        inventory.without_voltage |= said == "CT" and own.positive("KVP") is None
+        if modality != "MR":
+            return
+    if own.number("SamplesPerPixel") not in (1, None):
         return
     inventory.patients.add(own.text("PatientID"))
     inventory.studies.add(own.text("StudyInstanceUID"))
     try:
-        inventory.frames += _frames(file, header, is_mr_storage)
-    except Exception:  # as above, from damaged functional groups
-        raise _Damaged from None
+        inventory.frames += _frames(file, header, room, is_mr_storage or not kind or said == "CT")
+    except Exception:  # as in `read_header`, from damaged functional groups
+        raise Damaged from None
 
 
-def _frames(file: Path, header: pydicom.Dataset, is_mr_storage: bool) -> Iterator[Frame]:
-    shared = _functional_groups(header.get("SharedFunctionalGroupsSequence"))
+def _frames(file: Path, header: pydicom.Dataset, room: int, is_mr_storage: bool) -> Iterator[Frame]:
+    """The frames of a file whose pixels have at most `room` bytes.
+
+    Raises:
+        Damaged: there cannot be as many frames as the header says.
+    """
+    own = Attributes(header)
+    count = int(own.number("NumberOfFrames") or 1)
+    stored_bits = int(own.value("Rows")) * int(own.value("Columns")) * (own.number("BitsAllocated") or 8)
+    if getattr(header, "file_meta", {}).get("TransferSyntaxUID", "") not in _NATIVE:
+        stored_bits = 64  # the least that a compressed frame is wrapped in
+    if count > 1 and count * stored_bits > 8 * room:
+        raise Damaged
+    shared = functional_groups(header.get("SharedFunctionalGroupsSequence"))
     per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
-    count = int(header.get("NumberOfFrames") or 1)
-    for number in range(count):
-        own = _functional_groups(per_frame[number : number + 1])
-        yield _frame(file, number, is_mr_storage, _Attributes(*own, *shared, header))
+    for number in range(max(count, 1)):
+        groups = functional_groups(per_frame[number : number + 1])
+        yield _frame(file, number, count, is_mr_storage, Attributes(*groups, *shared, header))
 
 
-def _functional_groups(items: Iterable[pydicom.Dataset] | None) -> list[pydicom.Dataset]:
-    """The macros in a functional group, private ones left out."""
-    return [
-        group[tag].value[0]
-        for group in items or []
-        for tag in group.keys()  # noqa: SIM118 -- iterating a Dataset gives elements
-        if not tag.is_private and group[tag].VR == "SQ" and group[tag].value
-    ]
-
-
-def _frame(file: Path, number: int, is_mr_storage: bool, attributes: _Attributes) -> Frame:
-    get = attributes
+def _frame(file: Path, number: int, of_frames: int, is_mr_storage: bool, get: Attributes) -> Frame:
     slope = get.number("RescaleSlope")
     return Frame(
         path=file,
         number=number,
+        of_frames=of_frames,
+        patient=get.text("PatientID"),
+        study_uid=get.text("StudyInstanceUID"),
         series_uid=get.text("SeriesInstanceUID"),
         sop_uid=get.text("SOPInstanceUID"),
         series_number=get.number("SeriesNumber") or 0,
         instance_number=get.number("InstanceNumber") or 0,
+        acquisition_number=get.number("AcquisitionNumber") or 0,
+        temporal_position=get.number("TemporalPositionIndex") or get.number("TemporalPositionIdentifier") or 0,
         trigger_ms=get.number("NominalCardiacTriggerDelayTime") or get.number("TriggerTime") or 0,
+        stack_id=get.text("StackID"),
         shape=(int(get.value("Rows")), int(get.value("Columns"))),
         spacing=get.numbers("PixelSpacing", 2),
         position=get.numbers("ImagePositionPatient", 3),
         orientation=get.numbers("ImageOrientationPatient", 6),
         thickness=get.positive("SpacingBetweenSlices", "SliceThickness"),
+        unused_bits=max(0, int((get.number("BitsAllocated") or 0) - (get.positive("BitsStored") or 1e3))),
         slope=1.0 if slope is None else slope,
         intercept=get.number("RescaleIntercept") or 0.0,
         padding=get.number("PixelPaddingValue"),
@@ -289,7 +312,7 @@ def _frame(file: Path, number: int, is_mr_storage: bool, attributes: _Attributes
     )
 
 
-def _acquisition(get: _Attributes) -> Acquisition:
+def _acquisition(get: Attributes) -> Acquisition:
     pulse = {"SPIN": ("SE",), "GRADIENT": ("GR",), "BOTH": ("SE", "GR")}.get(get.text("EchoPulseSequence"), ())
     inversion = ("IR",) if get.text("InversionRecovery") == "YES" else ()
     suppressed = ("FS",) if "FAT" in get.text("SpectrallySelectedSuppression") else ()

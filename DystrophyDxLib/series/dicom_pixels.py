@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pydicom
@@ -11,51 +13,120 @@ from pydicom.pixels import get_decoder, iter_pixels
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from ..errors import InputError
+from .dicom_header import LARGEST_HEADER, unpacked
 from .dicom_inventory import Frame
 
 
-def decoded(frames: list[Frame], index: np.ndarray) -> np.ndarray:
-    """(z, y, x) float32: frame n at slice index[n], rescaled, bright is strong signal, zero in missing slices."""
-    voxels = np.zeros((int(index[-1]) + 1, *frames[0].shape), np.float32)
-    padded: list[tuple[int, np.ndarray]] = []
-    by_file: dict[Path, list[tuple[int, Frame]]] = {}
-    for k, frame in zip(index.tolist(), frames, strict=True):
-        by_file.setdefault(frame.path, []).append((k, frame))
-    for path, wanted in by_file.items():
-        for (k, frame), image in zip(wanted, _images(path, wanted), strict=True):
-            np.multiply(image, frame.slope, out=voxels[k], casting="unsafe")
-            voxels[k] += np.float32(frame.intercept)
-            if frame.padding is not None and (mask := image == frame.padding).any():
-                padded.append((k, mask))
-    if frames[0].inverted:
-        strongest = voxels[index].max()
-        for k in index:
-            np.subtract(strongest, voxels[k], out=voxels[k])
-    for k, mask in padded:
-        voxels[k][mask] = 0
+class Placed(NamedTuple):
+    """A frame and where its pixels go in a volume.
+
+    Attributes:
+        k, j, i: of its first pixel.
+        columns: those of its columns that are shown.
+    """
+
+    frame: Frame
+    k: int
+    j: int
+    i: int
+    columns: slice
+
+
+def decoded(
+    placed: Sequence[Placed], shape: tuple[int, int, int], advance: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """(z, y, x) float32 of `shape`: all frames at their places, rescaled, bright is strong signal, zero where there is
+    no frame.
+
+    Args:
+        advance: told how many of the frames are done.
+    """
+    voxels = np.zeros(shape, np.float32)
+    by_file: dict[Path, list[Placed]] = {}
+    for item in placed:
+        by_file.setdefault(item.frame.path, []).append(item)
+    inverted = placed[0].frame.inverted
+    done = 0
+    for items in by_file.values():
+        for item, image in zip(items, _images(items), strict=True):
+            rows, columns = item.frame.shape
+            signal = np.multiply(image, item.frame.slope, dtype=np.float32)
+            signal += np.float32(item.frame.intercept)
+            if inverted:  # what is strongest is known at the end
+                np.negative(signal, out=signal)
+            if item.frame.padding is not None:
+                signal[image == item.frame.padding] = np.nan
+            first, stop, _ = item.columns.indices(columns)
+            voxels[item.k, item.j : item.j + rows, item.i + first : item.i + stop] = signal[:, first:stop]
+            if advance and done % 50 == 0:
+                advance(done, len(placed))
+            done += 1
+    if inverted:
+        _turn_up(placed, voxels)
+    for item in placed:
+        if item.frame.padding is not None:
+            voxels[item.k][np.isnan(voxels[item.k])] = 0
     return voxels
 
 
-def _images(path: Path, wanted: list[tuple[int, Frame]]) -> Iterator[np.ndarray]:
-    """Stored values (y, x) of the frames that are wanted of one file, in that order."""
+def _turn_up(placed: Sequence[Placed], voxels: np.ndarray) -> None:
+    """Makes inverted signals positive again, the strongest as strong as it was stored."""
+    on_slice: dict[int, np.ndarray] = {}
+    weakest = min(float(np.nanmin(voxels[item.k])) for item in placed)
+    for item in placed:
+        shown = on_slice.setdefault(item.k, np.zeros(voxels.shape[1:], bool))
+        rows, columns = item.frame.shape
+        shown[item.j : item.j + rows, item.i : item.i + columns] = True
+    for k, shown in on_slice.items():
+        voxels[k][shown] -= weakest
+
+
+def digest(frame: Frame) -> bytes:
+    """A digest of the signals of a frame."""
+    (image,) = _images([Placed(frame, 0, 0, 0, slice(None))])
+    signal = np.multiply(image, frame.slope, dtype=np.float32) + np.float32(frame.intercept)
+    return hashlib.blake2b(signal.tobytes(), digest_size=16).digest()
+
+
+def _images(items: Sequence[Placed]) -> Iterator[np.ndarray]:
+    """Stored values (y, x) of frames of one file, in the order of `items`."""
+    first = items[0].frame
     try:
-        dataset = pydicom.dcmread(path, force=True)
-        if not dataset.file_meta.get("TransferSyntaxUID"):
-            implicit, little = dataset.original_encoding
-            explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-            dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-        syntax = dataset.file_meta.TransferSyntaxUID
-        _require_decoder(syntax)
-        # The plugin for run-length coding aborts with a stack trace on damaged data; pydicom's own decoder does not.
-        plugin = "pydicom" if syntax == RLELossless else ""
-        yield from iter_pixels(dataset, indices=[frame.number for _, frame in wanted], raw=True, decoding_plugin=plugin)
+        with first.path.open("rb") as file:
+            rows, columns = first.shape
+            stream = unpacked(file, LARGEST_HEADER + 8 * rows * columns * first.of_frames)
+            source, syntax = _source(stream, first)
+            _require_decoder(syntax)
+            # The plugin for run-length coding aborts with a stack trace on damaged data; pydicom's own one does not.
+            plugin = "pydicom" if syntax == RLELossless else ""
+            numbers = [item.frame.number for item in items]
+            for image in iter_pixels(source, indices=numbers, raw=True, decoding_plugin=plugin):
+                # Bits above those that are stored are no signal (PS3.5, 8.1.1).
+                unused = first.unused_bits if image.dtype.kind in "iu" else 0
+                yield image << unused >> unused if unused else image
     except InputError:
         raise
     except Exception:  # pydicom and its plugins raise nearly anything for pixels that are damaged or not there
         raise InputError(
-            f"Slice {wanted[0][0]} of the series has no pixels that can be read: its file is cut off, damaged or only a"
+            f"Slice {items[0].k} of the series has no pixels that can be read: its file is cut off, damaged or only a"
             " header; copy the study again."
         ) from None
+
+
+def _source(stream: BinaryIO, first: Frame) -> tuple[BinaryIO | pydicom.Dataset, pydicom.uid.UID]:
+    """What pydicom takes the pixels of a file from, and their transfer syntax. Of many frames only those that are asked
+    for come into memory."""
+    stop = first.of_frames > 1
+    dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=stop)
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+        if stop:
+            stream.seek(0)
+            dataset.update(pydicom.dcmread(stream, force=True))
+            stop = False
+    return (stream if stop else dataset), dataset.file_meta.TransferSyntaxUID
 
 
 def _require_decoder(syntax: pydicom.uid.UID) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..models.recipe import SampleRecipe
+from ..reporting.progress import Advance
 from .channels import with_channels
 from .cine import picked
 from .image_files import IMAGE_FILES, check_finite, read_image_file, read_image_frames
@@ -21,6 +22,8 @@ def read_input(
     sample: SampleRecipe,
     series_uid: str | None = None,
     frames: Mapping[str, int] | None = None,
+    modality: str | None = None,
+    advance: Advance | None = None,
 ) -> Series:
     """Reads a study as the samples of a recipe are made of it. What was picked of a cine, and why, is in its
     `selection`.
@@ -30,6 +33,7 @@ def read_input(
         further: paths of the further channels, by name.
         series_uid: see `series.read_study`.
         frames: number, from 0, of the frame that a channel is; the others are picked by `cavity_voxels`.
+        modality, advance: see `series.read_study`.
 
     Raises:
         InputError: as `read_channels` and `read_frames`; one frame where the recipe needs two; no such frame.
@@ -37,8 +41,8 @@ def read_input(
     if not sample.of_cine or further:
         if frames:
             raise InputError("Frames are picked of a cine alone; leave out either the channels or the frames.")
-        return read_channels(path, further, series_uid)
-    cine = read_frames(path, series_uid)
+        return read_channels(path, further, series_uid, modality, advance)
+    cine = read_frames(path, series_uid, modality, advance)
     if len(cine) == 1 and not frames:
         if sample.further:
             raise InputError(
@@ -49,7 +53,9 @@ def read_input(
     return picked(cine, sample, frames or {})
 
 
-def read_study(path: str | Path, series_uid: str | None = None) -> Series:
+def read_study(
+    path: str | Path, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
+) -> Series:
     """Reads the axial T1-weighted series of the legs from a DICOM folder, or one image file.
 
     Of several DICOM series (or stacks of slices in one series) the best suited is taken, and `Series.selection` says
@@ -59,28 +65,35 @@ def read_study(path: str | Path, series_uid: str | None = None) -> Series:
         path: folder with DICOM files of any names, nested or not; one DICOM file; or a NIfTI (.nii, .nii.gz),
             NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file.
         series_uid: DICOM Series Instance UID to take instead of the best suited series.
+        modality: "MR" to take DICOM images of any modality for MR: a volume that Slicer exported is called CT.
+        advance: told what of the study is being read, how much of it is, and all of it.
 
     Raises:
         InputError: there is no image that can be used, with what to do about it.
     """
-    return _read(Path(path), series_uid, cine=False)[0]
+    return _read(Path(path), series_uid, modality, advance, cine=False)[0]
 
 
-def read_frames(path: str | Path, series_uid: str | None = None) -> tuple[Series, ...]:
+def read_frames(
+    path: str | Path, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
+) -> tuple[Series, ...]:
     """Reads a cine: volumes of one place at several times, in their order; one volume where there is no other.
 
     Args:
         path: as `read_study`; an image file with a fourth axis, or DICOM with several frames at each slice's position,
             of which, of several series, that with the most frames is taken.
         series_uid: DICOM Series Instance UID to take instead.
+        modality, advance: as `read_study`.
 
     Raises:
         InputError: as `read_study`, or slices with more frames than others.
     """
-    return _read(Path(path), series_uid, cine=True)
+    return _read(Path(path), series_uid, modality, advance, cine=True)
 
 
-def _read(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ...]:
+def _read(
+    path: Path, series_uid: str | None, modality: str | None, advance: Advance | None, *, cine: bool
+) -> tuple[Series, ...]:
     """The volumes of an input, one where no cine is asked for."""
     if not path.exists():
         raise InputError("The input does not exist; check the path.")
@@ -93,7 +106,7 @@ def _read(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ..
         if is_image_file:
             volumes = read_image_frames(path) if cine else (read_image_file(path),)
         else:
-            volumes = _read_dicom(path, series_uid, cine=cine)
+            volumes = _read_dicom(path, series_uid, modality, advance, cine=cine)
     except OSError:
         raise InputError("The input cannot be opened; check its permissions.") from None
     except MemoryError:
@@ -103,17 +116,23 @@ def _read(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ..
     return volumes
 
 
-def read_channels(path: str | Path, further: Mapping[str, str | Path], series_uid: str | None = None) -> Series:
+def read_channels(
+    path: str | Path,
+    further: Mapping[str, str | Path],
+    series_uid: str | None = None,
+    modality: str | None = None,
+    advance: Advance | None = None,
+) -> Series:
     """Reads a study with further channels: `read_study` of each, then `with_channels`.
 
     Raises:
         InputError: as both, with the name of the channel.
     """
-    first = read_study(path, series_uid)
+    first = read_study(path, series_uid, modality, advance)
     others = {}
     for name, other in further.items():
         try:
-            others[name] = read_study(other)
+            others[name] = read_study(other, None, modality, advance)
         except InputError as error:
             raise InputError(f"Channel {name}: {error}") from None
     return with_channels(first, others)
@@ -125,9 +144,12 @@ def _check_voxels(voxels: np.ndarray) -> None:
         raise InputError("The image is empty: all voxels have the same value; give another image or export it again.")
 
 
-def _read_dicom(path: Path, series_uid: str | None, *, cine: bool) -> tuple[Series, ...]:
+def _read_dicom(
+    path: Path, series_uid: str | None, modality: str | None, advance: Advance | None, *, cine: bool
+) -> tuple[Series, ...]:
     from .dicom_study import read_dicom, read_dicom_frames
 
     if path.is_dir() and not any(path.iterdir()):
         raise InputError("The folder is empty; give a folder with a DICOM MR series, or an image file.")
-    return read_dicom_frames(path, series_uid) if cine else (read_dicom(path, series_uid),)
+    asked = series_uid, modality, advance
+    return read_dicom_frames(path, *asked) if cine else (read_dicom(path, *asked),)

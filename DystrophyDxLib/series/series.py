@@ -29,6 +29,11 @@ FAT_SHIFT_HZ_PER_T = 145.0
 _NO_ANATOMY = {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY"}
 _WATER_OR_FAT = {"W", "WATER", "F", "FAT", "FF", "FAT_FRACTION"}
 _OPPOSED_PHASE = {"OP", "OPP", "OPP_PHASE", "OPPOSED_PHASE", "OUT_PHASE", "OUT_OF_PHASE"}
+CONTRAST_TYPES = frozenset(
+    _NO_ANATOMY | _WATER_OR_FAT | _OPPOSED_PHASE
+    | {"IP", "IN_PHASE", "ADC", "TRACEW", "DIFFUSION", "SUBTRACTION", "PROJECTION IMAGE", "LOCALIZER", "MOSAIC"}
+)  # fmt: skip
+"""Image types whose images show something else than those without them."""
 
 
 def plane_of(direction: np.ndarray) -> str:
