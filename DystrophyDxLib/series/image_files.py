@@ -42,7 +42,8 @@ def read_image_file(path: Path) -> Series:
     """Reads a NIfTI, NRRD or MetaImage file, whatever its values are.
 
     Raises:
-        InputError: it is damaged, has several values a voxel, has axes that are not perpendicular, or is no volume.
+        InputError: it is damaged, has several values a voxel or such that are no numbers, has axes that are not
+            perpendicular, or is no volume.
         OSError: it cannot be opened.
     """
     return read_image_frames(path, most_dimensions=3)[0]
@@ -74,6 +75,8 @@ def read_image_frames(path: Path, most_dimensions: int = 4) -> tuple[Series, ...
     frames, missing = [], set()
     for frame in voxels:
         frame, without, is_filled = _filled_around(frame)
+        if frame.dtype.kind == "f":
+            check_finite(frame)
         frames.append(frame)
         missing |= without
         if is_filled and _FILLED not in notes:
