@@ -5,7 +5,6 @@ Every function here gives cohorts that can be trained on, or says why there is n
 
 from __future__ import annotations
 
-import csv
 import io
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..spreadsheet import Sheet, spelling_key, write_rows
 from .table import SPLITS, Case, Cohort, Split
 
 PUBLISHED = (233 / 432, 97 / 432, 102 / 432)
@@ -87,7 +87,7 @@ def write_folds(path: Path, cohorts: Sequence[Cohort]) -> None:
     rows = [
         (patient.patient_id, n) for n, cohort in enumerate(cohorts, 1) for patient in cohort.of_split("test").patients
     ]
-    csv.writer(table, lineterminator="\n").writerows([("patient_id", "fold"), *sorted(rows)])
+    write_rows(table, [("patient_id", "fold"), *sorted(rows)])
     try:
         if path.exists() and path.read_text(encoding="utf-8") != table.getvalue():
             raise InputError(
@@ -106,16 +106,17 @@ def read_folds(path: Path, cohort: Cohort) -> dict[str, int]:
         InputError: there is no such file, or it is of other patients.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            folds = {row["patient_id"]: int(row["fold"]) for row in csv.DictReader(file)}
-    except (OSError, ValueError, KeyError, TypeError):
+        rows = Sheet.read(path, path.name).records()
+        folds = {spelling_key(row["patient_id"]): int(row["fold"]) for _, row in rows}
+    except (InputError, ValueError, KeyError):
         raise InputError(
             f"{path.parent.name} holds no {path.name}; give a folder in which 'dystrophydx train --split kfold:K' "
             "trained a model a fold."
         ) from None
-    if folds.keys() != {patient.patient_id for patient in cohort.patients}:
+    keys = {patient.patient_id: spelling_key(patient.patient_id) for patient in cohort.patients}
+    if folds.keys() != set(keys.values()):
         raise InputError(f"The models in {path.parent.name} were trained on other patients; give their own cohort.")
-    return folds
+    return {patient: folds[key] for patient, key in keys.items()}
 
 
 def repeats_in(folder: Path) -> list[Path]:

@@ -3,8 +3,8 @@
 A cohort is a CSV with the columns `patient_id`, `path` and `diagnosis`, and where known `subtype`, `sex`, `age`,
 `centre` and `split`; one row a series. Where the recipe has further channels, a column of each one's name has the
 path of that series, and one of the first's name, where it is there, is read instead of `path`. Where the channels are
-frames of a cine, a row without them has the cine in `path`. `Cohort.read` accepts what spreadsheets write: UTF-8 with
-or without byte order mark, commas or semicolons, a header in any case, spaces around cells, empty rows.
+frames of a cine, a row without them has the cine in `path`. `Cohort.read` accepts what spreadsheets write, see
+`spreadsheet.Sheet`. Two spellings of one patient are one patient.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..models.recipe import Recipe
-from .spreadsheet import read_cells
+from ..spreadsheet import Sheet, column_name, existing, spelling_key, spellings_by_key
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -44,14 +44,15 @@ class Case:
     """One row of a cohort: one series of a patient.
 
     Attributes:
-        patient_id: the pseudonym under which the table knows the patient.
+        patient_id: the pseudonym under which the table knows the patient; in a cohort, as its first row spells it.
         path: what `series.read_study` reads.
         diagnosis: a disease or class, as the recipe spells it.
         label: index of the diagnosis' class in `Recipe.classes`; None in `Cohort.others`.
         row: number of the row in the table, 1 for the header.
         age: years.
-        extra: cells of the columns that have no meaning here, by the column's name in lower case.
+        extra: cells of the columns that have no meaning here, by `spreadsheet.column_name`.
         further: what `series.read_study` reads as each channel of the recipe beside the first, by the channel's name.
+        spelling: `patient_id` as the row itself spells it; None where that is the same.
     """
 
     patient_id: str
@@ -66,6 +67,7 @@ class Case:
     split: Split | None = None
     extra: Mapping[str, str] = field(default_factory=dict, hash=False)
     further: Mapping[str, Path] = field(default_factory=dict, hash=False)
+    spelling: str | None = None
 
     @property
     def disease(self) -> str:
@@ -102,6 +104,9 @@ class Cohort:
     others: tuple[Case, ...] = ()
 
     def __post_init__(self) -> None:
+        first = {key: names[0] for key, names in spellings_by_key(c.patient_id for c in self._rows).items()}
+        for name in ("cases", "others"):
+            object.__setattr__(self, name, tuple(_known_as(first, case) for case in getattr(self, name)))
         problems = Problems()
         rows_of = defaultdict(list)
         for case in self.cases:
@@ -113,7 +118,7 @@ class Cohort:
                 ("with both sexes", {case.sex for case in cases} - {None}),
             ):
                 if len(found) > 1:
-                    problems.add(f"patients {what}", patient)
+                    problems.add(f"patients {what}", " / ".join(self.spellings.get(patient, [patient])))
         without = [f"row {case.row}" for case in self.cases if case.split is None]
         if 0 < len(without) < len(self.cases):
             for row in without:
@@ -131,22 +136,39 @@ class Cohort:
             InputError: it is not a cohort table, with the rows and what is wrong in them.
         """
         path = Path(path)
-        header, rows = _table(path, recipe)
+        sheet = _table(path, recipe)
         problems = Problems()
-        cases = []
-        for number, cells in rows:
-            if len(cells) != len(header):
-                problems.add("rows with more or fewer cells than the header", f"row {number}")
-                continue
-            case = _case(number, dict(zip(header, cells, strict=True)), path.parent, recipe, problems)
-            if case is not None:
-                cases.append(case)
+        for number in sheet.ragged:
+            problems.add("rows with more or fewer cells than the header", f"row {number}")
+        rows = (_case(number, cells, path.parent, recipe, problems) for number, cells in sheet.records())
+        cases = [case for case in rows if case is not None]
         _check_paths(cases, problems)
         problems.raise_any()
         kept, others = (tuple(case for case in cases if (case.label is None) == is_other) for is_other in (False, True))
         if not kept:
             raise InputError("The cohort table has no rows that the recipe takes; add one for each series.")
         return cls(kept, recipe, others)
+
+    @property
+    def _rows(self) -> tuple[Case, ...]:
+        return tuple(sorted((*self.cases, *self.others), key=lambda case: case.row))
+
+    @cached_property
+    def spellings(self) -> dict[str, list[str]]:
+        """All spellings of each patient whom the table spells in more than one way, by `Case.patient_id`."""
+        found = spellings_by_key(case.spelling or case.patient_id for case in self._rows).values()
+        return {names[0]: names for names in found if len(names) > 1}
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What must stand beside figures: who is taken for one patient in spite of several spellings."""
+        if not self.spellings:
+            return ()
+        told = listed([" / ".join(names) for names in self.spellings.values()])
+        return (
+            f"Taken for one patient each: {told}. Spell one patient alike, and give others pseudonyms that differ in "
+            "more than case, blanks and leading zeros.",
+        )
 
     @cached_property
     def patients(self) -> tuple[Case, ...]:
@@ -200,40 +222,42 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _table(path: Path, recipe: Recipe) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Column names in lower case, and the number and trimmed cells of each row that is not empty."""
-    records = [[cell.strip() for cell in record] for record in read_cells(path, "The cohort table")]
-    header = [name.lower() for name in records[0]] if records else []
-    missing = [name for name in _REQUIRED if name not in header]
-    if missing:
+def _known_as(first: Mapping[str, str], case: Case) -> Case:
+    """The case under the first spelling of its patient."""
+    name = first[spelling_key(case.patient_id)]
+    return case if name == case.patient_id else replace(case, patient_id=name, spelling=case.patient_id)
+
+
+def _table(path: Path, recipe: Recipe) -> Sheet:
+    sheet = Sheet.read(path, "The cohort table")
+    if missing := sheet.missing(_REQUIRED):
         raise InputError(f"The cohort table lacks the columns {', '.join(missing)}; add them to its first row.")
-    channels = [name for name in recipe.sample.further if name.lower() not in header]
+    channels = [name for name in recipe.sample.further if column_name(name) not in sheet.header]
     if channels and not (recipe.sample.of_cine and channels == list(recipe.sample.further)):
         raise InputError(
             f"The recipe needs {' and '.join(channels)} beside {recipe.sample.channels[0].name}; add a column of that "
             "name with the path of each row's series."
         )
-    twice = sorted(name for name, count in Counter(header).items() if name in _KNOWN and count > 1)
-    if twice:
+    if twice := sheet.repeated(_KNOWN):
         raise InputError(f"The cohort table has the columns {', '.join(twice)} more than once; keep one of each.")
-    rows = [(number, cells) for number, cells in enumerate(records[1:], 2) if any(cells)]
-    return header, rows
+    return sheet
 
 
 def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, problems: Problems) -> Case | None:
     """The case of a row, or None where the row is told to `problems`."""
     optional = {name: cells.get(name, "") for name in _OPTIONAL}
     known = {name: None if cell.lower() in _UNKNOWN else cell for name, cell in optional.items()}
-    path = cells.get(recipe.sample.channels[0].name.lower()) or cells["path"]
-    series = folder / path
+    path = cells.get(column_name(recipe.sample.channels[0].name)) or cells["path"]
+    series = existing(folder, path)
     label, diagnosis = _class_and_name(cells["diagnosis"], recipe)
     class_of_subtype, subtype = _class_and_name(known["subtype"], recipe)
     split = _SPLIT_WORDS.get((known["split"] or "").lower())
     sex = _SEX_WORDS.get((known["sex"] or "").lower())
     age = _years(known["age"])
-    further = {name: cells.get(name.lower(), "") for name in recipe.sample.further}
-    if recipe.sample.of_cine and not any(further.values()):
-        further = {}
+    texts = {name: cells.get(column_name(name), "") for name in recipe.sample.further}
+    if recipe.sample.of_cine and not any(texts.values()):
+        texts = {}
+    further = {name: found for name, cell in texts.items() if cell and (found := existing(folder, cell))}
     checks = (
         *((not cells[name], f"an empty {name}") for name in _REQUIRED),
         (
@@ -247,19 +271,19 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
         (known["split"] and split is None, f"a split that is none of {', '.join(SPLITS)}"),
         (known["sex"] and sex is None, "a sex that is neither F nor M, nor empty for not known"),
         (known["age"] and age is None, f"an age not in years from 0 to {OLDEST:.0f}, nor empty for not known"),
-        (path and not _exists(series), "a path that does not exist, seen from the table's folder"),
-        *((not cell, f"an empty {name}") for name, cell in further.items()),
+        (path and series is None, "a path that does not exist, seen from the table's folder"),
+        *((not cell, f"an empty {name}") for name, cell in texts.items()),
         *(
-            (cell and not _exists(folder / cell), f"a path of {name} that does not exist, seen from the table's folder")
-            for name, cell in further.items()
+            (cell and name not in further, f"a path of {name} that does not exist, seen from the table's folder")
+            for name, cell in texts.items()
         ),
     )
     wrong = [what for is_wrong, what in checks if is_wrong]
     for what in wrong:
         problems.add(f"rows with {what}", f"row {number}")
-    if wrong or diagnosis is None:
+    if wrong or diagnosis is None or series is None:
         return None
-    meant = (*_KNOWN, *(channel.name.lower() for channel in recipe.sample.channels))
+    meant = (*_KNOWN, *(column_name(channel.name) for channel in recipe.sample.channels))
     return Case(
         cells["patient_id"],
         series,
@@ -272,7 +296,7 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
         known["centre"],
         split,
         extra={name: cell for name, cell in cells.items() if name and name not in meant},
-        further={name: folder / cell for name, cell in further.items()},
+        further=further,
     )
 
 
@@ -298,13 +322,6 @@ def _years(text: str | None) -> float | None:
     except ValueError:
         return None
     return age if 0 <= age <= OLDEST else None
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that the file system refuses
-        return False
 
 
 def _check_paths(cases: Iterable[Case], problems: Problems) -> None:

@@ -65,8 +65,8 @@ def train(
     folds = len(cohorts) > 1
     if repeats > 1 and not folds:
         raise InputError("Only cross-validation is repeated; add --split kfold:K.")
-    if read.others:
-        print(read.others_told)
+    for told in (*((read.others_told,) if read.others else ()), *read.notices):
+        print(told)
     from ..reporting.case_report import NOT_SHOWN_TO_TELL
     from ..training.train import LEFT_OUT, checked_place, train_folds, train_repeats
     from ..training.train import train as trained

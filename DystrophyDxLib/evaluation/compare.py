@@ -77,6 +77,7 @@ def compare(
     _check_names(backbones, packages)
     chosen, split = evaluated_cases(cases, split, [ModelPackage.read(package).card for package in packages])
     _open_plan(out, {"recipe": published.toml(), "cohort": table_sha256(cohort), "seed": seed})
+    before = REPORT.check(out / RESULTS, overwrite=True)
     failures: list[tuple[str, str]] = []
     places = {_name(package): package for package in packages}
     recipes = {}
@@ -129,6 +130,7 @@ def compare(
         lambda folder: sections(comparison, summary, folder / FIGURES),
         {f"{PREDICTIONS}/{model.name}.csv": model.predictions.images for model in models},
         overwrite=True,
+        before=before,
     )
     return summary
 

@@ -101,7 +101,12 @@ class Comparison:
                 demonstration=any(model.package.card.demonstration for model in self.models),
                 synthetic=synthetic,
                 further=[
-                    f"{name}: {seen_notice(count, len(self.cohort.patients))}" for name, count in seen.items() if count
+                    *(
+                        f"{name}: {seen_notice(count, len(self.cohort.patients))}"
+                        for name, count in seen.items()
+                        if count
+                    ),
+                    *self.cohort.notices,
                 ],
             ),
             cohort=ComparedCohort(

@@ -51,7 +51,7 @@ def evaluate(
     Raises:
         InputError: package, cohort or `out` cannot be used, or no series could be classified.
     """
-    REPORT.check(out, overwrite=options.overwrite)
+    before = REPORT.check(out, overwrite=options.overwrite)
     read = ModelPackage.read(package)
     everyone = Cohort.read(cohort, read.recipe)
     chosen, split = evaluated_cases(everyone, split, [read.card])
@@ -86,6 +86,7 @@ def evaluate(
         sections,
         evaluated.tables_of(predictions, evaluation.patients, evaluation.audit),
         overwrite=options.overwrite,
+        before=before,
     )
     return summary
 
@@ -96,7 +97,9 @@ def _summarised(evaluation: Evaluation, answers: Answers, cohort_sha256: str) ->
     seen = seen_notice(evaluation.seen, len(evaluation.cohort.patients))
     return EvaluationSummary(
         notices=report_notices(
-            demonstration=card.demonstration, synthetic=synthetic, further=(seen,) if evaluation.seen else ()
+            demonstration=card.demonstration,
+            synthetic=synthetic,
+            further=(*((seen,) if evaluation.seen else ()), *evaluation.cohort.notices),
         ),
         model=EvaluatedModel(
             name=card.name,

@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..models.package import ModelPackage, fold_packages
 from ..reporting.figures import confusion_figure, saved_picture
 from ..reporting.harness import FIGURES, Measure, Report, report_notices, table_sha256
+from ..reporting.output_folder import Content
 from ..reporting.pages import Section
 from ..reporting.progress import part_of
 from ..reporting.tables import Table
@@ -91,10 +92,10 @@ def evaluate_folds(folder: Path, cohort: Path, out: Path, options: EvaluationOpt
     Raises:
         InputError: models, cohort or `out` cannot be used, or no series could be classified.
     """
-    REPORT.check(out, overwrite=options.overwrite)
+    before = REPORT.check(out, overwrite=options.overwrite)
     evaluation = answered_folds(folder, cohort, options)
     summary = summary_of(evaluation, cohort)
-    write_folds_report(evaluation, summary, out, overwrite=options.overwrite)
+    write_folds_report(evaluation, summary, out, overwrite=options.overwrite, before=before)
     return summary
 
 
@@ -138,7 +139,7 @@ def summary_of(evaluation: FoldEvaluation, cohort: Path) -> FoldsSummary:
     synthetic = is_synthetic(evaluation.cohort)
     demonstration = any(package.card.demonstration for package in evaluation.packages)
     return FoldsSummary(
-        notices=report_notices(demonstration=demonstration, synthetic=synthetic),
+        notices=report_notices(demonstration=demonstration, synthetic=synthetic, further=evaluation.cohort.notices),
         models=tuple(package.sha256 for package in evaluation.packages),
         classes=evaluation.classes,
         cohort=CohortFacts(sha256=table_sha256(cohort), synthetic=synthetic),
@@ -148,7 +149,9 @@ def summary_of(evaluation: FoldEvaluation, cohort: Path) -> FoldsSummary:
     )
 
 
-def write_folds_report(evaluation: FoldEvaluation, summary: FoldsSummary, out: Path, *, overwrite: bool) -> None:
+def write_folds_report(
+    evaluation: FoldEvaluation, summary: FoldsSummary, out: Path, *, overwrite: bool, before: Content | None = None
+) -> None:
     """Writes the files of `REPORT` into `out`.
 
     Raises:
@@ -161,6 +164,7 @@ def write_folds_report(evaluation: FoldEvaluation, summary: FoldsSummary, out: P
         lambda folder: _sections(evaluation, summary, folder / FIGURES),
         evaluated.tables_of(evaluation.predictions, evaluation.patients, evaluation.audit),
         overwrite=overwrite,
+        before=before,
     )
 
 

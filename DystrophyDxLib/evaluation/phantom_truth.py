@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..series.formats.any_format import read_header
 from ..series.image_files import as_image
 from ..series.segmentation_file import read_segmentation, segmentation_header
 from ..series.series import Series
+from ..spreadsheet import Sheet, column_name
 
 TRUTH, TABLE = "truth", "truth.csv"
 
@@ -70,7 +70,7 @@ def segmentation_files(cohort: Cohort, folder: Path, column: str) -> dict[int, P
 
     Args:
         folder: of the cohort table.
-        column: in lower case.
+        column: its name, as `spreadsheet.column_name` gives it.
 
     Raises:
         InputError: files that are not there or are no segmentation, with their rows.
@@ -91,14 +91,13 @@ def segmentation_files(cohort: Cohort, folder: Path, column: str) -> dict[int, P
 
 def muscle_fat(case: Case) -> np.ndarray:
     """(13,) true fat fraction of each of `MUSCLES` of the case's patient; nan where a muscle is out of view."""
-    row = _table(case.path.parent.parent / TABLE)[case.patient_id]
-    return np.array([float(row[f"fat {name}"] or "nan") for name in MUSCLES])
+    row = _table(case.path.parent.parent / TABLE).get(case.path.parent.name, {})
+    return np.array([float(row.get(column_name(f"fat {name}")) or "nan") for name in MUSCLES])
 
 
 @cache
 def _table(path: Path) -> dict[str, dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["patient_id"]: row for row in csv.DictReader(file)}
+    return {row["patient_id"]: row for _, row in Sheet.read(path, "The truth of the phantoms").records()}
 
 
 def _on_grid(image: sitk.Image, series: Series) -> np.ndarray:

@@ -33,7 +33,7 @@ def evaluate_repeats(folder: Path, cohort: Path, out: Path, options: EvaluationO
     repeats = repeats_in(folder)
     names = tuple(repeat.name for repeat in repeats)
     report = Report("repeated cross-validation", "repeats.json", folders=(TABLES, *names))
-    report.check(out, overwrite=options.overwrite)
+    before = report.check(out, overwrite=options.overwrite)
     found = [
         answered_folds(repeat, cohort, replace(options, advance=part_of(options.advance, repeat.name)))
         for repeat in repeats
@@ -46,7 +46,7 @@ def evaluate_repeats(folder: Path, cohort: Path, out: Path, options: EvaluationO
             write_folds_report(evaluation, of_repeat, folder / name, overwrite=False)
         yield _over_all(summary, of_repeats[0].patients.total)
 
-    report.write(out, summary, f"{len(found)} repeats", sections, overwrite=options.overwrite)
+    report.write(out, summary, f"{len(found)} repeats", sections, overwrite=options.overwrite, before=before)
     return summary
 
 

@@ -24,6 +24,7 @@ from ..explain.texture_score import texture_scores
 from ..phantom.anatomy import MUSCLES
 from ..reporting.harness import FIGURES, Report, table_sha256
 from ..reporting.progress import Advance
+from ..spreadsheet import column_name
 from ..training.sample_store import SampleStore
 from . import localisation
 from .compare import weights_file
@@ -73,7 +74,7 @@ def texture(
     Raises:
         InputError: cohort, recipe, models or `out` cannot be used, or the models were trained in different folds.
     """
-    REPORT.check(out, overwrite=overwrite)
+    before = REPORT.check(out, overwrite=overwrite)
     cases = Cohort.read(cohort, chosen_recipe(recipe))
     fold_of = _folds(cases, models, folds, seed)
     networks = [FoldModels.read(folder, max(fold_of.values()), cases.recipe) for folder in models]
@@ -95,6 +96,7 @@ def texture(
         lambda folder: sections(found, summary, folder / FIGURES),
         {"predictions.csv": found.predictions(), **_joined("heat", looked_at), **_joined("muscles", looked_at)},
         overwrite=overwrite,
+        before=before,
     )
     return summary
 
@@ -125,9 +127,9 @@ def _muscle_files(cohort: Cohort, folder: Path, column: str | None) -> dict[int,
     """
     if column is None:
         return {}
-    if any(column.lower() not in case.extra for case in cohort.cases):
+    if any(column_name(column) not in case.extra for case in cohort.cases):
         raise InputError(f"The cohort table has no column {column}; give the one with the muscle segmentations.")
-    return segmentation_files(cohort, folder, column.lower())
+    return segmentation_files(cohort, folder, column_name(column))
 
 
 def _other_methods(

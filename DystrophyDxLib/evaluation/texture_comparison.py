@@ -129,7 +129,7 @@ class TextureComparison:
         demonstration = any(package.card.demonstration for own in packages.values() for package in own)
         synthetic = is_synthetic(self.cohort)
         return TextureSummary(
-            notices=report_notices(demonstration=demonstration, synthetic=synthetic),
+            notices=report_notices(demonstration=demonstration, synthetic=synthetic, further=self.cohort.notices),
             cohort=TextureCohort(
                 sha256=cohort_sha256,
                 synthetic=synthetic,

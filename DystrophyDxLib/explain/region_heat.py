@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ..results import RegionHeat
 from ..series.channels import why_apart
 from ..series.image_files import read_image_file
 from ..series.series import Series
+from ..spreadsheet import Sheet
 
 
 def rank_regions(
@@ -79,12 +79,10 @@ def read_atlas(path: Path, names: Path | None, series: Series) -> tuple[np.ndarr
 
 
 def _names(path: Path) -> dict[int, str]:
+    sheet = Sheet.read(path, "The table of the atlas's names")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return {int(row["label"]): row["name"].strip() for row in csv.DictReader(file)}
-    except OSError:
-        raise InputError("The names of the atlas cannot be opened; check their path and permissions.") from None
-    except (UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError, AttributeError):
+        return {int(row["label"]): row["name"] for _, row in sheet.records()}
+    except (KeyError, ValueError):
         raise InputError(
             "The names of the atlas are no table of regions; give a CSV in UTF-8 with the columns label and name."
         ) from None

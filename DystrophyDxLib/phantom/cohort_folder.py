@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import os
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..spreadsheet import write_rows
 
 
 @contextmanager
@@ -57,9 +57,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, 
     """Writes a CSV that has its name only when it is whole; cells of other columns are left out."""
     partial = path.with_suffix(".part")
     with partial.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+        write_rows(file, [columns, *([row.get(name, "") for name in columns] for row in rows)])
         file.flush()
         os.fsync(file.fileno())
     return partial.replace(path)

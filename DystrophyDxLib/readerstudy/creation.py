@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import hashlib
 import secrets
@@ -17,7 +16,6 @@ from pydantic import ValidationError
 
 from ..classify import Classification, Classifier
 from ..cohort.seen import seen_patients
-from ..cohort.spreadsheet import read_cells
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
 from ..models.package import ModelCard, ModelPackage
@@ -26,6 +24,7 @@ from ..reporting.progress import Advance
 from ..series.image_files import as_image
 from ..series.reading import read_study
 from ..series.series import Geometry, Series
+from ..spreadsheet import Sheet, write_rows
 from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
 from .protocol_page import write_protocol_page
 from .questions import Questions
@@ -111,8 +110,7 @@ def create_study(
 
 def one_class(study: ReaderStudy) -> bool:
     """Whether no case, or every case, has a dystrophinopathy."""
-    with (study.truth / TRUTH_TABLE).open(encoding="utf-8", newline="") as file:
-        return len({row["label"] for row in csv.DictReader(file)}) == 1
+    return len({row["label"] for _, row in Sheet.read(study.truth / TRUTH_TABLE, TRUTH_TABLE).records()}) == 1
 
 
 def read_readers(path: Path) -> tuple[Reader, ...]:
@@ -121,16 +119,17 @@ def read_readers(path: Path) -> tuple[Reader, ...]:
     Raises:
         InputError: it is not such a table, with the row.
     """
-    header, *lines = read_cells(path, "The table of readers", f"check its path ({path})") or [[]]
-    names = [name.strip().lower() for name in header]
-    cells = [(number, dict(zip(names, map(str.strip, line), strict=False))) for number, line in enumerate(lines, 2)]
-    rows = [(number, row) for number, row in cells if any(row.values())]
-    missing = [name for name in _READER_COLUMNS if name not in names]
-    if missing or not rows:
+    sheet = Sheet.read(path, "The table of readers", f"check its path ({path})")
+    missing = sheet.missing(_READER_COLUMNS)
+    if missing or not sheet.rows:
         raise InputError(
             f"The table of readers lacks {', '.join(missing) or 'rows'}; it has the columns reader, role, years."
         )
-    return tuple(_reader(number, row) for number, row in rows)
+    if sheet.ragged:
+        raise InputError(
+            f"The table of readers, row {sheet.ragged[0]}: more or fewer cells than the header; correct it."
+        )
+    return tuple(_reader(number, row) for number, row in sheet.records())
 
 
 def _reader(number: int, row: Mapping[str, str]) -> Reader:
@@ -152,7 +151,8 @@ def _cases(cohort: Cohort, card: ModelCard) -> Sequence[Case]:
     problems = Problems()
     for patient, rows in Counter(case.patient_id for case in cases).items():
         if rows > 1:
-            problems.add("patients with more than one series, of which a reader study takes one", patient)
+            told = " / ".join(cohort.spellings.get(patient, [patient]))
+            problems.add("patients with more than one series, of which a reader study takes one", told)
     for patient in sorted(seen_patients(replace(cohort, cases=cases), card)):
         problems.add("patients that the model has seen in training, so that its answers would be too good", patient)
     problems.raise_any()
@@ -243,4 +243,4 @@ def _write_truth(folder: Path, codes: Mapping[str, Case]) -> None:
         ("key.csv", ("case", "patient_id", "row"), [(code, case.patient_id, case.row) for code, case in codes.items()]),
     ):
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows((header, *rows))
+            write_rows(file, (header, *rows))

@@ -12,22 +12,22 @@
 - `mercuri.csv`, where muscles were graded: `reader, case, arm, session, repeat, muscle, side, grade`.
 
 Columns without a default in `COLUMNS` must be there and filled; others may be empty or absent, and columns that are not
-listed are left alone. Readers and cases go by codes, never by names. Files are UTF-8 with commas or semicolons, as
-spreadsheets write them.
+listed are left alone. Readers and cases go by codes, never by names, each with one spelling. Files are as spreadsheets
+write them, see `spreadsheet.Sheet`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..cohort.spreadsheet import read_cells
 from ..cohort.table import listed
 from ..errors import InputError
+from ..spreadsheet import Sheet, column_name, csv_of, spellings_by_key
 from .questions import GRADES, SIDES
 
 UNAIDED, AIDED, RE_READ = ARMS = ("unaided", "aided", "re-read")
@@ -160,7 +160,10 @@ class Reads:
         for name in COLUMNS:
             table = getattr(self, name)
             if table is not None:
-                object.__setattr__(self, name, _checked(name, table))
+                checked = _checked(name, table)
+                object.__setattr__(self, name, None if checked.empty and name in _OPTIONAL else checked)
+        self._check_spellings("reader", ("readers", "reads", "unread", "mercuri"))
+        self._check_spellings("case", ("truth", "reads", "model", "unread", "mercuri"))
         for name in ("reads", "unread", "mercuri"):
             if getattr(self, name) is not None:
                 self._check_known(name, "reader", self.readers["reader"])
@@ -196,11 +199,22 @@ class Reads:
             for name in COLUMNS:
                 table = getattr(self, name)
                 if table is not None:
-                    table.convert_dtypes().to_csv(folder / f"{name}.csv", index=False, encoding="utf-8")
+                    (folder / f"{name}.csv").write_text(csv_of(table.convert_dtypes()), encoding="utf-8")
         except OSError:
             raise InputError(
                 "The tables cannot be written; check the folder, its permissions and free space."
             ) from None
+
+    def _check_spellings(self, column: str, names: Sequence[str]) -> None:
+        """Refuses two spellings of one code: they would count as two, or as one that another table does not hold."""
+        tables = [(name, table) for name in names if (table := getattr(self, name)) is not None]
+        found = spellings_by_key(code for _, table in tables for code in table[column])
+        other = {code: f"{code} for {first}" for first, *others in found.values() for code in others}
+        for name, table in tables:
+            wrong = table[column].isin(other)
+            told = listed(sorted(set(table.loc[wrong, column].map(other))))
+            remedy = "spell it alike, with the zeros that spreadsheets take away, or give another code"
+            _refuse(name, wrong, f"a {column} in another spelling ({told})", remedy)
 
     def _check_known(self, name: str, column: str, known: pd.Series) -> None:
         table = getattr(self, name)
@@ -240,10 +254,11 @@ def _file(path: Path, *, optional: bool) -> pd.DataFrame | None:
     """All cells as text."""
     if optional and not path.exists():
         return None
-    header, *rows = read_cells(path, path.name, "put it into the folder and check its") or [[]]
-    cells = pd.Series([len(row) for row in rows], dtype="int64")
-    _refuse(path.stem, ~cells.isin((0, len(header))), "more or fewer cells than the header", "correct it")
-    return pd.DataFrame([row or [""] * len(header) for row in rows], columns=header, dtype=object)
+    sheet = Sheet.read(path, path.name, "put it into the folder and check its")
+    ragged = pd.Series(True, [number - 2 for number in sheet.ragged], dtype=bool)
+    _refuse(path.stem, ragged, "more or fewer cells than the header", "correct it")
+    cells = pd.DataFrame([row for _, row in sheet.rows], [n - 2 for n, _ in sheet.rows], sheet.header, dtype=object)
+    return cells.reindex(range(max(cells.index, default=-1) + 1))
 
 
 def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -253,7 +268,7 @@ def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
         InputError: a column is missing, or a row is not as it must be.
     """
     columns = COLUMNS[name]
-    table = table.rename(columns=lambda header: str(header).strip().lower()).reset_index(drop=True)
+    table = table.rename(columns=lambda header: column_name(str(header))).reset_index(drop=True)
     missing = [column for column, kind in columns.items() if kind.needed and column not in table]
     if missing:
         raise InputError(f"{name}.csv lacks the columns {', '.join(missing)}; add them.")

@@ -16,9 +16,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from .. import __version__
 from ..errors import InputError
+from ..spreadsheet import csv_of
 from ..statistics.estimate import Estimate
 from .case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
-from .output_folder import check_output_folder, output_folder
+from .output_folder import Content, check_output_folder, output_folder
 from .pages import Section
 from .rendering import rendered
 from .tables import Table
@@ -123,9 +124,9 @@ class Report:
         """All that may lie in the folder of the results."""
         return (PAGE, self.summary, *self.tables, *self.folders)
 
-    def check(self, out: Path, *, overwrite: bool) -> None:
-        """Raises the `InputError` of an output folder that cannot be used, before any work."""
-        check_output_folder(out, self.files, overwrite=overwrite)
+    def check(self, out: Path, *, overwrite: bool) -> Content:
+        """Raises the `InputError` of an output folder that cannot be used, before any work; gives what lies in it."""
+        return check_output_folder(out, self.files, overwrite=overwrite)
 
     def write(
         self,
@@ -136,6 +137,7 @@ class Report:
         tables: Mapping[str, pd.DataFrame] | None = None,
         *,
         overwrite: bool,
+        before: Content | None = None,
     ) -> None:
         """Writes all files into `out`.
 
@@ -144,11 +146,12 @@ class Report:
                 as pictures into `FIGURES`.
             tables: by their paths in the folder, such as "patients.csv".
             overwrite: whether an earlier report in `out` is replaced.
+            before: what `check` gave, where that was earlier; what came since then stays, and nothing is written.
 
         Raises:
             InputError: `out` cannot be used or written.
         """
-        with output_folder(out, self.files, overwrite=overwrite) as folder:
+        with output_folder(out, self.files, overwrite=overwrite, before=before) as folder:
             for name in self.folders:
                 (folder / name).mkdir()
             made = tuple(sections(folder))
@@ -158,7 +161,7 @@ class Report:
                 (folder / TABLES / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
                 (folder / TABLES / f"{table.name}.md").write_text(table.markdown(), encoding="utf-8")
             for name, frame in (tables or {}).items():
-                frame.to_csv(folder / name, index=False)
+                (folder / name).write_text(csv_of(frame), encoding="utf-8")
             (folder / self.summary).write_text(summary.to_json() + "\n", encoding="utf-8")
 
 

@@ -1,61 +1,120 @@
-"""The folder that results go into: all of its files, or none."""
+"""The folder that results go into: all of its files, or none, and never at the cost of a file of the user's.
+
+Results are written into a hidden folder beside it, which takes its place at the end. The process that writes holds a
+lock on its hidden folder, which ends with the process, so that the next run knows and removes what a killed one left.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 import shutil
-import tempfile
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ..errors import InputError
+from .exchange_folders import exchange
+
+if os.name == "posix":
+    import fcntl
 
 FILES: Collection[str] = ("result.json", "heatmap.nrrd", "roi.seg.nrrd", "overview.png", "report.html", "scene.mrb")
 """What `classify` writes."""
+Content = frozenset[Path]
+"""Paths of all that lies in a folder, seen from it; nothing where there is none."""
+_READY, _ASIDE = ".ready", ".aside"
+"""Ends of the names of hidden folders: of a whole result, or of the earlier one where the two have changed places; and
+of the earlier result while it has neither name."""
+_UNMAKEABLE = "The output folder cannot be made there; check the place and its permissions."
+_OTHER_FILES = "The output folder holds other files; give a new or empty folder."
+_FORGOTTEN_SECONDS = 24 * 3600
+"""Age from which a hidden folder is one of a killed run, where locks cannot tell."""
 
 
 @contextlib.contextmanager
-def output_folder(folder: Path, files: Collection[str] = FILES, *, overwrite: bool) -> Iterator[Path]:
-    """A hidden folder beside `folder` to write into, which takes its name only when all has been written.
+def output_folder(
+    folder: Path, files: Collection[str] = FILES, *, overwrite: bool, before: Content | None = None
+) -> Iterator[Path]:
+    """A hidden folder beside `folder` to write into, which takes its place when all has been written.
 
     Args:
         files: that an earlier result may hold.
+        before: what `check_output_folder` found, where that was earlier; what came since then is the user's.
 
     Raises:
-        InputError: when `folder` holds anything but an earlier result, or a result without `overwrite`, or when it
-            cannot be written.
+        InputError: when `folder` holds, at the beginning or at the end, anything but an earlier result, or a result
+            without `overwrite`, or when it cannot be written.
     """
-    folder = folder.absolute()
-    check_output_folder(folder, files, overwrite=overwrite)
+    found = check_output_folder(folder, files, overwrite=overwrite)
+    folder = folder.resolve()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        partial, lock = _locked_folder(folder)
     except OSError:
-        raise InputError("The output folder cannot be made there; check the place and its permissions.") from None
+        raise InputError(_UNMAKEABLE) from None
     try:
         yield partial
-        os.chmod(partial, 0o755)
+        _refuse(folder, files, overwrite=overwrite)
         if folder.exists():
-            old = partial.with_name(partial.name + ".old")
-            folder.rename(old)
-            try:
-                partial.rename(folder)
-            except OSError:
-                old.rename(folder)
-                raise
-            shutil.rmtree(old)
+            partial = partial.rename(partial.with_name(partial.name + _READY))
+            _replace(folder, partial, (found if before is None else before) | {Path(name) for name in files})
         else:
             partial.rename(folder)
     except OSError:
+        _refuse(folder, files, overwrite=overwrite)  # somebody may have been there first
         raise InputError("The results cannot be written; check free space and the folder's permissions.") from None
     finally:
-        if partial.exists():
-            shutil.rmtree(partial)
+        if partial.suffix != _READY or not _foreign(partial, files):
+            shutil.rmtree(partial, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
-def check_output_folder(folder: Path, files: Collection[str] = FILES, *, overwrite: bool) -> None:
-    """Raises the `InputError` of `output_folder`, before any work is done."""
+def check_output_folder(folder: Path, files: Collection[str] = FILES, *, overwrite: bool) -> Content:
+    """Raises the `InputError` of `output_folder` before any work is done, and tidies up what killed runs left.
+
+    Returns:
+        What lies in the folder.
+    """
+    try:
+        folder = folder.resolve()
+        place = next(parent for parent in folder.parents if parent.exists())
+        if place == folder.parent:
+            _tidy(folder, files)
+        trial = place / _hidden_name(folder)
+        trial.mkdir()
+        trial.rmdir()
+    except (OSError, ValueError, RuntimeError):
+        raise InputError(_UNMAKEABLE) from None
+    if os.path.ismount(folder):
+        raise InputError("The output folder is a drive or mounted folder, which is not replaced; give a folder in it.")
+    _refuse(folder, files, overwrite=overwrite)
+    return _content(folder)
+
+
+def _replace(folder: Path, ready: Path, known: Content) -> None:
+    """Puts the folder `ready` in the place of `folder`, whose content is then removed.
+
+    Raises:
+        OSError: it is not possible.
+        InputError: `folder` holds more than is known; it stays as it is.
+    """
+    with contextlib.suppress(OSError):  # not every file system has such rights
+        shutil.copymode(folder, ready)
+    aside = ready.with_suffix(_ASIDE)
+    exchange(ready, folder, aside)
+    if _content(ready) <= known:
+        shutil.rmtree(ready, ignore_errors=True)
+    else:
+        exchange(ready, folder, aside)
+        raise InputError(_OTHER_FILES)
+
+
+def _refuse(folder: Path, files: Collection[str], *, overwrite: bool) -> None:
+    """Raises the `InputError` of what the folder holds."""
     try:
         present = {path.name for path in folder.iterdir()} if folder.exists() else set()
     except NotADirectoryError:
@@ -63,7 +122,69 @@ def check_output_folder(folder: Path, files: Collection[str] = FILES, *, overwri
     except OSError:
         raise InputError("The output folder cannot be read; check the place and its permissions.") from None
     if present - set(files):
-        raise InputError("The output folder holds other files; give a new or empty folder.")
+        raise InputError(_OTHER_FILES)
     if present and not overwrite:
         held, where = ("results already", "on the command line ") if files == FILES else ("an earlier report", "")
         raise InputError(f"The output folder holds {held}; give another folder, or {where}add --overwrite.")
+
+
+def _content(folder: Path) -> Content:
+    return frozenset(path.relative_to(folder) for path in folder.rglob("*"))
+
+
+def _hidden_name(folder: Path) -> str:
+    return f".{folder.name}.{secrets.token_hex(4)}"
+
+
+def _locked_folder(folder: Path) -> tuple[Path, int | None]:
+    """A new hidden folder beside `folder`, with the rights that the umask gives, and its lock."""
+    while True:
+        partial = folder.parent / _hidden_name(folder)
+        partial.mkdir()
+        lock = _lock(partial)
+        if partial.exists():  # nobody tidied it up before it was locked
+            return partial, lock
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """The lock on a folder; None where the system or its file system has none.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    if os.name != "posix":
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException as error:
+        os.close(descriptor)
+        if isinstance(error, OSError) and not isinstance(error, BlockingIOError):
+            return None
+        raise
+    return descriptor
+
+
+def _tidy(folder: Path, files: Collection[str]) -> None:
+    """Removes hidden folders of runs that were killed; an earlier result that has lost its name gets it again."""
+    pattern = re.compile(re.escape(f".{folder.name}.") + f"[0-9a-f]{{8}}({_READY}|{_ASIDE})?")
+    for path in [folder.parent / name for name in os.listdir(folder.parent) if pattern.fullmatch(name)]:
+        with contextlib.suppress(OSError):  # another run holds it, or is tidying up as well
+            if path.suffix == _ASIDE and not folder.exists():
+                path.rename(folder)
+                continue
+            lock = _lock(path)
+            try:
+                old = lock is not None or time.time() - path.stat().st_mtime > _FORGOTTEN_SECONDS
+                if old and (path.suffix not in (_READY, _ASIDE) or not _foreign(path, files)):
+                    shutil.rmtree(path)
+            finally:
+                if lock is not None:
+                    os.close(lock)
+
+
+def _foreign(folder: Path, files: Collection[str]) -> bool:
+    """Whether a folder that may have been in the place of results holds something else."""
+    return bool({path.name for path in folder.glob("*")} - set(files))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ..spreadsheet import csv_of
 from ..statistics.estimate import Estimate
 
 _DASH = "–"
@@ -62,7 +63,7 @@ class Table:
                     columns[name + suffix] = [getattr(cell, part, cell if not suffix else None) for cell in cells]
             else:
                 columns[name] = cells
-        return pd.DataFrame(columns).to_csv(index=False)
+        return csv_of(pd.DataFrame(columns))
 
     def markdown(self) -> str:
         """Caption, table and note in GitHub's Markdown."""

@@ -3,8 +3,10 @@
 import pytest
 from cohort_cases import RECIPE, cohort_of, rows_of, table_of, write_table
 
+from DystrophyDxLib.cohort.seen import digests, evaluated_cases
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.models.package import ModelCard
 from DystrophyDxLib.models.recipe import Recipe
 
 
@@ -92,6 +94,33 @@ def test_a_patient_of_several_series_counts_once(tmp_path):
 def test_a_contradiction_is_told_with_its_place(tmp_path, columns, told):
     diagnoses = ["DMD", "DMD"] if "patient_id" in columns else ["DMD", "other"]
     assert told in refusal(tmp_path, rows_of(diagnoses, **columns))
+
+
+@pytest.mark.parametrize("other", ["pat-01", "Pat-1", "Pat\u2010 01", "PAT-001"])
+def test_two_spellings_of_one_patient_are_one_patient(tmp_path, other):
+    rows = rows_of(["DMD", "DMD"], patient_id=["Pat-01", other])
+    cohort = Cohort.read(table_of(tmp_path, rows), RECIPE)
+    assert [patient.patient_id for patient in cohort.patients] == ["Pat-01"]
+    (notice,) = cohort.notices
+    assert f"Pat-01 / {other}" in notice
+    told = refusal(tmp_path, rows_of(["DMD", "DMD"], patient_id=["Pat-01", other], split=["train", "test"]))
+    assert f"patients in more than one split (Pat-01 / {other})" in told
+
+
+def test_one_spelling_needs_no_notice(tmp_path):
+    assert cohort_of(tmp_path, ["DMD", "DMD"], patient_id=["P10", "P1"]).notices == ()
+
+
+def test_a_patient_whom_a_model_saw_under_another_spelling_is_seen(tmp_path):
+    rows = rows_of(["DMD", "DMD", "GNE"], patient_id=["Pat-01", "pat-1", "P2"])
+    table = table_of(tmp_path, rows)
+    for n in range(3):
+        (tmp_path / f"series{n}.nii.gz").write_bytes(bytes([n]))
+    cohort = Cohort.read(table, RECIPE)
+    card = ModelCard.model_construct(seen=digests(cohort.cases[:1]))
+    unseen, split = evaluated_cases(cohort, None, [card])
+    assert [case.patient_id for case in unseen.cases] == ["P2"]
+    assert split is None
 
 
 def test_an_unknown_diagnosis_is_answered_with_the_known_ones(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections import Counter
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import SimpleITK as sitk
 from scipy.stats import chi2_contingency
 from typer.testing import CliRunner
 
+from DystrophyDxLib.cohort.table import Case
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.evaluation.phantom_truth import muscle_fat
 from DystrophyDxLib.phantom import DIAGNOSES, DYSTROPHINOPATHY, MUSCLES, cohort
 from DystrophyDxLib.phantom.cohort import Patient, drawn_patients, like_yang2021, write_cohort
 from DystrophyDxLib.phantom.published_cohort import shared
@@ -24,6 +27,13 @@ PATIENTS = [
     Patient(2, "myositis", "validation", "B", 1, "left"),
     Patient(3, "healthy", "test", "C", 1, "right"),
 ]
+
+
+def test_the_truth_of_a_renamed_patient_is_that_of_its_folder(tmp_path):
+    (tmp_path / "truth.csv").write_text("patient_id,fat gracilis\nP001,0.25\n")
+    case = Case("Pat-7", tmp_path / "P001" / "T1", "DMD", 1, 2)
+    assert muscle_fat(case)[MUSCLES.index("gracilis")] == 0.25
+    assert np.isnan(muscle_fat(dataclasses.replace(case, path=tmp_path / "P2" / "T1"))).all()
 
 
 def rows_of(table: Path) -> list[dict[str, str]]:

@@ -78,6 +78,30 @@ def test_spreadsheets_of_other_countries_are_read(tmp_path):
     assert len(reads.reads) == 3
 
 
+@pytest.mark.parametrize(
+    ("table", "old", "new", "told"),
+    [
+        ("reads", "C1", "c1", "reads.csv, rows 2, 4: a case in another spelling (c1 for C1)"),
+        ("reads", "R1,", "r1,", "reads.csv, rows 2, 3: a reader in another spelling (r1 for R1)"),
+        ("truth", "C2", "C01", "truth.csv, row 3: a case in another spelling (C01 for C1)"),
+        ("readers", "R2", "R\u00a01", "readers.csv, row 3: a reader in another spelling"),
+    ],
+)
+def test_two_spellings_of_one_code_are_told_with_both(tmp_path, table, old, new, told):
+    assert told in refusal(tmp_path, **{table: FILES[table].replace(old, new)})
+
+
+def test_codes_without_the_zeros_that_a_spreadsheet_took_are_told(tmp_path):
+    files = {name: text.replace("C1", "001").replace("C2", "002").replace("C3", "003") for name, text in FILES.items()}
+    message = refusal(tmp_path, **files | {"truth": files["truth"].replace("00", "")})
+    assert "(001 for 1, 002 for 2" in message
+    assert "zeros that spreadsheets take away" in message
+
+
+def test_a_table_of_the_model_without_rows_is_no_model(tmp_path):
+    assert Reads.read(folder_of(tmp_path, model="case,model,probability,label\n")).model is None
+
+
 def test_columns_that_mean_nothing_here_are_left_alone(tmp_path):
     truth = "case,label,note,note,,\nC1,1,a,b,,\nC2,0,c,d,,\n"
     assert list(Reads.read(folder_of(tmp_path, truth=truth)).truth) == ["case", "label", "diagnosis", "synthetic"]

@@ -39,7 +39,7 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool, notices: tuple[str, ...
     Raises:
         InputError: there is nothing to analyse, or `out` cannot be used.
     """
-    REPORT.check(out, overwrite=overwrite)
+    before = REPORT.check(out, overwrite=overwrite)
     answers = FirstAnswers.of(reads)
     performance = performance_tables.performance_frame(answers)
     agreement = agreement_tables.agreement_table(answers)
@@ -56,7 +56,7 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool, notices: tuple[str, ...
         yield _planning(arms)
 
     title = f"{len(answers.readers)} readers, {len(answers.cases)} cases"
-    REPORT.write(out, summary, title, sections, overwrite=overwrite)
+    REPORT.write(out, summary, title, sections, overwrite=overwrite, before=before)
     return summary
 
 
