@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
 from ..cohort.table import listed
 from ..errors import InputError
 from ..reporting.output_folder import output_folder
+from ..spreadsheet import Sheet, write_rows
 from .protocol import Presentation, Reader
 from .reads import COLUMNS, Reads
 from .session import Progress, progress_of
 from .store import ReaderStore, StoredAnswer
 from .study import RESTORE, TRUTH_TABLE, ReaderStudy
 
+_Found = TypeVar("_Found")
 EVENTS = ("reader", "case", "arm", "session", "repeat", "kind", "seconds", "at", "slice", "low", "high")
 AMENDMENTS = (
     "reader", "case", "arm", "session", "repeat", "revision", "at", "reason", "decision", "confidence", "subtype",
@@ -49,12 +52,9 @@ class Unusable:
 
 def status(study: ReaderStudy, now: datetime) -> tuple[tuple[ReaderStatus, ...], tuple[Unusable, ...]]:
     """How far each reader is, of those whose files can be used, and the others."""
-    unusable: list[Unusable] = []
-    told = tuple(
-        ReaderStatus(reader, progress_of(store, study.protocol, now), store.last_at)
-        for reader, store in _stores(study, unusable)
+    return _of_each(
+        study, lambda reader, store: ReaderStatus(reader, progress_of(store, study.protocol, now), store.last_at)
     )
-    return told, tuple(unusable)
 
 
 def check_content(study: ReaderStudy) -> None:
@@ -76,21 +76,23 @@ def reads_of(study: ReaderStudy) -> tuple[Reads, tuple[Unusable, ...]]:
         InputError: nobody has answered yet, no reader's file can be used, or `check_content`.
     """
     check_content(study)
-    reads: list[tuple[object, ...]] = []
-    grades: list[tuple[object, ...]] = []
-    unread: list[tuple[object, ...]] = []
-    unusable: list[Unusable] = []
-    for reader, store in _stores(study, unusable):
+
+    def look(reader: Reader, store: ReaderStore) -> dict[str, list[tuple[object, ...]]]:
+        rows: dict[str, list[tuple[object, ...]]] = {"reads": [], "mercuri": [], "unread": []}
         answered = tuple(_answered(store))
         read = {shown.number for shown, _ in answered}
-        unread += [_key(reader, shown) for shown in store.presentations if shown.number not in read]
+        rows["unread"] += [_key(reader, shown) for shown in store.presentations if shown.number not in read]
         for shown, (submitted, *amendments) in answered:
             key = _key(reader, shown)
             last = amendments[-1] if amendments else submitted
             for stored in (submitted, *amendments[-1:]):
                 seen = (submitted.seconds, submitted.slices_seen)
-                reads.append((*key, int(stored.revision > 0), *_given(stored), *seen))
-            grades += [(*key, muscle, side, grade) for (muscle, side), grade in last.answer.grades.items()]
+                rows["reads"].append((*key, int(stored.revision > 0), *_given(stored), *seen))
+            rows["mercuri"] += [(*key, muscle, side, grade) for (muscle, side), grade in last.answer.grades.items()]
+        return rows
+
+    found, unusable = _of_each(study, look)
+    reads, grades, unread = ([row for rows in found for row in rows[name]] for name in ("reads", "mercuri", "unread"))
     if not reads:
         told = " ".join(map(str, unusable))
         raise InputError(told or "No reader has answered a case yet; come back once reading has begun.")
@@ -105,7 +107,7 @@ def reads_of(study: ReaderStudy) -> tuple[Reads, tuple[Unusable, ...]]:
         mercuri=pd.DataFrame(grades, columns=list(COLUMNS["mercuri"])) if grades else None,
         unread=pd.DataFrame(unread, columns=list(COLUMNS["unread"])) if unread else None,
     )
-    return tables, tuple(unusable)
+    return tables, unusable
 
 
 def export(study: ReaderStudy, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:
@@ -116,16 +118,15 @@ def export(study: ReaderStudy, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:
         InputError: as in `reads_of`, or `out` cannot be written.
     """
     reads, unusable = reads_of(study)
-    amendments: list[tuple[object, ...]] = [AMENDMENTS]
-    events: list[tuple[object, ...]] = [EVENTS]
-    for reader, store in _stores(study, []):
+
+    def look(reader: Reader, store: ReaderStore) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
         keys = {shown.number: _key(reader, shown) for shown in store.presentations}
-        amendments += [
+        amendments: list[tuple[object, ...]] = [
             (*keys[stored.presentation], stored.revision, stored.at.isoformat(), stored.reason, *_given(stored))
             for stored in store.answers
             if stored.revision
         ]
-        events += [
+        events: list[tuple[object, ...]] = [
             (
                 *keys[event.presentation],
                 event.kind.value,
@@ -137,27 +138,30 @@ def export(study: ReaderStudy, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:
             )
             for event in store.events()
         ]
+        return amendments, events
+
+    logged, without_log = _of_each(study, look)
     with output_folder(out, overwrite=False) as folder:
         reads.write(folder)
-        for name, rows in (("amendments", amendments), ("events", events)):
+        for part, (name, header) in enumerate((("amendments", AMENDMENTS), ("events", EVENTS))):
             with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows(rows)
-    return reads, unusable
+                write_rows(file, (header, *(row for parts in logged for row in parts[part])))
+    return reads, tuple(dict.fromkeys((*unusable, *without_log)))
 
 
-def _stores(study: ReaderStudy, unusable: list[Unusable]) -> Iterator[tuple[Reader, ReaderStore]]:
-    """Each reader with the file of the answers, open while it is looked at; those that cannot be opened are added to
-    `unusable`."""
+def _of_each(
+    study: ReaderStudy, look: Callable[[Reader, ReaderStore], _Found]
+) -> tuple[tuple[_Found, ...], tuple[Unusable, ...]]:
+    """What `look` finds in the file of each reader's answers, open meanwhile, and the readers whose file it cannot
+    read."""
+    found, unusable = [], []
     for reader in study.protocol.readers:
         try:
-            store = ReaderStore.open(study.answers(reader), study.protocol, reader)
+            with contextlib.closing(ReaderStore.open(study.answers(reader), study.protocol, reader)) as store:
+                found.append(look(reader, store))
         except InputError as error:
             unusable.append(Unusable(reader, str(error)))
-            continue
-        try:
-            yield reader, store
-        finally:
-            store.close()
+    return tuple(found), tuple(unusable)
 
 
 def _answered(store: ReaderStore) -> Iterator[tuple[Presentation, list[StoredAnswer]]]:
@@ -180,8 +184,8 @@ def _given(stored: StoredAnswer) -> tuple[object, ...]:
 
 
 def _truth(study: ReaderStudy) -> pd.DataFrame:
-    table = pd.read_csv(study.truth / TRUTH_TABLE, dtype=str, keep_default_na=False, encoding="utf-8")
-    return table[list(COLUMNS["truth"])]
+    rows = Sheet.read(study.truth / TRUTH_TABLE, TRUTH_TABLE).records()
+    return pd.DataFrame([{name: row[name] for name in COLUMNS["truth"]} for _, row in rows])
 
 
 def _model(study: ReaderStudy) -> pd.DataFrame:

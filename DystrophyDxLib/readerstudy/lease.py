@@ -1,10 +1,11 @@
 """One process at a time for a reader, without locks of the operating system, which network shares do not always have.
 
 Who holds the reader's file has the one row of its table `lease` and counts `beat` on with everything that is written,
-and at least every `BEAT_SECONDS`. After a crash the row stays; whoever comes next on the same computer sees that the
-process is gone, on another one that the beat stands still for `PATIENCE_SECONDS` of his or her own clock: clocks are
-never compared. Every writing transaction first looks whether the row is still its own, so even a process that was
-thought dead, such as on a computer that slept, cannot write beside its successor.
+and at least every `BEAT_SECONDS`. After a crash the row stays; whoever comes next on the same computer, where it can be
+told from others of its name, sees that the process is gone, on another one that the beat stands still for
+`PATIENCE_SECONDS` of his or her own clock: clocks are never compared. Every writing transaction first looks whether the
+row is still its own, so even a process that was thought dead, such as on a computer that slept, cannot write beside its
+successor.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import sqlite3
 import time
 import uuid
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from ..errors import InputError
 from .database import plain_errors, transaction
@@ -26,7 +29,7 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class _Holder:
-    """The row of the table `lease`."""
+    """The row of the table `lease`; `host` is what `_host` gives."""
 
     token: str
     host: str
@@ -36,8 +39,7 @@ class _Holder:
     @property
     def gone(self) -> bool:
         """Whether its process surely does not live any more."""
-        # Windows has no signal that only asks; there the beat decides.
-        if self.host != socket.gethostname() or os.name != "posix":
+        if self.host != _host() or " " not in self.host:
             return False
         try:
             os.kill(self.process, 0)
@@ -77,7 +79,7 @@ class Lease:
                 raise _elsewhere(reader, now.host)
             database.execute(
                 "REPLACE INTO lease (one, token, host, process, beat) VALUES (1, ?, ?, ?, 0)",
-                (token, socket.gethostname(), os.getpid()),
+                (token, _host(), os.getpid()),
             )
         return cls(database, token)
 
@@ -104,5 +106,21 @@ def _holder(database: sqlite3.Connection) -> _Holder | None:
     return row and _Holder(*row)
 
 
+@cache
+def _host() -> str:
+    """Name of this computer, and behind a blank what tells it, as it runs now, from all others, and its container from
+    others on it.
+
+    Only Linux tells that; elsewhere the name stands alone, and the beat decides: clones of a computer have one name.
+    """
+    name = socket.gethostname().replace(" ", "-")
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{name} {boot} {os.readlink('/proc/self/ns/pid')}"
+    except (OSError, ValueError):
+        return name
+
+
 def _elsewhere(reader: str, host: str) -> InputError:
-    return InputError(f"Reader {reader} is signed in already, on the computer {host}; sign out there first.")
+    computer = host.partition(" ")[0]
+    return InputError(f"Reader {reader} is signed in already, on the computer {computer}; sign out there first.")

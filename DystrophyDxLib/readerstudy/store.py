@@ -7,11 +7,12 @@ answer. The number of an answer or event, not its time, says what came first.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime, timezone
 from enum import Enum
@@ -89,6 +90,7 @@ class ReaderStore:
 
     def __init__(self, database: sqlite3.Connection, protocol: Protocol, reader: Reader) -> None:
         self.presentations = plan(protocol, reader)
+        self._reader = reader
         self._database = database
         self._seal = _seal(protocol, reader)
         self._lease: Lease | None = None
@@ -123,15 +125,16 @@ class ReaderStore:
             raise InputError(
                 f"The file of reader {reader.code}'s answers is missing or empty; restore it from a backup."
             )
-        database = connect(path)
-        try:
-            bring_up_to_date(database)
-            with transaction(database, write=False):
-                _check(database, protocol, reader)
-            return cls(database, protocol, reader)
-        except BaseException:
-            database.close()
-            raise
+        with _read_of(reader):
+            database = connect(path)
+            try:
+                bring_up_to_date(database)
+                with transaction(database, write=False):
+                    _check(database, protocol, reader)
+                return cls(database, protocol, reader)
+            except BaseException:
+                database.close()
+                raise
 
     @classmethod
     def sign_in(cls, path: Path, protocol: Protocol, reader: Reader) -> ReaderStore:
@@ -160,36 +163,36 @@ class ReaderStore:
     @property
     def last_at(self) -> datetime | None:
         """Time of the latest answer or event; None before the first."""
-        with plain_errors():
+        with _read_of(self._reader):
             (latest,) = self._database.execute(
                 "SELECT MAX(at) FROM (SELECT at FROM answer UNION ALL SELECT at FROM event)"
             ).fetchone()
-        return latest and datetime.fromisoformat(latest)
+            return latest and datetime.fromisoformat(latest)
 
     def events(self) -> list[Event]:
         """All events in their order."""
-        with plain_errors():
+        with _read_of(self._reader):
             rows = self._database.execute(
                 "SELECT presentation, kind, seconds, at, slice, low, high FROM event ORDER BY id"
             ).fetchall()
-        return [
-            Event(number, EventKind(kind), seconds, datetime.fromisoformat(at), *values)
-            for number, kind, seconds, at, *values in rows
-        ]
+            return [
+                Event(number, EventKind(kind), float(seconds), datetime.fromisoformat(at), *values)
+                for number, kind, seconds, at, *values in rows
+            ]
 
     def seconds_seen(self, presentation: int) -> float:
         """How long a case was seen until the last event that is known of it."""
-        with plain_errors():
+        with _read_of(self._reader):
             (seconds,) = self._database.execute(
                 "SELECT COALESCE(MAX(seconds), 0) FROM event WHERE presentation = ?", (presentation,)
             ).fetchone()
-        return seconds
+            return float(seconds)
 
     def draft(self, presentation: int) -> dict[str, object]:
         """The draft of an answer as it was saved, empty where there is none."""
-        with plain_errors():
+        with _read_of(self._reader):
             row = self._database.execute("SELECT content FROM draft WHERE presentation = ?", (presentation,)).fetchone()
-        return json.loads(row[0]) if row else {}
+            return dict(json.loads(row[0])) if row else {}
 
     def log(self, events: Sequence[Event]) -> None:
         """Keeps events.
@@ -268,6 +271,20 @@ class ReaderStore:
         self.answers = tuple(_stored(row, grades[number]) for number, *row in rows)
 
 
+@contextlib.contextmanager
+def _read_of(reader: Reader) -> Iterator[None]:
+    """Turns whatever a damaged file gives rise to while it is read into the `InputError` that says so."""
+    try:
+        with plain_errors():
+            yield
+    except (sqlite3.Error, ValueError, TypeError, OverflowError, RecursionError):
+        raise _damaged(reader) from None
+
+
+def _damaged(reader: Reader) -> InputError:
+    return InputError(f"The file of reader {reader.code}'s answers is damaged; restore it from a backup.")
+
+
 def _answer_row(stored: StoredAnswer) -> tuple[object, ...]:
     """The columns `_ANSWER` of an answer."""
     given = stored.answer
@@ -287,7 +304,7 @@ def _stored(row: Sequence[Any], grades: list[list[str]]) -> StoredAnswer:
 def _check(database: sqlite3.Connection, protocol: Protocol, reader: Reader) -> None:
     """Refuses a file that this program did not write as it is, or wrote for another reader or protocol."""
     if database.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-        raise InputError(f"The file of reader {reader.code}'s answers is damaged; restore it from a backup.")
+        raise _damaged(reader)
     if not is_intact(database):
         raise _tampered(reader)
     study = database.execute("SELECT protocol_sha256, reader FROM study").fetchall()

@@ -68,7 +68,7 @@ class ReaderStudy:
         }
         study = cls(folder, protocol.model_copy(update={"files": digests}))
         study.protocol.write(folder / PROTOCOL)
-        (folder / ANSWERS).mkdir()
+        (folder / ANSWERS).mkdir(mode=0o770)
         for reader in protocol.readers:
             ReaderStore.create(study.answers(reader), study.protocol, reader)
         return study

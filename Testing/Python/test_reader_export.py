@@ -1,9 +1,11 @@
 """From what was read in a reader study to the tables of the analysis."""
 
+import contextlib
 import csv
 import hashlib
 import json
 import shutil
+import sqlite3
 from datetime import datetime, timezone
 
 import pytest
@@ -174,3 +176,56 @@ def test_what_is_still_to_be_read_is_in_the_tables(read, tmp_path):
     export(read, tmp_path / "out")
     unread = Reads.read(tmp_path / "out").unread
     assert unread.groupby("reader").size().to_dict() == {"R2": 17}
+
+
+def damage_text(path) -> None:
+    """A byte that is no UTF-8 in the digest of the protocol."""
+    content = bytearray(path.read_bytes())
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        (digest,) = database.execute("SELECT protocol_sha256 FROM study").fetchone()
+    content[content.index(digest.encode())] = 0xFF
+    path.write_bytes(content)
+
+
+def damage_format(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[44:48] = (9).to_bytes(4, "big")
+    path.write_bytes(content)
+
+
+def damage_version(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[60:64] = (0).to_bytes(4, "big")
+    path.write_bytes(content)
+
+
+def damage_answer(path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("UPDATE sqlite_master SET sql = 'CREATE TABLE answer (' WHERE name = 'answer'")
+        database.commit()
+
+
+@pytest.mark.parametrize("damage", [damage_text, damage_format, damage_version, damage_answer])
+def test_whatever_is_damaged_in_one_readers_file_its_reader_is_named_and_others_reported(read, damage):
+    damage(read.answers(read.protocol.reader("R2")))
+    told, unusable = status(read, datetime.now(timezone.utc))
+    assert [found.reader.code for found in told] == ["R1"]
+    assert [found.reader.code for found in unusable] == ["R2"]
+    reads, unusable = reads_of(read)
+    assert set(reads.reads["reader"]) == {"R1"}
+    assert "restore it from a backup" in str(unusable[0])
+
+
+def test_events_that_cannot_be_read_leave_the_answers_and_are_told(read, tmp_path):
+    path = read.answers(read.protocol.reader("R2"))
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        (trigger,) = database.execute("SELECT sql FROM sqlite_master WHERE name = 'event_keeps_UPDATE'").fetchone()
+        database.execute("DROP TRIGGER event_keeps_UPDATE")
+        database.execute("UPDATE event SET at = 'yesterday'")
+        database.execute(trigger)
+        database.commit()
+    reads, unusable = export(read, tmp_path / "out")
+    assert [found.reader.code for found in unusable] == ["R2"]
+    assert set(reads.reads["reader"]) == {"R1", "R2"}
+    assert {row["reader"] for row in table(tmp_path / "out" / "events.csv")} == {"R1"}

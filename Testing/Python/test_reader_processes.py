@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -119,6 +120,18 @@ def test_time_goes_on_where_a_killed_process_left_it(study, clock):
         session.submit(NO)
     (answer,) = stored_answers(study)
     assert (answer.seconds, answer.slices_seen) == (10, 2)
+
+
+@pytest.mark.parametrize("host", [socket.gethostname(), f"{socket.gethostname()} another-boot pid:[1]"])
+def test_a_holder_on_another_computer_of_the_same_name_keeps_the_lease(study, clock, impatient, monkeypatch, host):
+    with ReadingSession(study, "R1", clock) as first:
+        gone = subprocess.Popen([sys.executable, "-c", ""])
+        gone.wait()
+        with store_of(study) as store:
+            store._database.execute("UPDATE lease SET process = ?, host = ?", (gone.pid, host))
+        monkeypatch.setattr(lease.time, "sleep", lambda _: first.beat())  # while the other one waits
+        with pytest.raises(InputError, match=f"signed in already, on the computer {socket.gethostname()};"):
+            ReadingSession(study, "R1", clock)
 
 
 def test_a_holder_on_another_computer_that_stands_still_is_followed(study, clock, impatient):

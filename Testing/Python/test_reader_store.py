@@ -175,7 +175,7 @@ def test_an_older_file_is_brought_up_to_date_with_its_answers(answered, monkeypa
 def test_an_update_that_fails_half_way_leaves_the_file_as_it_was(answered, monkeypatch):
     broken = ("ALTER TABLE draft ADD COLUMN at TEXT", "CREATE TABLE draft (x)")
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, broken))
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(InputError, match="damaged"):
         opened(answered)
     monkeypatch.undo()
     store = opened(answered)
