@@ -34,15 +34,18 @@ class WarningCode(str, Enum):
     SLICES_MISSING = "SLICES_MISSING"
     SLICES_MISPLACED = "SLICES_MISPLACED"
     IMAGES_LEFT_OUT = "IMAGES_LEFT_OUT"
+    REGION_CLEANED = "REGION_CLEANED"
+    REGION_OVERLAP = "REGION_OVERLAP"
+    CASE_INCOMPLETE = "CASE_INCOMPLETE"
 
 
 UNSUITABLE = {
-    WarningCode.SIDE_CONTRADICTED: "What tells the side of a leg contradicts itself, so the side is unknown.",
     WarningCode.MODEL_NOT_SHOWN_TO_TELL: "The model is not shown to tell the classes apart.",
     WarningCode.NOT_T1_WEIGHTED: "The model was not made for images that are not T1-weighted.",
     WarningCode.NOT_AXIAL: "The model was not made for slices that are not axial.",
     WarningCode.NOT_THIGH: "The model was not made for images that show no thigh.",
     WarningCode.OUT_OF_DISTRIBUTION: "The model was not made for images unlike those it was trained on.",
+    WarningCode.SIDE_CONTRADICTED: "What tells the side of a leg contradicts itself, so the side is unknown.",
 }
 """Warnings with which the case is labelled indeterminate, each with the reason."""
 
@@ -53,7 +56,8 @@ class ResultWarning(Strict):
     SIDE_CONTRADICTED: a source of a side (a laterality of the header, another transform of a file) tells another one
     than geometry; the side is then unknown. SIDE_UNKNOWN: nothing tells the sides. SLICES_MISSING, SLICES_MISPLACED:
     slices are not there, or are shown off their place. IMAGES_LEFT_OUT: images of the chosen series are not part of
-    the case, or double others.
+    the case, or double others. REGION_CLEANED, REGION_OVERLAP: what is drawn is not all that counts. CASE_INCOMPLETE: a
+    leg or a third of the images is not in the case.
     """
 
     code: WarningCode

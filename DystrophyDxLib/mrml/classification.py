@@ -215,11 +215,11 @@ class SceneClassification:
         series, region = self._series(), classifier.region
         automatic = memory.automatic if memory else region.find(series)
         drawn = self._region.drawn
-        regions = region.corrected(series, automatic, drawn.labels)
+        regions = region.corrected(series, automatic, drawn.labels, drawn.overlapping)
         series = with_chosen_channels(self.volume, series, classifier.package.recipe.sample)
         classification = classifier.classify(series, regions, progress=progress, previous=last)
         self._check_still_there()
-        as_drawn = np.array_equal(regions.labels, drawn.labels)
+        as_drawn = not drawn.overlapping and np.array_equal(regions.labels, drawn.labels)
         if not as_drawn:  # what was drawn is not all that counts
             self._region.put_unless_edited(regions.labels, drawn.digests)
         if memory is None:

@@ -14,7 +14,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side
 from .nodes import VolumeNodes
-from .segmentation import BINARY_LABELMAP, add_segmentation, labels_from_segmentation, set_labels
+from .segmentation import BINARY_LABELMAP, add_segmentation, legs_drawn, set_labels
 
 SEGMENTATION = "DystrophyDx.segmentation"
 """Role of the region's node."""
@@ -32,10 +32,12 @@ class DrawnRegion(NamedTuple):
     Attributes:
         labels: (z, y, x) uint8 with the values of `LABEL_OF_SIDE`; read only.
         digests: of the labels.
+        overlapping: slices in which segments overlap.
     """
 
     labels: np.ndarray
     digests: Digests
+    overlapping: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class SceneRegion:
         """The region as it is now.
 
         Raises:
-            InputError: as `labels_from_segmentation`, or it was deleted.
+            InputError: as `legs_drawn`, or it was deleted.
         """
         if self.segmentation is None:
             raise InputError("The region was deleted; classify the volume from the start.")
@@ -111,16 +113,16 @@ class SceneRegion:
 
 
 def drawn_region(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> DrawnRegion:
-    """The leg regions of a segmentation on the grid of `volume`, as edited; see `labels_from_segmentation`.
+    """The leg regions of a segmentation on the grid of `volume`, as edited; see `legs_drawn`.
 
     Raises:
-        InputError: as `labels_from_segmentation`.
+        InputError: as `legs_drawn`.
     """
     state, region = vars(node).get(_MEMORY, (None, None))
     if region is None or state != _state(node, volume):
-        labels = labels_from_segmentation(node, volume)
-        labels.flags.writeable = False
-        region = DrawnRegion(labels, digests(labels))
+        legs = legs_drawn(node, volume)
+        legs.labels.flags.writeable = False
+        region = DrawnRegion(legs.labels, digests(legs.labels), legs.overlapping)
         # A Python attribute of a VTK object lives as long as the object, whoever holds it.
         setattr(node, _MEMORY, (_state(node, volume), region))
     return region

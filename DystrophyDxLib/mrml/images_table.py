@@ -10,10 +10,10 @@ import slicer
 from vtkmodules.vtkCommonCore import VTK_DOUBLE, VTK_INT, VTK_STRING, vtkDoubleArray, vtkIntArray, vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkTable
 
-from ..regions.windows import Side
+from ..regions.windows import SEGMENT_NAMES, Side
 from ..results import ImageResult
 from .nodes import plot_series_of, remove_node
-from .segmentation import SEGMENT_COLORS, SEGMENT_NAMES
+from .segmentation import SEGMENT_COLORS
 
 COLUMNS = ("Slice", "Side", "Probability", "Region", "Anatomy")
 """Of the table, for a person to read; those after them are for the chart."""

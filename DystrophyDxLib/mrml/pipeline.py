@@ -149,7 +149,11 @@ def classify_into_folder(
     regions = None
     if files.region is not None:
         with watch.stage("roi"):
-            regions = classifier.region.from_labels(series, read_labels(files.region, volume))
+            region = classifier.region
+            drawn = read_labels(files.region, volume, lambda values: region.labels_of_map(series, values))
+            regions = region.from_labels(series, drawn.labels, drawn.overlapping)
+        for warning in regions.warnings:
+            advance(f"{warning.code.value}: {warning.message}", 0, 0)
     found = classifier.classify(series, regions, watch.seconds, lambda done, total: advance("Classifying", done, total))
     if muscles is not None:
         found = with_texture_scores(found, *muscles)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import slicer
@@ -13,16 +14,10 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
-from ..regions.windows import LABEL_OF_SIDE, Side
-from ..series.segmentation_file import read_segmentation
+from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Side
+from ..series.segmentation_file import SegmentationFile, read_segmentation
+from ..series.words import listed
 from .volumes import ijk_to_ras_of
-
-SEGMENT_NAMES = {
-    Side.LEFT: "Left leg",
-    Side.RIGHT: "Right leg",
-    Side.UNKNOWN: "Leg, side unknown",
-    Side.NONE: "Region",
-}
 
 # None of them is a colour of the heatmap or a grey.
 SEGMENT_COLORS = {
@@ -31,6 +26,24 @@ SEGMENT_COLORS = {
     Side.UNKNOWN: (1.0, 0.75, 0.6),
     Side.NONE: (1.0, 0.35, 0.9),
 }
+
+
+LARGEST_OVERLAP = 0.05
+"""Share of the smaller leg that may be drawn as the other leg too: what is common where legs touch."""
+
+
+class SegmentLabels(NamedTuple):
+    """Segments as voxels of a volume.
+
+    Attributes:
+        labels: (z, y, x) uint8.
+        overlapping: slices in which segments overlap.
+        overlap: of two segments the voxels that they share, relative to the smaller of them; of all pairs the most.
+    """
+
+    labels: np.ndarray
+    overlapping: tuple[int, ...] = ()
+    overlap: float = 0.0
 
 
 def add_segmentation(
@@ -108,20 +121,33 @@ def labels_from_segmentation(
 ) -> np.ndarray:
     """Leg regions of a segmentation, as edited, on the grid of `volume`; Slicer resamples where the grids differ.
 
-    A segment is known by its name, which is what the radiologist sees and changes. Where segments overlap, the later
-    one counts.
-
     Returns:
         (z, y, x) uint8 with the values of `LABEL_OF_SIDE`.
 
     Raises:
-        InputError: no segment is a leg, or one of them is not.
+        InputError: as `legs_drawn`.
+    """
+    return legs_drawn(node, volume).labels
+
+
+def legs_drawn(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> SegmentLabels:
+    """As `labels_from_segmentation`, with the slices in which segments overlap.
+
+    A segment is known by its name, which is what the radiologist sees and changes. Where segments overlap, the later
+    one counts.
+
+    Raises:
+        InputError: no segment is a leg, or one of them is not; or one leg is largely drawn over by another.
     """
     segmentation = node.GetSegmentation()
     values = {i: LABEL_OF_SIDE[_side(segmentation.GetSegment(i))] for i in segmentation.GetSegmentIDs()}
     if not values:
         raise InputError(f"The segmentation is empty; add a segment named {_NAMES_IN_WORDS}.")
-    return _labels(node, volume, values)
+    legs = _labels(node, volume, values)
+    if legs.overlap > LARGEST_OVERLAP:
+        where = listed(legs.overlapping)
+        raise InputError(f"The segments overlap in {where}; draw each leg without the other, or remove one of them.")
+    return legs
 
 
 def muscles_from_segmentation(
@@ -141,16 +167,37 @@ def muscles_from_segmentation(
         raise InputError("The muscle segmentation has no segments, or more than 255; give one segment a muscle.")
     values = {segment_id: value for value, segment_id in enumerate(ids, 1)}
     names = {value: segmentation.GetSegment(segment_id).GetName() for segment_id, value in values.items()}
-    return _labels(node, volume, values), names
+    return _labels(node, volume, values).labels, names
 
 
 def _labels(
     node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode, values: dict[str, int]
-) -> np.ndarray:
-    """(z, y, x) uint8 on the grid of `volume`, with the value of each segment."""
+) -> SegmentLabels:
+    """The segments on the grid of `volume`, each with its value."""
     segmentation = node.GetSegmentation()
     if not segmentation.CreateRepresentation(BINARY_LABELMAP):
         raise InputError("The segmentation cannot be turned into voxels; draw it in the Segment Editor.")
+    if segmentation.GetNumberOfLayers() < 2:
+        labels = _on_grid(node, volume, values)
+        return SegmentLabels(labels)
+    merged = np.zeros(volume.GetImageData().GetDimensions()[::-1], np.uint8)
+    shared, sizes, overlap = np.zeros(len(merged), bool), np.zeros(256, int), 0.0
+    for segment_id, value in values.items():
+        own = _on_grid(node, volume, {segment_id: value}) > 0
+        below = np.where(own & (merged != value), merged, 0)
+        shared |= below.any(axis=(1, 2))
+        sizes[value] += np.count_nonzero(own)
+        for other, voxels in enumerate(np.bincount(below.ravel())[1:], 1):
+            overlap = max(overlap, voxels / max(1, min(sizes[value], sizes[other])))
+        merged[own] = value
+    return SegmentLabels(merged, tuple(np.flatnonzero(shared).tolist()), overlap)
+
+
+def _on_grid(
+    node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode, values: dict[str, int]
+) -> np.ndarray:
+    """(z, y, x) uint8 on the grid of `volume`, with the value of each segment."""
+    segmentation = node.GetSegmentation()
     labels = np.zeros(volume.GetImageData().GetDimensions()[::-1], np.uint8)
     if node.GetTransformNodeID() == volume.GetTransformNodeID() and all(
         _drawn_on_grid(labels, volume, segmentation.GetSegment(segment_id), value)
@@ -160,13 +207,22 @@ def _labels(
     return _resampled(node, volume, values)
 
 
-def read_labels(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
-    """Leg regions of a segmentation file (`.seg.nrrd`) on the grid of `volume`; see `labels_from_segmentation`.
+def read_labels(
+    path: Path, volume: slicer.vtkMRMLScalarVolumeNode, of_map: Callable[[np.ndarray], np.ndarray]
+) -> SegmentLabels:
+    """The region of a segmentation file (`.seg.nrrd`) or label map on the grid of `volume`; see `legs_drawn`.
+
+    Args:
+        of_map: the region that labels without names (z, y, x) are, see `Region.labels_of_map`.
 
     Raises:
-        InputError: as `read_segmentation`, or its segments are not legs.
+        InputError: as `read_segmentation`, `of_map` and `legs_drawn`.
     """
-    return labels_from_segmentation(_read(path), volume)
+    file = read_segmentation(path)
+    node = _node(file)
+    if file.named:
+        return legs_drawn(node, volume)
+    return SegmentLabels(of_map(muscles_from_segmentation(node, volume)[0]))
 
 
 def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[np.ndarray, dict[int, str]]:
@@ -175,12 +231,11 @@ def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[np
     Raises:
         InputError: as `read_segmentation`, or it has no segments.
     """
-    return muscles_from_segmentation(_read(path), volume)
+    return muscles_from_segmentation(_node(read_segmentation(path)), volume)
 
 
-def _read(path: Path) -> slicer.vtkMRMLSegmentationNode:
+def _node(file: SegmentationFile) -> slicer.vtkMRMLSegmentationNode:
     """A segmentation file's node, in a scene of its own, so that nothing is left behind in the volume's."""
-    file = read_segmentation(path)
     node = slicer.vtkMRMLScene().AddNewNodeByClass("vtkMRMLSegmentationNode")
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(BINARY_LABELMAP)

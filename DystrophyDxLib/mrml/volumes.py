@@ -12,6 +12,7 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
+from ..series.reading import check_no_label_map
 from ..series.series import Geometry, Series
 
 FRAME = "DystrophyDx.frame"
@@ -83,7 +84,7 @@ def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode, slices: int | None 
         slices: how many of them for a quick look, evenly along the volume; all when None.
 
     Raises:
-        InputError: no image, more than one value a voxel, or a transform that is not linear or shears.
+        InputError: no image, a label map, more than one value a voxel, or a transform that is not linear or shears.
     """
     image = node.GetImageData()
     if image is None or not image.GetNumberOfPoints() or image.GetPointData().GetScalars() is None:
@@ -97,6 +98,8 @@ def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode, slices: int | None 
         origin, (i_mm, j_mm, k_mm) = geometry.ijk_to_lps[:3] @ [0, 0, start, 1], geometry.spacing
         voxels = voxels[start::step]
         geometry = Geometry(_triple(origin), (i_mm, j_mm, k_mm * step), geometry.direction)
+    else:
+        check_no_label_map(voxels)
     return Series(np.array(voxels, np.float32), geometry, kind="scene", selection="The volume chosen in the scene.")
 
 

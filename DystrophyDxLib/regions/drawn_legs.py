@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from scipy import ndimage
 
-from .windows import LABEL_OF_SIDE, LEG_SIDES, Regions, Side, Skipped, Window, window_around
+from .windows import LABEL_OF_SIDE, LEFT_OUT, LEG_SIDES, Regions, Side, Skipped, Window, window_around
 
 
 def legs_from_labels(labels: np.ndarray) -> Regions:
@@ -19,7 +20,7 @@ def legs_from_labels(labels: np.ndarray) -> Regions:
     skipped = []
     for k, plane in enumerate(labels):
         drawn = _drawn(plane, k)
-        windows += drawn.values()
+        windows += drawn
         if not drawn:
             skipped.append(Skipped(k, None, "no leg in the given region"))
     return Regions(labels, tuple(windows), tuple(skipped))
@@ -37,17 +38,21 @@ def corrected_legs(automatic: Regions, labels: np.ndarray) -> Regions:
     windows = [window for window in automatic.windows if window.slice not in edited]
     skipped = [item for item in automatic.skipped if item.slice not in edited]
     for k in edited:
-        drawn = _drawn(labels[k], k)
-        for side, window in drawn.items():
-            found = [window for window in automatic.windows if (window.slice, window.side) == (k, side)]
+        now, then = _drawn(labels[k], k), [window for window in automatic.windows if window.slice == k]
+        for side in LEG_SIDES:
             as_found, mask = (leg[k] == LABEL_OF_SIDE[side] for leg in (automatic.labels, labels))
-            windows += found if np.array_equal(mask, as_found) else [window]
-        before = {window.side for window in automatic.windows if window.slice == k}
-        if not drawn:
-            skipped.append(Skipped(k, None, "left out by the reader"))
+            windows += (
+                [window for window in automatic.windows if (window.slice, window.side) == (k, side)]
+                if np.array_equal(mask, as_found)
+                else _of_side(mask, k, side)
+            )
+        if not now:
+            skipped.append(Skipped(k, None, LEFT_OUT))
             continue
-        skipped += [Skipped(k, side, "left out by the reader") for side in LEG_SIDES if side in before - set(drawn)]
-        skipped += [item for item in automatic.skipped if item.slice == k and item.side in set(Side) - set(drawn)]
+        before, drawn = ({window.side for window in legs} for legs in (then, now))
+        if len(now) < len(then):  # else a leg that is not there any more was given another side
+            skipped += [Skipped(k, side, LEFT_OUT) for side in LEG_SIDES if side in before - drawn]
+        skipped += [item for item in automatic.skipped if item.slice == k and item.side in set(Side) - drawn]
     shown = {window.slice for window in windows}
     return Regions(
         labels,
@@ -55,13 +60,24 @@ def corrected_legs(automatic: Regions, labels: np.ndarray) -> Regions:
         tuple(sorted(skipped, key=lambda item: item.slice)),
         tuple(k for k in automatic.touching if k not in edited),
         tuple(k for k in automatic.cut_by_border if k in shown),
+        automatic.warnings if any(window.side is Side.UNKNOWN for window in windows) else (),
     )
 
 
-def _drawn(plane: np.ndarray, k: int) -> dict[Side, Window]:
+def _drawn(plane: np.ndarray, k: int) -> list[Window]:
     """The legs in slice k, whose labels are `plane`."""
-    found = (window_around(k, side, plane == LABEL_OF_SIDE[side], "edited") for side in LEG_SIDES)
-    return {window.side: window for window in found if window is not None}
+    return [window for side in LEG_SIDES for window in _of_side(plane == LABEL_OF_SIDE[side], k, side)]
+
+
+def _of_side(mask: np.ndarray, k: int, side: Side) -> list[Window]:
+    """The windows of what is drawn as one side in slice k: one, but one for each part where the side is unknown, as
+    both legs may be."""
+    masks = [mask]
+    if side is Side.UNKNOWN:
+        parts, count = ndimage.label(mask)
+        masks = [parts == number for number in range(1, count + 1)]
+    found = (window_around(k, side, part, "edited") for part in masks)
+    return [window for window in found if window is not None]
 
 
 def corrected_leg_volumes(automatic: Regions, labels: np.ndarray) -> Regions:

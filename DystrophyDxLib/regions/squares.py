@@ -11,7 +11,7 @@ import numpy as np
 
 from ..series.series import Series
 from .masks import box_around
-from .windows import LABEL_OF_SIDE, Regions, Side, Skipped, Source, Window
+from .windows import LABEL_OF_SIDE, LEFT_OUT, Regions, Side, Skipped, Source, Window
 
 
 def find_squares(series: Series, edge_mm: float | None) -> Regions:
@@ -51,7 +51,7 @@ def corrected_squares(series: Series, automatic: Regions, labels: np.ndarray, ed
         if wanted[window.slice]
     ]
     skipped = [item for item in automatic.skipped if not edited[item.slice]]
-    skipped += [Skipped(item.slice, None, "left out by the reader") for item in drawn.skipped if edited[item.slice]]
+    skipped += [Skipped(item.slice, None, LEFT_OUT) for item in drawn.skipped if edited[item.slice]]
     return _regions(series, sorted(windows, key=lambda window: window.slice), skipped)
 
 

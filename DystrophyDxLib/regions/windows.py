@@ -29,6 +29,13 @@ class Side(str, Enum):
 
 LABEL_OF_SIDE = {Side.LEFT: 1, Side.RIGHT: 2, Side.UNKNOWN: 3, Side.NONE: 4}
 LEG_SIDES = (Side.LEFT, Side.RIGHT, Side.UNKNOWN)
+SEGMENT_NAMES = {
+    Side.LEFT: "Left leg",
+    Side.RIGHT: "Right leg",
+    Side.UNKNOWN: "Leg, side unknown",
+    Side.NONE: "Region",
+}
+"""What the region of each side is called where a person draws it."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,10 @@ class VolumeWindow:
 
 
 AnyWindow = Window | VolumeWindow
+
+
+LEFT_OUT = "left out by the reader"
+"""Why there is no window where there was one before a correction."""
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,18 @@ WARNINGS = {
         "Images of the series are not part of the case.",
         "Check that the images that were taken are those that you want; else give the others on their own.",
     ),
+    WarningCode.REGION_CLEANED: (
+        "The region was drawn with specks or holes, which do not count.",
+        "Look at the outlines, which are those that were used, and correct them where they are not what you meant.",
+    ),
+    WarningCode.REGION_OVERLAP: (
+        "The drawn regions overlap.",
+        "Look at the outlines, which are those that were used, and correct them where they are not what you meant.",
+    ),
+    WarningCode.CASE_INCOMPLETE: (
+        "A leg, or a good part of the images, does not enter the case.",
+        "Check the outlines in the images that do not count; the answer rests on the others alone.",
+    ),
 }
 """What a warning means and what to do about it."""
 

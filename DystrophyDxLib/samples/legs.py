@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..errors import InputError
 from ..models.cells import CellGrid
+from ..regions.drawn import LEG, Tidied, held_against_geometry, legs_of_map
 from ..regions.drawn_legs import corrected_leg_volumes, corrected_legs, legs_from_labels
 from ..regions.legs import find_legs
 from ..regions.volumes import whole
-from ..regions.windows import Regions, VolumeWindow, Window
+from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Regions, Side, VolumeWindow, Window
 from ..series.series import Series
-from .quality import ImageQuality, input_warnings, judge_images, of_most, share_outside_muscle, thigh_images
+from .quality import ImageQuality, incomplete, input_warnings, judge_images, of_most, share_outside_muscle, thigh_images
 from .region import Batch, Judgement, Region, Seen
 from .slice_samples import GRID, LegBatch, check_dixon, make_samples
 from .volume_samples import LegVolumeBatch, make_leg_volumes
@@ -24,11 +26,16 @@ HEAT_JUDGED = 6
 class _Legs(Region[Seen, Batch]):
     """What slices and volumes of legs have in common."""
 
+    least_drawn = LEG
+
     def described(self) -> str:
         return "a leg"
 
     def find(self, series: Series) -> Regions:
         return find_legs(series)
+
+    def labels_of_map(self, series: Series, values: np.ndarray) -> np.ndarray:
+        return legs_of_map(series, values)
 
     def judge(
         self, series: Series, regions: Regions, windows: Sequence[Seen], qualities: Sequence[ImageQuality | None]
@@ -36,11 +43,24 @@ class _Legs(Region[Seen, Batch]):
         known = [quality for quality in qualities if quality is not None]
         thigh = thigh_images(windows, known)
         of_thighs = self.sample.of_t1_thighs
+        fits = thigh if of_thighs else [True] * len(thigh)
         return Judgement(
             tuple("thigh" if is_thigh else "other" for is_thigh in thigh),
-            tuple(thigh) if of_thighs else (True,) * len(thigh),
-            tuple(input_warnings(series, regions, known, thigh, made_for_thighs=of_thighs)),
+            tuple(fits),
+            (
+                *input_warnings(series, regions, known, thigh, made_for_thighs=of_thighs),
+                *incomplete(windows, fits, regions.skipped),
+            ),
         )
+
+    def _as_it_counts(self, series: Series, drawn: Tidied, found: np.ndarray | None) -> Tidied:
+        if (drawn.labels == LABEL_OF_SIDE[Side.NONE]).any():
+            raise InputError(
+                f"The model looks at legs; name the segment “{SEGMENT_NAMES[Side.NONE]}” “{SEGMENT_NAMES[Side.LEFT]}”, "
+                f"“{SEGMENT_NAMES[Side.RIGHT]}” or “{SEGMENT_NAMES[Side.UNKNOWN]}”."
+            )
+        sided = held_against_geometry(series, drawn.labels, found)
+        return Tidied(sided.labels, (*drawn.warnings, *sided.warnings))
 
     def _drawn(self, series: Series, labels: np.ndarray) -> Regions:
         return legs_from_labels(labels)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..regions.drawn import VOLUME
 from ..regions.volumes import corrected_volume, find_volume, volume_from_labels, whole
 from ..regions.windows import Regions, VolumeWindow
 from ..series.series import Series
@@ -18,6 +19,7 @@ class Maps(Region[VolumeWindow, SampleBatch]):
     """All voxels of the first map that are not zero."""
 
     registered = True
+    least_drawn = VOLUME
 
     def described(self) -> str:
         return "volume"

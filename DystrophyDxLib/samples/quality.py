@@ -5,7 +5,8 @@ Judged on the images themselves and, where the header says it, on the acquisitio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,10 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from ..regions.masks import IN_PLANE, dilated, eroded, opened
-from ..regions.windows import AnyWindow, Regions
+from ..regions.windows import LEFT_OUT, LEG_SIDES, AnyWindow, Regions, Side, Skipped
 from ..results import ResultWarning, WarningCode
 from ..series.series import Acquisition, Series
+from ..series.words import listed
 from .slice_samples import LegBatch, halved
 
 CORTEX = 0.75
@@ -42,6 +44,8 @@ FAT_TO_BRIGHTEST = 0.65
 """Signal of fat relative to the brightest tenth of the soft tissue, at least: nothing is brighter than fat in a
 T1-weighted image."""
 DARKER_THAN_FAT = 0.7
+GONE = 1 / 3
+"""Share of the images from which it is told that they do not enter the case."""
 
 
 @dataclass(frozen=True)
@@ -230,16 +234,45 @@ def input_warnings(
     if regions.touching:
         warn(
             WarningCode.LEGS_TOUCHING,
-            f"The legs touch in {_listed(regions.touching)} and were separated along the seam of least tissue; "
+            f"The legs touch in {listed(regions.touching)} and were separated along the seam of least tissue; "
             "check the border between them there.",
         )
     if regions.cut_by_border:
         warn(
             WarningCode.PARTIAL_FIELD_OF_VIEW,
-            f"A leg runs out of the image in {_listed(regions.cut_by_border)}; the answer for them rests on the "
+            f"A leg runs out of the image in {listed(regions.cut_by_border)}; the answer for them rests on the "
             "part that is shown.",
         )
     return warnings
+
+
+def incomplete(
+    windows: Sequence[AnyWindow], fits: Sequence[bool], skipped: Sequence[Skipped]
+) -> Iterator[ResultWarning]:
+    """A warning where a leg, or `GONE` of the images, does not enter the case; none where no image does.
+
+    Args:
+        windows: of all images.
+        fits: of each, whether it enters the case.
+        skipped: what has no window; what a reader left out is missing in the case.
+    """
+    in_case = Counter(window.side for window, fit in zip(windows, fits, strict=True) if fit)
+    gone = Counter(window.side for window, fit in zip(windows, fits, strict=True) if not fit)
+    legs = [item for item in skipped if item.reason == LEFT_OUT]
+    sides = {*in_case, *gone, *(item.side for item in legs if item.side)}
+    left_out = Counter(side for item in legs for side in ([item.side] if item.side else sides))
+    if any(window.slices for window in windows):  # a leg is one image
+        left_out = Counter(side for side in left_out if side not in in_case | gone)
+    gone += left_out
+    whole_legs = [side for side in LEG_SIDES if gone[side] and not in_case[side]]
+    total = gone.total() + in_case.total()
+    if not in_case or (not whole_legs and gone.total() < GONE * total):
+        return
+    named = {side: "a leg of unknown side" if side is Side.UNKNOWN else f"the {side.value} leg" for side in whole_legs}
+    told = f"{gone.total()} of {total} images do not enter the case"
+    if whole_legs:
+        told += f", among them all of {' and '.join(named.values())}"
+    yield ResultWarning(code=WarningCode.CASE_INCOMPLETE, message=f"{told}; the answer rests on the others.")
 
 
 def _why_not_t1(acquisition: Acquisition, qualities: Sequence[ImageQuality], thigh: Sequence[bool]) -> str | None:
@@ -256,15 +289,3 @@ def _why_not_t1(acquisition: Acquisition, qualities: Sequence[ImageQuality], thi
     if acquisition.t1_weighted is None and to_muscle < FAT_TO_MUSCLE:
         return f"Fat is only {to_muscle:.1f} times as bright as the darkest tissue"
     return None
-
-
-def _listed(slices: Sequence[int]) -> str:
-    """Slices with their runs, as in "slices 3-7, 9"."""
-    runs: list[list[int]] = []
-    for k in slices:
-        if runs and k == runs[-1][-1] + 1:
-            runs[-1].append(k)
-        else:
-            runs.append([k])
-    told = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-    return f"slice {told}" if len(slices) == 1 else f"slices {told}"

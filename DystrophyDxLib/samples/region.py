@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from ..models.cells import CellGrid
 from ..models.recipe import SampleRecipe
-from ..regions.windows import AnyWindow, Regions
-from ..results import ResultWarning
+from ..regions.drawn import LeastSize, Tidied, tidied
+from ..regions.windows import LABEL_OF_SIDE, AnyWindow, Regions, Side
+from ..results import ResultWarning, WarningCode
 from ..series.series import Series
+from ..series.words import listed
 from .quality import ImageQuality
 from .slice_samples import SampleBatch
 
@@ -48,9 +51,11 @@ class Region(ABC, Generic[Seen, Batch]):
 
     Attributes:
         registered: whether the samples of all patients lie over each other, voxel by voxel.
+        least_drawn: what of a region that a person drew is too small to count.
     """
 
     registered = False
+    least_drawn: ClassVar[LeastSize]
 
     def __init__(self, sample: SampleRecipe) -> None:
         self.sample = sample
@@ -67,17 +72,46 @@ class Region(ABC, Generic[Seen, Batch]):
             InputError: the series holds nothing that could be looked at.
         """
 
-    def from_labels(self, series: Series, labels: np.ndarray) -> Regions:
-        """Windows from a region that a person drew, (z, y, x) uint8 on the grid of `series`."""
-        return self._drawn(series, _where_present(series, labels))
+    def from_labels(self, series: Series, labels: np.ndarray, overlapping: Sequence[int] = ()) -> Regions:
+        """Windows from a region that a person drew, as it counts (see `regions.drawn.tidied`).
 
-    def corrected(self, series: Series, automatic: Regions, labels: np.ndarray) -> Regions:
+        Args:
+            labels: (z, y, x) uint8 on the grid of `series`, with the values of `LABEL_OF_SIDE`.
+            overlapping: slices in which a voxel was drawn as more than one region.
+
+        Raises:
+            InputError: a region that the model does not look at, or of which nothing counts.
+        """
+        present = _where_present(series, labels)
+        drawn = self._as_it_counts(series, tidied(series, present, self.least_drawn), None)
+        return _with_warnings(self._drawn(series, drawn.labels), drawn.warnings, overlapping)
+
+    def labels_of_map(self, series: Series, values: np.ndarray) -> np.ndarray:
+        """A label map without names as a drawn region: all of its labels together.
+
+        Args:
+            values: (z, y, x) on the grid of `series`, 0 outside.
+
+        Raises:
+            InputError: as `regions.drawn.legs_of_map`, where the model looks at legs.
+        """
+        return np.where(values != 0, LABEL_OF_SIDE[Side.NONE], 0).astype(np.uint8)
+
+    def corrected(
+        self, series: Series, automatic: Regions, labels: np.ndarray, overlapping: Sequence[int] = ()
+    ) -> Regions:
         """Windows after a person corrected the automatic ones; what was left as it was found stays "auto".
 
         Args:
-            labels: (z, y, x) uint8 on the grid of `series`.
+            labels, overlapping: as of `from_labels`.
+
+        Raises:
+            InputError: as `from_labels`.
         """
-        return self._corrected(series, automatic, _where_present(series, labels))
+        present = _where_present(series, labels)
+        drawn = tidied(series, present, self.least_drawn, automatic.labels)
+        drawn = self._as_it_counts(series, drawn, automatic.labels)
+        return _with_warnings(self._corrected(series, automatic, drawn.labels), drawn.warnings, overlapping)
 
     @abstractmethod
     def seen(self, regions: Regions) -> tuple[Seen, ...]:
@@ -126,11 +160,26 @@ class Region(ABC, Generic[Seen, Batch]):
         whose probability has no interval."""
         return np.array([window.slice for window in windows])
 
+    def _as_it_counts(self, series: Series, drawn: Tidied, found: np.ndarray | None) -> Tidied:
+        """A drawn region whose names were held against what they name, but where it is as it was found.
+
+        Raises:
+            InputError: a region that the model does not look at.
+        """
+        return drawn
+
     @abstractmethod
     def _drawn(self, series: Series, labels: np.ndarray) -> Regions: ...
 
     @abstractmethod
     def _corrected(self, series: Series, automatic: Regions, labels: np.ndarray) -> Regions: ...
+
+
+def _with_warnings(regions: Regions, warnings: tuple[ResultWarning, ...], overlapping: Sequence[int]) -> Regions:
+    if overlapping:
+        message = f"Drawn regions overlap in {listed(overlapping)}; there the later of them counts."
+        warnings = (*warnings, ResultWarning(code=WarningCode.REGION_OVERLAP, message=message))
+    return dataclasses.replace(regions, warnings=(*regions.warnings, *warnings)) if warnings else regions
 
 
 def _where_present(series: Series, labels: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..regions.drawn import SQUARE
 from ..regions.squares import corrected_squares, find_squares, squares_from_labels
 from ..regions.windows import Regions, Window
 from ..series.series import Series
@@ -15,6 +16,8 @@ from .slice_samples import SampleBatch, make_squares
 
 class Squares(Region[Window, SampleBatch]):
     """As much of each slice as a sample shows."""
+
+    least_drawn = SQUARE
 
     def described(self) -> str:
         return f"pixels of {self.sample.region.pixel_mm} mm"

@@ -15,6 +15,12 @@ from .cine import picked
 from .image_files import IMAGE_FILES, check_finite, read_image_file, read_image_frames
 from .series import Series
 
+LOOKED_AT = 16
+"""Slices by which a label map is known."""
+PLAIN = 0.9
+"""Share of neighbours with one value from which an image is a label map; in images noise makes most of them differ."""
+MOST_LABELS = 256
+
 
 def read_input(
     path: str | Path,
@@ -138,10 +144,33 @@ def read_channels(
     return with_channels(first, others)
 
 
+def check_no_label_map(voxels: np.ndarray) -> None:
+    """Refuses what is no image but a map of regions: whole numbers, each in areas of its own.
+
+    Args:
+        voxels: (z, y, x).
+
+    Raises:
+        InputError: it is a label map.
+    """
+    sample = voxels[:: max(1, len(voxels) // LOOKED_AT)]
+    left, right = sample[:, :, :-1], sample[:, :, 1:]
+    labelled = (left != 0) & (right != 0)
+    pairs = np.count_nonzero(labelled)
+    # Noise alone makes neighbours in an image differ, so that few of many slices tell.
+    if not pairs or np.count_nonzero(labelled & (left == right)) < PLAIN * pairs:
+        return
+    if len(np.unique(sample)) <= MOST_LABELS and (sample == np.rint(sample)).all():
+        raise InputError(
+            "The image is a label map, whole numbers in plain areas; give the MRI, and the label map as its region."
+        )
+
+
 def _check_voxels(voxels: np.ndarray) -> None:
     check_finite(voxels)
     if voxels.min() == voxels.max():
         raise InputError("The image is empty: all voxels have the same value; give another image or export it again.")
+    check_no_label_map(voxels)
 
 
 def _read_dicom(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from .series import Acquisition
 
@@ -68,3 +69,19 @@ def are(number: int, noun: str, of: str = "") -> str:
     ('1 slice is', '2 files of the input are')
     """
     return f"{counted(number, noun)}{of} {'is' if number == 1 else 'are'}"
+
+
+def listed(slices: Iterable[int]) -> str:
+    """Slices with their runs, in their order.
+
+    >>> listed([3, 4, 5, 9]), listed([2])
+    ('slices 3-5, 9', 'slice 2')
+    """
+    runs: list[list[int]] = []
+    for k in slices:
+        if runs and k == runs[-1][-1] + 1:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    told = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    return f"slice {told}" if [len(run) for run in runs] == [1] else f"slices {told}"

@@ -11,10 +11,10 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import drawn_region
 from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.nodes import plot_series_of
-from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
+from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, legs_drawn, set_labels
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.regions.legs import find_legs
-from DystrophyDxLib.regions.windows import Side
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
 
 pytest_plugins = ("mrml_fixtures",)
 
@@ -168,7 +168,7 @@ def test_an_edited_region_is_turned_into_voxels_once_for_all_that_asks_for_it(cl
 
         return counted
 
-    monkeypatch.setattr(drawn_region, "labels_from_segmentation", counting("drawn", labels_from_segmentation))
+    monkeypatch.setattr(drawn_region, "legs_drawn", counting("drawn", legs_drawn))
     monkeypatch.setattr(drawn_region, "digests", counting("digested", drawn_region.digests))
     half_erased(classification)
     assert classification.changed_slices == (2,)
@@ -213,3 +213,31 @@ def test_legs_of_unknown_side_are_corrected_like_others(scene, series, classifie
     result = classification.reclassify(classifier)
     assert {(image.side, image.roi) for image in result.images} == {("unknown", "auto")}
     assert 2 not in {image.slice for image in result.images}
+
+
+def drawn_in(classification, k, rows, columns, side="left"):
+    """Draws a rectangle into a leg's segment, as the segment editor's effects do."""
+    labels = labels_from_segmentation(classification.segmentation, classification.volume)
+    labels[k, rows, columns] = LABEL_OF_SIDE[Side(side)]
+    set_labels(classification.segmentation, classification.volume, labels)
+
+
+def test_the_outline_shown_after_a_correction_is_the_one_that_was_used(classification, classifier):
+    before = labels_from_segmentation(classification.segmentation, classification.volume)
+    first = classification.result
+    drawn_in(classification, 2, slice(0, 1), slice(0, 1))
+    result = classification.reclassify(classifier)
+    shown = labels_from_segmentation(classification.segmentation, classification.volume)
+    np.testing.assert_array_equal(shown, before)
+    assert not classification.pending
+    assert result.case == first.case
+    assert "REGION_CLEANED" in [warning.code for warning in result.warnings]
+
+
+def test_a_leg_that_leaves_the_case_by_a_correction_is_a_warning_beside_the_answer(classification, classifier):
+    for k in range(classification.result.input.slices):
+        erase(classification, "left", k)
+    result = classification.reclassify(classifier)
+    assert {image.side for image in result.images if image.counted} == {"right"}
+    (told,) = [warning.message for warning in result.warnings if warning.code == "CASE_INCOMPLETE"]
+    assert "all of the left leg" in told

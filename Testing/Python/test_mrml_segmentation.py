@@ -8,6 +8,7 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml.segmentation import (
     add_segmentation,
     labels_from_segmentation,
+    legs_drawn,
     read_labels,
     read_muscles,
     set_labels,
@@ -116,12 +117,25 @@ def test_what_is_drawn_beyond_the_volume_is_left_out(scene):
     np.testing.assert_array_equal(labels_from_segmentation(node, volume), expected)
 
 
-def test_where_segments_overlap_the_later_one_counts(scene):
+def test_where_legs_touch_and_overlap_a_little_the_later_one_counts_and_it_is_told(scene):
     volume = add_series(scene, series_of(np.eye(3)))
     node = add_segmentation(volume, legs())
-    segments(node)[0].AddRepresentation(BINARY_LABELMAP, layer(volume, np.ones(SHAPE, np.uint8), (0, 0, 0)))
-    expected = np.where(legs() == 2, 2, 1)
-    np.testing.assert_array_equal(labels_from_segmentation(node, volume), expected)
+    drawn = (legs() == 1).astype(np.uint8)
+    drawn[2, 15:18, 27:29] = 1
+    segments(node)[0].AddRepresentation(BINARY_LABELMAP, layer(volume, drawn, (0, 0, 0)))
+    found = legs_drawn(node, volume)
+    np.testing.assert_array_equal(found.labels, np.where(legs() == 2, 2, drawn))
+    assert found.overlapping == (2,)
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_a_leg_that_is_drawn_over_by_the_other_is_refused(scene, shift):
+    volume = add_series(scene, series_of(np.eye(3)))
+    node = add_segmentation(volume, legs())
+    whole = np.full((SHAPE[0] - shift, *SHAPE[1:]), 2, np.uint8)
+    segments(node)[1].AddRepresentation(BINARY_LABELMAP, layer(volume, whole, (0, 0, shift)))
+    with pytest.raises(InputError, match="overlap in slices"):
+        labels_from_segmentation(node, volume)
 
 
 def test_labels_that_are_set_are_read_again_and_share_one_labelmap(scene):
@@ -235,7 +249,7 @@ def test_a_region_file_gives_the_same_legs_again_and_to_other_programs(scene, tm
     path = tmp_path / "roi.seg.nrrd"
     write_segmentation(add_segmentation(volume, legs()), path)
     nodes = scene.GetNumberOfNodes()
-    np.testing.assert_array_equal(read_labels(path, volume), legs())
+    np.testing.assert_array_equal(read_labels(path, volume).labels, legs())
     assert scene.GetNumberOfNodes() == nodes, "reading a file leaves nothing behind"
 
     image = sitk.ReadImage(str(path))
