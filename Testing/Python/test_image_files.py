@@ -92,3 +92,17 @@ def test_damaged_compressed_files_are_refused(tmp_path, suffix):
         data[damaged] ^= 0xFF
     data_file.write_bytes(data)
     assert "cut off, damaged" in refusal(path)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_label_map_is_no_mri(tmp_path, dtype):
+    labels = np.zeros((3, 40, 60), dtype)
+    labels[:, 10:30, 5:25], labels[:, 10:30, 35:55] = 1, 7
+    sitk.WriteImage(sitk_image(labels, np.eye(3)), tmp_path / "image.nii.gz")
+    assert "label map" in refusal(tmp_path / "image.nii.gz")
+
+
+def test_an_image_of_few_grey_levels_is_no_label_map(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 4, (3, 40, 60)).astype(np.uint8)
+    sitk.WriteImage(sitk_image(voxels, np.eye(3)), tmp_path / "image.nii.gz")
+    np.testing.assert_array_equal(read_study(tmp_path / "image.nii.gz").voxels, voxels)

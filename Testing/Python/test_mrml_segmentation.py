@@ -249,7 +249,7 @@ def test_a_region_file_gives_the_same_legs_again_and_to_other_programs(scene, tm
     path = tmp_path / "roi.seg.nrrd"
     write_segmentation(add_segmentation(volume, legs()), path)
     nodes = scene.GetNumberOfNodes()
-    np.testing.assert_array_equal(read_labels(path, volume).labels, legs())
+    np.testing.assert_array_equal(read_labels(path, volume, np.copy).labels, legs())
     assert scene.GetNumberOfNodes() == nodes, "reading a file leaves nothing behind"
 
     image = sitk.ReadImage(str(path))
@@ -265,7 +265,7 @@ def test_an_unreadable_region_file_is_refused(scene, tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match="cannot be read"):
-        read_labels(path, add_series(scene, series_of(np.eye(3))))
+        read_labels(path, add_series(scene, series_of(np.eye(3))), np.copy)
 
 
 def test_a_muscle_file_that_is_cut_off_is_refused(scene, tmp_path):
@@ -277,3 +277,11 @@ def test_a_muscle_file_that_is_cut_off_is_refused(scene, tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match="cannot be read"):
         read_muscles(path, add_series(scene, series))
+
+
+@pytest.mark.parametrize("name", ["drawn.nii.gz", "drawn.nrrd", "drawn.mha"])
+def test_a_label_map_without_names_is_given_to_what_tells_its_legs(scene, tmp_path, name):
+    series = series_of(DIRECTIONS["feet first"])
+    sitk.WriteImage(as_image(legs() * np.uint8(20), series.geometry), str(tmp_path / name))
+    found = read_labels(tmp_path / name, add_series(scene, series), lambda values: np.where(values == 2, 1, values))
+    np.testing.assert_array_equal(found.labels, legs() > 0)
