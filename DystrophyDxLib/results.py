@@ -37,6 +37,7 @@ class WarningCode(str, Enum):
     REGION_CLEANED = "REGION_CLEANED"
     REGION_OVERLAP = "REGION_OVERLAP"
     CASE_INCOMPLETE = "CASE_INCOMPLETE"
+    SEEN_IN_TRAINING = "SEEN_IN_TRAINING"
 
 
 UNSUITABLE = {
@@ -57,7 +58,8 @@ class ResultWarning(Strict):
     than geometry; the side is then unknown. SIDE_UNKNOWN: nothing tells the sides. SLICES_MISSING, SLICES_MISPLACED:
     slices are not there, or are shown off their place. IMAGES_LEFT_OUT: images of the chosen series are not part of
     the case, or double others. REGION_CLEANED, REGION_OVERLAP: what is drawn is not all that counts. CASE_INCOMPLETE: a
-    leg or a third of the images is not in the case.
+    leg or a third of the images is not in the case. SEEN_IN_TRAINING: the model was fitted to the series, or its
+    threshold chosen by it.
     """
 
     code: WarningCode

@@ -4,23 +4,57 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ..errors import InputError
 from ..models.package import ModelCard
-from ..series.file_digests import series_digest
+from ..results import WarningCode
+from ..series.file_digests import digest_of_files, series_digest
+from ..series.series import Series
 from .table import SPLITS, Case, Cohort
 
 _DIGITS = 16
 
 
-def digests(cases: Iterable[Case]) -> tuple[str, ...]:
-    """What `ModelCard.seen` holds of the series that a model was fitted to: the begin of each one's digest, sorted. Of
-    several channels the first stands for all.
+def seen_keys(cases: Iterable[Case]) -> tuple[str, ...]:
+    """What `ModelCard.seen` holds of the series that a model was fitted to, sorted.
+
+    The begin of each one's digest (of several channels that of the first), and the keys of phantoms' persons, whose
+    images differ from cohort to cohort.
 
     Raises:
         OSError, InputError: as `series_digest`.
     """
-    return tuple(sorted(series_digest(case.path)[:_DIGITS] for case in cases))
+    return tuple(sorted({key for case in cases for key in (key_of(case.path), case.person) if key}))
+
+
+def key_of(*files: Path) -> str:
+    """What `ModelCard.seen` holds of the series in a file or folder, or in the files of a folder.
+
+    Raises:
+        OSError, InputError: as `series_digest`.
+    """
+    return (series_digest(files[0]) if len(files) == 1 else digest_of_files(files))[:_DIGITS]
+
+
+def told_if_seen(series: Series, files: Sequence[Path], card: ModelCard) -> Series:
+    """The series, with a warning where this model was trained on it, as copies of its files tell.
+
+    Args:
+        files: that it was read from; none where they are not known.
+
+    Raises:
+        OSError, InputError: as `series_digest`.
+    """
+    others = tuple(warning for warning in series.warnings if warning.code is not WarningCode.SEEN_IN_TRAINING)
+    series = replace(series, warnings=others)
+    if not card.seen or not files or key_of(*files) not in card.seen:
+        return series
+    return series.warned(
+        WarningCode.SEEN_IN_TRAINING,
+        "The model was trained on this series, or its threshold was chosen by it: its answer is better than it would "
+        "be for a new patient.",
+    )
 
 
 def seen_patients(cohort: Cohort, card: ModelCard) -> frozenset[str]:
@@ -65,6 +99,6 @@ def evaluated_cases(cohort: Cohort, split: str | None, cards: Sequence[ModelCard
 
 def _is_among(case: Case, seen: frozenset[str]) -> bool:
     try:
-        return digests([case])[0] in seen
+        return case.person in seen or key_of(case.path) in seen
     except (OSError, InputError):
         return False  # the series is told when it is to be classified

@@ -81,6 +81,11 @@ class Case:
         return self.label
 
     @property
+    def person(self) -> str | None:
+        """Key of the person whose phantom this is, see `phantom.persons`; None of patients."""
+        return self.extra.get("person") or None
+
+    @property
     def synthetic(self) -> bool:
         """Whether the table's column `synthetic` says that the images are of a phantom."""
         return self.extra.get("synthetic", "").casefold() in ("yes", "true", "1")

@@ -15,6 +15,13 @@ app = typer.Typer(
     help="Make a cohort of synthetic patients (phantoms), with the table for train and evaluate.", no_args_is_help=True
 )
 Patients = Annotated[int, typer.Option(min=1, help="Number of patients.")]
+Purpose = Annotated[
+    str,
+    typer.Option(
+        help="Any word; other words make other persons. Cohorts share persons only where seed, purpose, number of "
+        "patients and diagnoses are equal."
+    ),
+]
 Matrix = Annotated[int, typer.Option(min=64, max=1024, help="Rows and columns of the images.")]
 
 
@@ -46,6 +53,7 @@ def thighs(
     ] = "T1",
     matrix: Matrix = 256,
     seed: CohortSeed = 2021,
+    purpose: Purpose = "",
     processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 1,
     truth: Annotated[bool, typer.Option("--truth/--no-truth", help="Write what no image tells.")] = True,
 ) -> None:
@@ -62,6 +70,7 @@ def thighs(
             drawn,
             out,
             seed=seed,
+            purpose=purpose,
             matrix=matrix,
             file_format=file_format,
             contrasts=tuple(contrasts.upper().replace(" ", "").split(",")),
@@ -85,6 +94,7 @@ def hearts(
     ] = None,
     matrix: Matrix = 256,
     seed: CohortSeed = 2021,
+    purpose: Purpose = "",
 ) -> None:
     """Make cines of beating hearts, NIfTI."""
     from ..phantom.heart import DISEASES
@@ -92,7 +102,7 @@ def hearts(
 
     shown = listed(diagnoses) or DISEASES
     with progress() as advance:
-        table = write_hearts(patients, out, seed=seed, diagnoses=shown, matrix=matrix, advance=advance)
+        table = write_hearts(patients, out, seed=seed, purpose=purpose, diagnoses=shown, matrix=matrix, advance=advance)
     print(f"{patients} patients with a cine each: {table}")
 
 
@@ -105,10 +115,12 @@ def brains(
         typer.Option(help="Of HC, PD, MSA-P, MSA-C, MSA-PC, separated by commas.", show_default="all"),
     ] = None,
     seed: CohortSeed = 2021,
+    purpose: Purpose = "",
 ) -> None:
     """Make maps of brains (grey-matter density, mean diffusivity) with their atlas, NIfTI."""
     from ..phantom.brain_maps import CHANGED, write_brains
 
     with progress() as advance:
-        table = write_brains(patients, out, seed=seed, diagnoses=listed(diagnoses) or tuple(CHANGED), advance=advance)
+        shown = listed(diagnoses) or tuple(CHANGED)
+        table = write_brains(patients, out, seed=seed, purpose=purpose, diagnoses=shown, advance=advance)
     print(f"{patients} persons with GM and MD each: {table}")

@@ -51,7 +51,7 @@ class ModelCard(Strict):
             evidence is not shown in full colour.
         largest_distance: Mahalanobis distance of a case's mean features from the training cohort's beyond which the
             case is unlike what the model has seen.
-        seen: of each series that the model was fitted to or whose threshold was chosen by it, see `training.seen`;
+        seen: of each series that the model was fitted to or whose threshold was chosen by it, see `cohort.seen`;
             empty in packages that do not tell.
     """
 

@@ -19,7 +19,7 @@ from ..results import ImageResult, MuscleTexture, StudyResult
 from ..series.series import Series
 from .drawn_region import SEGMENTATION, Digests, SceneRegion, digests, with_automatic
 from .images_table import leg_by_leg, tabulate
-from .model_input import CHANNEL, InputState, input_state, series_as_read, with_chosen_channels
+from .model_input import CHANNEL, InputState, input_state, model_input, series_as_read
 from .nodes import VolumeNodes, nodes_of_class, remove_node
 from .segmentation import move_regions, muscles_from_segmentation
 from .volumes import add_map, move_map, update_map
@@ -164,7 +164,7 @@ class SceneClassification:
         if self.corrected:
             return self.reclassify(classifier, progress)
         drawn, state = self._region.digests, input_state(self.volume)
-        series = with_chosen_channels(self.volume, self._series(), classifier.package.recipe.sample)
+        series = model_input(self.volume, self._series(), classifier.package, self.result)
         return self._put(classifier.classify(series, progress=progress), state, drawn)
 
     def put(self, classification: Classification) -> StudyResult:
@@ -216,7 +216,7 @@ class SceneClassification:
         automatic = memory.automatic if memory else region.find(series)
         drawn = self._region.drawn
         regions = region.corrected(series, automatic, drawn.labels, drawn.overlapping)
-        series = with_chosen_channels(self.volume, series, classifier.package.recipe.sample)
+        series = model_input(self.volume, series, classifier.package, self.result)
         classification = classifier.classify(series, regions, progress=progress, previous=last)
         self._check_still_there()
         as_drawn = not drawn.overlapping and np.array_equal(regions.labels, drawn.labels)

@@ -7,11 +7,13 @@ from typing import Any
 
 import slicer
 
+from ..cohort.seen import told_if_seen
+from ..models.package import ModelPackage
 from ..models.recipe import SampleRecipe
-from ..results import InputFacts
+from ..results import InputFacts, StudyResult
 from ..series.channels import with_channels
 from ..series.series import NO_SIDE, Acquisition, Series
-from .volumes import FRAME, ijk_to_world, series_from_volume
+from .volumes import FRAME, files_of, ijk_to_world, series_from_volume
 
 CHANNEL = "DystrophyDx.channel."
 """Beginning of the role of a further channel's volume; its name follows."""
@@ -47,14 +49,26 @@ def series_as_read(volume: slicer.vtkMRMLScalarVolumeNode, told: InputFacts | No
     )
 
 
-def with_chosen_channels(volume: slicer.vtkMRMLScalarVolumeNode, series: Series, sample: SampleRecipe) -> Series:
+def model_input(
+    volume: slicer.vtkMRMLScalarVolumeNode, series: Series, package: ModelPackage, told: StudyResult | None
+) -> Series:
     """The series of a volume with the channels that a model needs, of those that were chosen.
 
-    Which of them are frames of a cine is told in its `selection`.
+    Which of them are frames of a cine is told in its `selection`; that the model was trained on it is a warning.
+
+    Args:
+        told: of the classification before, which may have known more of the files than the scene does.
 
     Raises:
         InputError: as `series_from_volume` and `with_channels`.
     """
+    series = _with_chosen_channels(volume, series, package.recipe.sample)
+    if told is not None and told.model.sha256 == package.sha256:
+        return series
+    return told_if_seen(series, files_of(volume), package.card)
+
+
+def _with_chosen_channels(volume: slicer.vtkMRMLScalarVolumeNode, series: Series, sample: SampleRecipe) -> Series:
     chosen = {name: node for name in sample.further if (node := volume.GetNodeReference(CHANNEL + name)) is not None}
     inputs = {sample.channels[0].name: volume, **chosen}
     frames = [f"{name} is {words}." for name, node in inputs.items() if (words := node.GetAttribute(FRAME))]

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..cohort.seen import told_if_seen
 from ..errors import InputError
 from ..explain.region_heat import read_atlas
 from ..models.package import ModelPackage
@@ -130,6 +131,7 @@ def classify_into_folder(
         sample = model.package.recipe.sample
         asked = files.series_uid, files.frames, files.modality, advance
         series = read_input(files.images, files.channels, sample, *asked)
+        series = told_if_seen(series, [files.images], model.package.card)
     with watch.stage("load"):
         advance("Loading PyTorch and Slicer", 0, 0)
         classifier = model.classifier

@@ -103,6 +103,15 @@ def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode, slices: int | None 
     return Series(np.array(voxels, np.float32), geometry, kind="scene", selection="The volume chosen in the scene.")
 
 
+def files_of(node: slicer.vtkMRMLScalarVolumeNode) -> list[Path]:
+    """The files that a volume was read from, as far as they are still there."""
+    storage = node.GetStorageNode()
+    if storage is None or not storage.GetFileName():
+        return []
+    names = [storage.GetFileName(), *(storage.GetNthFileName(n) for n in range(storage.GetNumberOfFileNames()))]
+    return [path for path in dict.fromkeys(map(Path, names)) if path.is_file()]
+
+
 def ijk_to_world(node: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     """(4, 4) affine from voxel index (i, j, k, 1) to RAS mm in the world, through the parent transforms.
 

@@ -23,6 +23,7 @@ from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
 from ..series.series import Geometry
 from .cohort_folder import cohort_folder, write_image, write_table
+from .persons import person_keys, seed_of
 
 SPACING_MM = 4.0
 SHAPE = (40, 48, 40)
@@ -84,7 +85,7 @@ PERSON = (0.06, 0.05)
 CENTRES = {"A": (1.0, 1.0), "B": (0.95, 1.08)}
 """Factors of density and diffusivity that a centre's scanner adds."""
 NAMES = ("GM", "MD")
-COLUMNS = ("patient_id", "path", "diagnosis", "sex", "age", "centre", "severity", "synthetic", *NAMES)
+COLUMNS = ("patient_id", "path", "diagnosis", "sex", "age", "centre", "severity", "synthetic", "person", *NAMES)
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ def write_brains(
     *,
     seed: int,
     diagnoses: Sequence[str] = tuple(CHANGED),
+    purpose: str = "",
     advance: Advance = silent,
 ) -> Path:
     """Writes the maps of each patient, the table of all, and the atlas with the names of its regions.
@@ -167,11 +169,11 @@ def write_brains(
     with cohort_folder(out):
         _write_atlas(out)
         rows = []
-        for number in range(patients):
+        drawn = [diagnoses[number % len(diagnoses)] for number in range(patients)]
+        for number, person in enumerate(person_keys("brain", seed, drawn, purpose)):
             advance("Making brain maps", number, patients)
-            turn, place = divmod(number, len(diagnoses))
-            centre = list(CENTRES)[turn % len(CENTRES)]
-            rows.append(_write_patient(out, number + 1, diagnoses[place], centre, seed))
+            centre = list(CENTRES)[number // len(diagnoses) % len(CENTRES)]
+            rows.append(_write_patient(out, f"B{number + 1:04d}", person, drawn[number], centre))
         return write_table(out / "cohort.csv", COLUMNS, rows)
 
 
@@ -181,12 +183,11 @@ def _write_atlas(out: Path) -> None:
     write_table(out / "atlas.csv", ("label", "name"), [{"label": n, "name": name} for n, name in names.items()])
 
 
-def _write_patient(out: Path, number: int, diagnosis: str, centre: str, seed: int) -> dict[str, object]:
+def _write_patient(out: Path, name: str, person: str, diagnosis: str, centre: str) -> dict[str, object]:
     """Files and row of a patient."""
-    rng = np.random.default_rng([seed, number])
+    rng = np.random.default_rng(seed_of(person))
     severity = float(rng.uniform(0.1, 1)) if CHANGED[diagnosis] else 0.0
     made = make_maps(int(rng.integers(1 << 31)), diagnosis, severity, centre)
-    name = f"B{number:04d}"
     (out / name).mkdir()
     for channel, voxels in zip(NAMES, (made.density, made.diffusivity), strict=True):
         write_image(as_image(voxels, _geometry()), out / name / f"{channel}.nii.gz")
@@ -199,6 +200,7 @@ def _write_patient(out: Path, number: int, diagnosis: str, centre: str, seed: in
         "centre": centre,
         "severity": round(severity, 3),
         "synthetic": "yes",
+        "person": person,
         **{channel: f"{name}/{channel}.nii.gz" for channel in NAMES},
     }
 

@@ -23,6 +23,7 @@ from .cohort_folder import cohort_folder, write_image, write_table
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
 from .disease import DIAGNOSES, DYSTROPHINOPATHY, drawn_diagnosis
+from .persons import person_keys, seed_of
 from .physics import Site
 from .published_cohort import PATIENTS, cells, shared
 from .thigh import Phantom, make_phantom
@@ -41,7 +42,7 @@ CENTRES = {
 """Invented hospitals; a patient's does not depend on the diagnosis."""
 COHORT_COLUMNS = (
     "patient_id", "path", "diagnosis", "subtype", "sex", "age", "centre", "split", "field_strength_t", "severity",
-    "synthetic",
+    "synthetic", "person",
 )  # fmt: skip
 TRUTH_COLUMNS = (
     "patient_id", "diagnosis", "dystrophinopathy", "severity", "age", "sex", "duration_years", "slices", "legs",
@@ -134,6 +135,7 @@ def write_cohort(
     file_format: Literal["nifti", "dicom"] = "nifti",
     contrasts: Sequence[str] = ("T1",),
     truth: bool = True,
+    purpose: str = "",
     processes: int = 1,
     advance: Advance = silent,
 ) -> Path:
@@ -141,8 +143,8 @@ def write_cohort(
 
     A patient's folder holds each contrast (`T1.nii.gz`, or the folder `T1` of DICOM files) and with `truth` the muscle
     labels, legs, fat fraction and oedema in `truth/`; `truth.csv` tells what no image does. The rows of `cohort.csv`
-    are the T1-weighted series, with a column for each other contrast. The same `patients`, `seed` and options give the
-    same files with any number of `processes`.
+    are the T1-weighted series, with a column for each other contrast and the key of each person, see `persons`. Equal
+    `patients`, `seed`, `purpose` and options give equal files with any number of `processes`.
 
     Raises:
         InputError: `out` holds files already or cannot be written, an unknown contrast, or a matrix too small. After
@@ -150,12 +152,11 @@ def write_cohort(
     """
     if "T1" not in contrasts or not set(contrasts) <= set(CONTRASTS):
         raise InputError(f"The contrasts are T1 and, as wished, others of: {', '.join(CONTRASTS[1:])}.")
-    write = partial(
-        _write_patient, out=out, seed=seed, matrix=matrix, file_format=file_format, contrasts=contrasts, truth=truth
-    )
+    write = partial(_write_patient, out=out, matrix=matrix, file_format=file_format, contrasts=contrasts, truth=truth)
+    persons = person_keys("thigh", seed, [patient.diagnosis for patient in patients], purpose)
     with cohort_folder(out):
         rows = []
-        for row in _mapped(write, patients, processes):
+        for row in _mapped(write, list(zip(patients, persons, strict=True)), processes):
             rows.append(row)
             advance("Making phantoms", len(rows), len(patients))
         if truth:
@@ -184,8 +185,10 @@ def _examinations(rng: np.random.Generator, patients: int, images: int) -> list[
     return list(zip(slices, legs, strict=True))
 
 
-def _mapped(write: Callable[[Patient], dict], patients: Sequence[Patient], processes: int) -> Iterator[dict]:
-    """Rows in the order of the patients."""
+def _mapped(
+    write: Callable[[tuple[Patient, str]], dict], patients: Sequence[tuple[Patient, str]], processes: int
+) -> Iterator[dict]:
+    """Rows in the order of the patients, each given with the key of the person."""
     if processes == 1:
         with threadpool_limits(1):
             yield from map(write, patients)
@@ -201,12 +204,23 @@ def _prepare_worker() -> None:
 
 
 def _write_patient(
-    patient: Patient, out: Path, seed: int, matrix: int, file_format: str, contrasts: Sequence[str], truth: bool
+    patient_and_person: tuple[Patient, str],
+    out: Path,
+    matrix: int,
+    file_format: str,
+    contrasts: Sequence[str],
+    truth: bool,
 ) -> dict[str, object]:
     """Writes a patient's folder; returns the cells of both tables."""
-    own_seed = int(np.random.SeedSequence([seed, patient.number]).generate_state(1)[0])
+    patient, person = patient_and_person
     phantom = make_phantom(
-        own_seed, patient.diagnosis, patient.slices, matrix, contrasts, site=CENTRES[patient.centre], legs=patient.legs
+        seed_of(person),
+        patient.diagnosis,
+        patient.slices,
+        matrix,
+        contrasts,
+        site=CENTRES[patient.centre],
+        legs=patient.legs,
     )
     folder = out / patient.patient_id
     folder.mkdir()
@@ -233,6 +247,7 @@ def _write_patient(
         "field_strength_t": phantom.series.acquisition.field_strength_t,
         "severity": f"{phantom.severity:.4f}",
         "synthetic": "yes",
+        "person": person,
         "dystrophinopathy": int(phantom.is_dystrophinopathy),
         "duration_years": f"{phantom.duration_years:.1f}",
         "slices": patient.slices,

@@ -117,12 +117,12 @@ class HeartPhantom:
 
 
 def make_heart(
-    disease: Disease, *, seed: int, number: int = 0, plane: Plane = "short axis", matrix: int = 192, frames: int = 20
+    disease: Disease, *, seed: int, plane: Plane = "short axis", matrix: int = 192, frames: int = 20
 ) -> HeartPhantom:
     """A cine of one heart; equal arguments give equal voxels.
 
     Args:
-        seed, number: of the random numbers.
+        seed: of the random numbers.
         matrix: rows and columns over `FIELD_MM`.
         frames: over a heart beat.
 
@@ -131,7 +131,7 @@ def make_heart(
     """
     if plane not in PLANES:
         raise InputError(f"There is no plane {plane!r}; choose from {', '.join(PLANES)}.")
-    rng = np.random.default_rng([seed, number])
+    rng = np.random.default_rng([seed, 0])
     heart = Heart.drawn(disease, rng)
     geometry, slices = _geometry(heart, plane, matrix, rng)
     # Two points a pixel edge, so that borders are soft as in an image.

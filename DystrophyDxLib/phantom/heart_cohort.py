@@ -14,10 +14,11 @@ from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
 from .cohort_folder import cohort_folder, write_image, write_table
 from .heart import DISEASES, PLANES, Disease, HeartPhantom, Plane, make_heart
+from .persons import person_keys, seed_of
 
 COLUMNS = (
     "patient_id", "path", "diagnosis", "sex", "age", "organ", "plane", "disease", "wall_mm", "ejection_fraction",
-    "systole_frame", "synthetic",
+    "systole_frame", "synthetic", "person",
 )  # fmt: skip
 FRAME_MS = 45.0
 
@@ -30,6 +31,7 @@ def write_hearts(
     diagnoses: Sequence[str] = DISEASES,
     matrix: int = 192,
     frames: int = 20,
+    purpose: str = "",
     advance: Advance = silent,
 ) -> Path:
     """Writes for each patient a cine (4-D NIfTI) and the heart's labels at end-diastole, and the table of all.
@@ -50,19 +52,19 @@ def write_hearts(
         raise InputError(f"There is no phantom of a heart with {unknown[0]!r}; choose from {known}.")
     with cohort_folder(out):
         rows = []
-        for number in range(1, patients + 1):
-            advance("Making hearts", number - 1, patients)
-            rows.append(_write_patient(out, number, diagnoses[(number - 1) % len(diagnoses)], seed, matrix, frames))
+        shown = [diagnoses[number % len(diagnoses)] for number in range(patients)]
+        for number, person in enumerate(person_keys("heart", seed, shown, purpose)):
+            advance("Making hearts", number, patients)
+            rows.append(_write_patient(out, f"H{number + 1:04d}", person, shown[number], matrix, frames))
         return write_table(out / "cohort.csv", COLUMNS, rows)
 
 
-def _write_patient(out: Path, number: int, diagnosis: str, seed: int, matrix: int, frames: int) -> dict[str, object]:
+def _write_patient(out: Path, name: str, person: str, diagnosis: str, matrix: int, frames: int) -> dict[str, object]:
     """Files and row of a patient."""
-    rng = np.random.default_rng([seed, number, 1])
+    rng = np.random.default_rng([seed_of(person), 1])
     disease = cast(Disease, diagnosis if diagnosis in DISEASES else str(rng.choice(DISEASES)))
     plane = cast(Plane, diagnosis if diagnosis in PLANES else "short axis")
-    phantom = make_heart(disease, seed=seed, number=number, plane=plane, matrix=matrix, frames=frames)
-    name = f"H{number:04d}"
+    phantom = make_heart(disease, seed=seed_of(person), plane=plane, matrix=matrix, frames=frames)
     (out / name).mkdir()
     write_cine(phantom, out / name / "cine.nii.gz")
     write_image(as_image(phantom.labels, phantom.geometry), out / name / "heart.nii.gz")
@@ -79,6 +81,7 @@ def _write_patient(out: Path, number: int, diagnosis: str, seed: int, matrix: in
         "ejection_fraction": round(phantom.heart.ejection, 3),
         "systole_frame": phantom.systole,
         "synthetic": "yes",
+        "person": person,
     }
 
 

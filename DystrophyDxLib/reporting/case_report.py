@@ -59,6 +59,10 @@ WARNINGS = {
         "Nothing tells which side of the patient is which.",
         "Find out from the scanner's own images which leg is which, or export the series with its full headers.",
     ),
+    WarningCode.SEEN_IN_TRAINING: (
+        "The model was trained on this series.",
+        "Use the answer to see how the program works; it says nothing of how well the model knows new patients.",
+    ),
     WarningCode.SLICES_MISSING: (
         "Slices are missing.",
         "Export the series again, whole; the answer rests on the slices that are there.",

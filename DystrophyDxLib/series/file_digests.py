@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from .reading import read_frames
@@ -36,5 +37,13 @@ def series_digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes() + frames).hexdigest()
     if not path.is_dir():
         return file_digest(path)
-    files = (file for file in path.rglob("*") if file.is_file())
+    return digest_of_files(file for file in path.rglob("*") if file.is_file())
+
+
+def digest_of_files(files: Iterable[Path]) -> str:
+    """`series_digest` of a folder that holds these files and no others.
+
+    Raises:
+        OSError: one cannot be opened.
+    """
     return hashlib.sha256(" ".join(sorted(map(file_digest, files))).encode()).hexdigest()

@@ -20,7 +20,7 @@ from torch import nn
 
 from .. import __version__
 from ..cohort.options import chosen_splits
-from ..cohort.seen import digests, seen_patients
+from ..cohort.seen import seen_keys, seen_patients
 from ..cohort.splits import FOLDS, REPEAT, own, write_folds
 from ..cohort.table import SPLITS, Cohort, Split
 from ..devices import channels_last, compute_device
@@ -370,7 +370,7 @@ def _card(
         temperature=scale,
         heat_reference=typical_heat(validation),
         largest_distance=spread.largest,
-        seen=tuple(sorted({*seen_before, *digests(case for case in cases if case.split != "test")})),
+        seen=tuple(sorted({*seen_before, *seen_keys(case for case in cases if case.split != "test")})),
     )
     return card, spread
 

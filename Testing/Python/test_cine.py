@@ -23,7 +23,7 @@ FRAMES = 14
 
 @pytest.fixture(scope="module")
 def hearts():
-    return {name: make_heart(name, seed=4, number=n, matrix=96, frames=FRAMES) for n, name in enumerate(DISEASES)}
+    return {name: make_heart(name, seed=4 + n, matrix=96, frames=FRAMES) for n, name in enumerate(DISEASES)}
 
 
 @pytest.fixture

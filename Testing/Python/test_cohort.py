@@ -3,7 +3,7 @@
 import pytest
 from cohort_cases import RECIPE, cohort_of, rows_of, table_of, write_table
 
-from DystrophyDxLib.cohort.seen import digests, evaluated_cases
+from DystrophyDxLib.cohort.seen import evaluated_cases, seen_keys
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.package import ModelCard
@@ -117,7 +117,7 @@ def test_a_patient_whom_a_model_saw_under_another_spelling_is_seen(tmp_path):
     for n in range(3):
         (tmp_path / f"series{n}.nii.gz").write_bytes(bytes([n]))
     cohort = Cohort.read(table, RECIPE)
-    card = ModelCard.model_construct(seen=digests(cohort.cases[:1]))
+    card = ModelCard.model_construct(seen=seen_keys(cohort.cases[:1]))
     unseen, split = evaluated_cases(cohort, None, [card])
     assert [case.patient_id for case in unseen.cases] == ["P2"]
     assert split is None

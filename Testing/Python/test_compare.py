@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, make_package
 
-from DystrophyDxLib.cohort.seen import digests
+from DystrophyDxLib.cohort.seen import seen_keys
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation import compare as module
@@ -85,7 +85,7 @@ def test_packages_are_compared_on_the_same_images(cohort, packages, tmp_path):
 
 def test_a_model_that_has_seen_the_patients_is_named(cohort, packages, tmp_path):
     recipe = ModelPackage.read(packages[0]).recipe
-    knowing = make_package(tmp_path / "knowing", seen=digests(Cohort.read(cohort, recipe).of_split("test").cases))
+    knowing = make_package(tmp_path / "knowing", seen=seen_keys(Cohort.read(cohort, recipe).of_split("test").cases))
     run(cohort, tmp_path / "out", packages=[packages[0], knowing], split="test")
     text = (tmp_path / "out" / "comparison" / "report.html").read_text(encoding="utf-8")
     patients = len(DISEASES["test"])

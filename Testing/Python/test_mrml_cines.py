@@ -17,7 +17,7 @@ PAIR = Recipe.named("germain2021").sample
 
 @pytest.fixture(scope="module")
 def heart():
-    return make_heart("HCM", seed=4, number=1, matrix=96, frames=14)
+    return make_heart("HCM", seed=4, matrix=96, frames=14)
 
 
 @pytest.fixture

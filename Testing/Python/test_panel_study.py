@@ -250,7 +250,7 @@ def frame_pairs(tmp_path_factory):
 
 
 def test_of_a_cine_the_panel_asks_for_frames_and_classifies_those_chosen(desktop, panel, frame_pairs):
-    heart = make_heart("HCM", seed=4, number=1, matrix=96, frames=14)
+    heart = make_heart("HCM", seed=4, matrix=96, frames=14)
     cine = add_cine(slicer.mrmlScene, heart)
     panel.add_model(frame_pairs)
     panel.ui.inputSelector.setCurrentNode(cine)
