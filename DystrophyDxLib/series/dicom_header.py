@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -93,6 +94,9 @@ def unpacked(stream: BinaryIO, most: int) -> BinaryIO:
     return io.BytesIO(b"".join(parts))
 
 
+_tag = cache(pydicom.tag.Tag)
+
+
 class Attributes:
     """Attributes of one frame, looked up in its functional groups, then the shared ones, then the object itself."""
 
@@ -101,7 +105,7 @@ class Attributes:
 
     def value(self, keyword: str) -> Any:
         """The value; None where the attribute is absent, empty or not of its type."""
-        tag = pydicom.tag.Tag(keyword)
+        tag = _tag(keyword)
         if tag not in self._holder:
             return None
         try:

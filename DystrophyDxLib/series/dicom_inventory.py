@@ -42,13 +42,16 @@ _KEYWORDS = [
     "PulseSequenceName", "ContrastBolusAgent", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness",
     "SpacingBetweenSlices", "PixelSpacing", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows",
     "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation", "PixelPaddingValue", "RescaleSlope",
-    "RescaleIntercept", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "TriggerTime", "KVP",
+    "RescaleIntercept", "FlipAngle", "DiffusionBValue", "TriggerTime", "KVP", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
 ]
 _WORDS = (
     "StudyDescription", "SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName", "AcquisitionContrast",
     "BodyPartExamined", "ContrastBolusAgent",
 )
 # fmt: on
+_NO_IMAGES = ("SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "PR", "KO", "SR", "REG", "FID", "DOC", "ECG")
+"""Modalities of objects that are no images of a scanner, whatever a user calls them."""
 _SIDES: dict[str, Literal["left", "right"]] = {"L": "left", "R": "right"}
 _NO_UID = "?"
 """Beginning of what stands for the UID of a series without one; no UID has it."""
@@ -95,6 +98,8 @@ class Frame:
     temporal_position: float
     trigger_ms: float
     stack_id: str
+    flip_angle: float | None
+    b_value: float | None
     shape: tuple[int, int]
     spacing: tuple[float, ...] | None
     position: tuple[float, ...] | None
@@ -248,7 +253,7 @@ def _enter(inventory: Inventory, file: Path, header: pydicom.Dataset, room: int,
         if re.fullmatch("[A-Z]{2,4}", said):
             inventory.other_modalities.add(said)
         inventory.without_voltage |= said == "CT" and own.positive("KVP") is None
-        if modality != "MR":
+        if modality != "MR" or said in _NO_IMAGES:
             return
     if own.number("SamplesPerPixel") not in (1, None):
         return
@@ -296,6 +301,8 @@ def _frame(file: Path, number: int, of_frames: int, is_mr_storage: bool, get: At
         temporal_position=get.number("TemporalPositionIndex") or get.number("TemporalPositionIdentifier") or 0,
         trigger_ms=get.number("NominalCardiacTriggerDelayTime") or get.number("TriggerTime") or 0,
         stack_id=get.text("StackID"),
+        flip_angle=get.number("FlipAngle"),
+        b_value=get.number("DiffusionBValue"),
         shape=(int(get.value("Rows")), int(get.value("Columns"))),
         spacing=get.numbers("PixelSpacing", 2),
         position=get.numbers("ImagePositionPatient", 3),

@@ -49,15 +49,14 @@ def decoded(
     done = 0
     for items in by_file.values():
         for item, image in zip(items, _images(items), strict=True):
-            rows, columns = item.frame.shape
-            signal = np.multiply(image, item.frame.slope, dtype=np.float32)
-            signal += np.float32(item.frame.intercept)
+            first, stop, _ = item.columns.indices(image.shape[1])
+            image = image[:, first:stop]
+            signal = voxels[item.k, item.j : item.j + len(image), item.i + first : item.i + stop]
+            _rescale(image, item.frame, signal)
             if inverted:  # what is strongest is known at the end
                 np.negative(signal, out=signal)
             if item.frame.padding is not None:
                 signal[image == item.frame.padding] = np.nan
-            first, stop, _ = item.columns.indices(columns)
-            voxels[item.k, item.j : item.j + rows, item.i + first : item.i + stop] = signal[:, first:stop]
             if advance and done % 50 == 0:
                 advance(done, len(placed))
             done += 1
@@ -67,6 +66,16 @@ def decoded(
         if item.frame.padding is not None:
             voxels[item.k][np.isnan(voxels[item.k])] = 0
     return voxels
+
+
+def _rescale(image: np.ndarray, frame: Frame, signal: np.ndarray) -> None:
+    """Writes the signals of stored values."""
+    if frame.slope == 1:
+        signal[:] = image
+    else:
+        np.multiply(image, frame.slope, out=signal, casting="unsafe")
+    if frame.intercept:
+        signal += np.float32(frame.intercept)
 
 
 def _turn_up(placed: Sequence[Placed], voxels: np.ndarray) -> None:
@@ -84,7 +93,8 @@ def _turn_up(placed: Sequence[Placed], voxels: np.ndarray) -> None:
 def digest(frame: Frame) -> bytes:
     """A digest of the signals of a frame."""
     (image,) = _images([Placed(frame, 0, 0, 0, slice(None))])
-    signal = np.multiply(image, frame.slope, dtype=np.float32) + np.float32(frame.intercept)
+    signal = np.empty(image.shape, np.float32)
+    _rescale(image, frame, signal)
     return hashlib.blake2b(signal.tobytes(), digest_size=16).digest()
 
 

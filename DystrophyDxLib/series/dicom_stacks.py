@@ -218,7 +218,7 @@ def _fields(stack: Stack) -> list[Stack]:
     return [Stack(frames) for frames in _grouped(stack.frames, labels.tolist())]
 
 
-_CONTRAST_KEYS = 6
+_CONTRAST_KEYS = 7
 """Number of the first entries of `_contrasts` that are of the contrast; the others are of how a stack came about."""
 
 
@@ -244,8 +244,10 @@ def _contrasts(frames: list[Frame]) -> dict[int, tuple]:
         levels("echo_time_ms", 0.01, 0.05),
         levels("inversion_time_ms", 0.01, 1.0),
         [fact.image_type for fact in facts],
+        [(frame.flip_angle, frame.b_value) for frame in frames],
         levels("repetition_time_ms", 0.02, 1.0),
         [(fact.scanning_sequence, fact.scan_options) for fact in facts],
+        [frame.series_number for frame in frames],
         [frame.text for frame in frames],
         [frame.stack_id for frame in frames],
         strict=True,

@@ -121,7 +121,7 @@ def _check_told_apart(at_places: list[list[Frame]]) -> None:
         return
     alone = len(at_places) - len(crowded)
     at_other_times = all(len({frame.order[:3] for frame in frames}) > 1 for frames in crowded)
-    if not at_other_times and (len(at_places) == 1 or (most > 2 and alone > len(crowded))):
+    if not at_other_times and (len(at_places) < most or (most > 2 and alone > len(crowded))):
         raise InputError(
             f"{most} images of the series lie at one place by their header, so the slices have no positions of their "
             "own; export the series again with its full headers."
@@ -334,7 +334,7 @@ class _Layout:
                     "classify them by themselves where they show more of the legs."
                 ),
             )
-        if missing := sum(stop - start - 1 for field in self.fields for start, stop in field.gaps):
+        if missing := self._missing():
             yield WarningCode.SLICES_MISSING, f"{are(missing, 'slice')} missing from the series."
         uneven = float(np.abs(self.fields[0].off[:, 2]).max()) * slice_mm
         if uneven > IRREGULAR * slice_mm:
@@ -347,6 +347,16 @@ class _Layout:
                 (f"Fields of the series lie at other heights; slices of one are shown up to {beside:.1f} mm off."),
             )
         yield from self._contradictions()
+
+    def _missing(self) -> int:
+        """Number of slices that no file shows: not those that another field shows or that were left out."""
+        first, missing = self.fields[0], 0
+        left_out = {int(k) for stack in self.left_out for k in np.rint(_on_grid(stack.frames, first.geometry)[:, 2])}
+        for field in self.fields:
+            same = [other.cells[:, 2].tolist() for other in self.fields if field._shows_place_of(other.cells)]
+            shown = left_out.union(*same)
+            missing += sum(len(set(range(start + 1, stop)) - shown) for start, stop in field.gaps)
+        return missing
 
     def _why_left_out(self) -> str:
         """In words, where the stacks lie that were left out."""

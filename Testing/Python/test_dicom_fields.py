@@ -163,6 +163,17 @@ def test_a_gap_between_slices_that_are_numbered_through_is_not_called_missing(tm
     assert "gap of 90 mm" in " ".join(series.notes)
 
 
+def test_slices_of_another_size_are_left_out_and_not_called_missing(tmp_path):
+    datasets, wide = series_datasets(thigh_like(7)), series_datasets(thigh_like(7, 24, 32))
+    write_series(tmp_path, [wide[k] if k in (2, 5) else dataset for k, dataset in enumerate(datasets)])
+    series = read_study(tmp_path)
+    assert series.missing_slices == (2, 5)
+    assert _codes(series) == [WarningCode.IMAGES_LEFT_OUT]
+    assert (
+        "2 images are left out that the header gives the same contrast: of another size" in series.warnings[0].message
+    )
+
+
 # --- contrasts --------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +219,16 @@ def test_of_images_that_only_their_numbers_tell_apart_the_first_of_all_are_taken
     np.testing.assert_array_equal(series.voxels, thigh_like(4, seed=0))
     assert _codes(series) == [WarningCode.IMAGES_LEFT_OUT]
     assert "4 images" in series.warnings[0].message
+
+
+@pytest.mark.parametrize("keyword", ["FlipAngle", "SeriesNumber", "ProtocolName", "StackID", "AcquisitionNumber"])
+def test_images_are_told_apart_by_what_the_header_says_of_them(tmp_path, keyword):
+    datasets = _twice_at_each_place([[1, 6, 3, 7], [5, 2, 4, 8]])
+    for n, dataset in enumerate(datasets):
+        setattr(dataset, keyword, "12" if n < 4 else "3")
+    write_series(tmp_path, datasets)
+    voxels = read_study(tmp_path).voxels
+    assert any(np.array_equal(voxels, thigh_like(4, seed=seed)) for seed in (0, 1))
 
 
 @pytest.mark.parametrize("numbers", [[[0] * 4] * 2, [[1, 2, 3, 4], [1, 2, 3, 4]], [[1, 6, 3, 7], [5, 2, 4, 8]]])
@@ -264,12 +285,21 @@ def test_orientations_that_were_rounded_differently_tear_no_volume(tmp_path):
     np.testing.assert_array_equal(read_study(tmp_path).voxels, voxels)
 
 
-def test_slices_that_all_lie_at_one_place_are_refused(tmp_path):
+@pytest.mark.parametrize(("places", "most"), [(1, 8), (2, 4)])
+def test_slices_that_have_no_places_of_their_own_are_refused(tmp_path, places, most):
     datasets = series_datasets(thigh_like(8))
-    for dataset in datasets:
+    for n, dataset in enumerate(datasets):
+        dataset.ImagePositionPatient = [0, 0, 6 * (n * places // 8)]
+    write_series(tmp_path, datasets)
+    assert f"{most} images of the series lie at one place" in refusal(tmp_path)
+
+
+def test_slices_some_of_which_have_no_places_of_their_own_are_refused(tmp_path):
+    datasets = series_datasets(thigh_like(8))
+    for dataset in datasets[2:6]:
         dataset.ImagePositionPatient = [0, 0, 0]
     write_series(tmp_path, datasets)
-    assert "8 images of the series lie at one place" in refusal(tmp_path)
+    assert "4 images of the series lie at one place" in refusal(tmp_path)
 
 
 def test_frames_without_places_of_their_own_are_refused(tmp_path):
