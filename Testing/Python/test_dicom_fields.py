@@ -163,15 +163,23 @@ def test_a_gap_between_slices_that_are_numbered_through_is_not_called_missing(tm
     assert "gap of 90 mm" in " ".join(series.notes)
 
 
-def test_slices_of_another_size_are_left_out_and_not_called_missing(tmp_path):
-    datasets, wide = series_datasets(thigh_like(7)), series_datasets(thigh_like(7, 24, 32))
-    write_series(tmp_path, [wide[k] if k in (2, 5) else dataset for k, dataset in enumerate(datasets)])
+def test_slices_of_other_pixels_are_left_out_and_not_called_missing(tmp_path):
+    datasets, fine = series_datasets(thigh_like(7)), series_datasets(thigh_like(7, 48, 40), spacing=(0.75, 0.6, 6.0))
+    write_series(tmp_path, [fine[k] if k in (2, 5) else dataset for k, dataset in enumerate(datasets)])
     series = read_study(tmp_path)
     assert series.missing_slices == (2, 5)
     assert _codes(series) == [WarningCode.IMAGES_LEFT_OUT]
-    assert (
-        "2 images are left out that the header gives the same contrast: of another size" in series.warnings[0].message
-    )
+    assert "2 images are left out that the header gives the same contrast: of another" in series.warnings[0].message
+
+
+def test_slices_with_a_wider_field_of_the_same_pixels_are_part_of_the_volume(tmp_path):
+    voxels, wide = thigh_like(7), thigh_like(7, 24, 32, seed=1)
+    datasets, others = series_datasets(voxels), series_datasets(wide)
+    write_series(tmp_path, [others[k] if k in (2, 5) else dataset for k, dataset in enumerate(datasets)])
+    series = read_study(tmp_path)
+    np.testing.assert_array_equal(series.voxels[[2, 5]], wide[[2, 5]])
+    np.testing.assert_array_equal(series.voxels[[0, 1, 3, 4, 6], :, :20], voxels[[0, 1, 3, 4, 6]])
+    assert series.warnings == ()
 
 
 # --- contrasts --------------------------------------------------------------------------------------------------------
