@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Ends after five seconds at the latest, also where a firewall swallows the request.
 REACHED := import signal, urllib.request as web; signal.alarm(5); web.urlopen('https://download.pytorch.org/whl/cpu/')
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test fuzz lint docs clean
 
 demo: .venv/.viewer
 	@echo "Classifying the sample study (a phantom) ..."
@@ -15,6 +15,12 @@ demo: .venv/.viewer
 test: .venv/.dev
 	@echo "Running the tests ..."
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+
+# Damaged files for the library's readers: other ones with SEED=2, and longer with SECONDS=600.
+SEED ?= 1
+SECONDS ?= 60
+fuzz: .venv/.dev
+	@OMP_NUM_THREADS=1 $(BIN)/python Testing/Fuzz/fuzz.py --seed $(SEED) --seconds $(SECONDS)
 
 lint: .venv/.dev
 	@$(BIN)/ruff check .
@@ -44,4 +50,4 @@ docs: .venv/.docs
 	@touch $@
 
 clean:
-	rm -rf .venv demo-result site
+	rm -rf .venv demo-result fuzz-faults site

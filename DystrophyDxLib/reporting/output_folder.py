@@ -116,6 +116,10 @@ def _replace(folder: Path, ready: Path, known: Content) -> None:
 def _refuse(folder: Path, files: Collection[str], *, overwrite: bool) -> None:
     """Raises the `InputError` of what the folder holds."""
     try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:  # Slicer would not write there
+        raise InputError("The path of the output folder holds bytes that are no UTF-8; give another folder.") from None
+    try:
         present = {path.name for path in folder.iterdir()} if folder.exists() else set()
     except NotADirectoryError:
         raise InputError("The place of the output folder is a file; give a folder.") from None
