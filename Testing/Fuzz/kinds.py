@@ -218,7 +218,6 @@ class Segmentations(Kind):
         from DystrophyDxLib.mrml.segmentation import add_segmentation, write_segmentation
         from DystrophyDxLib.regions.legs import find_legs
         from DystrophyDxLib.series.image_files import as_image
-        from DystrophyDxLib.series.reading import read_study as read
 
         study = _small_study()
         labels = find_legs(study).labels
@@ -229,13 +228,18 @@ class Segmentations(Kind):
         node.GetSegmentation().SeparateSegmentLabelmap(node.GetSegmentation().GetNthSegmentID(0))
         write_segmentation(node, folder / "b.seg.nrrd")
         sitk.WriteImage(as_image(labels, study.geometry), str(folder / "c.nii.gz"))
-        assert read(folder / "c.nii.gz").voxels.any()
 
     def read(self, path: Path, draw: random.Random) -> None:
+        from DystrophyDxLib.models.recipe import Recipe
         from DystrophyDxLib.mrml.segmentation import read_labels, read_muscles
+        from DystrophyDxLib.samples.kinds import region_of
 
-        named = path.name.endswith(".seg.nrrd")
-        draw.choice((read_labels, read_muscles) if named else (read_muscles,))(path, self._in_scene())
+        if draw.random() < 0.5:
+            read_muscles(path, self._in_scene())
+            return
+        region, study = region_of(Recipe.named("yang2021").sample), _small_study()
+        drawn = read_labels(path, self._in_scene(), lambda values: region.labels_of_map(study, values))
+        region.from_labels(study, drawn.labels, drawn.overlapping)
 
     def _in_scene(self) -> object:
         if self._volume is None:
