@@ -7,6 +7,7 @@ kind of answer is another class here, and a line in `kind_of`.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,13 +35,16 @@ class Decision(ABC):
     Attributes:
         classes: K names.
         threshold: probability from which the second of two classes is said; None for models that rank their classes.
+        label_from: of models that rank their classes, the least probability of each class at which it is a label; None
+            for a class that is never one, and empty where validation has not chosen them.
 
     Raises:
-        ValueError: number of classes and threshold do not belong together.
+        ValueError: number of classes, threshold and `label_from` do not belong together.
     """
 
     classes: tuple[str, ...]
     threshold: float | None = None
+    label_from: tuple[float | None, ...] = ()
 
     FIRST_THRESHOLD: ClassVar[float | None]
     """What takes the place of the threshold before training has chosen one."""
@@ -52,6 +56,8 @@ class Decision(ABC):
     def __post_init__(self) -> None:
         if type(self) is not kind_of(self.classes) or (self.threshold is None) != (len(self.classes) > 2):
             raise ValueError("two classes have a threshold, more have none")
+        if self.label_from and (self.threshold is not None or len(self.label_from) != len(self.classes)):
+            raise ValueError("only classes that are ranked have a least probability, and each of them one")
 
     @property
     @abstractmethod
@@ -262,7 +268,19 @@ class Ranked(Decision):
         return cross_entropy(logits.float(), labels.long(), reduction="none")
 
     def tuned(self, truth: np.ndarray, probabilities: np.ndarray) -> Ranked:
-        return self
+        """Chooses for each class the least probability at which it is a label.
+
+        It is the smallest one for which the cases that say the class with at least that probability are right more
+        often than chance: Wilson's 95 % interval of their share lies above the share of the class among all cases.
+        """
+        said, sure = self.said(probabilities), probabilities.max(axis=1)
+        return replace(
+            self,
+            label_from=tuple(
+                _least_earned(sure[said == k], truth[said == k] == k, float((truth == k).mean()))
+                for k in range(len(self.classes))
+            ),
+        )
 
     def said(self, probabilities: np.ndarray) -> np.ndarray:
         return probabilities.argmax(axis=1)
@@ -287,7 +305,8 @@ class Ranked(Decision):
         return image.probabilities
 
     def case(self, probabilities: np.ndarray, slices: np.ndarray, why_not: str | None) -> CaseResult:
-        """The first class is the label where its lead over the next is above 0 in 97.5 % of the draws of slices."""
+        """The first class is the label where its lead over the next is above 0 in 97.5 % of the draws of slices, and
+        where validation showed that the model is right more often than by chance when it is as sure of that class."""
         mean = probabilities.mean(axis=0)
         order = np.argsort(-mean, kind="stable")
         differential = tuple(
@@ -300,8 +319,12 @@ class Ranked(Decision):
         )
         first, second = differential[:2]
         leads = _drawn_means(probabilities[:, order[0]] - probabilities[:, order[1]], slices)
+        least = self.label_from[order[0]] if self.label_from else 0.0
         if why_not:
             label, reason = INDETERMINATE, why_not
+        elif least is None or first.probability < least:
+            label = INDETERMINATE
+            reason = f"Validation does not show that {first.name} at {first.probability:.2f} is more than chance."
         elif leads is None:
             label, reason = first.name, _NO_INTERVAL
         elif np.percentile(leads, 2.5) <= 0:
@@ -333,13 +356,13 @@ def decision_before_training(classes: Sequence[str]) -> Decision:
     return kind(tuple(classes), kind.FIRST_THRESHOLD)
 
 
-def decision_for(classes: Sequence[str], threshold: float | None) -> Decision:
+def decision_for(classes: Sequence[str], threshold: float | None, label_from: Sequence[float | None] = ()) -> Decision:
     """How a trained model of these classes answers.
 
     Raises:
-        ValueError: two classes without a threshold, or more with one.
+        ValueError: as `Decision`.
     """
-    return kind_of(classes)(tuple(classes), threshold)
+    return kind_of(classes)(tuple(classes), threshold, tuple(label_from))
 
 
 def decision_of(result: StudyResult) -> Decision:
@@ -361,6 +384,24 @@ def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float,
         return 0.0, 1.0
     low, high = np.percentile(means, [2.5, 97.5]).clip(0, 1)
     return float(low), float(high)
+
+
+def _least_earned(sure: np.ndarray, right: np.ndarray, by_chance: float) -> float | None:
+    """See `Ranked.tuned`.
+
+    Args:
+        sure: (N,) probability of the class of the cases that say it.
+        right: (N,) bool, whether it is theirs.
+        by_chance: share of the class among all cases.
+    """
+    from ..statistics.confusion import proportion
+
+    earned = None
+    for least in sorted(set(sure.tolist()), reverse=True):
+        as_sure = sure >= least
+        if proportion(int(right[as_sure].sum()), int(as_sure.sum())).low > by_chance:
+            earned = math.floor(least * 1000) / 1000  # so that the case itself still has it
+    return earned
 
 
 def _drawn_means(values: np.ndarray, slices: np.ndarray) -> np.ndarray | None:

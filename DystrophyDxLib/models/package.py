@@ -39,6 +39,10 @@ class Metric(Strict):
     measured_on: str
 
 
+BALANCED_ACCURACY = "Balanced accuracy"
+"""Name of the mean of the classes' sensitivities, which is chance at one over their number."""
+
+
 class ModelCard(Strict):
     """What a user must know of a model, and the constants its answers need.
 
@@ -46,6 +50,8 @@ class ModelCard(Strict):
         demonstration: True for a model that has seen no patients; every result then says so.
         threshold: case and image probability from which the second of two classes is said; of more than two, the most
             likely one is, without a threshold.
+        label_from: of more than two classes, the least probability of each at which it is a label, see
+            `decision.Decision`; empty in packages that do not tell.
         temperature: logits are divided by it (Guo et al., ICML 2017).
         heat_reference: class activation that is shown as 1 in a case with none higher, so that a case without
             evidence is not shown in full colour.
@@ -65,6 +71,7 @@ class ModelCard(Strict):
     training_cohort: dict[str, Any]
     metrics: dict[str, Metric]
     threshold: Probability | None = None
+    label_from: tuple[Probability | None, ...] = ()
     temperature: Annotated[float, Field(gt=0)]
     heat_reference: Annotated[float, Field(gt=0)]
     largest_distance: Annotated[float, Field(gt=0)]
@@ -72,26 +79,29 @@ class ModelCard(Strict):
 
     @model_validator(mode="after")
     def _threshold_of_two(self) -> ModelCard:
-        decision_for(self.classes, self.threshold)
+        decision_for(self.classes, self.threshold, self.label_from)
         return self
 
     @property
     def decision(self) -> Decision:
         """How the model answers."""
-        return decision_for(self.classes, self.threshold)
+        return decision_for(self.classes, self.threshold, self.label_from)
 
     @property
     def shown_to_tell(self) -> bool:
-        """Whether the 95 % interval of its AUC per case, where that was measured, lies above 0.5: of patients that
-        training did not see, else of those by whom the threshold was chosen.
+        """Whether the 95 % intervals of its AUC per case, and of more than two classes of its balanced accuracy, lie
+        above chance where they were measured: of patients that training did not see, else of those by whom the
+        threshold was chosen.
 
         >>> measured = Metric(value=0.7, ci95=(0.45, 0.88), measured_on="30 patients that training did not see")
-        >>> ModelCard.model_construct(metrics={"AUC, case": measured}).shown_to_tell
+        >>> ModelCard.model_construct(classes=("DMD", "CMD"), metrics={"AUC, case": measured}).shown_to_tell
         False
         """
-        measured = (self.metrics.get(name) for name in ("AUC, case", "AUC, case, validation"))
-        area = next(filter(None, measured), None)
-        return area is None or area.ci95[0] > 0.5
+        for name, by_chance in (("AUC, case", 0.5), (f"{BALANCED_ACCURACY}, case", 1 / len(self.classes))):
+            measured = self.metrics.get(name) or self.metrics.get(f"{name}, validation")
+            if measured is not None and measured.ci95[0] <= by_chance:
+                return False
+        return True
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from .bootstrap import bootstrap, mean_of
+from .bootstrap import bootstrap, mean_of, ratio
 from .confusion import proportion
 from .estimate import Estimate
 from .roc import auc_of_draws
@@ -60,6 +60,18 @@ def accuracies(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, np.ndarr
     """Accuracy at each of `depths`, by name: (N,) bool, whether each row is right."""
     truth, probabilities = rows["truth"].to_numpy(), rows[probability_columns(classes)].to_numpy()
     return {f"Top-{k} accuracy": among_first(truth, probabilities, k) for k in depths(classes)}
+
+
+def balanced_accuracy(rows: pd.DataFrame, classes: Sequence[str], seed: int) -> Estimate:
+    """Mean over the classes of the share of their rows for which they are the most likely one (Brodersen et al., ICPR
+    2010:3121), with an interval by patient bootstrap; classes without a row are left out."""
+    truth, right = rows["truth"].to_numpy(), accuracies(rows, classes)["Top-1 accuracy"]
+
+    def statistic(_: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
+        shares = [ratio(counts, right & (truth == k), truth == k) for k in np.unique(truth)]
+        return np.nanmean(shares, axis=0)
+
+    return bootstrap(rows, statistic, seed=seed)
 
 
 def published_figures(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, Estimate]:

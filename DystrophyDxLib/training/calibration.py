@@ -17,10 +17,10 @@ from torch import nn
 
 from ..models.cam_network import CamNetwork
 from ..models.decision import Binary, Decision, Ranked
-from ..models.package import Metric
+from ..models.package import BALANCED_ACCURACY, Metric
 from ..statistics.confusion import Confusion
 from ..statistics.estimate import Estimate
-from ..statistics.ranked import mean_auc, probability_columns, published_figures
+from ..statistics.ranked import balanced_accuracy, mean_auc, probability_columns, published_figures
 from ..statistics.roc import auc
 from .distributed import Processes
 from .fit import Examples, predicted
@@ -179,13 +179,15 @@ def _figures_of_two(decision: Binary, scores: Scores, temperature: float, _: int
 
 
 def _figures_of_more(decision: Ranked, scores: Scores, temperature: float, seed: int) -> dict[str, Estimate]:
-    """Accuracy at each of `ranked.depths` and the mean AUC of each class against the rest, by patient."""
+    """Accuracy at each of `ranked.depths`, balanced accuracy, and mean AUC of each class against the rest, by
+    patient."""
     truth, probabilities = scores.by_patient(temperature)
     classes = decision.classes
     rows = pd.DataFrame(probabilities, columns=probability_columns(classes))
     rows = rows.assign(truth=truth, patient_id=np.arange(len(truth)))
     found = {f"{name}, case": figure for name, figure in published_figures(rows, classes).items()}
-    return {**found, "AUC, case": mean_auc(rows, classes, seed)}
+    balanced = balanced_accuracy(rows, classes, seed)
+    return {**found, f"{BALANCED_ACCURACY}, case": balanced, "AUC, case": mean_auc(rows, classes, seed)}
 
 
 _FIGURES: dict[type[Decision], Callable[[Any, Scores, float, int], dict[str, Estimate]]] = {

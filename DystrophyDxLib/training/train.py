@@ -367,6 +367,7 @@ def _card(
         },
         metrics=metrics,
         threshold=decision.threshold,
+        label_from=decision.label_from,
         temperature=scale,
         heat_reference=typical_heat(validation),
         largest_distance=spread.largest,
