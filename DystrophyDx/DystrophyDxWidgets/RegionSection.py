@@ -120,7 +120,7 @@ class RegionSection:
     def _showPending(self):
         classification = self._context.classification
         changed = classification.changed_slices if classification is not None else ()
-        say(self.ui.pendingLabel, edited_since_result(changed))
+        say(self.ui.pendingLabel, edited_since_result(changed, classification.doubts if changed else ()))
         self._context.enable()
 
     def onEnabling(self, possible):

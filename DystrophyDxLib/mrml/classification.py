@@ -15,7 +15,7 @@ from ..errors import Cancelled, InputError
 from ..explain.texture_score import texture_scores
 from ..regions.legs import find_legs
 from ..regions.windows import Regions, Side
-from ..results import ImageResult, MuscleTexture, StudyResult
+from ..results import ImageResult, MuscleTexture, ResultWarning, StudyResult
 from ..series.series import Series
 from .drawn_region import SEGMENTATION, Digests, SceneRegion, digests, with_automatic
 from .images_table import leg_by_leg, tabulate
@@ -69,8 +69,8 @@ class SceneClassification:
     @classmethod
     def of(cls, scene: slicer.vtkMRMLScene) -> list[SceneClassification]:
         """The classifications of a scene, also of one that was just opened, in the order of their volumes."""
-        found = map(cls, nodes_of_class(scene, "vtkMRMLScalarVolumeNode"))
-        return [each for each in found if any(map(each._nodes.get, _ROLES))]
+        volumes = map(cls, nodes_of_class(scene, "vtkMRMLScalarVolumeNode"))
+        return [each for each in volumes if any(map(each._nodes.get, _ROLES))]
 
     @property
     def heatmap(self) -> slicer.vtkMRMLScalarVolumeNode | None:
@@ -80,8 +80,7 @@ class SceneClassification:
 
     @property
     def shown_class(self) -> int:
-        """Index of the class whose evidence `heatmap` holds: the second of two; of more the most likely, until
-        `show_heat`."""
+        """Index of the class of `heatmap`: the second of two; of more the most likely, until `show_heat`."""
         heatmap = self.heatmap
         return int((heatmap.GetAttribute(_CLASS) if heatmap is not None else None) or 1)
 
@@ -136,6 +135,12 @@ class SceneClassification:
         return bool(self.changed_slices)
 
     @property
+    def doubts(self) -> tuple[ResultWarning, ...]:
+        """What is told of the region before it is classified, while the last answer is in memory; see `SceneRegion`."""
+        memory = self._memory()
+        return self._region.doubts(memory.automatic, memory.classification.result.input) if memory else ()
+
+    @property
     def corrected(self) -> bool:
         """Whether a reader has corrected the region, classified or not; also where that cannot be told."""
         return self._region.corrected
@@ -183,10 +188,8 @@ class SceneClassification:
         return heatmap
 
     def tabulate(self) -> None:
-        """Makes `images_table` and `chart` say what `result` says; `classify` and the like do it by themselves.
-
-        For a scene that was opened: saving rounds the figures, and an earlier version wrote other columns.
-        """
+        """Makes `images_table` and `chart` say what `result` says, as `classify` and the like do by themselves; for a
+        scene that was opened: saving rounds the figures, and an earlier version wrote other columns."""
         if self.result is None:
             return
         images = self.images

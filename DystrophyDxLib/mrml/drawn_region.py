@@ -12,9 +12,13 @@ import slicer
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
+from ..regions.drawn import LEG, drawn_legs, tidied
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side
+from ..results import InputFacts, ResultWarning
+from ..series.series import NO_SIDE
 from .nodes import VolumeNodes
 from .segmentation import BINARY_LABELMAP, add_segmentation, legs_drawn, set_labels
+from .volumes import geometry_in_world
 
 SEGMENTATION = "DystrophyDx.segmentation"
 """Role of the region's node."""
@@ -79,6 +83,26 @@ class SceneRegion:
         """Whether it is another one than was found, classified or not; also where that cannot be told."""
         node = self.segmentation
         return node is not None and self.digests != tuple((node.GetAttribute(_AUTOMATIC) or "").split())
+
+    def doubts(self, found: Regions, read: InputFacts) -> tuple[ResultWarning, ...]:
+        """What is told of drawn legs before they are classified: specks, holes, exchanged names; none where the region
+        cannot be read.
+
+        Args:
+            found: the automatic region that was corrected.
+            read: of its series.
+        """
+        if any(window.side is Side.NONE for window in found.windows):
+            return ()
+        geometry, labels = geometry_in_world(self.volume), found.labels
+        sides_known = not NO_SIDE & {warning.code for warning in read.warnings}
+        try:
+            drawn = self.drawn.labels
+            if sides_known:
+                return drawn_legs(geometry, drawn, lambda: labels, labels).warnings
+            return tidied(geometry, drawn, LEG, labels).warnings
+        except InputError:
+            return ()
 
     def edited_since(self, then: Sequence[str]) -> tuple[int, ...]:
         """Slices k that are not what they were; all of them where it cannot be read.

@@ -149,7 +149,12 @@ def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResul
     draw.text((_GAP, 58), "  ".join([*unsuitable[:1], figures(result)]), _TEXT, _font(20))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
     unseen = () if heat_is_seen else (f"No heat is drawn: nowhere here does it reach {heatmap.threshold:.2f}.",)
-    draw.text((_GAP, 112), "  ".join((*result.input.notes, *unseen)), _FAINT, _font(14))
+    draw.text(
+        (_GAP, 112),
+        "  ".join((*(warning.message for warning in result.input.warnings), *result.input.notes, *unseen)),
+        _FAINT,
+        _font(14),
+    )
     _draw_legend(draw, heatmap)
 
 

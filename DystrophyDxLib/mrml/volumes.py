@@ -91,7 +91,7 @@ def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode, slices: int | None 
         raise InputError("The volume holds no image; choose a volume with voxels.")
     if image.GetNumberOfScalarComponents() != 1:
         raise InputError("The volume has several values in each voxel; choose a plain grey-value volume.")
-    voxels, geometry = slicer.util.arrayFromVolume(node), _geometry_in_world(node)
+    voxels, geometry = slicer.util.arrayFromVolume(node), geometry_in_world(node)
     if slices is not None:
         step = max(1, len(voxels) // slices)
         start = (len(voxels) - 1) % step // 2
@@ -178,7 +178,12 @@ def _grey_window(voxels: np.ndarray) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-6))
 
 
-def _geometry_in_world(node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+def geometry_in_world(node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
+    """Where a linear parent transform puts a volume.
+
+    Raises:
+        InputError: a transform that is not linear or shears.
+    """
     if node.GetParentTransformNode() is None:
         # Not by way of the matrix, which would round.
         directions = vtkMatrix4x4()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +10,9 @@ from scipy import ndimage
 
 from ..errors import InputError
 from ..results import ResultWarning, WarningCode
-from ..series.series import Series
-from ..series.words import listed
-from .legs import SMALLEST_LEG_CM2, UNSIDED_MM, find_legs
+from ..series.series import Geometry, Series
+from ..series.words import counted, listed
+from .legs import SMALLEST_LEG_CM2, UNSIDED_MM
 from .masks import IN_PLANE, box_around, holes_filled
 from .windows import LABEL_OF_SIDE, SEGMENT_NAMES, Side
 
@@ -58,18 +58,18 @@ class Tidied(NamedTuple):
     warnings: tuple[ResultWarning, ...]
 
 
-def tidied(series: Series, drawn: np.ndarray, least: LeastSize, found: np.ndarray | None = None) -> Tidied:
+def tidied(geometry: Geometry, drawn: np.ndarray, least: LeastSize, found: np.ndarray | None = None) -> Tidied:
     """What counts of a drawn region.
 
     Args:
-        drawn: (z, y, x) uint8 on the grid of `series`, with the values of `LABEL_OF_SIDE`.
+        drawn: (z, y, x) uint8 with the values of `LABEL_OF_SIDE`.
         found: the automatic region that was corrected; where a leg's outline in a slice is as it was found, it stays.
 
     Raises:
         InputError: nothing of what is drawn is large enough.
     """
     labels, sentences = drawn.copy(), []
-    cm2 = series.geometry.spacing[0] * series.geometry.spacing[1] / 100
+    cm2 = geometry.spacing[0] * geometry.spacing[1] / 100
     edited = {side: _edited(drawn, found, value, least) for side, value in LABEL_OF_SIDE.items()}
     for side, slices in edited.items():
         value = LABEL_OF_SIDE[side]
@@ -97,28 +97,34 @@ def tidied(series: Series, drawn: np.ndarray, least: LeastSize, found: np.ndarra
     return Tidied(labels, (warning,) if warning else ())
 
 
-def held_against_geometry(series: Series, labels: np.ndarray, found: np.ndarray | None = None) -> Tidied:
-    """Drawn legs whose names say another side than where they lie in the patient are legs of unknown side.
+def drawn_legs(
+    geometry: Geometry, drawn: np.ndarray, shown: Callable[[], np.ndarray], found: np.ndarray | None = None
+) -> Tidied:
+    """What counts of drawn legs, as `tidied`, where the sides of the patient are known.
 
-    A part of a leg lies on the other side when it is more than `legs.UNSIDED_MM` beyond the middle between the legs: of
-    its slice where both are drawn there, else of all slices; where but one leg is drawn at all, of the legs that the
-    images show, or the scanner's.
+    Legs whose names say another side than where they lie are of unknown side. A part of a leg lies on the other side
+    when it is more than `legs.UNSIDED_MM` beyond the middle between the legs: of its slice where both are drawn there,
+    else of all slices; where but one leg is drawn at all, of the legs that the images show, or the scanner's.
 
     Args:
-        labels: (z, y, x) uint8 on the grid of `series`, with the values of `LABEL_OF_SIDE`.
-        found: the automatic region that was corrected; slices that are as it is are not looked at.
+        drawn, found: as of `tidied`; slices that are as they were found are not held against geometry.
+        shown: gives the legs (z, y, x) that the images show; called where but one leg is drawn.
+
+    Raises:
+        InputError: nothing of what is drawn is large enough.
     """
-    if not series.orientation_known:
-        return Tidied(labels, ())
+    labels, warnings = tidied(geometry, drawn, LEG, found)
+    middle = _middle_of_legs(geometry, labels)
+    if middle is None:
+        legs = shown()
+        middle = _middle_of_legs(geometry, legs)
+        warnings = (*warnings, *(_one_leg_of_two(labels, legs) if found is None else ()))
     edited = np.ones(len(labels), bool) if found is None else (labels != found).any(axis=(1, 2))
-    parts = [part for side in (Side.LEFT, Side.RIGHT) for part in _parts(series, labels, side, np.flatnonzero(edited))]
-    middle = _middle_of_legs(series, labels)
-    if middle is None and parts:
-        middle = _middle_of_legs(series, find_legs(series).labels if found is None else found)
+    slices = np.flatnonzero(edited)
+    parts = [part for side in (Side.LEFT, Side.RIGHT) for part in _parts(geometry, labels, side, slices)]
     wrong = _beyond(parts, middle or 0.0)
     if not wrong:
-        return Tidied(labels, ())
-    labels = labels.copy()
+        return Tidied(labels, warnings)
     for part in wrong:
         labels[part.slice][part.mask] = LABEL_OF_SIDE[Side.UNKNOWN]
     told = [
@@ -127,7 +133,23 @@ def held_against_geometry(series: Series, labels: np.ndarray, found: np.ndarray 
         if (there := {part.slice for part in wrong if part.side is side})
     ]
     message = f"By the geometry of the images {' and '.join(told)}; the side is taken as unknown there."
-    return Tidied(labels, (ResultWarning(code=WarningCode.SIDE_CONTRADICTED, message=message),))
+    return Tidied(labels, (*warnings, ResultWarning(code=WarningCode.SIDE_CONTRADICTED, message=message)))
+
+
+def _one_leg_of_two(labels: np.ndarray, shown: np.ndarray) -> tuple[ResultWarning, ...]:
+    """A warning where but one of the two legs that the images show is drawn.
+
+    Args:
+        labels, shown: (z, y, x) uint8 with the values of `LABEL_OF_SIDE`.
+    """
+    if (labels == LABEL_OF_SIDE[Side.UNKNOWN]).any() or not all((shown == value).any() for value in (_LEFT, _RIGHT)):
+        return ()
+    message = "The images show both legs, and only the {} one is drawn; the answer rests on that."
+    return tuple(
+        ResultWarning(code=WarningCode.CASE_INCOMPLETE, message=message.format(other.value))
+        for value, other in ((_LEFT, Side.RIGHT), (_RIGHT, Side.LEFT))
+        if not (labels == value).any()
+    )
 
 
 def legs_of_map(series: Series, values: np.ndarray) -> np.ndarray:
@@ -145,16 +167,19 @@ def legs_of_map(series: Series, values: np.ndarray) -> np.ndarray:
     """
     found = np.unique(values[values != 0])
     if len(found) == 2:
-        legs = (np.where(values == a, _LEFT, np.where(values == b, _RIGHT, 0)) for a, b in (found, found[::-1]))
-        one, other = (labels.astype(np.uint8) for labels in legs)
+        one, other = (
+            np.where(values == left, _LEFT, np.where(values == right, _RIGHT, 0)).astype(np.uint8)
+            for left, right in (found, found[::-1])
+        )
         if not series.orientation_known:
             return np.where(one > 0, LABEL_OF_SIDE[Side.UNKNOWN], 0).astype(np.uint8)
-        apart = abs(_mean_x(series, one == _LEFT) - _mean_x(series, one == _RIGHT))
-        for labels in (one, other) if apart > 2 * UNSIDED_MM else ():
-            if not held_against_geometry(series, labels).warnings:
-                return labels
+        apart = _mean_x(series.geometry, one == _LEFT) - _mean_x(series.geometry, one == _RIGHT)
+        legs = one if apart > 0 else other
+        told = drawn_legs(series.geometry, legs, lambda: legs).warnings
+        if abs(apart) > 2 * UNSIDED_MM and WarningCode.SIDE_CONTRADICTED not in {warning.code for warning in told}:
+            return legs
     raise InputError(
-        f"The label map has no names and {len(found)} {'label' if len(found) == 1 else 'labels'}"
+        f"The label map has no names and {counted(len(found), 'label')}"
         f"{', which do not lie on two sides' * (len(found) == 2)}; give one with a label for each leg, or a "
         f"segmentation (.seg.nrrd) with segments “{SEGMENT_NAMES[Side.LEFT]}” and “{SEGMENT_NAMES[Side.RIGHT]}”."
     )
@@ -170,9 +195,9 @@ class _Part(NamedTuple):
     x: float
 
 
-def _parts(series: Series, labels: np.ndarray, side: Side, slices: np.ndarray) -> Iterator[_Part]:
+def _parts(geometry: Geometry, labels: np.ndarray, side: Side, slices: np.ndarray) -> Iterator[_Part]:
     """The parts of a drawn leg in some of the slices."""
-    to_x = series.geometry.ijk_to_lps[0]
+    to_x = geometry.ijk_to_lps[0]
     for k in slices.tolist():
         own = labels[k] == LABEL_OF_SIDE[side]
         if not own.any():
@@ -184,18 +209,18 @@ def _parts(series: Series, labels: np.ndarray, side: Side, slices: np.ndarray) -
             yield _Part(k, side, mask, int(np.count_nonzero(mask)), float(to_x @ [i, j, k, 1]))
 
 
-def _middle_of_legs(series: Series, labels: np.ndarray) -> float | None:
+def _middle_of_legs(geometry: Geometry, labels: np.ndarray) -> float | None:
     """x between the legs of (z, y, x) labels in mm; None where one of them is not there."""
     masks = [labels == value for value in (_LEFT, _RIGHT)]
-    return sum(_mean_x(series, mask) for mask in masks) / 2 if all(mask.any() for mask in masks) else None
+    return sum(_mean_x(geometry, mask) for mask in masks) / 2 if all(mask.any() for mask in masks) else None
 
 
-def _mean_x(series: Series, mask: np.ndarray) -> float:
+def _mean_x(geometry: Geometry, mask: np.ndarray) -> float:
     """x of the middle of a mask (z, y, x), in mm to the patient's left."""
     k, j, i = (
         np.average(np.arange(mask.shape[axis]), weights=mask.sum(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)
     )
-    return float(series.geometry.ijk_to_lps[0] @ [i, j, k, 1])
+    return float(geometry.ijk_to_lps[0] @ [i, j, k, 1])
 
 
 def _beyond(parts: Sequence[_Part], middle: float) -> list[_Part]:

@@ -8,13 +8,22 @@ import numpy as np
 
 from ..errors import InputError
 from ..models.cells import CellGrid
-from ..regions.drawn import LEG, Tidied, held_against_geometry, legs_of_map
+from ..regions.drawn import LEG, Tidied, drawn_legs, legs_of_map
 from ..regions.drawn_legs import corrected_leg_volumes, corrected_legs, legs_from_labels
 from ..regions.legs import find_legs
 from ..regions.volumes import whole
 from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Regions, Side, VolumeWindow, Window
-from ..series.series import Series
-from .quality import ImageQuality, incomplete, input_warnings, judge_images, of_most, share_outside_muscle, thigh_images
+from ..series.series import NO_SIDE, Series
+from .quality import (
+    ImageQuality,
+    incomplete,
+    input_warnings,
+    judge_images,
+    of_most,
+    share_outside_muscle,
+    thigh_images,
+    unsided,
+)
 from .region import Batch, Judgement, Region, Seen
 from .slice_samples import GRID, LegBatch, check_dixon, make_samples
 from .volume_samples import LegVolumeBatch, make_leg_volumes
@@ -44,23 +53,26 @@ class _Legs(Region[Seen, Batch]):
         thigh = thigh_images(windows, known)
         of_thighs = self.sample.of_t1_thighs
         fits = thigh if of_thighs else [True] * len(thigh)
+        told = {warning.code for warning in (*series.warnings, *regions.warnings)}
         return Judgement(
             tuple("thigh" if is_thigh else "other" for is_thigh in thigh),
             tuple(fits),
             (
+                *(() if NO_SIDE & told else unsided(windows)),
                 *input_warnings(series, regions, known, thigh, made_for_thighs=of_thighs),
                 *incomplete(windows, fits, regions.skipped),
             ),
         )
 
-    def _as_it_counts(self, series: Series, drawn: Tidied, found: np.ndarray | None) -> Tidied:
-        if (drawn.labels == LABEL_OF_SIDE[Side.NONE]).any():
+    def _as_it_counts(self, series: Series, labels: np.ndarray, found: np.ndarray | None) -> Tidied:
+        if (labels == LABEL_OF_SIDE[Side.NONE]).any():
             raise InputError(
                 f"The model looks at legs; name the segment “{SEGMENT_NAMES[Side.NONE]}” “{SEGMENT_NAMES[Side.LEFT]}”, "
                 f"“{SEGMENT_NAMES[Side.RIGHT]}” or “{SEGMENT_NAMES[Side.UNKNOWN]}”."
             )
-        sided = held_against_geometry(series, drawn.labels, found)
-        return Tidied(sided.labels, (*drawn.warnings, *sided.warnings))
+        if not series.orientation_known:
+            return super()._as_it_counts(series, labels, found)
+        return drawn_legs(series.geometry, labels, lambda: find_legs(series).labels if found is None else found, found)
 
     def _drawn(self, series: Series, labels: np.ndarray) -> Regions:
         return legs_from_labels(labels)

@@ -246,6 +246,13 @@ def input_warnings(
     return warnings
 
 
+def unsided(windows: Sequence[AnyWindow]) -> Iterator[ResultWarning]:
+    """A warning where nothing tells which leg is shown."""
+    if slices := sorted({window.slice for window in windows if window.side is Side.UNKNOWN}):
+        message = f"Nothing tells which leg is shown in {listed(slices)}."
+        yield ResultWarning(code=WarningCode.SIDE_UNKNOWN, message=message)
+
+
 def incomplete(
     windows: Sequence[AnyWindow], fits: Sequence[bool], skipped: Sequence[Skipped]
 ) -> Iterator[ResultWarning]:

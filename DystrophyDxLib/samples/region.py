@@ -82,8 +82,7 @@ class Region(ABC, Generic[Seen, Batch]):
         Raises:
             InputError: a region that the model does not look at, or of which nothing counts.
         """
-        present = _where_present(series, labels)
-        drawn = self._as_it_counts(series, tidied(series, present, self.least_drawn), None)
+        drawn = self._as_it_counts(series, _where_present(series, labels), None)
         return _with_warnings(self._drawn(series, drawn.labels), drawn.warnings, overlapping)
 
     def labels_of_map(self, series: Series, values: np.ndarray) -> np.ndarray:
@@ -108,9 +107,7 @@ class Region(ABC, Generic[Seen, Batch]):
         Raises:
             InputError: as `from_labels`.
         """
-        present = _where_present(series, labels)
-        drawn = tidied(series, present, self.least_drawn, automatic.labels)
-        drawn = self._as_it_counts(series, drawn, automatic.labels)
+        drawn = self._as_it_counts(series, _where_present(series, labels), automatic.labels)
         return _with_warnings(self._corrected(series, automatic, drawn.labels), drawn.warnings, overlapping)
 
     @abstractmethod
@@ -160,13 +157,13 @@ class Region(ABC, Generic[Seen, Batch]):
         whose probability has no interval."""
         return np.array([window.slice for window in windows])
 
-    def _as_it_counts(self, series: Series, drawn: Tidied, found: np.ndarray | None) -> Tidied:
-        """A drawn region whose names were held against what they name, but where it is as it was found.
+    def _as_it_counts(self, series: Series, labels: np.ndarray, found: np.ndarray | None) -> Tidied:
+        """What counts of a region that was drawn, or of which one that was found was made.
 
         Raises:
-            InputError: a region that the model does not look at.
+            InputError: a region that the model does not look at, or of which nothing counts.
         """
-        return drawn
+        return tidied(series.geometry, labels, self.least_drawn, found)
 
     @abstractmethod
     def _drawn(self, series: Series, labels: np.ndarray) -> Regions: ...

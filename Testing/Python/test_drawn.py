@@ -148,9 +148,17 @@ def test_a_single_drawn_leg_is_held_against_both_legs_of_the_images():
     _, y, z = pair.series.geometry.origin
     off = Geometry((-columns.mean() * 0.8 - 60, y, z), pair.series.geometry.spacing, np.eye(3))
     series = dataclasses.replace(pair.series, geometry=off)
-    assert codes(LEGS.from_labels(series, np.where(labels == LEFT, LEFT, 0).astype(np.uint8))) == []
-    named = np.where(labels == LEFT, RIGHT, 0).astype(np.uint8)
-    assert codes(LEGS.from_labels(series, named)) == [WarningCode.SIDE_CONTRADICTED]
+    for name, contradicted in ((LEFT, False), (RIGHT, True)):
+        found = LEGS.from_labels(series, np.where(labels == LEFT, name, 0).astype(np.uint8))
+        assert (WarningCode.SIDE_CONTRADICTED in codes(found)) is contradicted
+
+
+def test_one_leg_of_two_is_told():
+    pair = make_leg_pair(3, -20)
+    found = LEGS.from_labels(pair.series, np.where(pair.legs == LEFT, LEFT, 0).astype(np.uint8)[None])
+    assert codes(found) == [WarningCode.CASE_INCOMPLETE]
+    assert "only the left one is drawn" in found.warnings[0].message
+    assert codes(LEGS.from_labels(pair.series, pair.legs[None])) == []
 
 
 def test_a_correction_by_the_panel_counts_as_a_region_from_a_file():

@@ -241,3 +241,18 @@ def test_a_leg_that_leaves_the_case_by_a_correction_is_a_warning_beside_the_answ
     assert {image.side for image in result.images if image.counted} == {"right"}
     (told,) = [warning.message for warning in result.warnings if warning.code == "CASE_INCOMPLETE"]
     assert "all of the left leg" in told
+
+
+def test_exchanged_names_are_told_before_anything_runs(classification, classifier):
+    segmentation = classification.segmentation.GetSegmentation()
+    left, right = (segmentation.GetNthSegment(n) for n in (0, 1))
+    assert classification.doubts == ()
+    left.SetName("Right leg")
+    right.SetName("Left leg")
+    (doubt,) = classification.doubts
+    assert doubt.code == "SIDE_CONTRADICTED"
+    result = classification.reclassify(classifier)
+    assert doubt in result.warnings
+    assert {image.side for image in result.images} == {"unknown"}
+    assert result.case.label == "indeterminate"
+    assert len(result.images) == len(classification.result_before.images)
