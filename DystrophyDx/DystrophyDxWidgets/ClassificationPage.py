@@ -33,6 +33,7 @@ class ClassificationPage(VTKObservationMixin):
             layout.addWidget(section.widget)
         layout.addStretch(1)
         self._sceneTimer = makeTimer(0, self.onSceneChanged)  # many changes of the scene in a row are answered once
+        self._viewsTimer = makeTimer(0, self.onViewsChanged)
         context.sceneChanged.connect(self._sceneTimer.start)
         self._shortcuts = [
             makeShortcut("F5", self.study.ui.classifyButton.click, self.widget),
@@ -48,6 +49,7 @@ class ClassificationPage(VTKObservationMixin):
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeAddedOrRemoved)
         layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
         self.addObserver(layoutNode, "ModifiedEvent", self.onLayoutNodeModified)
+        self._observeViews()
         context.changed()
 
     @property
@@ -76,6 +78,7 @@ class ClassificationPage(VTKObservationMixin):
         self.result.cleanup()
         self.region.cleanup()
         self._sceneTimer.stop()
+        self._viewsTimer.stop()
         for shortcut in self._shortcuts:
             shortcut.enabled = False
             shortcut.deleteLater()
@@ -91,6 +94,7 @@ class ClassificationPage(VTKObservationMixin):
 
     def onSceneEnd(self, caller, event):
         self.context.unload()
+        self._observeViews()
         self.region.onSceneClosed()
         if self._entered:
             self._setParameters(self._logic.getParameterNode())
@@ -98,7 +102,10 @@ class ClassificationPage(VTKObservationMixin):
         self.context.changed()
 
     def onNodeAddedOrRemoved(self, caller, event):
-        if self._entered and not slicer.mrmlScene.IsBatchProcessing():
+        if slicer.mrmlScene.IsBatchProcessing():
+            return
+        self._observeViews()
+        if self._entered:
             self._sceneTimer.start()
 
     def onSceneChanged(self):
@@ -128,14 +135,31 @@ class ClassificationPage(VTKObservationMixin):
 
     def onLayoutNodeModified(self, caller, event):
         self.heatmap.showLayout()
+        self._viewsTimer.start()
+
+    def onViewModified(self, caller, event):
+        self._viewsTimer.start()
+
+    def onViewsChanged(self):
+        """Also while the page is left: another patient's outlines are nowhere to be seen."""
+        if self.context.view is not None and not slicer.mrmlScene.IsBatchProcessing():
+            self.context.view.follow()
+            self.context.viewsChanged()
+
+    def _observeViews(self):
+        for kind in ("vtkMRMLSliceNode", "vtkMRMLSliceCompositeNode"):
+            for node in slicer.util.getNodesByClass(kind):
+                if not self.hasObserver(node, "ModifiedEvent", self.onViewModified):
+                    self.addObserver(node, "ModifiedEvent", self.onViewModified)
 
     def _choose(self, volume):
         """Makes another volume, or none, the one that all sections show."""
-        event = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
-        if self.context.volume is not None:
-            self.removeObserver(self.context.volume, event, self.onVolumeMoved)
-        if volume is not None:
-            self.addObserver(volume, event, self.onVolumeMoved)
+        moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+        for event, slot in ((moved, self.onVolumeMoved), ("ModifiedEvent", self.onViewModified)):
+            if self.context.volume is not None:
+                self.removeObserver(self.context.volume, event, slot)
+            if volume is not None:
+                self.addObserver(volume, event, slot)
         self.context.volume = volume
         self.context.volumeChanged()
 

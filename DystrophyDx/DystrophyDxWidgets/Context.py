@@ -25,6 +25,7 @@ class Context:
         said: (text) something is to be told to the user; an empty text takes back what was told.
         volumeChanged: another volume was chosen, or none.
         changed: everything is to be shown anew.
+        viewsChanged: the slice views may show another slice or volume, or the volume another name.
         enabling: (Possible) what can be pressed may have changed.
         sceneChanged: a volume may have come or gone; this is looked at soon, once for many changes.
         packagesMissing: packages were found missing.
@@ -38,7 +39,7 @@ class Context:
             lambda: qt.QSettings().value(MODELS_SETTING), lambda text: qt.QSettings().setValue(MODELS_SETTING, text)
         )
         self.said, self.volumeChanged, self.changed, self.enabling = Signal(), Signal(), Signal(), Signal()
-        self.sceneChanged, self.packagesMissing = Signal(), Signal()
+        self.viewsChanged, self.sceneChanged, self.packagesMissing = Signal(), Signal(), Signal()
         self.classifying, self.reclassifying = Signal(), Signal()
 
     @property

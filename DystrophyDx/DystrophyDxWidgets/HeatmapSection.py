@@ -51,9 +51,7 @@ class HeatmapSection:
 
     def onLayoutChanged(self, index):
         if index > 0 and self._context.load():
-            self._context.view.layout = self._layouts()[index]
-            slicer.app.processEvents()  # the views take their sizes, each with a zoom of its own
-            self._context.view.fit_again()
+            self._context.view.arrange(self._layouts()[index], slicer.app.processEvents)
 
     def onChanged(self):
         self._showHeatmap()

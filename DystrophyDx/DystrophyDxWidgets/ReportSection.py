@@ -26,8 +26,9 @@ class ReportSection:
         context.enabling.connect(self.onEnabling)
 
     def forget(self):
-        """The report that was written is no longer that of what is shown."""
+        """What was written or copied is no longer that of what is shown."""
         self._report = None
+        say(self.ui.reportLabel, "")
 
     def onWrite(self):
         context, folder = self._context, self.ui.folderSelector.currentPath
@@ -38,6 +39,7 @@ class ReportSection:
         context.said("")
         with context.reporting():
             from DystrophyDxLib.panel.actions import holds_report
+            from DystrophyDxLib.panel.study_name import study_name
 
             overwrite = holds_report(Path(folder))
             question = _("The folder holds an earlier report. Replace it?")
@@ -46,7 +48,8 @@ class ReportSection:
             models = [context.models.chosen, *context.models.added]
             self._report = context.actions.write_report(context.classification, models, Path(folder), overwrite)
             self.ui.folderSelector.addCurrentPathToHistory()
-            say(self.ui.reportLabel, _("Report: {path}").format(path=self._report))
+            told = _("Report of {study}: {path}").format(study=study_name(context.volume), path=self._report)
+            say(self.ui.reportLabel, told)
         context.enable()
 
     def onOpen(self):
@@ -55,9 +58,11 @@ class ReportSection:
 
     def onCopy(self):
         from DystrophyDxLib.panel.rich_text import summary_in_two_lines
+        from DystrophyDxLib.panel.study_name import study_name
 
-        slicer.app.clipboard().setText(summary_in_two_lines(self._context.result))
-        say(self.ui.reportLabel, _("The summary is on the clipboard."))
+        study = study_name(self._context.volume)
+        slicer.app.clipboard().setText(summary_in_two_lines(self._context.result, study))
+        say(self.ui.reportLabel, _("The summary of {study} is on the clipboard.").format(study=study))
 
     def onEnabling(self, possible):
         for button in (self.ui.reportButton, self.ui.copyButton):

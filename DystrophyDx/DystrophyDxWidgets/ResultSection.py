@@ -16,8 +16,10 @@ class ResultSection:
         self.chart = Chart(self.ui.chartFrame, self.onPointSelected)
         self.ui.previousButton.connect("clicked()", self.onPreviousImage)
         self.ui.nextButton.connect("clicked()", self.onNextImage)
+        self.ui.showButton.connect("clicked()", self.onShow)
         self.ui.imagesTable.connect("itemSelectionChanged()", self.onRowSelected)
         context.changed.connect(self.onChanged)
+        context.viewsChanged.connect(self.onViewsChanged)
         context.enabling.connect(self.onEnabling)
 
     def onRowSelected(self):
@@ -42,11 +44,17 @@ class ResultSection:
         """Selects the row of an image, which shows it; nothing for None."""
         if image is None:
             return
+        self.ui.imagesTable.selectRow(self._rowOf(image))
+
+    def onShow(self):
+        """Brings the study of the answer back into the views."""
+        with self._context.reporting():
+            self._context.view.show(self._context.classification)
+        self._context.changed()
+
+    def _rowOf(self, image):
         number = self._context.classification.images.index(image)
-        table = self.ui.imagesTable
-        for row in range(table.rowCount):
-            if self._imageOfRow(row) == number:
-                table.selectRow(row)
+        return next(row for row in range(self.ui.imagesTable.rowCount) if self._imageOfRow(row) == number)
 
     def _imageOfRow(self, row):
         return self.ui.imagesTable.item(row, 0).data(qt.Qt.UserRole)
@@ -62,6 +70,35 @@ class ResultSection:
         self._showAnswer(classification)
         self._showImages(classification)
         self.chart.show(classification.chart if classification is not None else None)
+        self.onViewsChanged()
+
+    def onViewsChanged(self):
+        """The answer names its study and says where the views show another one; the table goes with the views."""
+        ui, classification = self.ui, self._context.classification
+        ui.elsewhereFrame.visible = False
+        say(ui.studyLabel, "")
+        if classification is None:
+            return
+        from DystrophyDxLib.mrml.layers import shown_instead
+        from DystrophyDxLib.panel.study_name import study_name
+
+        study, other = study_name(classification.volume), shown_instead(classification)
+        say(ui.studyLabel, study)
+        if other is not None:
+            ui.elsewhereFrame.visible = True
+            words = _("The views show {other}, which is another study than that of this answer.")
+            ui.elsewhereLabel.text = words.format(other=study_name(other))
+            ui.showButton.text = _("Show {study}").format(study=study)
+        elif self._context.view.slice is not None and ui.imagesTable.rowCount:
+            self._showRow(self._context.view.image)
+
+    def _showRow(self, image):
+        table = self.ui.imagesTable
+        with quiet(table):  # the views are there already
+            if image is None:
+                table.clearSelection()
+            elif self._rowOf(image) != table.currentRow() or not table.selectedItems():
+                table.selectRow(self._rowOf(image))
 
     def _showAnswer(self, classification):
         ui, result = self.ui, self._context.result

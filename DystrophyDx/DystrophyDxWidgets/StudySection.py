@@ -20,23 +20,31 @@ class StudySection:
         self.widget.setMRMLScene(slicer.mrmlScene)
         self.firstUse = FirstUse(self.ui, context)
         self.inputsForm = InputsForm(self.ui, context)
+        self._among = []
         self._connect()
         self._listModels()
         self.firstUse.check()
 
     def suggest(self):
         """Chooses the likely thigh MRI of the scene where no volume is chosen, and says why."""
-        parameters = self._context.parameters
-        if parameters.inputVolume is not None or not self.inputsForm.inputs.takes_thighs:
+        parameters, ui = self._context.parameters, self.ui
+        told = bool(ui.suggestionLabel.text)
+        if (parameters.inputVolume is not None and not told) or not self.inputsForm.inputs.takes_thighs:
             return
         if slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is None or not self._context.load():
             return
-        from DystrophyDxLib.panel.suggestion import suggest_volume
+        from DystrophyDxLib.panel.suggestion import grey_volumes, suggest_volume
 
+        among = [volume.GetID() for volume in grey_volumes(slicer.mrmlScene)]
+        if parameters.inputVolume is not None:
+            if among != self._among:
+                say(ui.suggestionLabel, "")  # it was chosen among others
+            return
+        self._among = among
         volume, why = suggest_volume(slicer.mrmlScene)
         if volume is not None:
             parameters.inputVolume = volume
-        say(self.ui.suggestionLabel, why)
+        say(ui.suggestionLabel, why)
 
     # Volume and model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 
 import slicer
 
@@ -11,14 +12,13 @@ from ..models.decision import decision_of
 from ..results import ImageResult
 from .classification import SceneClassification
 from .display import DEFAULT_OPACITY, HeatmapDisplay
+from .layers import Layers, keep_with_images, layers, update_legends
 from .layouts import MAIN_VIEW, MRI_VIEW, Layout, register_layouts
 from .nodes import nodes_of_class
 from .slice_plane import SlicePlane, whole
 
 _ON, _OFF = "on", "off"
 _OVERLAY = "DystrophyDx.overlay"
-Layers = dict[str, tuple[str | None, str | None]]
-"""IDs of the background and foreground volume by that of the composite node of the view."""
 
 
 class ClassificationView:
@@ -34,6 +34,9 @@ class ClassificationView:
     def __init__(self, scene: slicer.vtkMRMLScene) -> None:
         self.scene = scene
         self._side: str | None = None
+        self._layers: Layers = {}
+        self._left: dict[str, int] = {}
+        """Slice that was last seen of each volume, by its ID."""
         register_layouts(self._layout_node())
 
     def show(self, classification: SceneClassification) -> None:
@@ -43,7 +46,8 @@ class ClassificationView:
         """
         classification.follow_volume()
         classification.tabulate()
-        changes = self.classification != classification
+        shown = self.classification
+        changes = shown != classification
         for name in ("Red", "Green", "Yellow"):  # what Slicer shows there when the reader changes the layout
             self._composite(name)
         main = self._composite(MAIN_VIEW)
@@ -53,7 +57,10 @@ class ClassificationView:
         if classification.heatmap is not None:
             HeatmapDisplay(classification.heatmap)
         if changes:
-            self._fit(classification)  # before it is shown, as views draw at every change
+            if shown is not None and (k := self.slice) is not None:
+                self._left[shown.volume.GetID()] = k
+            # Before it is shown, as views draw at every change.
+            self._fit(classification, self._left.get(classification.volume.GetID()))
         unchanged = [(composite, composite.StartModify()) for composite in self._composites()]
         for composite, _ in unchanged:
             composite.SetBackgroundVolumeID(classification.volume.GetID())
@@ -69,6 +76,7 @@ class ClassificationView:
                 and (changes or other != classification)
             ):
                 segmentation.GetDisplayNode().SetVisibility(other == classification)
+        keep_with_images(self.scene)
 
     @property
     def classification(self) -> SceneClassification | None:
@@ -76,18 +84,31 @@ class ClassificationView:
         volume = self.scene.GetNodeByID(self._composite(MAIN_VIEW).GetBackgroundVolumeID() or "")
         return SceneClassification(volume) if isinstance(volume, slicer.vtkMRMLScalarVolumeNode) else None
 
-    def fit(self) -> None:
-        """Turns all slice views to voxel planes of the volume and shows it whole, the main one on a slice; nothing
-        under a warping transform."""
+    def fit(self, k: int | None = None) -> None:
+        """Turns all slice views to voxel planes of the volume and shows it whole, the main one on slice k or else in
+        the middle; nothing under a warping transform."""
         if self.classification is not None:
-            self._fit(self.classification)
+            self._fit(self.classification, k)
 
-    def fit_again(self) -> None:
-        """Shows the volume whole on the slice that is shown; for views that have taken the sizes of a new layout."""
+    def arrange(self, layout: Layout, settle: Callable[[], None]) -> None:
+        """Arranges the views anew, each with the volume whole, on the slice that is shown.
+
+        Args:
+            settle: lets the views take their sizes, each with a zoom of its own; linked ones move each other then.
+        """
         k = self.slice
-        self.fit()
-        if k is not None:
-            self.slice = k
+        self.layout = layout
+        settle()
+        self.fit(k)
+
+    def follow(self) -> None:
+        """Answers what was done to the views by Slicer's own means: heatmap, legend and outlines stay with their
+        images, and each volume is shown again on the slice that was last seen of it."""
+        if layers(self.scene) != self._layers:
+            keep_with_images(self.scene)
+            self._layers = layers(self.scene)
+        if self.classification is not None and (k := self.slice) is not None:
+            self._left[self.classification.volume.GetID()] = k
 
     @property
     def layout(self) -> Layout | None:
@@ -137,23 +158,6 @@ class ClassificationView:
             if classification is not None and classification.heatmap is not None
             else None
         )
-
-    @property
-    def layers(self) -> Layers:
-        """What the slice views show. Planes and zoom stay when it is set."""
-        return {
-            composite.GetID(): (composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID())
-            for composite in self._composites()
-        }
-
-    @layers.setter
-    def layers(self, layers: Layers) -> None:
-        for name, (background, foreground) in layers.items():
-            composite = self.scene.GetNodeByID(name)
-            if composite is not None:
-                composite.SetBackgroundVolumeID(background)
-                composite.SetForegroundVolumeID(foreground)
-        self._update_legends()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -258,11 +262,11 @@ class ClassificationView:
         result = self.classification.result if self.classification else None
         return sorted(result.images, key=lambda image: image.slice) if result else []
 
-    def _fit(self, classification: SceneClassification) -> None:
+    def _fit(self, classification: SceneClassification, k: int | None = None) -> None:
         if classification.volume.GetImageData() is None:
             return
         box = whole(classification.volume)
-        middle = (box[2][1] - 1) // 2
+        middle = min(k, box[2][1] - 1) if k is not None else (box[2][1] - 1) // 2
         try:
             for node in self._slice_nodes():
                 plane, acquired = SlicePlane(node, classification.volume), node.GetLayoutName() in (MAIN_VIEW, MRI_VIEW)
@@ -277,12 +281,7 @@ class ClassificationView:
         for composite in self._composites():
             over = shown if composite.GetLayoutName() != MRI_VIEW else None
             composite.SetForegroundVolumeID(over.GetID() if over is not None else None)
-        self._update_legends()
-
-    def _update_legends(self) -> None:
-        """A legend shows itself only where its heatmap is, but does not notice that this changed."""
-        for legend in self._all("vtkMRMLColorLegendDisplayNode"):
-            legend.Modified()
+        update_legends(self.scene)
 
     def _align(self) -> None:
         """Makes the view without heatmap show what the main one shows."""

@@ -14,8 +14,9 @@ from ..series.image_files import read_image_file
 from ..series.reading import read_study
 from ..series.series import Series
 from .classification import SceneClassification
-from .classification_view import ClassificationView, Layers
+from .classification_view import ClassificationView
 from .display import DEFAULT_OPACITY
+from .layers import Layers, keep_with_images, layers, set_layers
 from .layouts import MAIN_VIEW, Layout
 from .volumes import add_series
 
@@ -52,7 +53,7 @@ class ReadingRoom:
         self._grey_window: tuple[float, float] | None = None
         self._touched = 0.0
         self._layout_before = self._layout_node().GetViewArrangement()
-        self._layers_before = self._view.layers
+        self._layers_before, self._slice_before = layers(scene), self._view.slice
         self._hidden: Layers | None = None
         self._hide()
 
@@ -113,8 +114,11 @@ class ReadingRoom:
             self.session.close()
         finally:
             self._empty()
-            self._view.layers = self._layers_before
+            set_layers(self._scene, self._layers_before)
             self._layout_node().SetViewArrangement(self._layout_before)
+            self._settle()
+            self._view.fit(self._slice_before)
+            keep_with_images(self._scene)
 
     def _show_or_pause(self, item: Item) -> None:
         try:
@@ -151,8 +155,7 @@ class ReadingRoom:
         self._view.overlay, self._view.opacity = True, DEFAULT_OPACITY
         self._view.show(shown)
         if place is not None:
-            self._view.fit()  # the layout may be another one; another case is fitted where it is shown
-            self._view.slice = place
+            self._view.fit(place)  # the layout may be another one; another case is fitted where it is shown
         self._observe(shown.volume.GetDisplayNode())
 
     def _arrange(self, layout: Layout) -> None:
@@ -217,12 +220,12 @@ class ReadingRoom:
 
     def _hide(self) -> None:
         if self._hidden is None:
-            self._hidden = self._view.layers
-            self._view.layers = dict.fromkeys(self._hidden, (None, None))
+            self._hidden = layers(self._scene)
+            set_layers(self._scene, dict.fromkeys(self._hidden, (None, None)))
 
     def _reveal(self) -> None:
         if self._hidden is not None:
-            self._view.layers = self._hidden
+            set_layers(self._scene, self._hidden)
             self._hidden = None
 
     def _layout_node(self) -> slicer.vtkMRMLLayoutNode:

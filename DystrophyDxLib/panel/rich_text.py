@@ -155,13 +155,14 @@ def _words(k: int | None, side: str) -> str:
     return f"slice {k}" if side == "none" else f"slice {k} {side}"
 
 
-def summary_in_two_lines(result: StudyResult) -> str:
-    """For the clipboard: the answer with its figures; the model, the warnings and what must stand beside them."""
+def summary_in_two_lines(result: StudyResult, study: str) -> str:
+    """For the clipboard: the study, the answer with its figures; the model, the warnings and what must stand beside."""
     meanings = [WARNINGS[warning.code][0] for warning in result.warnings]
     warnings = "; ".join(meaning.rstrip(".") for meaning in meanings) or "none"
     unsaid = " ".join(notice for notice in notices(result) if notice not in meanings)
     model = f"{result.model.name} {result.model.version}"
-    return f"{finding(result)}. {figures(result)}. {result.case.reason}\nModel: {model}. Warnings: {warnings}. {unsaid}"
+    answer = f"{finding(result)}. {figures(result)}. {result.case.reason}"
+    return f"{study}: {answer}\nModel: {model}. Warnings: {warnings}. {unsaid}"
 
 
 def card_html(card: ModelCard) -> str:

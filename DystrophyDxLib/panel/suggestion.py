@@ -39,7 +39,7 @@ def suggest_volume(scene: slicer.vtkMRMLScene) -> tuple[slicer.vtkMRMLScalarVolu
     for classification in SceneClassification.of(scene):
         if classification.result is not None:
             return classification.volume, f"“{classification.volume.GetName()}” has been classified already."
-    volumes = _grey_volumes(scene)
+    volumes = grey_volumes(scene)
     if not volumes:
         return None, "The scene holds no volume; load a thigh MRI or the sample study."
     candidates = [candidate for candidate in map(_candidate, volumes) if candidate is not None]
@@ -59,7 +59,7 @@ class _Candidate:
     why: str
 
 
-def _grey_volumes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
+def grey_volumes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNode]:
     """Volumes with one value a voxel that are neither labels nor a heatmap."""
     return [
         volume

@@ -220,6 +220,8 @@ class Desktop:
         self._files = _file_managers(scene, folder)
         self._layouts = slicer.vtkMRMLLayoutLogic()
         self._layouts.SetMRMLScene(scene)
+        for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
+            scene.GetNthNodeByClass(n, "vtkMRMLSliceNode").SetMappedInLayout(1)
         for name in ("qMRMLSegmentEditorWidget", "qMRMLPlotView", "qMRMLNodeComboBox"):
             setattr(slicer, name, slicer_widgets.Class(slicer_widgets.WIDGETS[name]))
         classes = {name: kind for name, kind in globals().items() if name.startswith("ScriptedLoadable")}

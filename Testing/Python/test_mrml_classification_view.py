@@ -209,10 +209,13 @@ def test_side_by_side_the_mri_lies_left_and_the_heatmap_right(slicer_app, view):
 def test_side_by_side_views_have_one_zoom_once_they_have_their_sizes(slicer_app, view):
     shown(slicer_app, view, "20° oblique", size=(200, 300))
     view.slice = 1
-    view.layout = Layout.SIDE_BY_SIDE
-    slicer_app.resize(260, 240, "Red")
-    slicer_app.resize(260, 240, MRI_VIEW)
-    view.fit_again()
+
+    def settle():
+        slicer_app.resize(260, 240, "Red")
+        slicer_app.resize(260, 240, MRI_VIEW)
+        view.slice = 0  # as a linked view that is new does
+
+    view.arrange(Layout.SIDE_BY_SIDE, settle)
     red, mri = (slicer.util.arrayFromVTKMatrix(slicer_app.node(name).GetXYToRAS()) for name in ("Red", MRI_VIEW))
     np.testing.assert_allclose(red, mri, atol=1e-6)
     assert view.slice == 1

@@ -89,6 +89,9 @@ def test_the_likely_thigh_series_is_chosen_and_said_why(desktop, panel, series):
     desktop.settle(50)
     assert panel.ui.inputSelector.currentNode() is thighs
     assert "“Thighs” is the most likely of 2 volumes" in panel.ui.suggestionLabel.text
+    add_series(slicer.mrmlScene, series, "One more")
+    desktop.settle(20)
+    assert panel.ui.suggestionLabel.text == "", "it was the most likely of others"
     panel.ui.inputSelector.setCurrentNode(slicer.mrmlScene.GetFirstNodeByName("Noise"))
     desktop.settle(50)
     assert panel.ui.inputSelector.currentNode().GetName() == "Noise", "what the user chose stays chosen"

@@ -131,6 +131,43 @@ class PanelTest(unittest.TestCase):
         assert red.GetForegroundVolumeID() is None
         self.heatmap.heatmapCheckBox.click()
 
+    def test_no_change_of_layout_or_page_changes_the_slice(self):
+        self.classify()
+        table, layouts = self.result.imagesTable, slicer.app.layoutManager()
+        table.selectRow(next(row for row in range(table.rowCount) if table.item(row, 0).text() == "10"))
+        for change in (
+            lambda: self.heatmap.layoutSelector.setCurrentIndex(2),
+            lambda: self.heatmap.layoutSelector.setCurrentIndex(1),
+            lambda: layouts.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView),
+            lambda: self.module.pages.setCurrentIndex(1),
+            lambda: self.module.pages.setCurrentIndex(0),
+        ):
+            change()
+            settle()
+            assert self.page.context.view.slice == 10
+            assert table.item(table.currentRow(), 0).text() == "10"
+        slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed").SetSliceOffset(0)
+        settle()
+        assert int(table.item(table.currentRow(), 0).text()) == self.page.context.view.slice != 10
+
+    def test_another_patients_images_are_never_seen_with_this_answer(self):
+        classification = self.classify()
+        layouts, selection = slicer.app.layoutManager(), slicer.app.applicationLogic().GetSelectionNode()
+        layouts.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        other = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, classification.volume, "Patient B")
+        selection.SetReferenceActiveVolumeID(other.GetID())
+        slicer.app.applicationLogic().PropagateVolumeSelection()
+        settle()
+        display = classification.segmentation.GetDisplayNode()
+        for name in ("Red", "Green", "Yellow"):
+            assert layouts.sliceWidget(name).mrmlSliceCompositeNode().GetForegroundVolumeID() is None
+            assert not display.IsDisplayableInView(f"vtkMRMLSliceNode{name}")
+        assert "The views show “Patient B”" in self.result.elsewhereLabel.text
+        self.result.showButton.click()
+        settle()
+        assert not self.result.elsewhereFrame.visible
+        assert display.IsDisplayableInView("vtkMRMLSliceNodeRed")
+
     def test_correct_reclassify_and_reset(self):
         classification = self.classify()
         self.region.editButton.click()
