@@ -29,6 +29,7 @@ _DELIMITERS = ",;\t"
 _RUN = re.compile(r"'*[=+\-@\t\r\n＝＋－＠](?=.)", re.DOTALL)
 """Begin of a cell that a spreadsheet may run (OWASP, CSV injection), or of one that already has its apostrophe."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 """Characters that are copied along from web pages and documents, and that nobody sees beside a word."""
 _DASHES = re.compile(r"[‐-―−﹘﹣－]")
@@ -184,8 +185,8 @@ def _plain(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A cell without blanks around it, invisible ones included, and without the apostrophe of `escaped`."""
-    text = text.strip().strip(_INVISIBLE).strip()
+    """A cell without characters that nobody sees, blanks around it, and the apostrophe of `escaped`."""
+    text = _CONTROL.sub("", text).strip().strip(_INVISIBLE).strip()
     return text[1:] if text.startswith("'") and _RUN.match(text) else text
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..models.recipe import Recipe
+from ..models.recipe import LARGEST, Recipe
+from ..small_files import read_bytes
 from .splits import hold_out_centre, k_folds, own, stratified
 from .table import Cohort
 
@@ -36,9 +37,10 @@ def chosen_recipe(
     """
     if recipe.endswith(".toml"):
         try:
-            found = Recipe.parse(Path(recipe).read_text(encoding="utf-8"), Path(recipe).name)
-        except (OSError, UnicodeDecodeError):
+            text = read_bytes(Path(recipe), LARGEST).decode("utf-8")
+        except (OSError, ValueError):
             raise InputError("The recipe cannot be read; give the path of a TOML file, or a recipe's name.") from None
+        found = Recipe.parse(text, Path(recipe).name)
     else:
         found = Recipe.named(recipe)
     found = found.for_task(task) if task else found
@@ -49,8 +51,10 @@ def chosen_recipe(
     if from_scratch:
         network |= {"weights": "none"}
         training |= {"trainable": "all", "copies": 0}
-    changed = found.model_dump() | {"network": network, "training": training}
-    return Recipe.model_validate(changed if matrix is None else _with_matrix(changed, matrix))
+    changes = {"network": network, "training": training}
+    if matrix is not None:
+        changes |= _with_matrix(found.model_dump() | changes, matrix)
+    return found.changed(changes, "The recipe cannot be changed so")
 
 
 def _with_matrix(recipe: dict[str, Any], matrix: str) -> dict[str, Any]:

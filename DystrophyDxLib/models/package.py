@@ -7,9 +7,11 @@ SHA256SUMS, and the weights are safetensors.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
+import lzma
+import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
 from ..results import Probability
+from ..small_files import read_bytes
 from .decision import Decision, decision_for
+from .recipe import LARGEST as LARGEST_RECIPE
 from .recipe import Recipe
 from .strict import Strict
 
@@ -27,8 +31,8 @@ if TYPE_CHECKING:
     import torch
 
 RECIPE, WEIGHTS, CARD, SUMS = "recipe.toml", "model.safetensors", "card.json", "SHA256SUMS"
-LARGEST_FILE = 4 << 30
-"""Bytes; more in one member of a package is refused before it is read."""
+LARGEST = {SUMS: 64 << 10, RECIPE: LARGEST_RECIPE, CARD: 16 << 20, WEIGHTS: 4 << 30}
+"""Bytes of each member of a package; more is refused before it is read."""
 
 
 class Metric(Strict):
@@ -210,26 +214,38 @@ def _is_weight(name: str, tensor: torch.Tensor) -> bool:
 
 
 def _read_folder(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in (SUMS, RECIPE, WEIGHTS, CARD) if (folder / name).is_file()}
+    try:
+        return {name: read_bytes(folder / name, most) for name, most in LARGEST.items() if (folder / name).exists()}
+    except OSError:
+        raise InputError("A file of the model package cannot be read or is too large; get an intact copy.") from None
 
 
 def _read_zip(path: Path) -> dict[str, bytes]:
     """The files of a zipped package, at its top level or in its one folder."""
     try:
-        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise zipfile.BadZipFile
+        with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
             for member in members:
                 parts = member.filename.replace("\\", "/").split("/")
                 if ".." in parts or parts[0] == "" or ":" in parts[0]:
                     raise InputError("The model package holds a file that would leave its folder; do not use it.")
-                if member.file_size > LARGEST_FILE:
-                    raise InputError("The model package holds a file of more than 4 GiB; do not use it.")
+                if member.file_size > LARGEST.get(parts[-1], LARGEST[WEIGHTS]):
+                    raise InputError(f"The model package's {parts[-1]} is too large to be one; do not use it.")
             files = {Path(member.filename).name: member for member in members}
             return {name: archive.read(files[name]) for name in (SUMS, RECIPE, WEIGHTS, CARD) if name in files}
     except FileNotFoundError:
         raise InputError("There is no model package at the given place; check its path.") from None
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError):
+    except _BAD_ZIP:
         raise InputError("The model package is neither a folder nor an intact .zip; get another copy of it.") from None
+
+
+_BAD_ZIP = (
+    zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError, zlib.error,
+    lzma.LZMAError, struct.error,
+)  # fmt: skip
+"""What reading a damaged zip may raise."""
 
 
 def _check_sums(files: dict[str, bytes]) -> None:
@@ -252,7 +268,7 @@ def _text(files: dict[str, bytes], name: str) -> str:
 def _parse_card(text: str) -> ModelCard:
     try:
         return ModelCard.model_validate_json(text)
-    except (ValidationError, json.JSONDecodeError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "not JSON"}
+    except ValidationError as error:
+        first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "card"
         raise InputError(f"The model package's card.json is not valid ({where}: {first['msg']}); correct it.") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
 from .decision import Decision, decision_before_training
-from .strict import Strict
+from .strict import Strict, parsed
 from .training_recipe import STAGES, Size, TrainingRecipe
 
 if sys.version_info >= (3, 11):
@@ -21,6 +21,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+LARGEST = 64 << 10
+"""Bytes of a recipe; more is refused before it is read."""
+_DEEP = re.compile(r"\.(?:\s*[\w\"'-]{1,64}\s*\.){16}")
+"""Keys nested as no recipe nests them; the time of reading them grows with the square of their number."""
 LEG_SIZES = (112, 224, 448, 896)
 """Edges of the samples of legs: `samples.GRID` times a power of two."""
 
@@ -303,15 +307,13 @@ class Recipe(Strict):
             (*self.left_out, *(disease for table in tables for own in table.values() for disease in own))
         )
         taken = {disease for diseases in chosen.values() for disease in diseases}
-        return Recipe.model_validate(
-            self.model_dump()
-            | {
-                "classes": tuple(chosen),
-                "diagnoses": chosen,
-                "left_out": tuple(disease for disease in known if disease not in taken),
-                "tasks": {},
-            }
-        )
+        changes = {
+            "classes": tuple(chosen),
+            "diagnoses": chosen,
+            "left_out": tuple(disease for disease in known if disease not in taken),
+            "tasks": {},
+        }
+        return self.changed(changes, f"The task {name!r} of the recipe is not valid")
 
     def with_channels(self, names: Sequence[str]) -> Recipe:
         """The recipe with some of its channels, in its own order.
@@ -324,10 +326,22 @@ class Recipe(Strict):
         if len(kept) < len(wanted) or not kept:
             known = ", ".join(channel.name for channel in self.sample.channels)
             raise InputError(f"The recipe has no such channels; choose from {known}.")
+        changes = {"sample": self.sample.model_dump() | {"channels": kept}}
+        return self.changed(changes, "The recipe cannot do with these channels alone")
+
+    def changed(self, changes: Mapping[str, Any], refusal: str) -> Recipe:
+        """The recipe with other entries.
+
+        Args:
+            refusal: begin of the message where they do not go together.
+
+        Raises:
+            InputError: they do not.
+        """
         try:
-            return Recipe.model_validate(self.model_dump() | {"sample": self.sample.model_dump() | {"channels": kept}})
+            return Recipe.model_validate(self.model_dump() | changes)
         except ValidationError as error:
-            raise InputError(f"The recipe cannot do with these channels alone ({_first_line(error)}).") from None
+            raise InputError(f"{refusal} ({_first_line(error)}); correct that entry.") from None
 
     def toml(self) -> str:
         """The recipe as TOML text, which `parse` reads back."""
@@ -350,8 +364,10 @@ class Recipe(Strict):
             InputError: when it is not TOML or not a recipe.
         """
         try:
-            return cls.model_validate(tomllib.loads(text))
-        except (tomllib.TOMLDecodeError, ValidationError) as error:
+            if len(text) > LARGEST or _DEEP.search(text):
+                raise ValueError("larger or nested deeper than any recipe")
+            return cls.model_validate(parsed(tomllib.loads, text))
+        except ValueError as error:  # of TOML, numbers of too many digits, and entries that do not go together
             raise InputError(f"{name} is not a valid recipe ({_first_line(error)}); correct that entry.") from None
 
     @classmethod

@@ -17,6 +17,16 @@ from .cam_network import CamNetwork, backbone_of
 from .package import ModelCard, ModelPackage
 from .recipe import Recipe
 
+_SHA256 = {
+    "vgg16-397923af.pth": "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    "vgg19-dcbb9e9d.pth": "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+    "resnet18-f37072fd.pth": "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
+    "resnet34-b627a593.pth": "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
+    "resnet50-0676ba61.pth": "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
+    "densenet121-a639ec97.pth": "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
+    "inception_v3_google-0cc3c7bd.pth": "0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
+}
+"""Of torchvision's files. Of others, such as DenseNet-201's, only the digits in the name are known."""
 _HEADS = ("fc.", "classifier.", "AuxLogits.")
 _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError)
 
@@ -194,15 +204,15 @@ def _head_of(recipe: Recipe) -> tuple:
 
 
 def _read(file: Path, backbone: Backbone) -> dict[str, torch.Tensor]:
-    """Tensors of a .pth or .safetensors file as float32, checked against the hash in its name where it has one."""
+    """Tensors of a .pth or .safetensors file as float32, checked against the digest that is known of it."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not file.is_file():
         raise InputError(f"There is no file {file.name} at the given place; {_what_to_pass(backbone)}.")
-    digest = re.search(r"-([0-9a-f]{8,})\.pth$", file.name)
-    if digest and not file_digest(file).startswith(digest.group(1)):
-        raise InputError(f"{file.name} does not match the checksum in its name; get an intact copy of it.")
+    expected = _digest_of(file.name)
+    if expected and not file_digest(file).startswith(expected):
+        raise InputError(f"{file.name} does not match its checksum; get an intact copy of it.")
     try:
         if file.suffix == ".safetensors":
             state = load_file(file)
@@ -225,13 +235,18 @@ def _fetched(backbone: Backbone) -> Path:
     if not file.exists():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            digest = file.stem.rpartition("-")[2]
-            torch.hub.download_url_to_file(backbone.published, str(file), digest, progress=False)
+            torch.hub.download_url_to_file(backbone.published, str(file), _digest_of(file.name), progress=False)
         except (OSError, RuntimeError):
             raise InputError(
                 f"torchvision's weights could not be fetched; {_what_to_pass(backbone)}, or train with --from-scratch."
             ) from None
     return file
+
+
+def _digest_of(name: str) -> str:
+    """The SHA-256 of a file of that name, or as many of its first digits as are known."""
+    told = re.search(r"-([0-9a-f]{8,})\.pth$", name)
+    return _SHA256.get(name, told[1] if told else "")
 
 
 def _present_name(name: str) -> str:

@@ -17,9 +17,12 @@ from typing import Annotated, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
-from ..models.strict import Strict
+from ..models.strict import Strict, parsed
+from ..small_files import read_bytes
 from .questions import Questions
 
+LARGEST = 64 << 20
+"""Bytes of a protocol; more is refused before it is read."""
 SCHEMA = "dystrophydx.readers/2"
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,15}$")]
 """Of a reader or case: it names files, so it holds nothing that a file system could refuse."""
@@ -184,7 +187,7 @@ class Protocol(Strict):
             InputError: it is not there, not a protocol, or was changed since it was written.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parsed(json.loads, read_bytes(path, LARGEST).decode("utf-8"))
         except OSError:
             raise InputError("This folder holds no reader study; choose the folder that has protocol.json.") from None
         except ValueError:

@@ -34,6 +34,7 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "legend.frameon": False,
     "svg.hashsalt": "DystrophyDx",
+    "text.parse_math": False,  # a dollar in a code or a disease is a dollar
 }
 
 

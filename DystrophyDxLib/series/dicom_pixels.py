@@ -15,6 +15,10 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from ..errors import InputError
 from .dicom_header import LARGEST_HEADER, unpacked
 from .dicom_inventory import Frame
+from .jpeg import PLUGIN, SYNTAXES
+
+_PLUGINS = {RLELossless: "pydicom"} | dict.fromkeys(SYNTAXES, PLUGIN)
+"""Which of pydicom's decoders is taken: others for these syntaxes end the program, or hang it, on damaged images."""
 
 
 class Placed(NamedTuple):
@@ -107,8 +111,8 @@ def _images(items: Sequence[Placed]) -> Iterator[np.ndarray]:
             stream = unpacked(file, LARGEST_HEADER + 8 * rows * columns * first.of_frames)
             source, syntax = _source(stream, first)
             _require_decoder(syntax)
-            # The plugin for run-length coding aborts with a stack trace on damaged data; pydicom's own one does not.
-            plugin = "pydicom" if syntax == RLELossless else ""
+            plugin = _PLUGINS.get(syntax, "")
+            plugin = plugin if plugin in get_decoder(syntax).available_plugins else ""
             numbers = [item.frame.number for item in items]
             for image in iter_pixels(source, indices=numbers, raw=True, decoding_plugin=plugin):
                 # Bits above those that are stored are no signal (PS3.5, 8.1.1).

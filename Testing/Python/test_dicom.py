@@ -22,6 +22,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
+    JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
@@ -201,6 +202,32 @@ def test_jpeg_extended_and_lossy_jpeg_2000_decode_as_in_gdcm(tmp_path):
         expected = sitk.GetArrayFromImage(read_by_gdcm(tmp_path / folder))
         assert np.ptp(expected) > 100
         np.testing.assert_allclose(read_study(tmp_path / folder).voxels, expected, atol=1)
+
+
+@pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLosslessSV1])
+@pytest.mark.parametrize(("bits", "predictor"), [(12, 1), (16, 1), (12, 6), (16, 7)])
+@pytest.mark.parametrize("signed", [False, True])
+def test_lossless_jpeg_of_any_prediction_is_decoded_to_the_bit(tmp_path, syntax, bits, predictor, signed):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    voxels = thigh_like(2, 32, 32) - (300 if signed else 0)
+    kind = np.int16 if signed else np.uint16
+    datasets = series_datasets(voxels.astype(kind), BitsStored=bits, HighBit=bits - 1)
+    for dataset, pixels in zip(datasets, voxels.astype(kind), strict=True):
+        stored = pixels.view(np.uint16) & ((1 << bits) - 1)
+        stream = imagecodecs.jpeg8_encode(stored, lossless=True, predictor=predictor, bitspersample=bits)
+        _set_compressed(dataset, encapsulate([stream]), syntax)
+    write_series(tmp_path, datasets)
+    np.testing.assert_array_equal(read_study(tmp_path).voxels, voxels)
+
+
+def test_jpeg_of_another_size_than_its_header_says_is_refused(tmp_path):
+    imagecodecs = pytest.importorskip("imagecodecs")
+    datasets = series_datasets(thigh_like(2, 32, 32))
+    stream = imagecodecs.jpeg8_encode(np.zeros((16, 32), np.uint16), lossless=True, predictor=1, bitspersample=12)
+    for dataset in datasets:
+        _set_compressed(dataset, encapsulate([stream]), JPEGLosslessSV1)
+    write_series(tmp_path, datasets)
+    assert "no pixels that can be read" in refusal(tmp_path)
 
 
 def _set_compressed(dataset: pydicom.Dataset, pixel_data: bytes, syntax: str) -> None:

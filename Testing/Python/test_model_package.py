@@ -1,5 +1,6 @@
 """Model packages: what is intact is read, what is damaged or hostile is refused with one line."""
 
+import os
 import shutil
 import zipfile
 
@@ -8,7 +9,7 @@ from model_packages import make_package
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.package import LARGEST, ModelPackage
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,50 @@ def test_absent_damaged_and_other_files_are_refused(package, tmp_path):
     cut = zipped(package, tmp_path / "cut.zip")
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
     assert "neither a folder nor an intact .zip" in refusal(cut)
+
+
+def _damage_stream(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[40:120] = b"\xff" * 80
+    path.write_bytes(content)
+
+
+def _damage_name(path) -> None:
+    content = bytearray(path.read_bytes())
+    place = content.index(b"PK\x01\x02")
+    content[place + 8 : place + 10] = (0x800).to_bytes(2, "little")  # "the name is in UTF-8"
+    content[place + 46] = 0xFF
+    path.write_bytes(content)
+
+
+def _damage_place(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-6:-2] = (1 << 31).to_bytes(4, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_damage_stream, _damage_name, _damage_place])
+def test_a_damaged_zip_is_told_whatever_is_damaged(package, tmp_path, damage):
+    path = zipped(package, tmp_path / "p.zip")
+    damage(path)
+    assert "neither a folder nor an intact .zip" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "recipe.toml", "card.json"])
+def test_a_file_of_a_size_that_it_never_has_is_not_read(package, tmp_path, name):
+    with (package / name).open("ab") as file:
+        file.truncate(LARGEST[name] + 1)
+    assert "too large" in refusal(package)
+    assert f"{name} is too large to be one" in refusal(zipped(package, tmp_path / "p.zip"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_is_no_package(package, tmp_path):
+    os.mkfifo(tmp_path / "p.zip")
+    assert "neither a folder nor an intact .zip" in refusal(tmp_path / "p.zip")
+    (package / "card.json").unlink()
+    os.mkfifo(package / "card.json")
+    assert "cannot be read" in refusal(package)
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from DystrophyDxLib.models.cam_network import build_network, trainable_parameter
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.models.training_recipe import STAGES
-from DystrophyDxLib.models.weights import load_backbone
+from DystrophyDxLib.models.weights import _SHA256, load_backbone
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
@@ -221,7 +222,7 @@ def test_without_a_file_torchvisions_own_is_fetched_and_checked(resnet18_state, 
     torch.testing.assert_close(first_kernels(None), fetched)
     (cached,) = (tmp_path / "home").rglob("*.pth")
     cached.write_bytes(cached.read_bytes()[:-1] + b"?")
-    assert "does not match the checksum in its name" in refusal(None)
+    assert "does not match its checksum" in refusal(None)
 
 
 def refusal(file: Path | None, backbone: str = "resnet18", weights: str = "imagenet") -> str:
@@ -281,7 +282,22 @@ def test_a_file_that_does_not_match_the_checksum_in_its_name_is_refused(resnet18
     file = published_file(tmp_path, resnet18_state)
     first_kernels(file)
     other = file.rename(tmp_path / "resnet18-f37072fd.pth")
-    assert "does not match the checksum in its name" in refusal(other)
+    assert "does not match its checksum" in refusal(other)
+
+
+def test_a_file_of_which_only_the_first_digits_match_is_refused(resnet18_state, tmp_path, monkeypatch):
+    file = published_file(tmp_path, resnet18_state)
+    digits = file.stem.rpartition("-")[2]
+    monkeypatch.setitem(_SHA256, file.name, digits + "0" * (64 - len(digits)))
+    assert "does not match its checksum" in refusal(file)
+
+
+def test_whole_checksums_begin_with_the_digits_in_the_names():
+    names = {backbone.published.rpartition("/")[2] for backbone in BACKBONES.values() if backbone.published}
+    assert names - set(_SHA256) == {"densenet201-c1103571.pth"}
+    for name, digest in _SHA256.items():
+        assert re.fullmatch("[0-9a-f]{64}", digest)
+        assert f"-{digest[:8]}.pth" in name
 
 
 @pytest.mark.parametrize("weights", ["none", "imagenet"])

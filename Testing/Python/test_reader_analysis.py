@@ -43,6 +43,16 @@ def analysed(reads: Reads, out) -> tuple[ReaderStudySummary, dict[str, pd.DataFr
     return summary, tables, (out / "report.html").read_text(encoding="utf-8")
 
 
+def test_a_code_is_drawn_as_it_is_written(tmp_path):
+    code = r"$\frac$"
+    study = study_of(
+        [(code, UNAIDED, [1, 0, 1, 0]), (code, AIDED, [1, 0, 1, 1]), ("R$2", UNAIDED, [1, 1, 0, 0])], [1, 0, 1, 0]
+    )
+    _, _, page = analysed(study, tmp_path / "out")
+    assert r"$\frac$" in page
+    assert any("$" in path.read_text() for path in (tmp_path / "out" / "figures").glob("*.svg"))
+
+
 @pytest.fixture(scope="module")
 def reads() -> Reads:
     return simulated_reads(1, readers=4, cases=60)

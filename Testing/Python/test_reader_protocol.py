@@ -181,6 +181,8 @@ def test_a_protocol_is_read_as_it_was_written(protocol, tmp_path):
         (lambda text: text.replace('"seed": 1', '"seed": 1, "other": 1'), "not valid"),
         (lambda text: text.replace("readers/2", "readers/3"), "another version"),
         (lambda text: text[:100], "damaged"),
+        (lambda text: "[" * 100_000, "damaged"),
+        (lambda text: text.replace('"seed": 1', '"seed": ' + "1" * 5000), "damaged"),
         (lambda text: "[]", "another version"),
     ],
 )

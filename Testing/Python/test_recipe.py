@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from model_packages import RECIPE
@@ -24,6 +25,38 @@ def test_a_recipe_of_ones_own_is_named_by_its_file_where_it_is_wrong(tmp_path):
     (tmp_path / "ours.toml").write_text("classes = 3\n")
     with pytest.raises(InputError, match=r"^ours\.toml is not a valid recipe"):
         chosen_recipe(str(tmp_path / "ours.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = " + "[" * 30_000, "nested too deeply"),
+        ("x = " + "1" * 5000, "digits"),
+        (".".join("a" * 20_000) + " = 1", "nested deeper than any recipe"),
+        ("[" + ' . "a'.join("a" * 3000) + "]", "not a valid recipe"),
+        ("#" * 70_000, "cannot be read; give the path of a TOML file"),
+        ("name = '\udcff'", "cannot be read"),
+    ],
+)
+def test_text_that_is_no_recipe_is_refused_at_once(tmp_path, text, told):
+    path = tmp_path / "mine.toml"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    started = time.monotonic()
+    with pytest.raises(InputError, match=told):
+        chosen_recipe(str(path))
+    assert time.monotonic() - started < 5
+
+
+def test_a_task_that_contradicts_itself_is_refused(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(Recipe.named("mattia2025").toml() + '\n[tasks."X"]\nA = ["PD"]\n')
+    with pytest.raises(InputError, match="The task 'X' of the recipe is not valid"):
+        chosen_recipe(str(path), task="X")
+
+
+def test_a_change_that_a_recipe_cannot_take_is_refused():
+    with pytest.raises(InputError, match="cannot be changed so"):
+        chosen_recipe("mattia2025", matrix=None, backbone=5)
 
 
 def test_yang2021_is_as_published():
