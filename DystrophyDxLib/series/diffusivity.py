@@ -6,15 +6,19 @@ al., Front Neuroinform 2014;8:8).
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..small_files import read_bytes
 from .image_files import as_image, read_image_frames
 from .series import Series
 
+LARGEST_TABLE = 1 << 24
+"""Bytes of the longest file of b-values or directions."""
 LEAST_DIRECTIONS = 6
 """Directions that a tensor needs."""
 UNWEIGHTED = 50.0
@@ -131,7 +135,7 @@ def _beside(path: Path, suffix: str) -> Path:
 
 def _numbers(path: Path, suffix: str) -> np.ndarray:
     try:
-        return np.loadtxt(path, ndmin=2)
+        return np.loadtxt(io.BytesIO(read_bytes(path, LARGEST_TABLE)), ndmin=2)
     except OSError:
         raise InputError(
             f"There is no {suffix} file beside the diffusion series; give it with --{suffix.lstrip('.')}."

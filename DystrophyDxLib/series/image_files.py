@@ -74,7 +74,7 @@ def read_image_frames(path: Path, most_dimensions: int = 4) -> tuple[Series, ...
     geometry = _with_axes(header.geometry, order)
     frames, missing = [], set()
     for frame in voxels:
-        frame, without, is_filled = _filled_around(frame)
+        frame, without, is_filled = _filled_around(np.ascontiguousarray(frame))
         if frame.dtype.kind == "f":
             check_finite(frame)
         frames.append(frame)

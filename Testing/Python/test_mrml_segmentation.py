@@ -285,3 +285,15 @@ def test_a_label_map_without_names_is_given_to_what_tells_its_legs(scene, tmp_pa
     sitk.WriteImage(as_image(legs() * np.uint8(20), series.geometry), str(tmp_path / name))
     found = read_labels(tmp_path / name, add_series(scene, series), lambda values: np.where(values == 2, 1, values))
     np.testing.assert_array_equal(found.labels, legs() > 0)
+
+
+def test_a_file_of_cropped_segments_in_layers_is_read_as_slicer_has_written_it(scene, tmp_path):
+    series = series_of(DIRECTIONS["20° oblique"])
+    volume = add_series(scene, series)
+    node = add_segmentation(volume, np.zeros(SHAPE, np.uint8))
+    segments(node)[0].AddRepresentation(BINARY_LABELMAP, layer(volume, np.ones((2, 5, 7), np.uint8), (6, 3, 1)))
+    segments(node)[1].AddRepresentation(BINARY_LABELMAP, layer(volume, np.full((3, 4, 5), 2, np.uint8), (20, 9, 0)))
+    write_segmentation(node, tmp_path / "roi.seg.nrrd")
+    expected = labels_from_segmentation(node, volume)
+    assert set(np.unique(expected)) == {0, 1, 2}
+    np.testing.assert_array_equal(read_labels(tmp_path / "roi.seg.nrrd", volume, np.copy).labels, expected)

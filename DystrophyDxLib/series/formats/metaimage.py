@@ -70,7 +70,7 @@ def metaimage_header(path: Path) -> ImageHeader:
             if name == "ElementDataFile":
                 break
         begin = file.tell()
-        if lines.get("ElementDataFile", "").startswith("LIST"):
+        if lines.get("ElementDataFile", "").split()[:1] == ["LIST"]:
             listed = os.fsdecode(file.read(_MOST_HEADER)).splitlines()
     try:
         return _Lines(path, lines, listed, begin).header()

@@ -262,7 +262,7 @@ class _Voxels:
             raise DamagedFile(CUT_OFF) from None
         begin = self._begin(buffer, total, length, plane)
         notes = ("The header puts the voxels at a wrong place in the file; they were read from where they lie.",)
-        voxels = np.frombuffer(buffer, self.dtype, count, begin).reshape(self.shape)
+        voxels = np.require(np.frombuffer(buffer, self.dtype, count, begin), requirements="A").reshape(self.shape)
         return Loaded(self._rescaled(voxels), notes if begin != self.start else ())
 
     def _begin(self, buffer: np.ndarray, total: int, length: int, plane: int) -> int:

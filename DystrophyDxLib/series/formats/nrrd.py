@@ -23,7 +23,7 @@ from .stored import (
     open_regular,
 )
 
-_MOST_HEADER = 1 << 26
+_MOST_HEADER = 1 << 24
 """Bytes of the longest header; the many segments of a large segmentation take a hundred kilobytes."""
 _TYPES = {
     name: kind
@@ -94,7 +94,7 @@ def _parsed(file: BinaryIO) -> tuple[dict[str, str], dict[str, str], list[str]]:
         text = os.fsdecode(line).strip("\r\n")
         if file.tell() > _MOST_HEADER:
             raise DamagedFile("its header has no end")
-        if fields.get("data file", "").startswith("LIST"):
+        if fields.get("data file", "").split()[:1] == ["LIST"]:
             data_files.append(text)
             continue
         if not text:
