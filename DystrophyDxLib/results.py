@@ -25,6 +25,7 @@ class WarningCode(str, Enum):
     NOT_THIGH = "NOT_THIGH"
     LEGS_TOUCHING = "LEGS_TOUCHING"
     PARTIAL_FIELD_OF_VIEW = "PARTIAL_FIELD_OF_VIEW"
+    MOSTLY_OUT_OF_VIEW = "MOSTLY_OUT_OF_VIEW"
     OUT_OF_DISTRIBUTION = "OUT_OF_DISTRIBUTION"
     HEATMAP_OUTSIDE_MUSCLE = "HEATMAP_OUTSIDE_MUSCLE"
     MODEL_NOT_SHOWN_TO_TELL = "MODEL_NOT_SHOWN_TO_TELL"
@@ -45,6 +46,7 @@ UNSUITABLE = {
     WarningCode.NOT_T1_WEIGHTED: "The model was not made for images that are not T1-weighted.",
     WarningCode.NOT_AXIAL: "The model was not made for slices that are not axial.",
     WarningCode.NOT_THIGH: "The model was not made for images that show no thigh.",
+    WarningCode.MOSTLY_OUT_OF_VIEW: "The model was not made for legs that run out of most images.",
     WarningCode.OUT_OF_DISTRIBUTION: "The model was not made for images unlike those it was trained on.",
     WarningCode.SIDE_CONTRADICTED: "What tells the side of a leg contradicts itself, so the side is unknown.",
 }

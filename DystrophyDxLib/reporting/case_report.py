@@ -35,6 +35,10 @@ WARNINGS = {
         "A leg runs out of the image.",
         "Take the figures of the cut slices with care; use a series that shows the whole leg where there is one.",
     ),
+    WarningCode.MOSTLY_OUT_OF_VIEW: (
+        "A leg runs out of most images.",
+        "Do not rely on the probability; use a series that shows the whole leg.",
+    ),
     WarningCode.OUT_OF_DISTRIBUTION: (
         "The images are unlike those the model was trained on.",
         "Do not rely on the probability; read the images without the model.",

@@ -154,10 +154,9 @@ def _femoral_marrow(
 
 def _is_central(centre: tuple[float, float], inside: np.ndarray, window: AnyWindow, plane: tuple[int, ...]) -> bool:
     """Whether a bone lies deep in the leg. Where the image border cuts the leg there is no skin to measure from."""
-    cut = window.i[0] == 0 or window.j[0] == 0 or window.i[1] == plane[1] or window.j[1] == plane[0]
     skin = np.argwhere(inside ^ eroded(inside, 1))
     depth = np.sqrt(((skin - centre) ** 2).sum(axis=1).min())
-    return bool(cut or depth >= CENTRAL * np.sqrt(np.count_nonzero(inside) / np.pi))
+    return bool(_reaches_border(window, plane) or depth >= CENTRAL * np.sqrt(np.count_nonzero(inside) / np.pi))
 
 
 def share_outside_muscle(heat: np.ndarray, grid: np.ndarray, inside: np.ndarray) -> float:
@@ -188,6 +187,11 @@ def muscle_compartment(grid: np.ndarray, inside: np.ndarray) -> np.ndarray:
     muscle = np.zeros_like(inside)
     muscle[inside] = within
     return muscle
+
+
+def _reaches_border(window: AnyWindow, plane: tuple[int, ...]) -> bool:
+    """Whether the window ends at the border of images of so many rows and columns."""
+    return window.i[0] == 0 or window.j[0] == 0 or window.i[1] == plane[1] or window.j[1] == plane[0]
 
 
 def thigh_images(windows: Sequence[AnyWindow], qualities: Sequence[ImageQuality]) -> list[bool]:
@@ -238,8 +242,10 @@ def input_warnings(
             "check the border between them there.",
         )
     if regions.cut_by_border:
+        cut = [_reaches_border(window, series.voxels.shape[1:]) for window in regions.windows]
+        most = sum(cut) > len(cut) / 2
         warn(
-            WarningCode.PARTIAL_FIELD_OF_VIEW,
+            WarningCode.MOSTLY_OUT_OF_VIEW if most else WarningCode.PARTIAL_FIELD_OF_VIEW,
             f"A leg runs out of the image in {listed(regions.cut_by_border)}; the answer for them rests on the "
             "part that is shown.",
         )
