@@ -12,8 +12,8 @@ from ..models.package import ModelPackage
 from ..models.recipe import SampleRecipe
 from ..results import InputFacts, StudyResult
 from ..series.channels import with_channels
-from ..series.series import NO_SIDE, Acquisition, Series
-from .volumes import FRAME, files_of, ijk_to_world, series_from_volume
+from ..series.series import Acquisition, Series
+from .volumes import FRAME, MIRRORED, files_of, ijk_to_world, series_from_volume
 
 CHANNEL = "DystrophyDx.channel."
 """Beginning of the role of a further channel's volume; its name follows."""
@@ -34,6 +34,10 @@ def series_as_read(volume: slicer.vtkMRMLScalarVolumeNode, told: InputFacts | No
     series = series_from_volume(volume)
     if told is None:
         return series
+    # Whether a transform mirrors the volume is known of it as it is now, and not of what it was.
+    for warning in told.warnings:
+        if (warning.code, warning.message) != MIRRORED:
+            series = series.warned(warning.code, warning.message)
     facts: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in told.acquisition.items()
     }
@@ -44,8 +48,6 @@ def series_as_read(volume: slicer.vtkMRMLScalarVolumeNode, told: InputFacts | No
         series_uid=told.series_uid,
         selection=told.selection,
         notes=told.notes,
-        warnings=told.warnings,
-        orientation_known=not NO_SIDE & {warning.code for warning in told.warnings},
     )
 
 

@@ -12,11 +12,15 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
+from ..results import WarningCode
 from ..series.reading import check_no_label_map
 from ..series.series import Geometry, Series
 
 FRAME = "DystrophyDx.frame"
 """Attribute of a volume that was taken out of a cine: which frame it is, in words."""
+
+MIRRORED = WarningCode.SIDE_CONTRADICTED, "The volume lies under a transform that mirrors it; remove that transform."
+"""The warning on a series whose sides a transform of the scene exchanges."""
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])  # its own inverse
 
@@ -100,7 +104,8 @@ def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode, slices: int | None 
         geometry = Geometry(_triple(origin), (i_mm, j_mm, k_mm * step), geometry.direction)
     else:
         check_no_label_map(voxels)
-    return Series(np.array(voxels, np.float32), geometry, kind="scene", selection="The volume chosen in the scene.")
+    series = Series(np.array(voxels, np.float32), geometry, kind="scene", selection="The volume chosen in the scene.")
+    return series.warned(*MIRRORED) if _is_mirrored(node) else series
 
 
 def files_of(node: slicer.vtkMRMLScalarVolumeNode) -> list[Path]:
@@ -195,6 +200,13 @@ def geometry_in_world(node: slicer.vtkMRMLScalarVolumeNode) -> Geometry:
         spacing, origin = np.linalg.norm(affine[:3, :3], axis=0), affine[:3, 3]
         axes = affine[:3, :3] / spacing
     return Geometry(_triple(_LPS_TO_RAS @ origin), _triple(spacing), _LPS_TO_RAS @ axes)
+
+
+def _is_mirrored(node: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    transform, to_world = node.GetParentTransformNode(), vtkMatrix4x4()
+    if transform is not None:
+        transform.GetMatrixTransformToWorld(to_world)
+    return to_world.Determinant() < 0
 
 
 def _triple(values: Iterable[float]) -> tuple[float, float, float]:

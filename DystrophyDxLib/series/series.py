@@ -189,8 +189,8 @@ class Series:
         False
         """
         known = self.orientation_known and code not in NO_SIDE
-        warnings = (*self.warnings, ResultWarning(code=code, message=message))
-        return replace(self, warnings=warnings, orientation_known=known)
+        warnings = dict.fromkeys((*self.warnings, ResultWarning(code=code, message=message)))
+        return replace(self, warnings=tuple(warnings), orientation_known=known)
 
     @property
     def present_slices(self) -> tuple[int, ...]:

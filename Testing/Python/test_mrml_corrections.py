@@ -15,6 +15,7 @@ from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, legs_draw
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.regions.legs import find_legs
 from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
+from DystrophyDxLib.series.series import NO_ORIENTATION
 
 pytest_plugins = ("mrml_fixtures",)
 
@@ -256,3 +257,15 @@ def test_exchanged_names_are_told_before_anything_runs(classification, classifie
     assert {image.side for image in result.images} == {"unknown"}
     assert result.case.label == "indeterminate"
     assert len(result.images) == len(classification.result_before.images)
+
+
+def test_sides_that_the_files_did_not_tell_stay_unknown_in_a_scene_that_was_reopened(scene, series, classifier):
+    unsided = series.warned(*NO_ORIENTATION)
+    classification = SceneClassification(add_series(scene, unsided))
+    first = classification.put(classifier.classify(unsided))
+    vars(classification.volume).clear()  # what a saved scene does not keep
+    classification.exclude(2)
+    result = classification.reclassify(classifier)
+    assert {image.side for image in result.images} == {"unknown"}
+    assert len(result.images) == len(first.images) - 2
+    assert "SIDE_UNKNOWN" in [warning.code for warning in result.warnings]

@@ -10,6 +10,7 @@ from vtkmodules.vtkCommonTransforms import vtkThinPlateSplineTransform
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml.volumes import add_map, add_series, ijk_to_world, series_from_volume, write_volume
+from DystrophyDxLib.results import WarningCode
 
 RAS = np.diag([-1, -1, 1, 1])
 
@@ -52,6 +53,15 @@ def test_voxels_are_shared_on_the_way_in_and_copied_on_the_way_out(scene):
     assert np.shares_memory(slicer.util.arrayFromVolume(node), series.voxels)
     back = series_from_volume(node)
     assert not np.shares_memory(back.voxels, series.voxels)
+
+
+@pytest.mark.parametrize(("x", "mirrored"), [(-1.0, True), (1.0, False)])
+def test_a_volume_under_a_transform_that_mirrors_has_no_sides(scene, x, mirrored):
+    node = add_series(scene, series_of(DIRECTIONS["feet first"]))
+    under_transform(node, np.diag([x, 1.0, 1.0, 1.0]))
+    series = series_from_volume(node)
+    assert [warning.code for warning in series.warnings] == [WarningCode.SIDE_CONTRADICTED] * mirrored
+    assert series.orientation_known is not mirrored
 
 
 def test_a_volume_moved_by_a_linear_transform_is_read_where_it_was_moved(scene):
