@@ -124,6 +124,11 @@ def test_a_nrrd_header_that_the_file_does_not_bear_out_is_refused(tmp_path, chan
         np.testing.assert_array_equal(read_study(path).voxels, VOXELS)
 
 
+def test_blank_lines_and_comments_of_a_metaimage_header_are_passed_over(tmp_path):
+    path = metaimage(tmp_path / "image.mha", Comment="one\nComment = two\n\nNDims = 3")
+    np.testing.assert_array_equal(read_study(path).voxels, VOXELS)
+
+
 def test_a_header_of_endless_numbered_files_costs_no_time(tmp_path):
     names = "\n".join(f"{n}.raw" for n in range(50_000))
     assert "50000 data files for 3 slices" in refusal(nrrd(tmp_path / "image.nhdr", names.encode(), data_file="LIST"))
@@ -183,8 +188,9 @@ def test_nrrd_voxels_are_read_however_they_are_stored(tmp_path, encoding):
     assert series.geometry.origin == (-10, 20, 30)
 
 
+@pytest.mark.parametrize("none", ["none", "(nan,nan,nan)"])
 @pytest.mark.parametrize("axis", ["first", "last"])
-def test_volumes_along_an_axis_of_time_are_frames(tmp_path, axis):
+def test_volumes_along_an_axis_of_time_are_frames(tmp_path, axis, none):
     voxels = np.stack([VOXELS, VOXELS + 1])
     kinds, steps = ["domain"] * 3, NRRD["space directions"]
     stored, place = (voxels, 3) if axis == "last" else (np.moveaxis(voxels, 0, -1), 0)
@@ -195,7 +201,7 @@ def test_volumes_along_an_axis_of_time_are_frames(tmp_path, axis):
         dimension="4",
         sizes=" ".join(map(str, stored.shape[::-1])),
         kinds=" ".join(kinds),
-        space_directions=f"{steps} none" if place else f"none {steps}",
+        space_directions=f"{steps} {none}" if place else f"{none} {steps}",
     )
     frames = read_frames(path)
     np.testing.assert_array_equal(np.stack([frame.voxels for frame in frames]), voxels)

@@ -63,10 +63,13 @@ def metaimage_header(path: Path) -> ImageHeader:
     with open_regular(path) as file:
         while line := file.readline(_MOST_HEADER):
             name, equals, value = os.fsdecode(line).partition("=")
-            name = name.strip()
-            if not equals or name in lines or file.tell() > _MOST_HEADER:
+            name, value = name.strip(), value.strip()
+            if not line.strip():
+                continue
+            is_other = lines.get(name, value) != value and name != "Comment"
+            if not equals or is_other or file.tell() > _MOST_HEADER:
                 raise DamagedFile("a line of its header is damaged")
-            lines[name] = value.strip()
+            lines[name] = value
             if name == "ElementDataFile":
                 break
         begin = file.tell()

@@ -190,6 +190,7 @@ class _Fields:
         if "space directions" in self.fields:
             vectors = self.fields["space directions"].replace("none", "(none)").split("(")[1:]
             steps = [None if "none" in vector else _vector(vector) for vector in vectors]
+            steps = [None if step is None or np.isnan(step).all() else step for step in steps]  # as pynrrd writes none
             is_space = [kind in _SPACE_KINDS for kind in kinds]
         else:
             spacings = [float(number) for number in self.fields.get("spacings", "").split()] or [1.0] * dimension
