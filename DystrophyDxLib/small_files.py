@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def read_bytes(path: Path, largest: int) -> bytes:
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(f"{path.name} is no file")
     with path.open("rb") as file:
-        content = file.read(largest + 1)
-    if len(content) > largest:
-        raise OSError(f"{path.name} is too large")
-    return content
+        length = os.fstat(file.fileno()).st_size
+        if length > largest:
+            raise OSError(f"{path.name} is too large")
+        return file.read(length)  # memory for so many bytes, and not for the most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -233,7 +234,7 @@ def check_size(shape: tuple[int, ...]) -> None:
         raise InputError(
             f"The slices have only {shape[1]} × {shape[2]} pixels; give images of at least {MIN_PIXELS} × {MIN_PIXELS}."
         )
-    if np.prod(shape, dtype=float) > MAX_VOXELS:
+    if math.prod(shape) > MAX_VOXELS:
         raise InputError(
             f"The image would have {shape[2]} × {shape[1]} × {shape[0]} voxels, too many for memory;"
             " crop it to the thighs or resample it."

@@ -12,7 +12,7 @@ from ...errors import InputError
 from ...results import ResultWarning, WarningCode
 from .numbered_files import numbered_files
 from .stored import (
-    NO_SPACING,
+    LONGEST_AXIS,
     SEVERAL_NUMBERS,
     DamagedFile,
     ImageHeader,
@@ -99,23 +99,19 @@ class _Lines:
         """Raises as `metaimage_header`, and `ValueError`."""
         dimensions = int(self._line("NDims"))
         sizes = [int(size) for size in self._line("DimSize").split()]
-        if not 2 <= dimensions <= 10 or len(sizes) != dimensions or min(sizes) < 1:
+        if not 2 <= dimensions <= 10 or len(sizes) != dimensions or not 0 < min(sizes) <= max(sizes) < LONGEST_AXIS:
             raise DamagedFile("its header does not say how many voxels the image has")
         if int(self.lines.get("ElementNumberOfChannels", 1)) != 1 or any(size > 1 for size in sizes[4:]):
             raise InputError(SEVERAL_NUMBERS)
         i, j, k, frames = [*sizes, 1, 1][:4]
         spacing = self._numbers(("ElementSpacing", "ElementSize"), np.ones(dimensions))
-        if not (spacing > 0).all():
-            raise InputError(NO_SPACING)
         matrix = self._numbers(("TransformMatrix", "Orientation", "Rotation"), np.eye(dimensions).ravel())
         origin = self._numbers(("Offset", "Position", "Origin"), np.zeros(dimensions))
         placed = dimensions > 2 and any(name in self.lines for name in ("TransformMatrix", "Orientation", "Rotation"))
-        columns, place = np.eye(3), np.zeros(3)
+        direction, place = np.eye(3), np.zeros(3)
         if dimensions > 2:  # a row an axis
-            columns, place = matrix.reshape(dimensions, dimensions)[:3, :3].T * spacing[:3], origin[:3]
-        else:
-            columns[:2, :2] *= spacing
-        geometry, notes = geometry_of(columns, place)
+            direction, place = matrix.reshape(dimensions, dimensions)[:3, :3].T, origin[:3]
+        geometry, notes = geometry_of(direction, np.array([*spacing, 1.0])[:3], place)
         voxels = self._voxels(sizes)
         return ImageHeader(
             size=(i, j, k),

@@ -114,7 +114,7 @@ def nifti_header(path: Path, start: bytes, *, packed: bool) -> ImageHeader:
     if kind not in _TYPES:
         raise DamagedFile("its voxels are of a type that is not known")
     placed = _placed(header, np.array([i, j, k]))
-    geometry, notes = geometry_of(placed.columns, placed.origin)
+    geometry, notes = geometry_of(placed.direction, placed.spacing, placed.origin)
     voxels = _Voxels(
         path=path,
         packed=packed,
@@ -142,9 +142,10 @@ def _byte_order(start: bytes) -> Literal["<", ">"] | None:
 
 
 class _Placed(NamedTuple):
-    """Affine of the voxels in mm, LPS: its columns (3, 3) and origin (3,)."""
+    """Where the voxels lie; see `geometry_of`."""
 
-    columns: np.ndarray
+    direction: np.ndarray
+    spacing: np.ndarray
     origin: np.ndarray
     known: bool
     notes: tuple[str, ...]
@@ -173,10 +174,10 @@ def _placed(header: np.void, size: np.ndarray) -> _Placed:
             "The two orientations in the header (sform and qform) differ; that of the "
             f"{'sform' if direction is by_sform else 'qform'} was taken.",
         )
-    to_mm = _RAS_TO_LPS * unit_mm
     return _Placed(
-        columns=direction * spacing * to_mm + 0.0,  # no -0
-        origin=origin * to_mm[:, 0] + 0.0,
+        direction=direction * _RAS_TO_LPS + 0.0,  # no -0
+        spacing=spacing * unit_mm,
+        origin=origin * _RAS_TO_LPS[:, 0] * unit_mm + 0.0,
         known=by_sform is not None or by_qform is not None,
         notes=notes,
         warnings=(_CONTRADICTED,) if contradicted else (),

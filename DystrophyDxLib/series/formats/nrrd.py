@@ -12,6 +12,7 @@ import numpy as np
 from ...errors import InputError
 from .numbered_files import numbered_files
 from .stored import (
+    LONGEST_AXIS,
     NO_SPACING,
     SEVERAL_NUMBERS,
     DamagedFile,
@@ -139,20 +140,23 @@ class _Fields:
         """Raises as `nrrd_header`, and `ValueError`."""
         dimension = int(self._field("dimension"))
         sizes = [int(size) for size in self._field("sizes").split()]
-        if not 2 <= dimension <= 16 or len(sizes) != dimension or min(sizes) < 1:
+        if not 2 <= dimension <= 16 or len(sizes) != dimension or not 0 < min(sizes) <= max(sizes) < LONGEST_AXIS:
             raise DamagedFile("its header does not say how many voxels the image has")
         steps, is_placed = self._steps(dimension)
         space, others = self._axes(sizes, steps)
         frame = others[0] if others else None
         size = [sizes[axis] for axis, _ in space] + [1] * (3 - len(space))
-        columns = np.eye(3)
+        spacing, direction = np.ones(3), np.eye(3)
         for n, (_, step) in enumerate(space):
-            columns[:, n] = step if len(space) == 3 else np.linalg.norm(step) * np.eye(3)[n]
+            spacing[n] = np.linalg.norm(step)
+            if len(space) == 3:
+                direction[:, n] = step
         to_lps = _TO_LPS.get(self.fields.get("space", "").lower().removesuffix("-time").removesuffix("t"))
-        columns, origin = (part * self._units() for part in (columns, self._origin()))
+        unit_mm = self._units()
+        origin = self._origin() * unit_mm
         if to_lps is not None:
-            columns, origin = columns * np.array(to_lps)[:, None], origin * to_lps
-        geometry, notes = geometry_of(columns, origin)
+            direction, origin = direction * np.array(to_lps)[:, None], origin * to_lps
+        geometry, notes = geometry_of(direction, spacing * unit_mm, origin)
         voxels = self._voxels(sizes)
         stored = [*([] if frame is None else [frame]), *(axis for axis, _ in reversed(space))]
 

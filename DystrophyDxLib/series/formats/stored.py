@@ -26,6 +26,8 @@ from ..series import Geometry
 
 MAX_DATA_FILES = 20_000
 """Most files that the voxels of one header may lie in: more slices than any study has."""
+LONGEST_AXIS = 1 << 40
+"""Voxels along an axis from which on a header does not mean what it says."""
 _MAX_TEXT = 1 << 25
 """Bytes of the longest file whose voxels are read as text; read, they take twenty times as many."""
 _ROUNDED = 0.02
@@ -106,22 +108,24 @@ def open_regular(path: Path) -> BufferedReader:
     return path.open("rb")
 
 
-def geometry_of(columns: np.ndarray, origin: np.ndarray) -> tuple[Geometry, tuple[str, ...]]:
-    """Geometry from an affine, and a note where its axes had to be made perpendicular.
+def geometry_of(direction: np.ndarray, spacing: np.ndarray, origin: np.ndarray) -> tuple[Geometry, tuple[str, ...]]:
+    """Geometry as a header tells it, and a note where its axes had to be made perpendicular.
 
     Args:
-        columns: (3, 3), column n the step in mm, LPS, of index axis n.
+        direction: (3, 3), column n the direction of index axis n in LPS, of any length but 0.
+        spacing: (3,) mm.
         origin: (3,) mm, LPS.
 
     Raises:
         InputError: numbers that are none or too large, axes that are not perpendicular, or as `Geometry`.
     """
-    if not (np.isfinite(columns).all() and np.isfinite(origin).all() and np.abs(origin).max() < 1e5):
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(direction, axis=0)
+    if not (np.isfinite([*lengths, *spacing, *origin]).all() and np.abs(origin).max() < 1e5):
         raise DamagedFile("its header does not say where the image lies")
-    spacing = np.linalg.norm(columns, axis=0)
-    if not (spacing > 0).all():
+    if not ((lengths > 0).all() and (spacing > 0).all()):
         raise InputError(NO_SPACING)
-    direction, notes = columns / spacing, tuple[str, ...]()
+    direction, notes = direction / lengths, tuple[str, ...]()
     if not is_perpendicular(direction):
         raise InputError("The image axes are not perpendicular; resample the image to a regular grid.")
     if not is_perpendicular(direction, _EXACT):
