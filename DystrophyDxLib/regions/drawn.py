@@ -13,7 +13,7 @@ from ..results import ResultWarning, WarningCode
 from ..series.series import Geometry, Series
 from ..series.words import counted, listed
 from .legs import SMALLEST_LEG_CM2, UNSIDED_MM
-from .masks import IN_PLANE, box_around, holes_filled
+from .masks import TOUCHING, box_around, holes_filled
 from .windows import LABEL_OF_SIDE, SEGMENT_NAMES, Side
 
 _LEFT, _RIGHT = LABEL_OF_SIDE[Side.LEFT], LABEL_OF_SIDE[Side.RIGHT]
@@ -115,18 +115,18 @@ def drawn_legs(
     """
     labels, warnings = tidied(geometry, drawn, LEG, found)
     middle = _middle_of_legs(geometry, labels)
-    if middle is None:
-        legs = shown()
-        middle = _middle_of_legs(geometry, legs)
-        warnings = (*warnings, *(_one_leg_of_two(labels, legs) if found is None else ()))
+    legs = shown() if middle is None else labels
+    middle = _middle_of_legs(geometry, legs)
     edited = np.ones(len(labels), bool) if found is None else (labels != found).any(axis=(1, 2))
     slices = np.flatnonzero(edited)
     parts = [part for side in (Side.LEFT, Side.RIGHT) for part in _parts(geometry, labels, side, slices)]
     wrong = _beyond(parts, middle or 0.0)
-    if not wrong:
-        return Tidied(labels, warnings)
     for part in wrong:
         labels[part.slice][part.mask] = LABEL_OF_SIDE[Side.UNKNOWN]
+    if found is None:
+        warnings = (*warnings, *_one_leg_of_two(labels, legs))
+    if not wrong:
+        return Tidied(labels, warnings)
     told = [
         f"“{SEGMENT_NAMES[side]}” lies on the patient's {other.value} in {listed(sorted(there))}"
         for side, other in ((Side.LEFT, Side.RIGHT), (Side.RIGHT, Side.LEFT))
@@ -202,7 +202,7 @@ def _parts(geometry: Geometry, labels: np.ndarray, side: Side, slices: np.ndarra
         own = labels[k] == LABEL_OF_SIDE[side]
         if not own.any():
             continue
-        parts, count = ndimage.label(own)
+        parts, count = ndimage.label(own, TOUCHING[1])
         for number in range(1, count + 1):
             mask = parts == number
             j, i = (float(places.mean()) for places in np.nonzero(mask))
@@ -249,7 +249,7 @@ def _edited(drawn: np.ndarray, found: np.ndarray | None, value: int, least: Leas
 
 def _counts(mask: np.ndarray, slices: np.ndarray, least: LeastSize, cm2: float) -> np.ndarray:
     """(len(slices), rows, columns) of `mask` (z, rows, columns) without what is too small, in the given slices."""
-    parts, count = ndimage.label(mask[slices], IN_PLANE if least.slices_apart else None)
+    parts, count = ndimage.label(mask[slices], TOUCHING if least.slices_apart else None)
     areas = np.bincount(parts.ravel(), minlength=count + 1)
     keep = np.ones(count + 1, bool)
     keep[0] = False

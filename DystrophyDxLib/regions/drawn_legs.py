@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from .windows import LABEL_OF_SIDE, LEFT_OUT, LEG_SIDES, Regions, Side, Skipped, Window, window_around
+from .masks import TOUCHING
+from .windows import LABEL_OF_SIDE, LEFT_OUT, LEG_SIDES, NOT_DRAWN, Regions, Side, Skipped, Window, window_around
 
 
 def legs_from_labels(labels: np.ndarray) -> Regions:
@@ -22,7 +23,7 @@ def legs_from_labels(labels: np.ndarray) -> Regions:
         drawn = _drawn(plane, k)
         windows += drawn
         if not drawn:
-            skipped.append(Skipped(k, None, "no leg in the given region"))
+            skipped.append(Skipped(k, None, NOT_DRAWN))
     return Regions(labels, tuple(windows), tuple(skipped))
 
 
@@ -74,7 +75,7 @@ def _of_side(mask: np.ndarray, k: int, side: Side) -> list[Window]:
     both legs may be."""
     masks = [mask]
     if side is Side.UNKNOWN:
-        parts, count = ndimage.label(mask)
+        parts, count = ndimage.label(mask, TOUCHING[1])
         masks = [parts == number for number in range(1, count + 1)]
     found = (window_around(k, side, part, "edited") for part in masks)
     return [window for window in found if window is not None]

@@ -101,6 +101,8 @@ AnyWindow = Window | VolumeWindow
 
 LEFT_OUT = "left out by the reader"
 """Why there is no window where there was one before a correction."""
+NOT_DRAWN = "no leg in the given region"
+"""Why there is no window in a slice where a person drew the legs of others."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class _Legs(Region[Seen, Batch]):
             (
                 *(() if NO_SIDE & told else unsided(windows)),
                 *input_warnings(series, regions, known, thigh, made_for_thighs=of_thighs),
-                *incomplete(windows, fits, regions.skipped),
+                *incomplete(windows, fits, [k for k in regions.skipped if k.slice not in series.missing_slices]),
             ),
         )
 

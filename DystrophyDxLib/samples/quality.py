@@ -14,7 +14,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from ..regions.masks import IN_PLANE, dilated, eroded, opened
-from ..regions.windows import LEFT_OUT, LEG_SIDES, AnyWindow, Regions, Side, Skipped
+from ..regions.windows import LEFT_OUT, LEG_SIDES, NOT_DRAWN, AnyWindow, Regions, Side, Skipped
 from ..results import ResultWarning, WarningCode
 from ..series.series import Acquisition, Series
 from ..series.words import listed
@@ -267,11 +267,11 @@ def incomplete(
     Args:
         windows: of all images.
         fits: of each, whether it enters the case.
-        skipped: what has no window; what a reader left out is missing in the case.
+        skipped: what has no window; what a reader left out, or did not draw, is missing in the case.
     """
     in_case = Counter(window.side for window, fit in zip(windows, fits, strict=True) if fit)
     gone = Counter(window.side for window, fit in zip(windows, fits, strict=True) if not fit)
-    legs = [item for item in skipped if item.reason == LEFT_OUT]
+    legs = [item for item in skipped if item.reason in (LEFT_OUT, NOT_DRAWN)]
     sides = {*in_case, *gone, *(item.side for item in legs if item.side)}
     left_out = Counter(side for item in legs for side in ([item.side] if item.side else sides))
     if any(window.slices for window in windows):  # a leg is one image

@@ -9,7 +9,7 @@ from leg_pairs import make_leg_pair
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.recipe import Recipe, SampleRecipe
-from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, LEFT_OUT, Regions, Side, Skipped, Window
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, LEFT_OUT, NOT_DRAWN, Regions, Side, Skipped, Window
 from DystrophyDxLib.results import WarningCode
 from DystrophyDxLib.samples.kinds import region_of
 from DystrophyDxLib.samples.quality import incomplete
@@ -84,6 +84,15 @@ def test_nothing_but_specks_is_refused():
         LEGS.from_labels(series_of(), drawn)
 
 
+def test_a_pixel_that_touches_by_its_corner_is_no_island():
+    drawn = legs()
+    drawn[1, 9, 14], drawn[2, 50, 105] = RIGHT, UNKNOWN
+    drawn[2][drawn[2] == LEFT] = UNKNOWN
+    found = LEGS.from_labels(series_of(), drawn)
+    assert codes(found) == []
+    assert len([window for window in found.windows if window.side is Side.UNKNOWN]) == 1
+
+
 def test_muscles_drawn_apart_are_one_leg():
     drawn = legs()
     drawn[:, 28:31, 75:105] = 0
@@ -133,6 +142,8 @@ def test_a_leg_drawn_as_the_other_one_where_that_is_not_drawn_is_found():
     assert [(window.slice, window.side) for window in found.windows if window.side is Side.UNKNOWN] == [
         (1, Side.UNKNOWN)
     ]
+    everywhere = LEGS.from_labels(series_of(), np.where(legs() > 0, RIGHT, 0).astype(np.uint8))
+    assert codes(everywhere) == [WarningCode.SIDE_CONTRADICTED], "the left leg is drawn, under another name"
 
 
 def test_no_side_is_contradicted_where_the_header_tells_none():
@@ -233,6 +244,7 @@ BOTH = [(k, side) for k in range(6) for side in (Side.LEFT, Side.RIGHT)]
         ([k > 1 for k, _ in BOTH], (), "4 of 12"),
         ([k > 0 for k, _ in BOTH], (), None),
         ([True] * 12, [Skipped(k, None, LEFT_OUT) for k in (6, 7, 8)], "6 of 18"),
+        ([True] * 12, [Skipped(k, None, NOT_DRAWN) for k in (6, 7, 8)], "6 of 18"),
         ([True] * 12, [Skipped(k, None, "no leg found") for k in (6, 7, 8)], None),
         ([False] * 12, (), None),  # then all of them are counted, under another warning
     ],
