@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Ends after five seconds at the latest, also where a firewall swallows the request.
 REACHED := import signal, urllib.request as web; signal.alarm(5); web.urlopen('https://download.pytorch.org/whl/cpu/')
 
-.PHONY: demo test fuzz lint docs clean
+.PHONY: demo test fuzz kills lint docs clean
 
 demo: .venv/.viewer
 	@echo "Classifying the sample study (a phantom) ..."
@@ -21,6 +21,11 @@ SEED ?= 1
 SECONDS ?= 60
 fuzz: .venv/.dev
 	@OMP_NUM_THREADS=1 $(BIN)/python Testing/Fuzz/fuzz.py --seed $(SEED) --seconds $(SECONDS)
+
+# Kills at random moments; nothing may be lost.
+kills: .venv/.dev
+	@OMP_NUM_THREADS=1 $(BIN)/python Testing/Fuzz/kills.py reading --kills 1000 --seed $(SEED)
+	@OMP_NUM_THREADS=1 $(BIN)/python Testing/Fuzz/kills.py classify --kills 200 --seed $(SEED)
 
 lint: .venv/.dev
 	@$(BIN)/ruff check .

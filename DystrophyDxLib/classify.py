@@ -36,6 +36,7 @@ from .samples.kinds import region_of
 from .samples.quality import ImageQuality
 from .samples.slice_samples import SampleBatch
 from .series.series import Series
+from .series.standard_terms import standard_facts
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
@@ -348,5 +349,5 @@ def _input_facts(series: Series) -> InputFacts:
         selection=series.selection,
         notes=series.notes,
         warnings=series.warnings,
-        acquisition=dataclasses.asdict(series.acquisition),
+        acquisition=standard_facts(series.acquisition),
     )

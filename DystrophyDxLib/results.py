@@ -69,7 +69,8 @@ class ResultWarning(Strict):
 
 
 class InputFacts(Strict):
-    """The series that was classified. `acquisition` holds header facts only, nothing that identifies a person.
+    """The series that was classified. `acquisition` holds header facts and defined terms only, no free text;
+    `series_uid` leads back to the examination in the archive that it is from.
 
     `warnings` are those of reading, which are also among the warnings of the result.
     """

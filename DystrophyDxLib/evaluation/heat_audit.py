@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..models.decision import decision_of
 from ..reporting.pages import Section
 from ..reporting.tables import Table
+from ..spreadsheet import existing
 from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
 from .predictions import ClassifiedSeries
 
@@ -139,7 +140,7 @@ def _organ(found: ClassifiedSeries, folder: Path) -> np.ndarray | None:
     case: Case = found.case
     if path := case.extra.get(ORGAN):
         try:
-            return read_muscles(folder / path, found.series)[0] > 0
+            return read_muscles(existing(folder, path) or folder / path, found.series)[0] > 0
         except InputError as error:
             raise InputError(f"Row {case.row} of the cohort: {error}") from None
     return read_truth(case, found.series).muscles > 0 if has_truth(case) else None

@@ -16,7 +16,7 @@ from ..series.formats.any_format import read_header
 from ..series.image_files import as_image
 from ..series.segmentation_file import read_segmentation, segmentation_header
 from ..series.series import Series
-from ..spreadsheet import Sheet, column_name
+from ..spreadsheet import Sheet, column_name, existing
 
 TRUTH, TABLE = "truth", "truth.csv"
 
@@ -75,7 +75,8 @@ def segmentation_files(cohort: Cohort, folder: Path, column: str) -> dict[int, P
     Raises:
         InputError: files that are not there or are no segmentation, with their rows.
     """
-    files = {case.row: folder / cell for case in cohort.cases if (cell := case.extra.get(column))}
+    cells = {case.row: cell for case in cohort.cases if (cell := case.extra.get(column))}
+    files = {row: existing(folder, cell) or folder / cell for row, cell in cells.items()}
     problems = Problems()
     for row, path in files.items():
         try:

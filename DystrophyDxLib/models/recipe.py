@@ -339,7 +339,7 @@ class Recipe(Strict):
             InputError: they do not.
         """
         try:
-            return Recipe.model_validate(self.model_dump() | changes)
+            return Recipe.model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
             raise InputError(f"{refusal} ({_first_line(error)}); correct that entry.") from None
 

@@ -16,8 +16,9 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from reader_studies import SetClock, items_until_the_end
+from reader_studies import SetClock, items_until_the_end, stored_answers
 
 from DystrophyDxLib.readerstudy.questions import Answer
 from DystrophyDxLib.readerstudy.session import ReadingSession
@@ -54,7 +55,7 @@ def wait_for_lines(log: Path, count: int, child: int) -> None:
         time.sleep(0.0005)
 
 
-def run(study: ReaderStudy, kills: int, seed: int) -> dict[str, object]:
+def run(study: ReaderStudy, kills: int, seed: int) -> dict[str, Any]:
     draw = random.Random(seed)
     told, killed, life = {}, 0, 0
     for number, reader in enumerate(study.protocol.readers):
@@ -82,6 +83,26 @@ def run(study: ReaderStudy, kills: int, seed: int) -> dict[str, object]:
                 raise SystemExit(f"the reading process of {reader.code} failed")
         told[reader.code] = [list(map(int, line.split())) for line in log.read_text().splitlines()]
     return {"killed": killed, "acknowledged": told}
+
+
+def check(study: ReaderStudy, told: dict[str, Any]) -> int:
+    """Sees that every answer was kept once, as it was acknowledged, with the slices that were looked at.
+
+    Args:
+        told: by `run`.
+
+    Returns:
+        How many answers were acknowledged.
+    """
+    for reader in study.protocol.readers:
+        answers = stored_answers(study, reader.code)
+        numbers = [stored.presentation for stored in answers]
+        assert numbers == list(range(1, 2 * len(study.protocol.cases) + 1)), f"{reader.code} gave {numbers}"
+        kept = {stored.presentation: stored.answer.confidence for stored in answers}
+        wrong = [number for number, confidence in told["acknowledged"][reader.code] if kept[number] != confidence]
+        assert not wrong, f"answers {wrong} of {reader.code} are others than were acknowledged"
+        assert {stored.slices_seen for stored in answers} == {3}, f"slices that {reader.code} saw are lost"
+    return sum(map(len, told["acknowledged"].values()))
 
 
 if __name__ == "__main__":
