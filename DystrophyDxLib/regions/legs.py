@@ -149,7 +149,9 @@ class _LegFinder:
         midline = self._midline(body, shown, seams) if len(shown) and self.series.geometry.is_axial else None
         if midline is None:
             seams[:] = np.nan
-            legs[largest_parts(body)] = 1
+            single = largest_parts(body)
+            legs[single] = 1
+            legs[self._of_the_other_leg(single)] *= 2
             return legs, seams
         columns = np.arange(body.shape[2])
         unclear = shown[np.isnan(seams[shown, 0])]
@@ -291,10 +293,7 @@ class _LegFinder:
         told = Side(laterality) if laterality is not None else Side.UNKNOWN
         if not self.series.orientation_known or not self.series.geometry.is_axial or not leg.any():
             return told
-        k, *place = (float(np.mean(axis)) for axis in np.nonzero(leg))
-        row, column = (o + (n + 0.5) * width - 0.5 for o, n, width in zip(self.origin, place, self.bin, strict=True))
-        j, i = self.plane.stored_index(row, column, self.shape)
-        x = float((self.series.geometry.ijk_to_lps @ [i, j, k, 1])[0])
+        x = self._to_the_left(leg)
         if abs(x) < UNSIDED_MM:
             return told
         seen = Side.LEFT if x > 0 else Side.RIGHT
@@ -308,6 +307,25 @@ class _LegFinder:
             )
         )
         return Side.UNKNOWN
+
+    def _to_the_left(self, leg: np.ndarray, first: int = 0) -> float:
+        """How far the middle of a leg, in slices from `first` on, lies to the patient's left of the scanner's midline,
+        mm, in axial slices."""
+        k, *place = (float(np.mean(axis)) for axis in np.nonzero(leg))
+        row, column = (o + (n + 0.5) * width - 0.5 for o, n, width in zip(self.origin, place, self.bin, strict=True))
+        j, i = self.plane.stored_index(row, column, self.shape)
+        return float((self.series.geometry.ijk_to_lps @ [i, j, first + k, 1])[0])
+
+    def _of_the_other_leg(self, single: np.ndarray) -> list[int]:
+        """Of slices with one leg each those of the right one, where others show the left one: as where each leg was
+        imaged in slices of its own."""
+        if not (self.series.orientation_known and self.series.geometry.is_axial):
+            return []
+        shown = np.flatnonzero(single.any(axis=(1, 2))).tolist()
+        places = {k: self._to_the_left(single[k : k + 1], k) for k in shown}
+        right = [k for k, place in places.items() if place < 0]
+        clear = bool(right) and len(right) < len(places) and min(map(abs, places.values())) >= UNSIDED_MM
+        return right if clear else []
 
     def _leaves_the_image(self, labels: np.ndarray) -> bool:
         """Whether a leg meets the image border over more than a centimetre."""

@@ -13,6 +13,8 @@ from series_cases import refusal
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.regions.legs import find_legs
+from DystrophyDxLib.regions.windows import Side
 from DystrophyDxLib.resources import embedded_model, sample_study
 from DystrophyDxLib.results import WarningCode
 from DystrophyDxLib.series.reading import read_study
@@ -391,3 +393,10 @@ def test_a_patient_whose_legs_were_imaged_apart_gets_the_answer_of_both(tmp_path
     apart = classifier.classify(read_study(tmp_path / "apart")).result
     assert apart.case.probability == pytest.approx(whole.case.probability, abs=1e-6)
     assert [(i.slice, i.side) for i in apart.images] == [(i.slice, i.side) for i in whole.images]
+
+
+@pytest.mark.slow
+def test_a_leg_that_was_imaged_above_the_other_keeps_its_side(tmp_path):
+    _halves(tmp_path / "apart", 16 * 14.953)
+    regions = find_legs(read_study(tmp_path / "apart"))
+    assert [(w.slice < 16, w.side) for w in regions.windows] == [(True, Side.LEFT)] * 16 + [(False, Side.RIGHT)] * 16
