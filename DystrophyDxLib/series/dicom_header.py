@@ -10,11 +10,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pydicom
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 LARGEST_HEADER = 64 << 20
 """Bytes of a deflated file that are unpacked for its header: enough for 20 000 frames."""
@@ -51,8 +51,22 @@ def looks_like_dicom(start: bytes) -> bool:
     return start[128:] == b"DICM" or (start[:2] in (b"\x02\x00", b"\x08\x00") and start[3:4] == b"\x00")
 
 
-def read_header(stream: BinaryIO, keywords: list[str]) -> tuple[pydicom.Dataset, int]:
-    """The attributes named, without pixels, and how many bytes the pixels can have at most.
+class Header(NamedTuple):
+    """What stands before the pixels of a file.
+
+    Attributes:
+        dataset: attributes.
+        room: bytes that the pixels can have at most.
+        is_as_said: whether the pixels begin as the transfer syntax says, so that they can be read by it alone.
+    """
+
+    dataset: pydicom.Dataset
+    room: int
+    is_as_said: bool
+
+
+def read_header(stream: BinaryIO, keywords: list[str]) -> Header:
+    """The attributes named, without pixels.
 
     Raises:
         Damaged: the header cannot be read to its end.
@@ -62,9 +76,13 @@ def read_header(stream: BinaryIO, keywords: list[str]) -> tuple[pydicom.Dataset,
         header = pydicom.dcmread(plain, force=True, stop_before_pixels=True, specific_tags=keywords)
     except Exception:  # pydicom raises nearly anything for bytes that are not what they claim
         raise Damaged from None
-    start = stream.tell() if plain is stream else 0
-    length = stream.seek(0, io.SEEK_END)
-    return header, length - start if plain is stream else length * _MOST_DEFLATED
+    if plain is not stream:
+        return Header(header, stream.seek(0, io.SEEK_END) * _MOST_DEFLATED, False)
+    start = stream.tell()
+    syntax = getattr(header, "file_meta", {}).get("TransferSyntaxUID")
+    is_explicit = stream.read(8)[4:6] in (b"OB", b"OW", b"OF", b"OD")
+    is_as_said = bool(syntax) and is_explicit == (syntax != ImplicitVRLittleEndian)
+    return Header(header, stream.seek(0, io.SEEK_END) - start, is_as_said)
 
 
 def unpacked(stream: BinaryIO, most: int) -> BinaryIO:

@@ -8,13 +8,12 @@ Functional Groups), C.8.3 (MR Image) and C.8.13 (Enhanced MR).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import pydicom
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
@@ -26,7 +25,7 @@ from pydicom.uid import (
 )
 
 from ..errors import InputError
-from .dicom_header import Attributes, Damaged, functional_groups, looks_like_dicom, quiet_pydicom, read_header
+from .dicom_header import Attributes, Damaged, Header, functional_groups, looks_like_dicom, quiet_pydicom, read_header
 from .series import Acquisition
 from .words import are
 
@@ -69,25 +68,27 @@ def read_facts(path: Path) -> tuple[Acquisition, str] | None:
         with quiet_pydicom(), path.open("rb") as stream:
             if not looks_like_dicom(stream.read(132)):
                 return None
-            header, room = read_header(stream, _KEYWORDS)
-            frame = next(_frames(path, header, room, is_mr_storage=False), None)
+            header = read_header(stream, _KEYWORDS)
+            frame = next(_frames(path, header, is_mr_storage=False), None)
     except Exception:  # as in `read_header`
         return None
     if frame is None:
         return None
-    return replace(frame.acquisition, modality=Attributes(header).text("Modality") or None), frame.text
+    return replace(frame.acquisition, modality=Attributes(header.dataset).text("Modality") or None), frame.text
 
 
 @dataclass(frozen=True)
 class Frame:
     """One MR image and where it lies; lengths in mm, LPS.
 
-    `text` is what the technologist wrote: it and `patient` may hold identity and must not leave the reader.
+    `syntax` is the transfer syntax of a file that keeps to it, empty of others. `text` is what the technologist wrote:
+    it and `patient` may hold identity and must not leave the reader.
     """
 
     path: Path
     number: int
     of_frames: int
+    syntax: str
     patient: str
     study_uid: str
     series_uid: str
@@ -169,7 +170,8 @@ class Inventory:
                 uid = torn[0].series_uid or f"{_NO_UID}{len(self.gathered)}"
                 self.gathered[uid] = len(torn)
                 renamed |= {(frame.path, frame.number): uid for frame in torn}
-        self.frames = [replace(f, series_uid=renamed.get((f.path, f.number), f.series_uid)) for f in self.frames]
+        if renamed:
+            self.frames = [replace(f, series_uid=renamed.get((f.path, f.number), f.series_uid)) for f in self.frames]
 
 
 def uid_of(series: str) -> str | None:
@@ -221,7 +223,7 @@ def take_inventory(path: Path, modality: str | None = None, advance: Progress | 
                 if not any(start):  # empty, or zeros where a copy has failed
                     inventory.empty_files += 1
                 elif looks_like_dicom(start):
-                    _enter(inventory, file, *read_header(stream, _KEYWORDS), modality)
+                    _enter(inventory, file, read_header(stream, _KEYWORDS), modality)
         except OSError:
             raise InputError("A file of the study cannot be opened; check its permissions.") from None
         except Damaged:
@@ -235,17 +237,17 @@ def take_inventory(path: Path, modality: str | None = None, advance: Progress | 
     return inventory
 
 
-def _enter(inventory: Inventory, file: Path, header: pydicom.Dataset, room: int, modality: str | None) -> None:
+def _enter(inventory: Inventory, file: Path, header: Header, modality: str | None) -> None:
     """Adds the frames of one object; objects that are no grey-scale MR images are only remembered by modality."""
-    own = Attributes(header)
+    own = Attributes(header.dataset)
     # A header without a class may have lost it to an anonymiser; the file's first group then still has it.
-    kind = own.text("SOPClassUID") or str(getattr(header, "file_meta", {}).get("MediaStorageSOPClassUID", ""))
+    kind = own.text("SOPClassUID") or str(_meta(header).get("MediaStorageSOPClassUID", ""))
     if kind.startswith("1.2.840.10008.1.3."):  # DICOMDIR
         return
     rows, columns = own.number("Rows"), own.number("Columns")
     is_mr_storage = kind in _MR_STORAGE
     if not (rows and columns):
-        if is_mr_storage or (not kind and getattr(header, "preamble", None)):
+        if is_mr_storage or (not kind and getattr(header.dataset, "preamble", None)):
             raise Damaged
         return
     said = own.text("Modality") or ("MR" if is_mr_storage or own.positive("EchoTime") else "")
@@ -260,37 +262,45 @@ def _enter(inventory: Inventory, file: Path, header: pydicom.Dataset, room: int,
     inventory.patients.add(own.text("PatientID"))
     inventory.studies.add(own.text("StudyInstanceUID"))
     try:
-        inventory.frames += _frames(file, header, room, is_mr_storage or not kind or said == "CT")
+        inventory.frames += _frames(file, header, is_mr_storage or not kind or said == "CT")
     except Exception:  # as in `read_header`, from damaged functional groups
         raise Damaged from None
 
 
-def _frames(file: Path, header: pydicom.Dataset, room: int, is_mr_storage: bool) -> Iterator[Frame]:
-    """The frames of a file whose pixels have at most `room` bytes.
+def _meta(header: Header) -> Mapping[str, Any]:
+    """The first group of a file, where it has one."""
+    return getattr(header.dataset, "file_meta", None) or {}
+
+
+def _frames(file: Path, header: Header, is_mr_storage: bool) -> Iterator[Frame]:
+    """The frames of a file.
 
     Raises:
         Damaged: there cannot be as many frames as the header says.
     """
-    own = Attributes(header)
+    own = Attributes(header.dataset)
     count = int(own.number("NumberOfFrames") or 1)
     stored_bits = int(own.value("Rows")) * int(own.value("Columns")) * (own.number("BitsAllocated") or 8)
-    if getattr(header, "file_meta", {}).get("TransferSyntaxUID", "") not in _NATIVE:
+    syntax = _meta(header).get("TransferSyntaxUID", "")
+    if syntax not in _NATIVE:
         stored_bits = 64  # the least that a compressed frame is wrapped in
-    if count > 1 and count * stored_bits > 8 * room:
+    if count > 1 and count * stored_bits > 8 * header.room:
         raise Damaged
-    shared = functional_groups(header.get("SharedFunctionalGroupsSequence"))
-    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
+    shared = functional_groups(header.dataset.get("SharedFunctionalGroupsSequence"))
+    per_frame = header.dataset.get("PerFrameFunctionalGroupsSequence") or []
     for number in range(max(count, 1)):
         groups = functional_groups(per_frame[number : number + 1])
-        yield _frame(file, number, count, is_mr_storage, Attributes(*groups, *shared, header))
+        get = Attributes(*groups, *shared, header.dataset)
+        yield _frame(file, number, count, str(syntax) if header.is_as_said else "", is_mr_storage, get)
 
 
-def _frame(file: Path, number: int, of_frames: int, is_mr_storage: bool, get: Attributes) -> Frame:
+def _frame(file: Path, number: int, of_frames: int, syntax: str, is_mr_storage: bool, get: Attributes) -> Frame:
     slope = get.number("RescaleSlope")
     return Frame(
         path=file,
         number=number,
         of_frames=of_frames,
+        syntax=syntax,
         patient=get.text("PatientID"),
         study_uid=get.text("StudyInstanceUID"),
         series_uid=get.text("SeriesInstanceUID"),

@@ -128,19 +128,16 @@ def _images(items: Sequence[Placed]) -> Iterator[np.ndarray]:
 
 
 def _source(stream: BinaryIO, first: Frame) -> tuple[BinaryIO | pydicom.Dataset, pydicom.uid.UID]:
-    """What pydicom takes the pixels of a file from, and their transfer syntax. Of many frames only those that are asked
-    for come into memory."""
-    stop = first.of_frames > 1
-    dataset = pydicom.dcmread(stream, force=True, stop_before_pixels=stop)
+    """What pydicom takes the pixels of a file from, and their transfer syntax. Of a file that keeps to its syntax only
+    the frames that are asked for come into memory."""
+    if first.syntax:
+        return stream, pydicom.uid.UID(first.syntax)
+    dataset = pydicom.dcmread(stream, force=True)
     if not dataset.file_meta.get("TransferSyntaxUID"):
         implicit, little = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
-        if stop:
-            stream.seek(0)
-            dataset.update(pydicom.dcmread(stream, force=True))
-            stop = False
-    return (stream if stop else dataset), dataset.file_meta.TransferSyntaxUID
+    return dataset, dataset.file_meta.TransferSyntaxUID
 
 
 def _require_decoder(syntax: pydicom.uid.UID) -> None:

@@ -176,9 +176,11 @@ def stacks_of(frames: Iterable[Frame], *, of_one_time: bool = True) -> list[Stac
 def _without_copied_files(series: list[Frame]) -> list[Frame]:
     """Frames of which another file says the same, down to its own UID, are left out."""
     images = _grouped(series, [(f.sop_uid or f.path, f.number) for f in series])
-    return [
-        frame for same in images for frame in (same[:1] if len({replace(f, path=Path()) for f in same}) == 1 else same)
-    ]
+    return [frame for same in images for frame in (same[:1] if len(same) == 1 or _are_one(same) else same)]
+
+
+def _are_one(frames: list[Frame]) -> bool:
+    return len({replace(frame, path=Path()) for frame in frames}) == 1
 
 
 def _of_series(frames: list[Frame], of_one_time: bool) -> list[Stack]:

@@ -146,6 +146,19 @@ def test_reading_tells_how_far_it_is(tmp_path):
         assert steps == sorted(steps)
 
 
+@pytest.mark.parametrize("frames", [1, 4])
+def test_a_file_that_does_not_keep_to_its_transfer_syntax_is_read_as_it_is(tmp_path, frames):
+    voxels = thigh_like(frames, 32, 32)
+    dataset = enhanced_dataset(voxels, np.outer(np.arange(frames) * 6.0, [0, 0, 1]))
+    parts = pydicom.filebase.DicomBytesIO(), pydicom.filebase.DicomBytesIO()
+    pydicom.filewriter.write_file_meta_info(parts[0], dataset.file_meta)
+    parts[1].is_implicit_VR = parts[1].is_little_endian = True
+    pydicom.filewriter.write_dataset(parts[1], pydicom.Dataset(dataset))
+    padding = struct.pack("<HHI", 0xFFFC, 0xFFFC, 8) + bytes(8)
+    (tmp_path / "file").write_bytes(bytes(128) + b"DICM" + b"".join(part.getvalue() for part in parts) + padding)
+    np.testing.assert_array_equal(read_study(tmp_path).voxels, voxels)
+
+
 def test_pixels_of_a_transfer_syntax_that_is_not_named_are_still_streamed(tmp_path):
     voxels = thigh_like(4, 32, 32)
     dataset = enhanced_dataset(voxels, np.outer(np.arange(4) * 6.0, [0, 0, 1]))
