@@ -158,12 +158,12 @@ def existing(folder: Path, text: str) -> Path | None:
     for written in dict.fromkeys((text, text.replace("\\", "/"))):
         try:
             path = folder / written
-            if path.exists():
+            if path.is_file() or path.is_dir():  # no pipe, which would be waited for
                 return path
             found: Path | None = Path(path.anchor)
             for part in path.parts[len(Path(path.anchor).parts) :]:
                 found = found and _entry(found, part)
-            if found:
+            if found and (found.is_file() or found.is_dir()):
                 return found
         except (OSError, ValueError):  # the file system refuses the name
             continue

@@ -1,5 +1,7 @@
 """A cohort table is read as spreadsheets write it, and refused as a whole, with all that is wrong in it."""
 
+import os
+
 import pytest
 from cohort_cases import RECIPE, cohort_of, rows_of, table_of, write_table
 
@@ -130,8 +132,11 @@ def test_an_unknown_diagnosis_is_answered_with_the_known_ones(tmp_path):
     assert "neurogenic" in message
 
 
-def test_a_series_that_is_not_there_is_told_by_its_row(tmp_path):
+@pytest.mark.parametrize("is_pipe", [False, True])
+def test_a_series_that_is_not_there_or_is_a_pipe_is_told_by_its_row(tmp_path, is_pipe):
     table = write_table(tmp_path, rows_of(["DMD"]))
+    if is_pipe:
+        os.mkfifo(tmp_path / "series0.nii.gz")
     with pytest.raises(InputError, match=r"path that does not exist.*\(row 2\)"):
         Cohort.read(table, RECIPE)
 
