@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -71,10 +72,11 @@ def tidied(geometry: Geometry, drawn: np.ndarray, least: LeastSize, found: np.nd
     labels, sentences = drawn.copy(), []
     cm2 = geometry.spacing[0] * geometry.spacing[1] / 100
     edited = {side: _edited(drawn, found, value, least) for side, value in LABEL_OF_SIDE.items()}
+    edited = {side: slices for side, slices in edited.items() if len(slices)}
     for side, slices in edited.items():
         value = LABEL_OF_SIDE[side]
         box = box_around((drawn == value).any(axis=0))
-        if box is None or not len(slices):
+        if box is None:
             continue
         mask = drawn[(slice(None), *box)] == value
         counts = _counts(mask, slices, least, cm2)
@@ -83,7 +85,7 @@ def tidied(geometry: Geometry, drawn: np.ndarray, least: LeastSize, found: np.nd
     for side, slices in edited.items():
         value = LABEL_OF_SIDE[side]
         box = box_around((labels == value).any(axis=0))
-        if box is None or not len(slices) or not least.fill:
+        if box is None or not least.fill:
             continue
         own = labels[(slices, *box)]
         holes = holes_filled(own == value) & (own == 0)
@@ -114,13 +116,11 @@ def drawn_legs(
         InputError: nothing of what is drawn is large enough.
     """
     labels, warnings = tidied(geometry, drawn, LEG, found)
-    middle = _middle_of_legs(geometry, labels)
-    legs = shown() if middle is None else labels
-    middle = _middle_of_legs(geometry, legs)
+    legs = labels if all((labels == value).any() for value in (_LEFT, _RIGHT)) else shown()
     edited = np.ones(len(labels), bool) if found is None else (labels != found).any(axis=(1, 2))
     slices = np.flatnonzero(edited)
     parts = [part for side in (Side.LEFT, Side.RIGHT) for part in _parts(geometry, labels, side, slices)]
-    wrong = _beyond(parts, middle or 0.0)
+    wrong = _beyond(parts, cache(lambda: _middle_of_legs(geometry, legs) or 0.0))
     for part in wrong:
         labels[part.slice][part.mask] = LABEL_OF_SIDE[Side.UNKNOWN]
     if found is None:
@@ -223,7 +223,7 @@ def _mean_x(geometry: Geometry, mask: np.ndarray) -> float:
     return float(geometry.ijk_to_lps[0] @ [i, j, k, 1])
 
 
-def _beyond(parts: Sequence[_Part], middle: float) -> list[_Part]:
+def _beyond(parts: Sequence[_Part], middle: Callable[[], float]) -> list[_Part]:
     """The parts that lie on the other side of the middle, of their slice's own where both legs are drawn in it."""
     wrong = []
     for k in {part.slice for part in parts}:
@@ -233,7 +233,7 @@ def _beyond(parts: Sequence[_Part], middle: float) -> list[_Part]:
             places = (np.average([part.x for part in leg], weights=[part.area for part in leg]) for leg in legs)
             between = float(sum(places)) / 2
         else:
-            between = middle
+            between = middle()
         wrong += [p for p in here if (between - p.x if p.side is Side.LEFT else p.x - between) >= UNSIDED_MM]
     return wrong
 
@@ -243,7 +243,8 @@ def _edited(drawn: np.ndarray, found: np.ndarray | None, value: int, least: Leas
     everywhere = np.arange(len(drawn))
     if found is None:
         return everywhere
-    changed = np.flatnonzero(((drawn == value) != (found == value)).any(axis=(1, 2)))
+    changed = np.flatnonzero((drawn != found).any(axis=(1, 2)))
+    changed = changed[((drawn[changed] == value) != (found[changed] == value)).any(axis=(1, 2))]
     return changed if least.slices_apart or not len(changed) else everywhere
 
 
