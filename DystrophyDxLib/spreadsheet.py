@@ -174,6 +174,8 @@ def _entry(folder: Path, name: str) -> Path | None:
     """What has that name in a folder, however its letters are composed."""
     if (folder / name).exists():
         return folder / name
+    if name.isascii():
+        return None
     form = unicodedata.normalize("NFC", name)
     return next((folder / other for other in os.listdir(folder) if unicodedata.normalize("NFC", other) == form), None)
 

@@ -19,10 +19,11 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
+from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
 from ..series.series import Geometry
-from .cohort_folder import cohort_folder, write_image, write_table
+from .cohort_files import TABLE, write_image, write_table
 from .persons import person_keys, seed_of
 
 SPACING_MM = 4.0
@@ -166,15 +167,16 @@ def write_brains(
     unknown = [name for name in diagnoses if name not in CHANGED]
     if unknown:
         raise InputError(f"There are no brain maps with {unknown[0]!r}; choose from {', '.join(CHANGED)}.")
-    with cohort_folder(out):
-        _write_atlas(out)
+    with output_folder(out, (), overwrite=False) as folder:
+        _write_atlas(folder)
         rows = []
         drawn = [diagnoses[number % len(diagnoses)] for number in range(patients)]
         for number, person in enumerate(person_keys("brain", seed, drawn, purpose)):
             advance("Making brain maps", number, patients)
             centre = list(CENTRES)[number // len(diagnoses) % len(CENTRES)]
-            rows.append(_write_patient(out, f"B{number + 1:04d}", person, drawn[number], centre))
-        return write_table(out / "cohort.csv", COLUMNS, rows)
+            rows.append(_write_patient(folder, f"B{number + 1:04d}", person, drawn[number], centre))
+        write_table(folder / TABLE, COLUMNS, rows)
+    return out / TABLE
 
 
 def _write_atlas(out: Path) -> None:

@@ -16,10 +16,11 @@ from threadpoolctl import threadpool_limits
 
 from ..cohort.table import SPLITS, Split
 from ..errors import InputError
+from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
 from .anatomy import MUSCLES
-from .cohort_folder import cohort_folder, write_image, write_table
+from .cohort_files import TABLE, write_image, write_table
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
 from .disease import DIAGNOSES, DYSTROPHINOPATHY, drawn_diagnosis
@@ -148,21 +149,24 @@ def write_cohort(
 
     Raises:
         InputError: `out` holds files already or cannot be written, an unknown contrast, or a matrix too small. After
-            any failure or interruption `out` is empty again.
+            any failure or interruption `out` is as it was.
     """
     if "T1" not in contrasts or not set(contrasts) <= set(CONTRASTS):
         raise InputError(f"The contrasts are T1 and, as wished, others of: {', '.join(CONTRASTS[1:])}.")
-    write = partial(_write_patient, out=out, matrix=matrix, file_format=file_format, contrasts=contrasts, truth=truth)
     persons = person_keys("thigh", seed, [patient.diagnosis for patient in patients], purpose)
-    with cohort_folder(out):
+    with output_folder(out, (), overwrite=False) as folder:
+        write = partial(
+            _write_patient, out=folder, matrix=matrix, file_format=file_format, contrasts=contrasts, truth=truth
+        )
         rows = []
         for row in _mapped(write, list(zip(patients, persons, strict=True)), processes):
             rows.append(row)
             advance("Making phantoms", len(rows), len(patients))
         if truth:
-            write_table(out / "truth.csv", TRUTH_COLUMNS, rows)
+            write_table(folder / "truth.csv", TRUTH_COLUMNS, rows)
         others = (contrast for contrast in contrasts if contrast != "T1")
-        return write_table(out / "cohort.csv", (*COHORT_COLUMNS, *others), rows)
+        write_table(folder / TABLE, (*COHORT_COLUMNS, *others), rows)
+    return out / TABLE
 
 
 def _examination(rng: np.random.Generator) -> tuple[int, Legs]:

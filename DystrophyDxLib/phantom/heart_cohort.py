@@ -10,9 +10,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
-from .cohort_folder import cohort_folder, write_image, write_table
+from .cohort_files import TABLE, write_image, write_table
 from .heart import DISEASES, PLANES, Disease, HeartPhantom, Plane, make_heart
 from .persons import person_keys, seed_of
 
@@ -50,13 +51,14 @@ def write_hearts(
     if unknown:
         known = ", ".join((*DISEASES, *PLANES))
         raise InputError(f"There is no phantom of a heart with {unknown[0]!r}; choose from {known}.")
-    with cohort_folder(out):
+    with output_folder(out, (), overwrite=False) as folder:
         rows = []
         shown = [diagnoses[number % len(diagnoses)] for number in range(patients)]
         for number, person in enumerate(person_keys("heart", seed, shown, purpose)):
             advance("Making hearts", number, patients)
-            rows.append(_write_patient(out, f"H{number + 1:04d}", person, shown[number], matrix, frames))
-        return write_table(out / "cohort.csv", COLUMNS, rows)
+            rows.append(_write_patient(folder, f"H{number + 1:04d}", person, shown[number], matrix, frames))
+        write_table(folder / TABLE, COLUMNS, rows)
+    return out / TABLE
 
 
 def _write_patient(out: Path, name: str, person: str, diagnosis: str, matrix: int, frames: int) -> dict[str, object]:

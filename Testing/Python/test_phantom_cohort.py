@@ -168,7 +168,7 @@ def test_a_cohort_of_one_patient_holds_nothing_else(tmp_path):
 
 def test_a_folder_with_files_is_refused_and_left_as_it_is(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match="files already"):
+    with pytest.raises(InputError, match="other files"):
         write_cohort(PATIENTS, tmp_path, seed=1)
     assert files_of(tmp_path) == {"notes.txt": b"mine"}
 
@@ -186,7 +186,17 @@ def test_a_full_disk_leaves_nothing_that_could_be_trusted(tmp_path, monkeypatch)
     with pytest.raises(InputError, match="free space") as refusal:
         write_cohort(PATIENTS, tmp_path / "cohort", seed=1, matrix=64)
     assert "\n" not in str(refusal.value)
-    assert list((tmp_path / "cohort").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_the_user_puts_there_meanwhile_stays(tmp_path):
+    def meanwhile(*progress):
+        (tmp_path / "cohort").mkdir(exist_ok=True)
+        (tmp_path / "cohort" / "notes.txt").write_text("mine")
+
+    with pytest.raises(InputError, match="other files"):
+        write_cohort(PATIENTS[:1], tmp_path / "cohort", seed=1, matrix=64, truth=False, advance=meanwhile)
+    assert files_of(tmp_path) == {"cohort/notes.txt": b"mine"}
 
 
 def test_command_line_writes_dicom_and_says_how_much(tmp_path):
