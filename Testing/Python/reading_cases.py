@@ -33,6 +33,7 @@ def write_image(path: Path, voxels: np.ndarray) -> None:
 def write_case(image: Path, heatmap: Path, number: int) -> None:
     """Image and heatmap of the case with that number."""
     voxels = np.full(SHAPE, grey_value(number), np.int16)
+    voxels[:, :, ::2] += 1  # as in an image, and unlike in a label map
     voxels[:, 0] = 0  # air, as a check of the image wants more than one value
     write_image(image, voxels)
     evidence = np.zeros(SHAPE, np.float32)
