@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
@@ -161,11 +162,15 @@ class Inventory:
         for frame in self.frames:
             sizes[frame.series_uid] = sizes.get(frame.series_uid, 0) + 1
         kin: dict[tuple, list[Frame]] = {}
+        strangers: dict[tuple, list[Frame]] = {}
         for frame in self.frames:
             if not frame.series_uid or sizes[frame.series_uid] == 1:
                 kin.setdefault((not frame.series_uid, frame.patient, frame.shape, frame.text), []).append(frame)
-        renamed: dict[tuple[Path, int], str] = {}
         for group in kin.values():
+            if len(group) == 1 and group[0].series_uid:
+                strangers.setdefault((group[0].patient, group[0].shape), []).extend(group)
+        renamed: dict[tuple[Path, int], str] = {}
+        for group in (*kin.values(), *filter(_are_evenly_placed, strangers.values())):
             for torn in _of_one_series(group):
                 uid = torn[0].series_uid or f"{_NO_UID}{len(self.gathered)}"
                 self.gathered[uid] = len(torn)
@@ -192,6 +197,17 @@ def _of_one_series(group: list[Frame]) -> list[list[Frame]]:
         return list(parts.values())
     # Images that nothing but their series tells apart are of different series.
     return [part for part in parts.values() if len(part) > 1 and _are_told_apart(part)]
+
+
+def _are_evenly_placed(frames: list[Frame]) -> bool:
+    """Whether images lie on a line with even steps, as slices of a volume do."""
+    places = [frame.position for frame in frames if frame.position is not None]
+    if len(places) < max(3, len(frames)) or len({frame.orientation for frame in frames}) > 1:
+        return False
+    corners = np.array(places)
+    order = (corners @ (corners[1] - corners[0])).argsort()
+    steps = np.diff(corners[order], axis=0)
+    return bool(np.abs(steps - steps.mean(axis=0)).max() <= 0.1 * np.linalg.norm(steps.mean(axis=0)))
 
 
 def _are_told_apart(frames: list[Frame]) -> bool:

@@ -174,6 +174,6 @@ def _why(inventory: Inventory, stack: Stack, series_uid: str | None, joined: int
     doubts = [] if stack.plane == "axial" else ["it is not axial"]
     if stack.acquisition.t1_weighted is False:
         doubts.append("its header does not describe T1 weighting")
-    if len(inventory.studies) > 1:
+    if len(inventory.studies) > 1 and stack.series_uid not in inventory.gathered:
         doubts.append(f"the input holds {len(inventory.studies)} examinations of the patient")
     return f"{place}: {stack.description} ({reason}){''.join('; ' + doubt for doubt in doubts)}."

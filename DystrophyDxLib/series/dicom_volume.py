@@ -97,7 +97,7 @@ def _by_time(frame: Frame) -> tuple:
 
 
 def _without_copies(frames: list[Frame]) -> list[Frame]:
-    """Images of one place, each once, that whose position is written the most exactly."""
+    """Images of one place, each once, that whose place is written the most exactly."""
     if len(frames) == 1:
         return frames
     different: dict[bytes, Frame] = {}
@@ -107,7 +107,9 @@ def _without_copies(frames: list[Frame]) -> list[Frame]:
 
 
 def _decimals(frame: Frame) -> int:
-    return max(len(repr(value).partition(".")[2]) for value in frame.position or (0.0,))
+    """Number of decimals with which a header says where an image lies."""
+    told = (*(frame.position or ()), *(frame.orientation or ()), *(frame.spacing or ()))
+    return sum(len(repr(value).partition(".")[2]) for value in told)
 
 
 def _check_told_apart(at_places: list[list[Frame]]) -> None:
@@ -171,16 +173,17 @@ class Field:
         Raises:
             InputError: as of `Slices.of`; there is no pixel spacing, or too many or too few pixels.
         """
-        spacing = stack.frames[0].spacing
-        if spacing is None or min(spacing) <= 0:
-            raise InputError("The DICOM header gives no pixel spacing; export the series again with its full headers.")
         slices = Slices.of(stack)
         first = slices.frames[0]
+        spacing = first.spacing
+        if spacing is None or min(spacing) <= 0:
+            raise InputError("The DICOM header gives no pixel spacing; export the series again with its full headers.")
+        direction = replace(stack, frames=slices.frames).direction
         x, y, z = first.position or (0.0, 0.0, 0.0)
-        along = np.array([frame.position or (0.0, 0.0, 0.0) for frame in slices.frames]) @ stack.direction[:, 2]
+        along = np.array([frame.position or (0.0, 0.0, 0.0) for frame in slices.frames]) @ direction[:, 2]
         index, slice_mm, _ = regular_grid(along, first.thickness)
         check_size((int(index[-1]) + 1, *first.shape))
-        geometry = Geometry((x, y, z), (spacing[1], spacing[0], slice_mm), stack.direction)
+        geometry = Geometry((x, y, z), (spacing[1], spacing[0], slice_mm), direction)
         exact = _on_grid(slices.frames, geometry)
         cells = np.column_stack([np.rint(exact[:, :2]), index]).astype(int)
         return cls(slices, geometry, cells, exact - cells)

@@ -262,14 +262,15 @@ def test_temporal_positions_are_not_mixed(tmp_path):
 
 @pytest.mark.parametrize("decimals", [0, 1])
 def test_a_second_export_with_rounded_positions_is_read_once(tmp_path, decimals):
-    voxels, spacing = thigh_like(8), (1.5, 1.5, 5.953)
+    voxels, spacing = thigh_like(8), (1.501, 1.501, 5.953)
     exact, rounded = (series_datasets(voxels, spacing=spacing) for _ in range(2))
     for dataset in rounded:
+        dataset.PixelSpacing = [1.5, 1.5]
         dataset.ImagePositionPatient = [round(float(value), decimals) for value in dataset.ImagePositionPatient]
     write_series(tmp_path, rounded + exact)
     series = read_study(tmp_path)
     np.testing.assert_array_equal(series.voxels, voxels)
-    assert series.geometry.spacing[2] == pytest.approx(5.953)
+    assert series.geometry.spacing == pytest.approx((1.501, 1.501, 5.953))
     assert series.notes == ("8 images of the series are there twice; read once.",)
     assert series.warnings == ()
 
@@ -325,12 +326,16 @@ def test_mosaics_are_refused_by_name(tmp_path):
     assert "mosaics" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("numbered", [False, True])
-def test_a_series_for_each_image_is_put_together(tmp_path, numbered):
+@pytest.mark.parametrize(
+    "keywords", [(), ("SeriesNumber",), ("StudyInstanceUID",), ("SeriesNumber", "SeriesDescription")]
+)
+def test_a_series_for_each_image_is_put_together(tmp_path, keywords):
     voxels = thigh_like(6)
     datasets = series_datasets(voxels)
     for n, dataset in enumerate(datasets):
-        dataset.SeriesInstanceUID, dataset.SeriesNumber = generate_uid(), n if numbered else 4
+        dataset.SeriesInstanceUID, dataset.SeriesNumber = generate_uid(), 4
+        for keyword in keywords:
+            setattr(dataset, keyword, str(n))
     write_series(tmp_path, datasets)
     series = read_study(tmp_path)
     np.testing.assert_array_equal(series.voxels, voxels)
