@@ -36,7 +36,7 @@ from .samples.kinds import region_of
 from .samples.quality import ImageQuality
 from .samples.slice_samples import SampleBatch
 from .series.series import Series
-from .series.standard_terms import standard_facts
+from .series.standard_terms import standard_facts, standard_uid
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
@@ -343,7 +343,7 @@ def _kept_windows(windows: Sequence[AnyWindow], before: Sequence[AnyWindow]) -> 
 def _input_facts(series: Series) -> InputFacts:
     return InputFacts(
         kind=series.kind,
-        series_uid=series.series_uid,
+        series_uid=standard_uid(series.series_uid),
         slices=len(series.voxels),
         spacing_mm=series.geometry.spacing,
         selection=series.selection,

@@ -76,11 +76,11 @@ def create_study(
     Raises:
         InputError: plan, cohort or `out` cannot be used, or series cannot be read or classified, with their rows.
     """
-    check_output_folder(out, overwrite=False)
+    check_output_folder(out, (), overwrite=False)
     codes = _codes(_cases(Cohort.read(cohort, package.recipe), package.card), plan.seed)
     protocol = _protocol(plan, codes, package)
     classifier = Classifier(package, device)
-    with output_folder(out, overwrite=False) as folder:
+    with output_folder(out, (), overwrite=False) as folder:
         for name in (CASES, MODEL, TRUTH):
             (folder / name).mkdir()
         for name in (TRUTH,) if protocol.aided else (TRUTH, MODEL):

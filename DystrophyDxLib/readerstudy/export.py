@@ -141,7 +141,7 @@ def export(study: ReaderStudy, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:
         return amendments, events
 
     logged, without_log = _of_each(study, look)
-    with output_folder(out, overwrite=False) as folder:
+    with output_folder(out, (), overwrite=False) as folder:
         reads.write(folder)
         for part, (name, header) in enumerate((("amendments", AMENDMENTS), ("events", EVENTS))):
             with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:

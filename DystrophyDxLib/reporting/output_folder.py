@@ -81,6 +81,8 @@ def check_output_folder(folder: Path, files: Collection[str] = FILES, *, overwri
     """
     try:
         folder = folder.resolve()
+        if os.path.ismount(folder):
+            raise InputError("The output folder is a drive or a mounted folder as a whole; give a folder in it.")
         place = next(parent for parent in folder.parents if parent.exists())
         if place == folder.parent:
             _tidy(folder, files)
@@ -89,8 +91,6 @@ def check_output_folder(folder: Path, files: Collection[str] = FILES, *, overwri
         trial.rmdir()
     except (OSError, ValueError, RuntimeError):
         raise InputError(_UNMAKEABLE) from None
-    if os.path.ismount(folder):
-        raise InputError("The output folder is a drive or mounted folder, which is not replaced; give a folder in it.")
     _refuse(folder, files, overwrite=overwrite)
     return _content(folder)
 

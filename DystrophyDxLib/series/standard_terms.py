@@ -48,6 +48,15 @@ def standard_facts(acquisition: Acquisition) -> dict[str, Any]:
     }
 
 
+def standard_uid(text: str | None) -> str | None:
+    """A UID, None where a header has something else in its place (PS3.5, 9.1).
+
+    >>> standard_uid("1.2.840"), standard_uid("Smith John")
+    ('1.2.840', None)
+    """
+    return text if text and re.fullmatch(r"[0-9.]{1,64}", text) else None
+
+
 def _one(word: str | None, terms: frozenset[str]) -> str | None:
     return word if word is not None and re.sub("[ _]", "", word) in terms else None
 

@@ -176,6 +176,11 @@ def test_a_place_that_cannot_be_written_is_told_before_any_work(tmp_path, out):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_whole_drive_is_no_output_folder(tmp_path):
+    with pytest.raises(InputError, match="give a folder in it"):
+        check_output_folder(Path(tmp_path.anchor), overwrite=False)
+
+
 @POSIX
 @pytest.mark.parametrize("out", ["locked/out", "locked/a/b/out"])
 def test_a_folder_without_rights_is_told_before_any_work(tmp_path, monkeypatch, out):

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 from datetime import datetime, timezone
@@ -176,6 +177,11 @@ def test_what_is_still_to_be_read_is_in_the_tables(read, tmp_path):
     export(read, tmp_path / "out")
     unread = Reads.read(tmp_path / "out").unread
     assert unread.groupby("reader").size().to_dict() == {"R2": 17}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights as POSIX has them")
+def test_the_answers_are_closed_to_other_users(read):
+    assert not (read.folder / "answers").stat().st_mode & 0o007
 
 
 def damage_text(path) -> None:
