@@ -195,3 +195,9 @@ def test_a_folder_without_rights_is_told_before_any_work(tmp_path, monkeypatch, 
     monkeypatch.setattr(Path, "mkdir", refused)
     with pytest.raises(InputError, match="cannot be made there"):
         check_output_folder(tmp_path / out, overwrite=False)
+
+
+@POSIX
+def test_a_place_that_is_no_utf8_is_refused_before_any_work(tmp_path):
+    with pytest.raises(InputError, match="no UTF-8"):
+        check_output_folder(tmp_path / os.fsdecode(b"M\xfcller") / "out", overwrite=False)

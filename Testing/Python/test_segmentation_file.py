@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 
@@ -85,6 +86,12 @@ def test_a_grey_image_is_no_segmentation(tmp_path):
         read_segmentation(nrrd(tmp_path / "a.nrrd", voxels.tobytes()))
     with pytest.raises(InputError, match="no whole numbers"):
         read_segmentation(nrrd(tmp_path / "a.nrrd", (voxels / 2).astype("<f4").tobytes(), type="float"))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.seg.nrrd")
+    with pytest.raises(InputError, match="is a pipe"):
+        read_segmentation(tmp_path / "a.seg.nrrd")
 
 
 def test_dicom_is_refused_with_what_to_do(tmp_path):
