@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,8 +14,8 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE
-from ..reporting.case_report import figures, finding, notices
-from ..results import UNSUITABLE, ImageResult, StudyResult
+from ..reporting.case_report import figures, finding, interval_words, notices
+from ..results import UNSUITABLE, ImageResult, StudyResult, WarningCode
 from .classification import SceneClassification
 from .classification_view import ClassificationView
 from .display import HeatmapDisplay
@@ -28,7 +30,10 @@ _SHEET_WIDTH = 1600
 _GAP = 12
 _TILE_PIXELS = 140_000
 _CAPTION = 30
-_HEADER = 128
+_HEADER = 120
+_LINE = 20
+_CHARACTERS = 190
+"""That fit on a line."""
 _MARGIN_MM = 12
 _OUTLINE = 2
 _BACKGROUND, _TEXT, _FAINT, _ALERT = (24, 24, 27), (240, 240, 240), (160, 160, 165), (255, 196, 90)
@@ -97,15 +102,17 @@ def render_overview(classification: SceneClassification, path: Path) -> None:
     height = round(width / aspect)
 
     rows = -(-len(slices) // columns)
-    sheet = Image.new("RGB", (_SHEET_WIDTH, _HEADER + rows * (_CAPTION + height + _GAP)), _BACKGROUND)
     heat = slicer.util.arrayFromVolume(classification.heatmap)[slices]
-    _draw_header(sheet, heatmap, result, heat_is_seen=bool(heat.max() >= heatmap.threshold))
+    told = _told(result, heatmap, heat_is_seen=bool(heat.max() >= heatmap.threshold))
+    header = _HEADER + _LINE * len(told)
+    sheet = Image.new("RGB", (_SHEET_WIDTH, header + rows * (_CAPTION + height + _GAP)), _BACKGROUND)
+    _draw_header(sheet, heatmap, result, told)
     for n, k in enumerate(slices):
         tile = Image.new("RGB", (width, _CAPTION + height), _BACKGROUND)
         tile.paste(Image.fromarray(drawing.picture((*box, (k, k + 1)), width, height)), (0, _CAPTION))
         _draw_tile_text(tile, k, [image for image in result.images if k in image.shown], drawing.plane.edges)
         row, column = divmod(n, columns)
-        sheet.paste(tile, (_GAP + column * (width + _GAP), _HEADER + row * (tile.height + _GAP)))
+        sheet.paste(tile, (_GAP + column * (width + _GAP), header + row * (tile.height + _GAP)))
     sheet.save(path, format="PNG")
 
 
@@ -141,20 +148,29 @@ def _framed(volume: slicer.vtkMRMLScalarVolumeNode, result: StudyResult) -> tupl
     return ((int(start[0]), int(stop[0])), (int(start[1]), int(stop[1])))
 
 
-def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult, *, heat_is_seen: bool) -> None:
+def _told(result: StudyResult, heatmap: HeatmapDisplay, *, heat_is_seen: bool) -> list[str]:
+    """Lines of all warnings but the one that stands in red, of what the interval covers, of notes, and of heat that is
+    nowhere drawn."""
+    warnings = [warning for warning in result.warnings if warning.code is not WarningCode.DEMONSTRATION_MODEL]
+    unseen = () if heat_is_seen else (f"No heat is drawn: nowhere here does it reach {heatmap.threshold:.2f}.",)
+    told = (
+        *(f"{warning.code.value}: {warning.message}" for warning in warnings),
+        *interval_words(result),
+        *result.input.notes,
+        *unseen,
+    )
+    return [line for text in told for line in textwrap.wrap(text, _CHARACTERS)]
+
+
+def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult, told: Sequence[str]) -> None:
     draw = ImageDraw.Draw(sheet)
     given = {warning.code for warning in result.warnings}
     unsuitable = [reason for code, reason in UNSUITABLE.items() if code in given]
     draw.text((_GAP, 14), finding(result), _TEXT, _font(34))
     draw.text((_GAP, 58), "  ".join([*unsuitable[:1], figures(result)]), _TEXT, _font(20))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
-    unseen = () if heat_is_seen else (f"No heat is drawn: nowhere here does it reach {heatmap.threshold:.2f}.",)
-    draw.text(
-        (_GAP, 112),
-        "  ".join((*(warning.message for warning in result.input.warnings), *result.input.notes, *unseen)),
-        _FAINT,
-        _font(14),
-    )
+    for n, line in enumerate(told):
+        draw.text((_GAP, _HEADER + n * _LINE), line, _TEXT, _font(15))
     _draw_legend(draw, heatmap)
 
 

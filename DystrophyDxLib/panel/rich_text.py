@@ -14,7 +14,15 @@ from vtkmodules.vtkIOImage import vtkPNGWriter
 
 from ..models.decision import Binary, decision_of
 from ..models.package import ModelCard
-from ..reporting.case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, WARNINGS, figures, finding, notices
+from ..reporting.case_report import (
+    DEMONSTRATION_MODEL,
+    RESEARCH_ONLY,
+    WARNINGS,
+    figures,
+    finding,
+    interval_words,
+    notices,
+)
 from ..results import CaseResult, ImageResult, MuscleTexture, StudyResult
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ _FINE = 2  # pixels of the picture for one of the screen
 def answer_html(result: StudyResult) -> str:
     """The case in words, why, what must stand beside every figure, and the differential where classes are ranked."""
     return (
-        f"<p><b>{escape(finding(result))}</b><br>{escape(result.case.reason)}</p>"
+        f"<p><b>{escape(finding(result))}</b><br>{escape(' '.join((result.case.reason, *interval_words(result))))}</p>"
         f"<p><b>{escape(' '.join(notices(result)))}</b></p>" + _differential_html(result.case)
     )
 

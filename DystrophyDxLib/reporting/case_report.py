@@ -23,6 +23,7 @@ NOT_SHOWN_TO_TELL = (
     "or on more cases, and do not rely on its answers."
 )
 
+INTERVAL = "The interval covers the choice of slices of this study, not how often the model is wrong."
 WARNINGS = {
     WarningCode.NOT_T1_WEIGHTED: ("The images do not look T1-weighted.", "Classify the T1-weighted series."),
     WarningCode.NOT_AXIAL: ("The slices are not axial.", "Classify an axial series."),
@@ -134,6 +135,11 @@ def of_legs(result: StudyResult) -> bool:
     return any(image.side != "none" for image in result.images)
 
 
+def interval_words(result: StudyResult) -> tuple[str, ...]:
+    """What the interval beside the probability covers, and what not; nothing where there is none."""
+    return (INTERVAL,) if result.case.has_interval else ()
+
+
 def notices(result: StudyResult) -> list[str]:
     """What must stand beside every figure of this result."""
     demonstration = any(warning.code is WarningCode.DEMONSTRATION_MODEL for warning in result.warnings)
@@ -144,7 +150,7 @@ def summary(result: StudyResult) -> str:
     """The case in a few lines of plain text: finding, figures, why, warnings with what to do."""
     lines = [
         finding(result),
-        f"{figures(result)}. {result.case.reason}",
+        " ".join((f"{figures(result)}. {result.case.reason}", *interval_words(result))),
         *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
         " ".join(notices(result)),
     ]
@@ -163,6 +169,7 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
         "report.html",
         result=result,
         finding=finding(result),
+        interval_words=interval_words(result),
         told_class=decision_of(result).told_class(result.case),
         marks=decision_of(result).marks,
         notices=notices(result),

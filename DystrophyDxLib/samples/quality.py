@@ -35,6 +35,9 @@ CLOSED = 0.55
 MARROW_CM2 = (0.5, 10.0)
 ROUND = 0.75
 """Area of the marrow relative to the ellipse in its bounding box."""
+CUT_OFF = 0.8
+"""Length over which a leg meets the image border, of the diameter of what is shown, from which the image shows only a
+part of it: such a chord takes 14 % away from a circle."""
 CENTRAL = 0.4
 """Depth of the marrow's centre below the skin relative to the leg's radius; the tibia lies closer to the skin."""
 FAT_TO_MUSCLE = 1.15
@@ -194,6 +197,21 @@ def _reaches_border(window: AnyWindow, plane: tuple[int, ...]) -> bool:
     return window.i[0] == 0 or window.j[0] == 0 or window.i[1] == plane[1] or window.j[1] == plane[0]
 
 
+def _is_part_of_a_leg(window: AnyWindow, series: Series) -> bool:
+    """Whether the image border cuts away a large part of the leg."""
+    column_mm, row_mm, _ = series.geometry.spacing
+    (_, rows, columns), mask = series.voxels.shape, window.mask.reshape(-1, *window.mask.shape[-2:])
+    edges = (
+        (window.j[0] == 0, mask[:, 0], column_mm),
+        (window.j[1] == rows, mask[:, -1], column_mm),
+        (window.i[0] == 0, mask[:, :, 0], row_mm),
+        (window.i[1] == columns, mask[:, :, -1], row_mm),
+    )
+    lengths_mm = [np.count_nonzero(edge, axis=1).max() * step_mm for at_border, edge, step_mm in edges if at_border]
+    area_mm2 = np.count_nonzero(mask, axis=(1, 2)).max() * column_mm * row_mm
+    return max(lengths_mm, default=0.0) > float(CUT_OFF * np.sqrt(4 * area_mm2 / np.pi))
+
+
 def thigh_images(windows: Sequence[AnyWindow], qualities: Sequence[ImageQuality]) -> list[bool]:
     """Which windows show a thigh: the femur's shaft in it, or in the windows of the same leg above and below."""
     thigh = [False] * len(windows)
@@ -242,7 +260,7 @@ def input_warnings(
             "check the border between them there.",
         )
     if regions.cut_by_border:
-        cut = [_reaches_border(window, series.voxels.shape[1:]) for window in regions.windows]
+        cut = [_is_part_of_a_leg(window, series) for window in regions.windows]
         most = sum(cut) > len(cut) / 2
         warn(
             WarningCode.MOSTLY_OUT_OF_VIEW if most else WarningCode.PARTIAL_FIELD_OF_VIEW,

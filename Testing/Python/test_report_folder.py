@@ -23,7 +23,7 @@ from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import new_scene, vtk_messages_to_log
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.slice_plane import whole
-from DystrophyDxLib.mrml.volumes import series_from_volume
+from DystrophyDxLib.mrml.volumes import ijk_to_world, series_from_volume
 from DystrophyDxLib.reporting.output_folder import FILES
 from DystrophyDxLib.series.series import Geometry, Series
 
@@ -85,7 +85,7 @@ from offscreen import OffscreenSlicer
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.classification_view import ClassificationView
-from DystrophyDxLib.mrml.volumes import series_from_volume
+from DystrophyDxLib.mrml.volumes import ijk_to_world
 app = OffscreenSlicer()
 assert app.scene.ReadFromMRB(sys.argv[1], False)
 app.resize(300, 300)  # as the window does; a scene does not hold it
@@ -97,8 +97,7 @@ legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(heat)
 composite = [app.scene.GetNodeByID("vtkMRMLSliceCompositeNode" + name) for name in ("Red", "Green", "Yellow")]
 np.savez(sys.argv[2], mri=slicer.util.arrayFromVolume(mri), heat=slicer.util.arrayFromVolume(heat),
          labels=labels_from_segmentation(classification.segmentation, mri), picture=app.picture(),
-         ijk_to_lps=series_from_volume(mri).geometry.ijk_to_lps,
-         heat_ijk_to_lps=series_from_volume(heat).geometry.ijk_to_lps)
+         ijk_to_world=ijk_to_world(mri), heat_ijk_to_world=ijk_to_world(heat))
 print(json.dumps({
     "names": [mri.GetName(), heat.GetName()], "opacity": view.opacity, "threshold": view.heatmap.threshold,
     "class": view.heatmap.shown_class, "legend": view.heatmap.legend, "layout": view.layout.value, "slice": view.slice,
@@ -119,9 +118,10 @@ def test_the_scene_opens_with_the_study_in_a_fresh_program(scene, tmp_path, dire
     write_report_folder(classification, {}, tmp_path)
     done = subprocess.run(
         [sys.executable, "-c", READ_AGAIN, tmp_path / "scene.mrb", tmp_path / "read.npz"],
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=False, timeout=120,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
     told, read = json.loads(done.stdout.splitlines()[-1]), np.load(tmp_path / "read.npz")
     grey = classification.volume.GetDisplayNode()
     assert told == {
@@ -141,9 +141,9 @@ def test_the_scene_opens_with_the_study_in_a_fresh_program(scene, tmp_path, dire
     np.testing.assert_array_equal(read["mri"], slicer.util.arrayFromVolume(classification.volume))
     np.testing.assert_array_equal(read["heat"], answer()["heat"])
     np.testing.assert_array_equal(read["labels"], answer()["labels"])
-    expected = series_from_volume(classification.volume).geometry.ijk_to_lps
-    np.testing.assert_allclose(read["ijk_to_lps"], expected, atol=1e-9)
-    np.testing.assert_allclose(read["heat_ijk_to_lps"], expected, atol=1e-9)
+    expected = ijk_to_world(classification.volume)
+    np.testing.assert_allclose(read["ijk_to_world"], expected, atol=1e-9)
+    np.testing.assert_allclose(read["heat_ijk_to_world"], expected, atol=1e-9)
     assert (np.ptp(read["picture"].astype(int), axis=2) > 60).any()
 
 
@@ -248,13 +248,14 @@ def test_the_overview_shows_slices_along_the_thigh_and_the_most_suspicious_one(s
     assert len(np.flatnonzero(hot.any(axis=1))) < sheet.shape[0] / 3, "one tile is hot"
 
 
-@pytest.mark.parametrize(("strongest", "said"), [(0.1, True), (0.9, False)])
-def test_an_overview_without_any_heat_to_see_says_so(scene, tmp_path, strongest, said):
-    heat = np.full(SHAPE, 0.05, np.float32)
-    heat[3, 20, 20] = strongest
-    render_overview(planted(scene, series_of(np.eye(3)), heat, images=[image(3, "left", 0.4)]), tmp_path / "o.png")
-    line = np.asarray(Image.open(tmp_path / "o.png"))[116:128, :800]
-    assert bool(line.max() > 120) is said
+def test_an_overview_without_any_heat_to_see_says_so_in_a_line_more(scene, tmp_path):
+    rows = []
+    for strongest in (0.1, 0.9):
+        heat = np.full(SHAPE, 0.05, np.float32)
+        heat[3, 20, 20] = strongest
+        render_overview(planted(scene, series_of(np.eye(3)), heat, images=[image(3, "left", 0.4)]), tmp_path / "o.png")
+        rows.append(Image.open(tmp_path / "o.png").height)
+    assert 10 < rows[0] - rows[1] < 30
 
 
 @pytest.mark.parametrize(
