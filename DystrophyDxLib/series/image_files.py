@@ -34,6 +34,11 @@ def check_finite(voxels: np.ndarray) -> None:
 
 
 IMAGE_FILES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_CUT_OUT = 0.1
+"""Share of an image that is NaN around the body from which on a program has cut the body out."""
+_DARK = 0.03
+"""Voxels within the body, relative to the others, that such a cut takes at most: at 2 to 15 % of the brightness of
+fat, of the sample study and of two real ones 3 % are dark and enclosed at most."""
 _LONGER = 1.2
 """Edge of a voxel along the body, over that within the slices, from which the slices were surely taken axially."""
 
@@ -74,13 +79,13 @@ def read_image_frames(path: Path, most_dimensions: int = 4) -> tuple[Series, ...
     geometry = _with_axes(header.geometry, order)
     frames, missing = [], set()
     for frame in voxels:
-        frame, without, is_filled = _filled_around(np.ascontiguousarray(frame))
+        frame, without, note = _filled_around(np.ascontiguousarray(frame))
         if frame.dtype.kind == "f":
             check_finite(frame)
         frames.append(frame)
         missing |= without
-        if is_filled and _FILLED not in notes:
-            notes.append(_FILLED)
+        if note and note not in notes:
+            notes.append(note)
     warnings = [(warning.code, warning.message) for warning in header.warnings]
     if missing:
         warnings.append((WarningCode.SLICES_MISSING, f"{are(len(missing), 'slice')} missing: all voxels are NaN."))
@@ -101,9 +106,6 @@ def read_image_frames(path: Path, most_dimensions: int = 4) -> tuple[Series, ...
     return tuple(volumes)
 
 
-_FILLED = "Voxels around the body that are no numbers (NaN) were read as 0."
-
-
 def _order_of_axes(geometry: Geometry, size: tuple[int, int, int]) -> tuple[int, int, int]:
     """Which stored axis becomes i, j and k: as stored, but for axial slices that lie along another axis than k."""
     along = int(np.abs(geometry.direction[2]).argmax())
@@ -119,28 +121,29 @@ def _with_axes(geometry: Geometry, order: tuple[int, int, int]) -> Geometry:
     return Geometry(geometry.origin, (i, j, k), geometry.direction[:, order])
 
 
-def _filled_around(voxels: np.ndarray) -> tuple[np.ndarray, set[int], bool]:
+def _filled_around(voxels: np.ndarray) -> tuple[np.ndarray, set[int], str]:
     """Voxels (z, y, x) with 0 for those that are NaN around the body, as programs leave them that cut the body out;
-    the slices that are nothing else; and whether there were others.
+    the slices that are nothing else; and a note on others.
 
-    Those within the body stay: nobody knows what they were.
+    Such a cut by brightness takes the dark cortex of a bone too. More of them within the body stay: nobody knows what
+    they were.
     """
     if voxels.dtype.kind != "f" or not np.isnan(voxels.min()):
-        return voxels, set(), False
+        return voxels, set(), ""
     from scipy import ndimage
 
     lacking = np.isnan(voxels)
     there = voxels[~lacking]
     if not there.size or there.min() == there.max():  # what is NaN is the body
-        return voxels, set(), False
+        return voxels, set(), ""
     without = lacking.all(axis=(1, 2))
-    around = lacking & ~without[:, None, None]
-    labels, _ = ndimage.label(around)
+    within = lacking & ~without[:, None, None]
+    labels, _ = ndimage.label(within)
     edges = [labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]]
-    outside = np.unique(np.concatenate([edge.ravel() for edge in edges]))
-    around &= np.isin(labels, outside)
-    return (
-        np.where(around | without[:, None, None], 0, voxels),
-        set(np.flatnonzero(without).tolist()),
-        bool(around.any()),
-    )
+    around = within & np.isin(labels, np.unique(np.concatenate([edge.ravel() for edge in edges])))
+    enclosed, outside = np.count_nonzero(within & ~around), np.count_nonzero(around)
+    is_cut_out = outside >= _CUT_OUT * voxels.size and enclosed <= _DARK * there.size
+    note = "Voxels around the body that are no numbers (NaN) were read as 0"
+    note += f", and so were {enclosed} within it." if enclosed and is_cut_out else "."
+    filled = np.where((within if is_cut_out else around) | without[:, None, None], 0, voxels)
+    return filled, set(np.flatnonzero(without).tolist()), note if outside else ""

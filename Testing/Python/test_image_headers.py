@@ -258,6 +258,17 @@ def test_nan_around_the_body_is_background(tmp_path):
     assert "around the body" in series.notes[0]
 
 
+def test_a_cut_by_brightness_takes_some_dark_voxels_of_the_body_too(tmp_path):
+    voxels = VOXELS.astype(np.float32)
+    voxels[:, :4] = np.nan
+    voxels[1, 10:12, 10:12] = np.nan
+    series = read_study(nrrd(tmp_path / "image.nrrd", voxels.tobytes(), type="float"))
+    np.testing.assert_array_equal(series.voxels, np.nan_to_num(voxels))
+    assert "and so were 4 within it" in series.notes[0]
+    voxels[:, 8:14, 8:12] = np.nan
+    assert "not numbers" in refusal(nrrd(tmp_path / "image.nrrd", voxels.tobytes(), type="float"))
+
+
 def test_a_slice_of_nan_is_a_missing_slice(tmp_path):
     series = read_study(with_nan(tmp_path / "image.nrrd", np.s_[1]))
     assert series.missing_slices == (1,)
