@@ -31,6 +31,7 @@ class RegionSection:
             button.connect("clicked()", slot)
         ui.editButton.connect("toggled(bool)", self.onEdit)
         context.volumeChanged.connect(self.endEditing)
+        context.viewsChanged.connect(self.onViewsChanged)
         context.changed.connect(self.onChanged)
         context.enabling.connect(self.onEnabling)
 
@@ -88,6 +89,12 @@ class RegionSection:
                 self.editor.saveStateForUndo()
             edit(self._context.classification)
         self._context.changed()
+
+    def onViewsChanged(self):
+        """Nobody draws the region of one study over the images of another."""
+        shown = self._context.view.classification
+        if shown is not None and shown != self._context.classification:
+            self.endEditing()
 
     def onModified(self, caller, event):
         self._timer.start()

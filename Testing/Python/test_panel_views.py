@@ -41,6 +41,16 @@ def test_an_answer_beside_the_images_of_another_study_is_told_and_led_back(deskt
     assert classification.segmentation.GetDisplayNode().IsDisplayableInView("vtkMRMLSliceNodeRed")
 
 
+def test_nobody_draws_the_region_of_one_study_over_the_images_of_another(desktop, panel, classification, other):
+    panel.ui.editButton.checked = True
+    panel.context.view.slice = 1
+    desktop.settle(20)
+    assert panel.ui.editButton.checked
+    load_by_slicer(desktop, other)
+    assert not panel.ui.editButton.checked
+    assert not panel.editor.shortcuts
+
+
 def test_outlines_of_another_study_are_hidden_in_other_modules_too(desktop, panel, classification, other):
     panel.widget.exit()
     load_by_slicer(desktop, other)
