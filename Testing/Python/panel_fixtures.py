@@ -20,7 +20,7 @@ from DystrophyDxLib.series.series import Geometry, Series
 
 @pytest.fixture(scope="session")
 def series():
-    return make_phantom(1, "DMD", slices=SLICES, matrix=192).series
+    return make_phantom(3, "DMD", slices=SLICES, matrix=192).series
 
 
 @pytest.fixture(scope="session")

@@ -202,7 +202,7 @@ def test_the_panel_asks_for_the_further_volumes_that_the_model_needs_and_for_not
     assert panel.ui.inputLabel.text == "T1:", "which of the two the first is"
     panel.ui.classifyButton.click()
     assert "needs STIR beside T1" in panel.ui.messageLabel.text
-    phantom = make_phantom(1, "DMD", slices=SLICES, matrix=192, contrasts=("T1", "STIR"))
+    phantom = make_phantom(3, "DMD", slices=SLICES, matrix=192, contrasts=("T1", "STIR"))
     stir = add_series(slicer.mrmlScene, phantom.images["STIR"], "STIR of the thighs")
     panel.inputs.channels[name].setCurrentNode(stir)
     assert SceneClassification(volume).channel("STIR") is stir
