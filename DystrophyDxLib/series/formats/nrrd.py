@@ -63,6 +63,7 @@ _TO_LPS = {
 }
 _OTHER_SPACES = {"scanner-xyz", "3d-right-handed", "3d-left-handed"}
 _UNITS_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "µm": 0.001}
+_OTHER_NAMES = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}
 _SPACE_KINDS = {"domain", "space", "none", "???", ""}
 """Kinds of an axis of space, as far as they say so."""
 _FRAME_KINDS = {"list", "time"}
@@ -107,9 +108,7 @@ def _parsed(file: BinaryIO) -> tuple[dict[str, str], dict[str, str], list[str]]:
             name, _, value = text.partition(":=")
             keys[_text(name)] = _text(value)
             continue
-        name = {"datafile": "data file", "lineskip": "line skip", "byteskip": "byte skip"}.get(
-            name.lower(), name.lower()
-        )
+        name = _OTHER_NAMES.get(name.lower(), name.lower())
         if not colon or name in fields or len(name) > 32:
             raise DamagedFile("a line of its header is damaged")
         fields[name] = value.strip()
@@ -142,8 +141,8 @@ class _Fields:
         sizes = [int(size) for size in self._field("sizes").split()]
         if not 2 <= dimension <= 16 or len(sizes) != dimension or not 0 < min(sizes) <= max(sizes) < LONGEST_AXIS:
             raise DamagedFile("its header does not say how many voxels the image has")
-        steps, is_placed = self._steps(dimension)
-        space, others = self._axes(sizes, steps)
+        to_lps = self._to_lps()
+        space, others = self._axes(sizes, self._steps(dimension))
         frame = others[0] if others else None
         size = [sizes[axis] for axis, _ in space] + [1] * (3 - len(space))
         spacing, direction = np.ones(3), np.eye(3)
@@ -151,7 +150,6 @@ class _Fields:
             spacing[n] = np.linalg.norm(step)
             if len(space) == 3:
                 direction[:, n] = step
-        to_lps = _TO_LPS.get(self.fields.get("space", "").lower().removesuffix("-time").removesuffix("t"))
         unit_mm = self._units()
         origin = self._origin() * unit_mm
         if to_lps is not None:
@@ -174,7 +172,7 @@ class _Fields:
             frames=frames,
             geometry=geometry,
             load=load,
-            orientation_known=is_placed and len(space) == 3,
+            orientation_known=to_lps is not None and len(space) == 3,
             notes=notes,
             keys=keys,
         )
@@ -184,12 +182,15 @@ class _Fields:
             raise DamagedFile(f"its header has no line “{name}”")
         return self.fields[name]
 
-    def _steps(self, dimension: int) -> tuple[list[np.ndarray | None], bool]:
-        """The step along each axis, None along one that is none of space; and whether it says how the image lies."""
-        space = self.fields.get("space", "").lower()
-        known = space.removesuffix("-time").removesuffix("t")
-        if space and known not in _TO_LPS and known not in _OTHER_SPACES:
+    def _to_lps(self) -> tuple[int, int, int] | None:
+        """Signs by which the coordinates become LPS; None where the header does not say which they are."""
+        space = self.fields.get("space", "").lower().removesuffix("-time").removesuffix("t")
+        if space and space not in _TO_LPS and space not in _OTHER_SPACES:
             raise DamagedFile("its header names a space that is not known")
+        return _TO_LPS.get(space)
+
+    def _steps(self, dimension: int) -> list[np.ndarray | None]:
+        """The step along each axis, None along one that is none of space."""
         kinds = self._kinds(dimension)
         if "space directions" in self.fields:
             vectors = self.fields["space directions"].replace("none", "(none)").split("(")[1:]
@@ -205,7 +206,7 @@ class _Fields:
             steps = [mm * np.eye(3)[sum(is_space[:n]) % 3] for n, mm in enumerate(spacings)]
         if len(steps) != dimension:
             raise DamagedFile("its header does not say how long its axes are")
-        return [step if of_space else None for step, of_space in zip(steps, is_space, strict=True)], known in _TO_LPS
+        return [step if of_space else None for step, of_space in zip(steps, is_space, strict=True)]
 
     def _kinds(self, dimension: int) -> list[str]:
         kinds = [kind.strip('"').lower() for kind in self.fields.get("kinds", "").split()]
