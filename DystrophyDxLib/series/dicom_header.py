@@ -57,11 +57,14 @@ class Header(NamedTuple):
     Attributes:
         dataset: attributes.
         room: bytes that the pixels can have at most.
+        storage, syntax: SOP class and transfer syntax of the file's first group, empty where it has none.
         is_as_said: whether the pixels begin as the transfer syntax says, so that they can be read by it alone.
     """
 
     dataset: pydicom.Dataset
     room: int
+    storage: str
+    syntax: str
     is_as_said: bool
 
 
@@ -76,13 +79,14 @@ def read_header(stream: BinaryIO, keywords: list[str]) -> Header:
         header = pydicom.dcmread(plain, force=True, stop_before_pixels=True, specific_tags=keywords)
     except Exception:  # pydicom raises nearly anything for bytes that are not what they claim
         raise Damaged from None
+    meta = Attributes(getattr(header, "file_meta", None) or pydicom.Dataset())
+    storage, syntax = meta.text("MediaStorageSOPClassUID"), meta.text("TransferSyntaxUID")
     if plain is not stream:
-        return Header(header, stream.seek(0, io.SEEK_END) * _MOST_DEFLATED, False)
+        return Header(header, stream.seek(0, io.SEEK_END) * _MOST_DEFLATED, storage, syntax, False)
     start = stream.tell()
-    syntax = getattr(header, "file_meta", {}).get("TransferSyntaxUID")
     is_explicit = stream.read(8)[4:6] in (b"OB", b"OW", b"OF", b"OD")
     is_as_said = bool(syntax) and is_explicit == (syntax != ImplicitVRLittleEndian)
-    return Header(header, stream.seek(0, io.SEEK_END) - start, is_as_said)
+    return Header(header, stream.seek(0, io.SEEK_END) - start, storage, syntax, is_as_said)
 
 
 def unpacked(stream: BinaryIO, most: int) -> BinaryIO:

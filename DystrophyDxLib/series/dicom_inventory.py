@@ -8,11 +8,11 @@ Functional Groups), C.8.3 (MR Image) and C.8.13 (Enhanced MR).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from pydicom.uid import (
@@ -257,7 +257,7 @@ def _enter(inventory: Inventory, file: Path, header: Header, modality: str | Non
     """Adds the frames of one object; objects that are no grey-scale MR images are only remembered by modality."""
     own = Attributes(header.dataset)
     # A header without a class may have lost it to an anonymiser; the file's first group then still has it.
-    kind = own.text("SOPClassUID") or str(_meta(header).get("MediaStorageSOPClassUID", ""))
+    kind = own.text("SOPClassUID") or header.storage
     if kind.startswith("1.2.840.10008.1.3."):  # DICOMDIR
         return
     rows, columns = own.number("Rows"), own.number("Columns")
@@ -283,11 +283,6 @@ def _enter(inventory: Inventory, file: Path, header: Header, modality: str | Non
         raise Damaged from None
 
 
-def _meta(header: Header) -> Mapping[str, Any]:
-    """The first group of a file, where it has one."""
-    return getattr(header.dataset, "file_meta", None) or {}
-
-
 def _frames(file: Path, header: Header, is_mr_storage: bool) -> Iterator[Frame]:
     """The frames of a file.
 
@@ -297,8 +292,7 @@ def _frames(file: Path, header: Header, is_mr_storage: bool) -> Iterator[Frame]:
     own = Attributes(header.dataset)
     count = int(own.number("NumberOfFrames") or 1)
     stored_bits = int(own.value("Rows")) * int(own.value("Columns")) * (own.number("BitsAllocated") or 8)
-    syntax = _meta(header).get("TransferSyntaxUID", "")
-    if syntax not in _NATIVE:
+    if header.syntax not in _NATIVE:
         stored_bits = 64  # the least that a compressed frame is wrapped in
     if count > 1 and count * stored_bits > 8 * header.room:
         raise Damaged
@@ -307,7 +301,7 @@ def _frames(file: Path, header: Header, is_mr_storage: bool) -> Iterator[Frame]:
     for number in range(max(count, 1)):
         groups = functional_groups(per_frame[number : number + 1])
         get = Attributes(*groups, *shared, header.dataset)
-        yield _frame(file, number, count, str(syntax) if header.is_as_said else "", is_mr_storage, get)
+        yield _frame(file, number, count, header.syntax if header.is_as_said else "", is_mr_storage, get)
 
 
 def _frame(file: Path, number: int, of_frames: int, syntax: str, is_mr_storage: bool, get: Attributes) -> Frame:

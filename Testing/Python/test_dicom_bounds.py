@@ -146,6 +146,13 @@ def test_reading_tells_how_far_it_is(tmp_path):
         assert steps == sorted(steps)
 
 
+def test_a_first_group_that_is_damaged_ends_nothing(tmp_path):
+    voxels = thigh_like(3)
+    for path in write_series(tmp_path, series_datasets(voxels)):
+        path.write_bytes(path.read_bytes().replace(b"\x02\0\x02\0UI", b"\x02\0\x02\0U\x7f"))
+    np.testing.assert_array_equal(read_study(tmp_path).voxels, voxels)
+
+
 @pytest.mark.parametrize("frames", [1, 4])
 def test_a_file_that_does_not_keep_to_its_transfer_syntax_is_read_as_it_is(tmp_path, frames):
     voxels = thigh_like(frames, 32, 32)
