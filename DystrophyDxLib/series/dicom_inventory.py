@@ -36,8 +36,9 @@ _MR_STORAGE = {MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMR
 _KEYWORDS = [
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "Modality", "SeriesNumber",
     "InstanceNumber", "AcquisitionNumber", "TemporalPositionIdentifier", "StackID", "ImageType", "BodyPartExamined",
-    "Laterality", "ImageLaterality", "StudyDescription", "SeriesDescription", "ProtocolName", "SequenceName",
-    "ScanningSequence", "ScanOptions", "RepetitionTime", "EchoTime", "InversionTime", "MagneticFieldStrength",
+    "Laterality", "ImageLaterality", "PatientOrientation", "StudyDescription", "SeriesDescription", "ProtocolName",
+    "SequenceName", "ScanningSequence", "ScanOptions", "RepetitionTime", "EchoTime", "InversionTime",
+    "MagneticFieldStrength",
     "EchoPulseSequence", "InversionRecovery", "SpectrallySelectedSuppression", "AcquisitionContrast",
     "PulseSequenceName", "ContrastBolusAgent", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness",
     "SpacingBetweenSlices", "PixelSpacing", "SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows",
@@ -82,8 +83,9 @@ def read_facts(path: Path) -> tuple[Acquisition, str] | None:
 class Frame:
     """One MR image and where it lies; lengths in mm, LPS.
 
-    `syntax` is the transfer syntax of a file that keeps to it, empty of others. `text` is what the technologist wrote:
-    it and `patient` may hold identity and must not leave the reader.
+    `syntax` is the transfer syntax of a file that keeps to it, empty of others. `sides` are those that the header's
+    lateralities name. `is_mirrored` says that Patient Orientation and Image Orientation (Patient) exchange left and
+    right. `text` is what the technologist wrote: it and `patient` may hold identity and must not leave the reader.
     """
 
     path: Path
@@ -113,6 +115,8 @@ class Frame:
     padding: float | None
     inverted: bool
     is_mr_storage: bool
+    sides: frozenset[str]
+    is_mirrored: bool
     acquisition: Acquisition
     text: str
 
@@ -334,8 +338,26 @@ def _frame(file: Path, number: int, of_frames: int, syntax: str, is_mr_storage: 
         padding=get.number("PixelPaddingValue"),
         inverted=get.text("PhotometricInterpretation") == "MONOCHROME1",
         is_mr_storage=is_mr_storage,
+        sides=_sides(get),
+        is_mirrored=_is_mirrored(get),
         acquisition=_acquisition(get),
         text=" ".join(map(get.text, _WORDS)).lower().replace("_", " "),
+    )
+
+
+def _sides(get: Attributes) -> frozenset[Literal["left", "right"]]:
+    """The sides that the lateralities of an image, its frame and its series name."""
+    told = map(get.text, ("FrameLaterality", "ImageLaterality", "Laterality"))
+    return frozenset(_SIDES[side] for side in told if side in _SIDES)
+
+
+def _is_mirrored(get: Attributes) -> bool:
+    axes, cosines = get.codes("PatientOrientation"), get.numbers("ImageOrientationPatient", 6)
+    if len(axes) != 2 or cosines is None:
+        return False
+    return any(
+        letters[0] in _SIDES and abs(x) > 0.5 and (letters[0] == "L") != (x > 0)
+        for letters, x in zip(axes, (cosines[0], cosines[3]), strict=True)
     )
 
 
@@ -343,7 +365,7 @@ def _acquisition(get: Attributes) -> Acquisition:
     pulse = {"SPIN": ("SE",), "GRADIENT": ("GR",), "BOTH": ("SE", "GR")}.get(get.text("EchoPulseSequence"), ())
     inversion = ("IR",) if get.text("InversionRecovery") == "YES" else ()
     suppressed = ("FS",) if "FAT" in get.text("SpectrallySelectedSuppression") else ()
-    side = get.text("FrameLaterality") or get.text("ImageLaterality") or get.text("Laterality")
+    sides = _sides(get)
     inversion_times = get.numbers("InversionTimes", 1)
     return Acquisition(
         modality="MR",
@@ -355,5 +377,5 @@ def _acquisition(get: Attributes) -> Acquisition:
         scan_options=get.codes("ScanOptions") + suppressed,
         image_type=get.codes("FrameType") or get.codes("ImageType"),
         body_part=next(iter(get.codes("BodyPartExamined")), None),
-        laterality=_SIDES.get(side),
+        laterality=next(iter(sides)) if len(sides) == 1 else None,
     )

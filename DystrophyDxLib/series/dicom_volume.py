@@ -379,12 +379,13 @@ class _Layout:
         return " and ".join(dict.fromkeys(words))
 
     def _contradictions(self) -> list[Told]:
-        """Lateralities of the header that contradict each other, or where the fields lie."""
-        lateralities = [
-            {frame.acquisition.laterality for frame in field.slices.frames} - {None} for field in self.fields
-        ]
+        """Lateralities of the header that contradict each other, or where the fields lie; its two orientations."""
+        if any(frame.is_mirrored for field in self.fields for frame in field.slices.frames):
+            words = "Patient Orientation and Image Orientation in the header exchange left and right."
+            return [(WarningCode.SIDE_CONTRADICTED, words)]
+        lateralities = [set[str]().union(*(frame.sides for frame in field.slices.frames)) for field in self.fields]
         if any(len(told) > 1 for told in lateralities):
-            words = "By the header's laterality some of the slices are of the left side and some of the right."
+            words = "By the header's lateralities the slices of one place are of the left side and of the right."
             return [(WarningCode.SIDE_CONTRADICTED, words)]
         if len(self.fields) < 2:
             return []

@@ -119,6 +119,26 @@ def test_lateralities_of_fields_are_held_against_where_they_lie(tmp_path, of_lef
     assert series.acquisition.laterality is None
 
 
+@pytest.mark.parametrize(
+    ("orientation", "laterality", "side", "contradicted"),
+    [
+        (["L", "P"], "R", "", False),
+        (["R", "P"], "", "", True),
+        (["A", "F"], "", "", False),
+        (["LA", "P"], "L", "L", False),
+        (["L", "P"], "L", "R", True),
+    ],
+)
+def test_a_header_that_names_two_sides_names_none(tmp_path, orientation, laterality, side, contradicted):
+    datasets = series_datasets(thigh_like(3))
+    for dataset in datasets:
+        dataset.PatientOrientation, dataset.Laterality, dataset.ImageLaterality = orientation, laterality, side
+    write_series(tmp_path, datasets)
+    series = read_study(tmp_path)
+    assert _codes(series) == [WarningCode.SIDE_CONTRADICTED] * contradicted
+    assert series.orientation_known is not contradicted
+
+
 # --- stations ---------------------------------------------------------------------------------------------------------
 
 
