@@ -26,7 +26,7 @@ from DystrophyDxLib.series.series import Acquisition, Geometry, Series
 
 @pytest.fixture(scope="module")
 def phantom():
-    return make_phantom(1, "DMD")
+    return make_phantom(2, "DMD")
 
 
 @pytest.fixture(scope="module")

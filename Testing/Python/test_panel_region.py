@@ -136,3 +136,13 @@ def test_the_editor_ignores_the_views_while_the_scene_is_closed(panel, classific
     slicer.mrmlScene.Clear()
     assert attached == [None]
     assert editor.told["MRMLSegmentEditorNode"] is not None, "ready for the next scene"
+
+
+def test_exchanged_names_are_told_before_anything_runs(desktop, panel, classification):
+    segmentation = classification.segmentation.GetSegmentation()
+    for n, name in enumerate(("Right leg", "Left leg")):
+        segmentation.GetNthSegment(n).SetName(name)
+    desktop.wait(lambda: "“Left leg” lies on the patient's right" in panel.ui.pendingLabel.text)
+    panel.ui.reclassifyButton.click()
+    assert {image.side for image in classification.result.images} == {"unknown"}
+    assert "SIDE_CONTRADICTED" in {warning.code for warning in classification.result.warnings}
