@@ -13,6 +13,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
@@ -109,6 +110,7 @@ def column_name(text: str) -> str:
     return re.sub(r"[\s\-]+", "_", _plain(text))
 
 
+@lru_cache(maxsize=1 << 16)
 def spelling_key(text: str) -> str:
     """What all spellings of one patient, reader or case have in common: upper or lower case, composed and decomposed
     letters, blanks and dashes of every kind, and zeros before a number, which spreadsheets take away, count for
