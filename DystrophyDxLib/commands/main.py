@@ -6,11 +6,12 @@ import sys
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import click
 import typer
 
+from .. import __version__
 from ..errors import InputError
 from . import phantom, readers
 from .benchmark import benchmark
@@ -39,8 +40,19 @@ _NEED_TRAIN = ("phantom", "train", "evaluate", "compare", "texture", "readers")
 _TRAIN_MODULES = ("matplotlib", "pandas", "PIL", "skimage", "sklearn", "statsmodels", "threadpoolctl")
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"DystrophyDx {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _several_commands(context: typer.Context) -> None:
+def _several_commands(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Dystrophinopathy pattern in thigh MRI. For research only, not for diagnosis."""
     if context.invoked_subcommand in _NEED_TRAIN and "--help" not in sys.argv:
         for module in _TRAIN_MODULES:

@@ -9,7 +9,7 @@ text says 22 of 1200 (0.982): two errors are missing from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,34 @@ from .strata import by_stratum
 from .summaries import CohortFacts, FoldsSummary, SummedFolds
 
 REPORT = Report("cross-validation", "folds.json", evaluated.TABLES)
+
+
+@dataclass(frozen=True)
+class TrainedFolds:
+    """The models of a cross-validation, that of fold 1 first, and the fold in which each patient is tested."""
+
+    packages: tuple[ModelPackage, ...]
+    cohort: Cohort
+    fold_of: Mapping[str, int]
+
+    @classmethod
+    def read(cls, folder: Path, cohort: Path) -> TrainedFolds:
+        """Reads all of a training.
+
+        Args:
+            folder: in which `dystrophydx train --split kfold:K` trained a model a fold.
+            cohort: the CSV that they were trained on.
+
+        Raises:
+            InputError: a model is missing, or they are of another cohort or of several trainings.
+        """
+        (first,) = fold_packages(folder, 1)
+        cases = Cohort.read(cohort, first.recipe)
+        fold_of = read_folds(folder / FOLDS, cases)
+        packages = fold_packages(folder, max(fold_of.values()))
+        if any(package.card.classes != first.card.classes for package in packages):
+            raise InputError(f"The models in {folder.name} tell other classes apart; give those of one training.")
+        return cls(packages, cases, fold_of)
 
 
 @dataclass(frozen=True)
@@ -93,21 +121,20 @@ def evaluate_folds(folder: Path, cohort: Path, out: Path, options: EvaluationOpt
         InputError: models, cohort or `out` cannot be used, or no series could be classified.
     """
     before = REPORT.check(out, overwrite=options.overwrite)
-    evaluation = answered_folds(folder, cohort, options)
+    evaluation = answered_folds(TrainedFolds.read(folder, cohort), cohort, options)
     summary = summary_of(evaluation, cohort)
     write_folds_report(evaluation, summary, out, overwrite=options.overwrite, before=before)
     return summary
 
 
-def answered_folds(folder: Path, cohort: Path, options: EvaluationOptions) -> FoldEvaluation:
-    """What the models of a cross-validation say of its patients; arguments and errors as of `evaluate_folds`."""
-    (first,) = fold_packages(folder, 1)
-    cases = Cohort.read(cohort, first.recipe)
+def answered_folds(trained: TrainedFolds, cohort: Path, options: EvaluationOptions) -> FoldEvaluation:
+    """What the models of a cross-validation say of its patients; errors as of `evaluate_folds`.
+
+    Args:
+        cohort: the CSV that they were trained on.
+    """
+    packages, cases, fold_of = trained.packages, trained.cohort, trained.fold_of
     heat_audit.check_organs(cases, cohort.parent)
-    fold_of = read_folds(folder / FOLDS, cases)
-    packages = fold_packages(folder, max(fold_of.values()))
-    if any(package.card.classes != first.card.classes for package in packages):
-        raise InputError(f"The models in {folder.name} tell other classes apart; give those of one training.")
     group = reference_cases(cases, cases, options.reference)
     observer = Observer(cohort.parent, options.atlas, localises=False)
     images, failures = [], []

@@ -16,7 +16,7 @@ from ..reporting.pages import Section
 from ..reporting.progress import part_of
 from ..reporting.tables import Table
 from .evaluated import EvaluationOptions
-from .folds import answered_folds, summary_of, write_folds_report
+from .folds import TrainedFolds, answered_folds, summary_of, write_folds_report
 from .summaries import FoldsSummary, RepeatsSummary, Spread, SummedFolds
 
 
@@ -34,9 +34,10 @@ def evaluate_repeats(folder: Path, cohort: Path, out: Path, options: EvaluationO
     names = tuple(repeat.name for repeat in repeats)
     report = Report("repeated cross-validation", "repeats.json", folders=(TABLES, *names))
     before = report.check(out, overwrite=options.overwrite)
+    trained = [TrainedFolds.read(repeat, cohort) for repeat in repeats]
     found = [
-        answered_folds(repeat, cohort, replace(options, advance=part_of(options.advance, repeat.name)))
-        for repeat in repeats
+        answered_folds(of_repeat, cohort, replace(options, advance=part_of(options.advance, name)))
+        for name, of_repeat in zip(names, trained, strict=True)
     ]
     of_repeats = [summary_of(evaluation, cohort) for evaluation in found]
     summary = _summarised(of_repeats)

@@ -168,7 +168,9 @@ def fold_packages(folder: Path, folds: int) -> tuple[ModelPackage, ...]:
         try:
             packages.append(ModelPackage.read(folder / name))
         except InputError as error:
-            raise InputError(f"{name} in {folder.name}: {error}") from None
+            raise InputError(
+                f"{name} in {folder.name}: {error} Finish a training that was stopped with --resume."
+            ) from None
     return tuple(packages)
 
 

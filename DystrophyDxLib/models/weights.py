@@ -238,7 +238,8 @@ def _fetched(backbone: Backbone) -> Path:
             torch.hub.download_url_to_file(backbone.published, str(file), _digest_of(file.name), progress=False)
         except (OSError, RuntimeError):
             raise InputError(
-                f"torchvision's weights could not be fetched; {_what_to_pass(backbone)}, or train with --from-scratch."
+                f"torchvision's weights could not be fetched; {_what_to_pass(backbone)}, or begin with random weights: "
+                "train --from-scratch."
             ) from None
     return file
 

@@ -15,6 +15,7 @@ from command_line import dystrophydx
 from model_packages import TWO_CHANNELS, make_package
 from typer.testing import CliRunner
 
+import DystrophyDxLib
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.phantom import make_phantom, write_dicom
@@ -326,6 +327,11 @@ def test_a_table_with_too_few_patients_of_a_class_is_told_without_pytorch(tmp_pa
     run = in_a_process_of_its_own(*asked, code="import sys; sys.modules['torch'] = None")
     assert run.returncode == 2
     assert "2 patients of class 'dystrophinopathy', and needs at least 2 of each class" in run.stderr
+
+
+def test_the_version_is_told():
+    run = dystrophydx("--version")
+    assert (run.returncode, run.stdout) == (0, f"DystrophyDx {DystrophyDxLib.__version__}\n")
 
 
 def test_importing_the_library_is_light():

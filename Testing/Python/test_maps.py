@@ -17,6 +17,7 @@ from DystrophyDxLib.cohort.splits import FOLDS, hold_out_centre, k_folds, write_
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.evaluation import folds
 from DystrophyDxLib.evaluation.alterations import Reference, alterations, compared, in_words
 from DystrophyDxLib.evaluation.evaluate import evaluate
 from DystrophyDxLib.evaluation.evaluated import EvaluationOptions
@@ -228,7 +229,7 @@ def test_repeats_of_a_cross_validation_have_a_mean_and_a_spread():
         assert (found[name].mean, found[name].sd) == pytest.approx(expected)
 
 
-def test_each_repeat_answers_for_every_patient_and_is_held_against_the_reference_group(tmp_path):
+def test_each_repeat_answers_for_every_patient_and_is_held_against_the_reference_group(tmp_path, monkeypatch):
     """Untrained models of three folds, twice; healthy persons, whom the recipe leaves out, are the reference group."""
     table = write_brains(24, tmp_path / "cohort", seed=2, diagnoses=["HC", "HC", "PD", "MSA-C"])
     models = tmp_path / "models"
@@ -244,6 +245,12 @@ def test_each_repeat_answers_for_every_patient_and_is_held_against_the_reference
             )
     command = ["evaluate", models, table, "--reference", "HC", "--atlas", table.with_name("atlas.nii.gz")]
     command += ["--atlas-names", table.with_name("atlas.csv"), "--out", tmp_path / "out", "--device", "cpu"]
+    unfinished = (models / "repeat2" / "fold3").rename(tmp_path / "fold3")
+    monkeypatch.setattr(folds, "predict", None)  # a training that is not finished is told before anything is classified
+    with pytest.raises(InputError, match="fold3 in repeat2: There is no model package"):
+        CliRunner().invoke(app, [str(part) for part in command], catch_exceptions=False)
+    monkeypatch.undo()
+    unfinished.rename(models / "repeat2" / "fold3")
     told = CliRunner().invoke(app, [str(part) for part in command], catch_exceptions=False)
     assert "mean ± sd of 2 repeats" in told.stdout
     summary = json.loads((tmp_path / "out" / "repeats.json").read_text())
