@@ -86,7 +86,7 @@ def check_output_folder(folder: Path, files: Collection[str] = FILES, *, overwri
         place = next(parent for parent in folder.parents if parent.exists())
         if place == folder.parent:
             _tidy(folder, files)
-        trial = place / _hidden_name(folder)
+        trial = place / (_hidden_name(folder) + _READY)  # the longest name that is needed
         trial.mkdir()
         trial.rmdir()
     except (OSError, ValueError, RuntimeError):
