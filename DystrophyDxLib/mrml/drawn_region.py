@@ -121,7 +121,9 @@ class SceneRegion:
         """Makes the region what (z, y, x) labels say; it is added to the scene where there is none."""
         if self.segmentation is None:
             nodes = VolumeNodes(self.volume)
-            nodes.put(SEGMENTATION, add_segmentation(self.volume, labels, nodes.named("legs")))
+            node = add_segmentation(self.volume, labels, nodes.named("legs"))
+            node.SetAttribute(_AUTOMATIC, "none")
+            nodes.put(SEGMENTATION, node)
         else:
             set_labels(self.segmentation, self.volume, labels)
 
@@ -134,6 +136,11 @@ class SceneRegion:
         """Keeps, for `corrected`, which region was found; nothing where somebody has drawn in it."""
         if self.segmentation is not None and all(window.source == "auto" for window in found.windows):
             self.segmentation.SetAttribute(_AUTOMATIC, " ".join(digests(found.labels)))
+
+
+def is_region(node: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Whether a segmentation is the region of a classification, also where the volume that was classified is gone."""
+    return node.GetAttribute(_AUTOMATIC) is not None
 
 
 def drawn_region(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> DrawnRegion:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import slicer
 
-from .classification import SceneClassification
+from .classification import SceneClassification, is_heatmap
+from .drawn_region import is_region
 from .model_input import CHANNEL
 from .nodes import nodes_of_class
 
@@ -38,19 +39,28 @@ def update_legends(scene: slicer.vtkMRMLScene) -> None:
 
 def keep_with_images(scene: slicer.vtkMRMLScene) -> None:
     """Takes heatmaps and outlines out of the slice views whose volume is not the one that was classified, as when
-    Slicer has shown another one there, and lets outlines be seen where it is."""
+    Slicer has shown another one there, and lets outlines be seen where it is. Of a deleted volume, nothing is seen.
+    """
     views = {view.GetLayoutName(): view.GetID() for view in nodes_of_class(scene, "vtkMRMLSliceNode")}
     in_space = [view.GetID() for view in nodes_of_class(scene, "vtkMRMLViewNode")]
-    for classification in SceneClassification.of(scene):
-        own, heatmap = _own(classification), classification.heatmap
-        shown_in = []
-        for composite in _composites(scene):
-            if composite.GetBackgroundVolumeID() in own:
-                shown_in += [view for name, view in views.items() if name == composite.GetLayoutName()]
-            elif heatmap is not None and composite.GetForegroundVolumeID() == heatmap.GetID():
-                composite.SetForegroundVolumeID(None)
-        if classification.segmentation is not None and classification.segmentation.GetDisplayNode() is not None:
-            _show_in(classification.segmentation.GetDisplayNode(), [*shown_in, *in_space])
+    images = {
+        node.GetID(): _own(classification)
+        for classification in SceneClassification.of(scene)
+        for node in (classification.heatmap, classification.segmentation)
+        if node is not None
+    }
+    for composite in _composites(scene):
+        over = scene.GetNodeByID(composite.GetForegroundVolumeID() or "")
+        if over is None or (over.GetID() not in images and not is_heatmap(over)):
+            continue
+        if composite.GetBackgroundVolumeID() not in images.get(over.GetID(), {over.GetID()}):
+            composite.SetForegroundVolumeID(None)
+    for node in nodes_of_class(scene, "vtkMRMLSegmentationNode"):
+        if node.GetDisplayNode() is None or (node.GetID() not in images and not is_region(node)):
+            continue
+        own = images.get(node.GetID(), set())
+        names = {each.GetLayoutName() for each in _composites(scene) if each.GetBackgroundVolumeID() in own}
+        _show_in(node.GetDisplayNode(), [*(views[name] for name in names if name in views), *in_space])
     update_legends(scene)
 
 

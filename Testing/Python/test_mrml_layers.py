@@ -63,6 +63,17 @@ def test_outlines_and_heatmap_leave_a_view_that_shows_another_volume(scene, view
     assert composite(scene, "Green").GetForegroundVolumeID() == first.heatmap.GetID()
 
 
+def test_nothing_of_a_deleted_volume_is_seen_over_another(scene, view, first, second):
+    heatmap, display = first.heatmap, first.segmentation.GetDisplayNode()
+    scene.RemoveNode(first.volume)
+    for name in ("Red", "Green", "Yellow"):
+        composite(scene, name).SetBackgroundVolumeID(second.GetID())
+        composite(scene, name).SetForegroundVolumeID(heatmap.GetID())
+    view.follow()
+    assert not any(display.IsDisplayableInView(f"vtkMRMLSliceNode{name}") for name in ("Red", "Green", "Yellow"))
+    assert {composite(scene, name).GetForegroundVolumeID() for name in ("Red", "Green", "Yellow")} == {None}
+
+
 def test_what_a_reader_has_put_over_another_volume_stays(scene, view, first, second):
     composite(scene, "Green").SetBackgroundVolumeID(second.GetID())
     composite(scene, "Green").SetForegroundVolumeID(first.volume.GetID())
