@@ -89,12 +89,12 @@ def write_folds(path: Path, cohorts: Sequence[Cohort]) -> None:
     ]
     write_rows(table, [("patient_id", "fold"), *sorted(rows)])
     try:
-        if path.exists() and path.read_text(encoding="utf-8") != table.getvalue():
+        if path.exists() and path.read_bytes() != table.getvalue().encode():
             raise InputError(
                 "The folder of --out holds the folds of another cohort, number of folds or seed; give a new one."
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(table.getvalue(), encoding="utf-8")
+        path.write_bytes(table.getvalue().encode())
     except OSError:
         raise InputError("The folder of --out cannot be written; check the place and its permissions.") from None
 

@@ -183,10 +183,10 @@ def _open_plan(out: Path, plan: dict[str, object]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         present = {path.name for path in out.iterdir()}
         if not present:
-            (out / PLAN).write_text(text, encoding="utf-8")
+            (out / PLAN).write_bytes(text.encode())
         elif PLAN not in present:
             raise InputError("The output folder holds other files; give a new or empty folder with --out.")
-        elif (out / PLAN).read_text(encoding="utf-8") != text:
+        elif (out / PLAN).read_bytes() != text.encode():
             raise InputError(
                 "The output folder holds a comparison with another cohort, recipe or seed; give another with --out."
             )

@@ -6,7 +6,7 @@ import pytest
 from cohort_cases import cohort_of
 from sklearn.model_selection import StratifiedKFold
 
-from DystrophyDxLib.cohort.splits import hold_out_centre, k_folds, own, stratified
+from DystrophyDxLib.cohort.splits import FOLDS, hold_out_centre, k_folds, own, read_folds, stratified, write_folds
 from DystrophyDxLib.errors import InputError
 
 DISEASES = ["DMD"] * 30 + ["BMD"] * 14 + ["LGMD2A"] * 25 + ["LGMD2B"] * 20 + ["GNE"] * 7 + ["healthy"] * 9 + ["LGMD2E"]
@@ -162,3 +162,17 @@ def test_shares_that_are_none_are_refused(cohort, fractions):
 def test_two_folds_leave_nothing_to_validate_on(cohort):
     with pytest.raises(InputError, match="at least 3"):
         k_folds(cohort, 2, seed=1)
+
+
+def test_folds_are_found_again_however_a_spreadsheet_saved_them(tmp_path):
+    cohort = cohort_of(tmp_path, ["DMD", "GNE"] * 6, patient_id=[f"P{n:02d}" for n in range(12)])
+    folds = k_folds(cohort, 3, seed=1)
+    write_folds(tmp_path / FOLDS, folds)
+    write_folds(tmp_path / FOLDS, folds)
+    expected = read_folds(tmp_path / FOLDS, cohort)
+    text = (tmp_path / FOLDS).read_text().replace("P0", "p").replace(",", ";")
+    (tmp_path / FOLDS).write_text("\ufeffsep=;\n" + text, encoding="utf-8")
+    assert read_folds(tmp_path / FOLDS, cohort) == expected
+    (tmp_path / FOLDS).write_bytes("Mü".encode("latin-1"))
+    with pytest.raises(InputError, match="folds of another cohort"):
+        write_folds(tmp_path / FOLDS, folds)
