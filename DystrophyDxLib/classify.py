@@ -37,6 +37,7 @@ from .samples.quality import ImageQuality
 from .samples.slice_samples import SampleBatch
 from .series.series import Series
 from .series.standard_terms import standard_facts, standard_uid
+from .series.words import listed
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
@@ -308,15 +309,23 @@ class Classifier:
 
 
 def with_texture_scores(
-    classification: Classification, muscles: np.ndarray, names: Mapping[int, str]
+    classification: Classification, muscles: np.ndarray, names: Mapping[int, str], overlapping: Sequence[int] = ()
 ) -> Classification:
     """The same with the score of each muscle in its result; see `explain.texture_score.texture_scores`.
+
+    Args:
+        overlapping: slices in which a voxel was drawn as more than one muscle, which is told.
 
     Raises:
         InputError: the muscles lie on another grid, or none of them within the legs.
     """
     scores = texture_scores(classification.heatmap, muscles, names, classification.regions.labels > 0)
-    return dataclasses.replace(classification, result=classification.result.model_copy(update={"muscles": scores}))
+    warnings = list(classification.result.warnings)
+    if overlapping:
+        message = f"Muscles overlap in {listed(overlapping)}; there the later of them counts."
+        warnings.append(ResultWarning(code=WarningCode.REGION_OVERLAP, message=message))
+    added = {"muscles": scores, "warnings": tuple(warnings)}
+    return dataclasses.replace(classification, result=classification.result.model_copy(update=added))
 
 
 def with_region_heat(classification: Classification, atlas: np.ndarray, names: Mapping[int, str]) -> Classification:

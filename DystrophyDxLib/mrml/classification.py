@@ -253,7 +253,7 @@ class SceneClassification:
         """
         if self.heatmap is None:
             raise InputError("The heatmap was deleted; classify the volume again.")
-        drawn, names = muscles_from_segmentation(muscles, self.volume)
+        drawn, names, _ = muscles_from_segmentation(muscles, self.volume)
         heat = slicer.util.arrayFromVolume(self.heatmap)
         return texture_scores(np.maximum(heat, 0), drawn, names, self._region.drawn.labels > 0)
 

@@ -147,7 +147,9 @@ def classify_into_folder(
         scene = new_scene()
         volume = add_series(scene, series)
     muscles = read_muscles(files.muscles, volume) if files.muscles is not None else None
-    places = muscles if files.atlas is None else read_atlas(*files.atlas, series)
+    places = muscles[:2] if muscles and files.atlas is None else None
+    if files.atlas is not None:
+        places = read_atlas(*files.atlas, series)
     regions = None
     if files.region is not None:
         with watch.stage("roi"):

@@ -46,6 +46,20 @@ class SegmentLabels(NamedTuple):
     overlap: float = 0.0
 
 
+class NamedSegments(NamedTuple):
+    """Segments of any names as voxels of a volume.
+
+    Attributes:
+        labels: (z, y, x) uint8, from 1.
+        names: of the labels.
+        overlapping: slices in which segments overlap.
+    """
+
+    labels: np.ndarray
+    names: dict[int, str]
+    overlapping: tuple[int, ...]
+
+
 def add_segmentation(
     volume: slicer.vtkMRMLScalarVolumeNode, labels: np.ndarray, name: str = "Legs"
 ) -> slicer.vtkMRMLSegmentationNode:
@@ -152,22 +166,20 @@ def legs_drawn(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScala
 
 def muscles_from_segmentation(
     node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Segments of any names, such as muscles, on the grid of `volume`.
-
-    Returns:
-        (z, y, x) uint8 labels, from 1, and the name of each.
+) -> NamedSegments:
+    """Segments of any names, such as muscles, on the grid of `volume`. Where they overlap, the later one counts.
 
     Raises:
         InputError: there is no segment, or there are more than 255.
     """
     segmentation = node.GetSegmentation()
     ids = segmentation.GetSegmentIDs()
-    if not 0 < len(ids) < 256:
-        raise InputError("The muscle segmentation has no segments, or more than 255; give one segment a muscle.")
+    if not ids:
+        raise InputError("The muscle segmentation has no segments; give one segment a muscle.")
     values = {segment_id: value for value, segment_id in enumerate(ids, 1)}
     names = {value: segmentation.GetSegment(segment_id).GetName() for segment_id, value in values.items()}
-    return _labels(node, volume, values).labels, names
+    drawn = _labels(node, volume, values)
+    return NamedSegments(drawn.labels, names, drawn.overlapping)
 
 
 def _labels(
@@ -175,22 +187,27 @@ def _labels(
 ) -> SegmentLabels:
     """The segments on the grid of `volume`, each with its value."""
     segmentation = node.GetSegmentation()
+    if len(values) > 255:
+        raise InputError("The segmentation has more than 255 segments; give one segment a leg or muscle.")
     if not segmentation.CreateRepresentation(BINARY_LABELMAP):
         raise InputError("The segmentation cannot be turned into voxels; draw it in the Segment Editor.")
-    if segmentation.GetNumberOfLayers() < 2:
-        labels = _on_grid(node, volume, values)
-        return SegmentLabels(labels)
-    merged = np.zeros(volume.GetImageData().GetDimensions()[::-1], np.uint8)
-    shared, sizes, overlap = np.zeros(len(merged), bool), np.zeros(256, int), 0.0
-    for segment_id, value in values.items():
-        own = _on_grid(node, volume, {segment_id: value}) > 0
-        below = np.where(own & (merged != value), merged, 0)
-        shared |= below.any(axis=(1, 2))
-        sizes[value] += np.count_nonzero(own)
-        for other, voxels in enumerate(np.bincount(below.ravel())[1:], 1):
-            overlap = max(overlap, voxels / max(1, min(sizes[value], sizes[other])))
-        merged[own] = value
-    return SegmentLabels(merged, tuple(np.flatnonzero(shared).tolist()), overlap)
+    layers: dict[int, dict[str, int]] = {}
+    for rank, segment_id in enumerate(values, 1):  # segments of one layer do not overlap
+        layers.setdefault(segmentation.GetLayerIndex(segment_id), {})[segment_id] = rank
+    merged, *others = (_on_grid(node, volume, ranks) for ranks in layers.values())
+    value_of = np.array([0, *values.values()], np.uint8)
+    sizes = np.bincount(value_of[merged].ravel(), minlength=256)
+    shared, overlap = np.zeros(len(merged), bool), 0.0
+    for layer in others:
+        sizes += np.bincount(value_of[layer].ravel(), minlength=256)
+        one, other = value_of[merged], value_of[layer]
+        both = (one > 0) & (other > 0) & (one != other)
+        if both.any():
+            shared |= both.any(axis=(1, 2))
+            pairs, voxels = np.unique(np.stack([one[both], other[both]]), axis=1, return_counts=True)
+            overlap = max(overlap, float((voxels / sizes[pairs].min(axis=0)).max()))
+        merged = np.maximum(merged, layer)
+    return SegmentLabels(value_of[merged], tuple(np.flatnonzero(shared).tolist()), overlap)
 
 
 def _on_grid(
@@ -222,10 +239,10 @@ def read_labels(
     node = _node(file)
     if file.named:
         return legs_drawn(node, volume)
-    return SegmentLabels(of_map(muscles_from_segmentation(node, volume)[0]))
+    return SegmentLabels(of_map(muscles_from_segmentation(node, volume).labels))
 
 
-def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> tuple[np.ndarray, dict[int, str]]:
+def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> NamedSegments:
     """Muscles of a segmentation file (`.seg.nrrd`); see `muscles_from_segmentation`.
 
     Raises:

@@ -9,6 +9,7 @@ from DystrophyDxLib.mrml.segmentation import (
     add_segmentation,
     labels_from_segmentation,
     legs_drawn,
+    muscles_from_segmentation,
     read_labels,
     read_muscles,
     set_labels,
@@ -277,6 +278,20 @@ def test_a_muscle_file_that_is_cut_off_is_refused(scene, tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match="cannot be read"):
         read_muscles(path, add_series(scene, series))
+
+
+def test_muscles_that_overlap_are_told_of(scene):
+    volume = add_series(scene, series_of(np.eye(3)))
+    node = add_segmentation(volume, legs())
+    assert muscles_from_segmentation(node, volume).overlapping == ()
+    drawn = (legs() == 1).astype(np.uint8)
+    segments(node)[0].AddRepresentation(BINARY_LABELMAP, layer(volume, drawn, (0, 0, 0)))
+    assert muscles_from_segmentation(node, volume).overlapping == (), "two layers, and no voxel in both"
+    drawn[2, 15:18, 27:29] = 1
+    segments(node)[0].AddRepresentation(BINARY_LABELMAP, layer(volume, drawn, (0, 0, 0)))
+    found = muscles_from_segmentation(node, volume)
+    assert found.names == {1: "Left leg", 2: "Right leg"}
+    assert found.overlapping == (2,)
 
 
 @pytest.mark.parametrize("name", ["drawn.nii.gz", "drawn.nrrd", "drawn.mha"])
