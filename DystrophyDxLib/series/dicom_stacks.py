@@ -257,12 +257,13 @@ def _contrasts(frames: list[Frame]) -> dict[int, tuple]:
     return {id(frame): entries for frame, entries in zip(frames, finer, strict=True)}
 
 
-def _levels(values: Sequence[float | None], share: float, least: float) -> list[int]:
+def _levels(values: Iterable[float | None], share: float, least: float) -> list[int]:
     """Numbers of the levels that values are on, from the lowest on; -1 where there is none.
 
     Args:
         share, least: of a value and absolute: what is more above the next lower value is on another level.
     """
+    values = list(values)
     level, of = -1, {}
     below = -np.inf
     for value in sorted({value for value in values if value is not None}):
@@ -284,7 +285,7 @@ def _parted(stack: Stack, contrast: dict[int, tuple], of_one_time: bool) -> list
         return [stack]
     keys = [list(key) for key in zip(*(contrast[id(frame)] for frame in stack.frames), strict=True)]
     if of_one_time:
-        keys += [[frame.acquisition_number for frame in stack.frames], _runs(stack)]
+        keys += [[frame.acquisition_number for frame in stack.frames], _runs(stack), _phases(stack)]
     for key in keys:
         parts = [Stack(frames) for frames in _grouped(stack.frames, key)]
         if len(parts) > 1 and _are_better(parts, stack):
@@ -314,6 +315,14 @@ def _runs(stack: Stack) -> list[int]:
     parts = [Stack(frames) for frames in _grouped(stack.frames, runs.tolist())]
     are_volumes = all(len(part.frames) > 1 and part.most_at_a_place == 1 and part.is_even for part in parts)
     return runs.tolist() if are_volumes else [0] * len(order)
+
+
+def _phases(stack: Stack) -> list[int]:
+    """Of each frame which of the grids that lie in each other it is on, by the distance of slices in the header."""
+    places, step = stack.places[:, 2], stack.frames[0].thickness
+    if not step or stack.most_at_a_place > 1:
+        return [0] * len(places)
+    return _levels(((places - places[0]) / step + 0.5) % 1, 0.0, IRREGULAR)
 
 
 def _grouped(frames: Sequence[Frame], keys: Sequence[Hashable]) -> list[list[Frame]]:

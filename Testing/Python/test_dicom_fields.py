@@ -167,6 +167,14 @@ def test_stations_that_overlap_between_slices_are_told(tmp_path):
     assert set(_codes(series)) == {WarningCode.IMAGES_LEFT_OUT, WarningCode.SLICES_MISPLACED}
 
 
+def test_stations_that_were_numbered_anew_are_known_by_their_slices(tmp_path):
+    datasets, low, high = _stations(4 * 6.0 + 2.0)
+    for number, dataset in enumerate(datasets[6:], start=1):
+        dataset.InstanceNumber = number
+    write_series(tmp_path, datasets)
+    np.testing.assert_array_equal(read_study(tmp_path).voxels, np.concatenate([low, high[2:]]))
+
+
 def test_a_station_whose_field_was_moved_lies_where_it_was_imaged(tmp_path):
     datasets, low, high = _stations(6 * 6.0, shift_mm=6 * 1.5)
     write_series(tmp_path, datasets)
