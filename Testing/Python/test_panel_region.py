@@ -1,11 +1,17 @@
 """The section "Region" of the panel: corrections of what the model looked at."""
 
+from html import escape
+
 import pytest
 
 pytest.importorskip("PySide6")
 
+import numpy as np
 import slicer
 from panel_cases import erase_half_of_the_left_leg
+
+from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
 
 pytest_plugins = "panel_fixtures"
 
@@ -73,6 +79,31 @@ def test_what_is_drawn_while_a_classification_runs_is_kept_and_told(desktop, pan
     assert classification.result.images == first.images
     monkeypatch.undo()
     desktop.wait(lambda: "edited" in {row[3] for row in panel.rows()}, 10)
+
+
+def test_a_leg_that_leaves_the_case_is_told_beside_the_answer(panel, classification):
+    labels = labels_from_segmentation(classification.segmentation, classification.volume)
+    labels[labels == LABEL_OF_SIDE[Side.LEFT]] = 0
+    set_labels(classification.segmentation, classification.volume, labels)
+    panel.page.region.onEdited()
+    panel.ui.reclassifyButton.click()
+    assert {row[1] for row in panel.rows()} == {"right"}
+    assert "among them all of the left leg" in panel.ui.warningsLabel.text
+    for warning in classification.result.warnings:
+        assert escape(warning.message) in panel.ui.warningsLabel.text
+
+
+def test_after_a_correction_the_outline_is_the_one_that_was_used(panel, classification):
+    labels = labels_from_segmentation(classification.segmentation, classification.volume)
+    automatic = labels.copy()
+    labels[2, :3, :3] = LABEL_OF_SIDE[Side.LEFT]
+    set_labels(classification.segmentation, classification.volume, labels)
+    panel.page.region.onEdited()
+    panel.ui.reclassifyButton.click()
+    shown = labels_from_segmentation(classification.segmentation, classification.volume)
+    assert np.array_equal(shown, automatic), "a speck does not count, and is not seen"
+    assert "Islands" in panel.ui.warningsLabel.text
+    assert panel.ui.pendingLabel.text == ""
 
 
 def test_reset_to_automatic_leads_back_to_nothing_to_do(desktop, panel, classification):
