@@ -250,7 +250,7 @@ def take_inventory(path: Path, modality: str | None = None, advance: Progress | 
             damaged += 1
     if damaged:
         raise InputError(
-            f"{are(damaged, 'DICOM file')} damaged or cut off in the header;"
+            f"{are(damaged, 'DICOM file')} damaged: cut off in the header, or shorter than it says;"
             " copy the study again, or remove what does not belong to it."
         )
     inventory.gather()
