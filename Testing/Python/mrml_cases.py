@@ -117,12 +117,17 @@ def segment_id(classification, side):
 
 def erase(classification, side, k, columns=slice(None)):
     """Erases a leg in a slice, or part of it, as the segment editor's effects do."""
-    segmentation = classification.segmentation.GetSegmentation()
     drawn = (
         labels_from_segmentation(classification.segmentation, classification.volume)
         == (Side.LEFT, Side.RIGHT).index(side) + 1
     )
     drawn[k, :, columns] = False
+    redraw(classification, side, drawn)
+
+
+def redraw(classification, side, drawn):
+    """Makes a leg's segment (z, y, x) `drawn`, over the other leg where they overlap."""
+    segmentation = classification.segmentation.GetSegmentation()
     labelmap = slicer.vtkOrientedImageData()
     labelmap.DeepCopy(segmentation.GetSegment(segment_id(classification, side)).GetRepresentation(LABELMAP))
     labelmap.SetExtent(0, drawn.shape[2] - 1, 0, drawn.shape[1] - 1, 0, drawn.shape[0] - 1)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import slicer
-from mrml_cases import column, erase, half_erased
+from mrml_cases import column, erase, half_erased, redraw
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import drawn_region
@@ -269,3 +269,18 @@ def test_sides_that_the_files_did_not_tell_stay_unknown_in_a_scene_that_was_reop
     assert {image.side for image in result.images} == {"unknown"}
     assert len(result.images) == len(first.images) - 2
     assert "SIDE_UNKNOWN" in [warning.code for warning in result.warnings]
+
+
+def test_a_slight_overlap_is_told_and_no_longer_shown(classification, classifier):
+    before = labels_from_segmentation(classification.segmentation, classification.volume)
+    drawn = before == LABEL_OF_SIDE[Side.LEFT]
+    rows, columns = np.nonzero(before[2] == LABEL_OF_SIDE[Side.RIGHT])
+    drawn[2, rows[:20], columns[:20]] = True
+    redraw(classification, Side.LEFT, drawn)
+    assert legs_drawn(classification.segmentation, classification.volume).overlapping == (2,)
+    result = classification.reclassify(classifier)
+    assert ["slice 2" in w.message for w in result.warnings if w.code == "REGION_OVERLAP"] == [True]
+    shown = legs_drawn(classification.segmentation, classification.volume)
+    assert shown.overlapping == ()
+    np.testing.assert_array_equal(shown.labels, before)
+    assert not classification.pending
