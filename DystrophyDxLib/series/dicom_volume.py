@@ -18,12 +18,14 @@ from ..errors import InputError
 from ..results import WarningCode
 from .dicom_inventory import Frame, uid_of
 from .dicom_pixels import Placed, decoded, digest
-from .dicom_stacks import IRREGULAR, SAME_COSINE, Stack, regular_grid
+from .dicom_stacks import IRREGULAR, SAME_COSINE, SAME_FIELD_PIXELS, Stack, regular_grid
 from .series import MAX_VOXELS, NO_ORIENTATION, Acquisition, Geometry, Series, check_size
 from .words import are
 
 SAME_PIXEL = 0.1
 """Share of a pixel by which a field may be moved to the pixels of another one before it is told."""
+BESIDE = 0.25
+"""Share of a field's width by which another one is shifted, at least, that lies beside it and not on it."""
 Told = tuple[WarningCode, str]
 """A warning, as `Series.warned` takes it."""
 
@@ -233,9 +235,9 @@ class Field:
         )
 
     def _shows_place_of(self, cells: np.ndarray) -> bool:
-        """Whether a field with its first pixels at `cells` lies more on this one than beside it."""
+        """Whether a field with its first pixels at `cells` lies on this one, by all but a share of `BESIDE`."""
         apart = np.abs(np.median(cells[:, :2], axis=0) - np.median(self.cells[:, :2], axis=0))
-        return bool((apart < np.array(self.shape[::-1]) / 2).all())
+        return bool((apart < BESIDE * np.array(self.shape[::-1])).all())
 
     @cached_property
     def gaps(self) -> list[tuple[int, int]]:
@@ -370,7 +372,7 @@ class _Layout:
                 words.append("of another size or orientation")
                 continue
             exact = _on_grid(stack.frames, first.geometry)
-            if not first._shows_place_of(exact):
+            if np.abs(np.median(exact[:, :2] - first.cells[0, :2], axis=0)).max() > SAME_FIELD_PIXELS:
                 words.append("another field of view")
             elif np.isin(np.rint(exact[:, 2]), first.cells[:, 2]).all():
                 words.append("the same places at another time")

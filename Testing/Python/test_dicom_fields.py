@@ -82,16 +82,19 @@ def test_a_field_of_another_contrast_is_no_part_of_the_volume(tmp_path):
     assert series.warnings == ()
 
 
-def test_fields_that_overlap_meet_in_the_middle(tmp_path):
+@pytest.mark.parametrize("shared", [4, 12])
+def test_fields_that_overlap_meet_in_the_middle(tmp_path, shared):
     left, right = thigh_like(4, seed=1), thigh_like(4, seed=2)
-    datasets = series_datasets(left, origin=(-1.0, -85, 40)) + series_datasets(right, origin=RIGHT)
+    of_left = (LEFT[0] - 1.5 * shared, -85, 40)
+    datasets = series_datasets(left, origin=of_left) + series_datasets(right, origin=RIGHT)
     for number, dataset in enumerate(datasets, start=1):
         dataset.InstanceNumber = number
     write_series(tmp_path, datasets)
     voxels = read_study(tmp_path).voxels
-    assert voxels.shape == (4, 24, 36)
-    np.testing.assert_array_equal(voxels[:, :, :18], right[:, :, :18])
-    np.testing.assert_array_equal(voxels[:, :, 18:], left[:, :, 2:])
+    assert voxels.shape == (4, 24, 40 - shared)
+    middle = 20 - shared // 2
+    np.testing.assert_array_equal(voxels[:, :, :middle], right[:, :, :middle])
+    np.testing.assert_array_equal(voxels[:, :, middle:], left[:, :, shared // 2 :])
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
