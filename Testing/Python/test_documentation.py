@@ -38,7 +38,8 @@ def command_of(words):
     command, left = COMMANDS, list(words)
     while left and left[0] in getattr(command, "commands", {}):
         command = command.commands[left.pop(0)]
-    assert not hasattr(command, "commands") or not left, f"there is no command {' '.join(words)}"
+    of_all = {name for option in command.params for name in option.opts}
+    assert not hasattr(command, "commands") or of_all.issuperset(left), f"there is no command {' '.join(words)}"
     return command, left
 
 
