@@ -24,7 +24,7 @@ from DystrophyDxWidgets.helpers import RESOURCES, loadSample, registerLayouts
 from DystrophyDxWidgets.ParameterNode import ParameterNode
 from DystrophyDxWidgets.ReaderStudyPage import ReaderStudyPage
 
-from DystrophyDxLib.resources import sample_study
+from DystrophyDxLib.files.resources import sample_study
 
 
 class DystrophyDx(ScriptedLoadableModule):

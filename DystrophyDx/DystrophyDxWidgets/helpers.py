@@ -29,8 +29,8 @@ class Signal:
 
 def loadSample():
     """Adds the phantom study that ships with the extension to the scene; returns its volume node."""
+    from DystrophyDxLib.files.resources import sample_study
     from DystrophyDxLib.mrml.volumes import add_series
-    from DystrophyDxLib.resources import sample_study
     from DystrophyDxLib.series.reading import read_study
 
     return add_series(slicer.mrmlScene, read_study(sample_study()), "Thigh MRI (phantom)")

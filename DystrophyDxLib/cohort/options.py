@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..files.small_files import read_bytes
 from ..models.recipe import LARGEST, Recipe
-from ..small_files import read_bytes
 from .splits import hold_out_centre, k_folds, own, stratified
 from .table import Cohort
 

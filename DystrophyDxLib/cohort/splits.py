@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..spreadsheet import Sheet, spelling_key, write_rows
+from ..files.spreadsheet import Sheet, spelling_key, write_rows
 from .table import SPLITS, Case, Cohort, Split
 
 PUBLISHED = (233 / 432, 97 / 432, 102 / 432)

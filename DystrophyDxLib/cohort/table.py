@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InputError
+from ..files.spreadsheet import Sheet, column_name, existing, spelling_key, spellings_by_key
 from ..models.recipe import Recipe
-from ..spreadsheet import Sheet, column_name, existing, spelling_key, spellings_by_key
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")

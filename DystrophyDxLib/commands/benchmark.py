@@ -18,7 +18,7 @@ def benchmark(
     json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure speed and memory with the embedded model, as ratios in one run."""
-    from ..resources import sample_study
+    from ..files.resources import sample_study
     from .speed import measure
 
     with progress(json) as advance:

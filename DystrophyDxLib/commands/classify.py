@@ -67,9 +67,9 @@ def classify(
 ) -> None:
     """Classify a thigh MRI: probability of each image and of the case, with a heatmap."""
     started = time.perf_counter()
+    from ..files.resources import embedded_model
     from ..models.package import ModelPackage
     from ..mrml.pipeline import ModelOnDevice, Stopwatch, StudyFiles, classify_into_folder
-    from ..resources import embedded_model
 
     watch = Stopwatch(started)
     with progress(json) as advance:

@@ -59,12 +59,12 @@ def create(
     device: Device = "auto",
 ) -> None:
     """Create a study: protocol, pseudonymised cases, the model's answers, and the truth apart."""
+    from ..files.resources import embedded_model
     from ..models.package import ModelPackage
     from ..readerstudy.creation import StudyPlan, create_study, one_class, read_readers
     from ..readerstudy.protocol import Arm, Design
     from ..readerstudy.questions import MUSCLES, Questions
     from ..readerstudy.study import PAGE
-    from ..resources import embedded_model
 
     asked = _words(ask, "question", ASKED)
     plan = StudyPlan(

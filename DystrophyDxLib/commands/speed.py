@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from ..classify import BATCH, Classifier
+from ..files.resources import embedded_model
 from ..models.package import ModelPackage
 from ..regions.legs import find_legs
 from ..reporting.progress import Advance
-from ..resources import embedded_model
 from ..samples.slice_samples import make_samples
 from ..series.image_files import as_image
 from ..series.reading import read_study

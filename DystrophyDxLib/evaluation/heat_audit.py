@@ -15,10 +15,10 @@ from scipy.stats import mannwhitneyu
 from ..classify import HEAT_OUTSIDE
 from ..cohort.table import Case, Cohort
 from ..errors import InputError
+from ..files.spreadsheet import existing
 from ..models.decision import decision_of
 from ..reporting.pages import Section
 from ..reporting.tables import Table
-from ..spreadsheet import existing
 from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
 from .predictions import ClassifiedSeries
 

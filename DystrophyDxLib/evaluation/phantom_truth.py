@@ -11,12 +11,12 @@ import SimpleITK as sitk
 
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
+from ..files.spreadsheet import Sheet, column_name, existing
 from ..phantom.anatomy import MUSCLES
 from ..series.formats.any_format import read_header
 from ..series.image_files import as_image
 from ..series.segmentation_file import read_segmentation, segmentation_header
 from ..series.series import Series
-from ..spreadsheet import Sheet, column_name, existing
 
 TRUTH, TABLE = "truth", "truth.csv"
 

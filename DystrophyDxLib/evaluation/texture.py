@@ -21,10 +21,10 @@ from ..cohort.splits import FOLDS, k_folds, read_folds
 from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..explain.texture_score import texture_scores
+from ..files.spreadsheet import column_name
 from ..phantom.anatomy import MUSCLES
 from ..reporting.harness import FIGURES, Report, table_sha256
 from ..reporting.progress import Advance
-from ..spreadsheet import column_name
 from ..training.sample_store import SampleStore
 from . import localisation
 from .compare import weights_file

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files.spreadsheet import Sheet
 from ..results import RegionHeat
 from ..series.channels import why_apart
 from ..series.image_files import read_image_file
 from ..series.series import Series
-from ..spreadsheet import Sheet
 
 
 def rank_regions(

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
+from ..files.small_files import read_bytes
 from ..results import Probability
-from ..small_files import read_bytes
 from .decision import Decision, decision_for
 from .recipe import LARGEST as LARGEST_RECIPE
 from .recipe import Recipe

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from ..resources import embedded_model
+from ..files.resources import embedded_model
 
 DEMONSTRATION = "Demonstration model"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from ..spreadsheet import write_rows
+from ..files.spreadsheet import write_rows
 
 TABLE = "cohort.csv"
 """Name of the table of a cohort."""

@@ -18,13 +18,13 @@ from ..classify import Classification, Classifier
 from ..cohort.seen import seen_patients
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
+from ..files.spreadsheet import Sheet, write_rows
 from ..models.package import ModelCard, ModelPackage
 from ..reporting.output_folder import check_output_folder, output_folder
 from ..reporting.progress import Advance
 from ..series.image_files import as_image
 from ..series.reading import read_study
 from ..series.series import Geometry, Series
-from ..spreadsheet import Sheet, write_rows
 from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
 from .protocol_page import write_protocol_page
 from .questions import Questions

@@ -14,8 +14,8 @@ import pandas as pd
 
 from ..cohort.table import listed
 from ..errors import InputError
+from ..files.spreadsheet import Sheet, write_rows
 from ..reporting.output_folder import output_folder
-from ..spreadsheet import Sheet, write_rows
 from .protocol import Presentation, Reader
 from .reads import COLUMNS, Reads
 from .session import Progress, progress_of

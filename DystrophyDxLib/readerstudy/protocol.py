@@ -17,8 +17,8 @@ from typing import Annotated, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
+from ..files.small_files import read_bytes
 from ..models.strict import Strict, parsed
-from ..small_files import read_bytes
 from .questions import Questions
 
 LARGEST = 64 << 20

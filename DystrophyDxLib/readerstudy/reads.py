@@ -27,7 +27,7 @@ import pandas as pd
 
 from ..cohort.table import listed
 from ..errors import InputError
-from ..spreadsheet import Sheet, column_name, csv_of, spellings_by_key
+from ..files.spreadsheet import Sheet, column_name, csv_of, spellings_by_key
 from .questions import GRADES, SIDES
 
 UNAIDED, AIDED, RE_READ = ARMS = ("unaided", "aided", "re-read")

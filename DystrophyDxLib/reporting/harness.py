@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from .. import __version__
 from ..errors import InputError
-from ..spreadsheet import csv_of
+from ..files.spreadsheet import csv_of
 from ..statistics.estimate import Estimate
 from .case_report import DEMONSTRATION_MODEL, RESEARCH_ONLY, SYNTHETIC_COHORT
 from .output_folder import Content, check_output_folder, output_folder

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ..spreadsheet import csv_of
+from ..files.spreadsheet import csv_of
 from ..statistics.estimate import Estimate
 
 _DASH = "–"

@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
-from ..small_files import read_bytes
+from ..files.small_files import read_bytes
 from .image_files import as_image, read_image_frames
 from .series import Series
 

@@ -20,12 +20,12 @@ import numpy as np
 from offscreen import OffscreenSlicer
 
 from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.files.resources import embedded_model, sample_study
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
 from DystrophyDxLib.mrml.volumes import add_series
-from DystrophyDxLib.resources import embedded_model, sample_study
 from DystrophyDxLib.series.reading import read_study
 
 RUNS = 7

@@ -131,9 +131,9 @@ class Killer:
 
 def kill_classifications(kills: int, seed: int, study: Path) -> Counter[str]:
     """Kills `classify --overwrite` so often; gives what lay in and beside the folder of results afterwards."""
+    from DystrophyDxLib.files.resources import embedded_model
     from DystrophyDxLib.models.package import ModelPackage
     from DystrophyDxLib.mrml import pipeline
-    from DystrophyDxLib.resources import embedded_model
 
     with tempfile.TemporaryDirectory() as place:
         out = Path(place) / "out"

@@ -12,12 +12,12 @@ from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_packag
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.files.resources import embedded_model
 from DystrophyDxLib.models.decision import decision_of
 from DystrophyDxLib.models.inference import LARGEST_SHIFT
 from DystrophyDxLib.models.package import Metric, ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.reporting.case_report import summary
-from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.results import StudyResult, WarningCode
 from DystrophyDxLib.samples.slice_samples import make_samples
 from DystrophyDxLib.series.channels import with_channels

@@ -90,7 +90,7 @@ def test_what_is_installed_is_what_is_in_the_tree(installed):
 
 
 def test_the_installed_library_finds_its_model_and_sample_study(installed):
-    code = "from DystrophyDxLib.resources import *; print(embedded_model()); print(sample_study())"
+    code = "from DystrophyDxLib.files.resources import *; print(embedded_model()); print(sample_study())"
     done = subprocess.run(
         [sys.executable, "-S", "-c", code],
         capture_output=True,

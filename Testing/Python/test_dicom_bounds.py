@@ -17,7 +17,7 @@ from series_cases import refusal
 
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.resources import sample_study
+from DystrophyDxLib.files.resources import sample_study
 from DystrophyDxLib.series.reading import read_study
 from DystrophyDxLib.series.series import Series
 

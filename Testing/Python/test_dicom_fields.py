@@ -12,10 +12,10 @@ from pydicom.uid import generate_uid
 from series_cases import refusal
 
 from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.files.resources import embedded_model, sample_study
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.regions.legs import find_legs
 from DystrophyDxLib.regions.windows import Side
-from DystrophyDxLib.resources import embedded_model, sample_study
 from DystrophyDxLib.results import WarningCode
 from DystrophyDxLib.series.reading import read_study
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.files.resources import embedded_model, sample_study
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.regions.legs import find_legs
-from DystrophyDxLib.resources import embedded_model, sample_study
 from DystrophyDxLib.results import WarningCode
 from DystrophyDxLib.series.reading import read_study
 

@@ -10,10 +10,10 @@ from scipy.stats import spearmanr
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.localisation import FIGURES, by_disease, localise_series, outside_threshold
+from DystrophyDxLib.files.resources import embedded_model
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.regions.drawn_legs import legs_from_labels
-from DystrophyDxLib.resources import embedded_model
 from DystrophyDxLib.results import ImageResult
 from DystrophyDxLib.series.series import Geometry, Series
 

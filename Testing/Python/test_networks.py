@@ -386,7 +386,7 @@ def test_published_weights_are_where_torchvision_says(backbone):
 def test_classifying_with_the_demonstration_model_needs_neither_torchvision_nor_monai():
     code = "import sys; from DystrophyDxLib.classify import Classifier; "
     code += "from DystrophyDxLib.models.package import ModelPackage; "
-    code += "from DystrophyDxLib.resources import embedded_model; "
+    code += "from DystrophyDxLib.files.resources import embedded_model; "
     code += "Classifier(ModelPackage.read(embedded_model()), 'cpu'); "
     code += "print({'torchvision', 'monai', 'torch._dynamo', 'sympy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

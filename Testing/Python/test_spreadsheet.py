@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.spreadsheet import Sheet, csv_of, escaped, existing, spelling_key, write_rows
+from DystrophyDxLib.files.spreadsheet import Sheet, csv_of, escaped, existing, spelling_key, write_rows
 
 
 def sheet_of(folder, content: bytes) -> Sheet:

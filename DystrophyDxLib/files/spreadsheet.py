@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, TypeVar
 
-from .errors import InputError
+from ..errors import InputError
 from .small_files import read_bytes
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 def resources_folder() -> Path:
     """The Resources folder of a checkout or of the installed extension, or the one inside an installed wheel."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     beside = package.parent / "Resources"
     return beside if (beside / "EmbeddedModel").is_dir() else package / "Resources"
 
