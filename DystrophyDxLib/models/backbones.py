@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from ..errors import InputError
 from .recipe import STAGES
 from .resnet import BasicBlock, Bottleneck, ResNet
 
@@ -66,8 +67,14 @@ def _inception_layers(model: nn.Module) -> list[nn.Module]:
 
 
 def _of_torchvision(name: str, **options: bool) -> nn.Module:
-    from torchvision import models
-
+    try:
+        from torchvision import models
+    # One that does not fit to this PyTorch raises ImportError, OSError, RuntimeError, AttributeError and others.
+    except Exception as error:
+        raise InputError(
+            "torchvision does not start beside this PyTorch; install both anew (in Slicer, press Uninstall PyTorch in "
+            "the module PyTorch Utils, and restart)."
+        ) from error
     return models.get_model(name, **options)
 
 

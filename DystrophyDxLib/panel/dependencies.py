@@ -155,15 +155,15 @@ class Dependencies:
 
 
 def load_pytorch() -> None:
-    """Imports PyTorch, so that one that is broken is found here and not amid the work.
+    """Imports PyTorch, so that one that is broken is found here and not amid the work. torchvision takes as long again,
+    and is imported by the models that need it.
 
     Raises:
         InputError: when it does not start.
     """
     _keep_triton_out_beside_mesa()
     try:
-        for name in _PYTORCH:
-            importlib.import_module(name)
+        importlib.import_module("torch")
     # A damaged or mismatched PyTorch raises ImportError, OSError, RuntimeError, AttributeError and others.
     except Exception:
         logging.exception("PyTorch does not start")

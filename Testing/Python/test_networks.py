@@ -73,6 +73,13 @@ def pooled_features(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return seen["features"]
 
 
+def test_a_torchvision_that_does_not_start_is_told_by_the_backbones_that_need_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(InputError, match="torchvision does not start beside this PyTorch"):
+        BACKBONES["vgg16"].model()
+    assert BACKBONES["resnet18"].model() is not None
+
+
 @pytest.fixture(scope="module", params=IMAGE_BACKBONES)
 def loaded(request, tmp_path_factory):
     """A backbone's recipe, torchvision's model, and our network with that model's weights from a file."""
