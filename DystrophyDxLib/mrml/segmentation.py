@@ -196,10 +196,10 @@ def _labels(
         layers.setdefault(segmentation.GetLayerIndex(segment_id), {})[segment_id] = rank
     merged, *others = (_on_grid(node, volume, ranks) for ranks in layers.values())
     value_of = np.array([0, *values.values()], np.uint8)
-    sizes = np.bincount(value_of[merged].ravel(), minlength=256)
+    sizes = _sizes(value_of[merged]) if others else np.zeros(256, int)
     shared, overlap = np.zeros(len(merged), bool), 0.0
     for layer in others:
-        sizes += np.bincount(value_of[layer].ravel(), minlength=256)
+        sizes += _sizes(value_of[layer])
         one, other = value_of[merged], value_of[layer]
         both = (one > 0) & (other > 0) & (one != other)
         if both.any():
@@ -208,6 +208,11 @@ def _labels(
             overlap = max(overlap, float((voxels / sizes[pairs].min(axis=0)).max()))
         merged = np.maximum(merged, layer)
     return SegmentLabels(value_of[merged], tuple(np.flatnonzero(shared).tolist()), overlap)
+
+
+def _sizes(labels: np.ndarray) -> np.ndarray:
+    """(256,) voxels of each label, slice by slice: numpy counts in a copy that is eight times as large."""
+    return np.sum([np.bincount(plane.ravel(), minlength=256) for plane in labels], axis=0)
 
 
 def _on_grid(
