@@ -249,7 +249,7 @@ def test_no_network_says_which_file_to_pass(tmp_path, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
     message = refusal(None, "resnet50")
     assert "could not be fetched; get resnet50-0676ba61.pth from https://" in message
-    assert message.endswith("give it with --backbone-weights, or train with --from-scratch.")
+    assert message.endswith("or begin with random weights: train --from-scratch.")
     assert not list(tmp_path.rglob("*.p*"))
 
 
