@@ -14,8 +14,10 @@ from ..statistics.estimate import Estimate
 
 _DASH = "–"
 _NEGATIVE_ZERO = re.compile(r"-(0\.?0*)(?![\d.e])")
+_NOTHING = 1e-12
+"""What rounding errors leave of 0."""
 _FORMATS = {
-    "AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".2g", "Value": ".3f", "Kappa": ".3f", "AC1": ".3f",
+    "AUC": ".3f", "F1": ".3f", "LR+": ".3g", "LR−": ".3g", "p": ".3f", "Value": ".3f", "Kappa": ".3f", "AC1": ".3f",
     "Difference": ".3f",
 }  # fmt: skip
 
@@ -74,19 +76,25 @@ class Table:
 
 
 def cell_text(header: str, cell: object) -> str:
-    """A cell as it is shown: two decimals, or as many as the figure is usually given with."""
+    """A cell as it is shown: two decimals, or as many as the figure is usually given with. An interval that
+    reaches below 0 keeps its sign.
+
+    >>> cell_text("AUC, difference", Estimate(0.044, -0.0004, 0.088)), cell_text("p", 0.0523)
+    ('0.044 (−0.000, 0.088)', '0.052')
+    """
     form = _FORMATS.get(header.split(",")[0], ".2f")
     if isinstance(cell, Estimate):
         if math.isnan(cell.value):
             return _DASH
+        cell = Estimate(*(0.0 if abs(part) < _NOTHING else part for part in (cell.value, cell.low, cell.high)))
         text = f"{cell.value:{form}} ({_DASH})" if math.isnan(cell.low) else f"{cell:{form}}"
     elif header.startswith("p") and isinstance(cell, float) and cell < 0.001:
         text = "< 0.001"
     elif isinstance(cell, float):
-        text = _DASH if math.isnan(cell) else f"{cell:{form}}"
+        text = _DASH if math.isnan(cell) else _NEGATIVE_ZERO.sub(r"\1", f"{cell:{form}}")
     else:
         return str(cell)
-    return _NEGATIVE_ZERO.sub(r"\1", text).replace("inf", "∞").replace("-", "−")
+    return text.replace("inf", "∞").replace("-", "−")
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ from DystrophyDxLib.readerstudy.reads import AIDED, RE_READ, UNAIDED, Reads
 from DystrophyDxLib.reporting.case_report import SYNTHETIC_COHORT
 from DystrophyDxLib.reporting.pages import Picture
 from DystrophyDxLib.reporting.tables import cell_text
+from DystrophyDxLib.statistics.estimate import Estimate
 
 
 def study_of(answers, truth, **columns) -> Reads:
@@ -395,6 +396,11 @@ def test_subtypes_quality_comments_and_re_reads_are_reported(tmp_path):
 
 def test_a_difference_that_rounds_to_nothing_has_no_sign():
     assert [cell_text("Value", value) for value in (-0.0001, -0.0006, -1e-17)] == ["0.000", "−0.001", "0.000"]
+
+
+def test_an_interval_that_reaches_below_0_keeps_its_sign():
+    assert cell_text("Value", Estimate(0.044, -0.0004, 0.088)) == "0.044 (−0.000, 0.088)"
+    assert cell_text("Value", Estimate(0.044, -1e-17, 0.088)) == "0.044 (0.000, 0.088)"
 
 
 # Small and odd studies
