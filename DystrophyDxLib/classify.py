@@ -287,7 +287,7 @@ class Classifier:
         if not card.shown_to_tell:
             yield ResultWarning(
                 code=WarningCode.MODEL_NOT_SHOWN_TO_TELL,
-                message="By its card the interval of its AUC per case reaches 0.5: it may be no better than chance.",
+                message="By its card the interval of its AUC or balanced accuracy per case reaches chance.",
             )
         if card.demonstration:
             yield ResultWarning(

@@ -19,8 +19,8 @@ DEMONSTRATION_MODEL = "Demonstration model: trained on synthetic images only."
 SYNTHETIC_COHORT = "Evaluated on synthetic images: the figures say nothing about patients."
 
 NOT_SHOWN_TO_TELL = (
-    "This model is not shown to tell the classes apart: the interval of its AUC per patient reaches 0.5. Train longer "
-    "or on more cases, and do not rely on its answers."
+    "This model is not shown to tell the classes apart: the interval of its AUC or accuracy per patient reaches chance."
+    " Train longer or on more cases, and do not rely on its answers."
 )
 
 INTERVAL = "The interval covers the choice of slices of this study, not how often the model is wrong."

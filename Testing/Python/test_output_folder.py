@@ -20,7 +20,7 @@ def system(request, monkeypatch):
     if request.param == "one after the other":
         monkeypatch.setattr(exchange_folders, "_at_once", lambda *names: False)
     elif sys.platform not in ("linux", "darwin"):
-        pytest.skip("this one cannot")
+        pytest.skip("only Linux and macOS exchange two folders at once")
     return request.param
 
 
