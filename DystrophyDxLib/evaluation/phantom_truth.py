@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
 from ..files.spreadsheet import Sheet, column_name, existing
-from ..phantom.anatomy import MUSCLES
+from ..muscles.structures import MUSCLES
 from ..series.formats.any_format import read_header
 from ..series.image_files import as_image
 from ..series.segmentation_file import read_segmentation, segmentation_header

@@ -22,7 +22,7 @@ from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..explain.texture_score import texture_scores
 from ..files.spreadsheet import column_name
-from ..phantom.anatomy import MUSCLES
+from ..muscles.structures import MUSCLES
 from ..reporting.harness import FIGURES, Report, table_sha256
 from ..reporting.progress import Advance
 from ..training.sample_store import SampleStore

@@ -1,6 +1,6 @@
 """Synthetic thighs of known anatomy, fat, oedema and diagnosis, to train and test on. No one's images."""
 
-from .anatomy import MUSCLES
+from ..muscles.structures import MUSCLES
 from .contrasts import CONTRASTS
 from .dicom_series import write_dicom
 from .disease import DIAGNOSES, DYSTROPHINOPATHY

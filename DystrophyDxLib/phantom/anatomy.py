@@ -13,14 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..muscles.structures import MUSCLES
 from .body import Body, ShapeModel
 
-# Label n + 1 of `Phantom.muscles` is MUSCLES[n].
-MUSCLES = (
-    "sartorius", "rectus femoris", "vastus lateralis", "vastus intermedius", "vastus medialis", "adductor magnus",
-    "gracilis", "biceps femoris long head", "semitendinosus", "semimembranosus", "biceps femoris short head",
-    "adductor longus", "gluteus maximus",
-)  # fmt: skip
 (
     SARTORIUS, RECTUS_FEMORIS, VASTUS_LATERALIS, VASTUS_INTERMEDIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS, BICEPS,
     SEMITENDINOSUS, SEMIMEMBRANOSUS, BICEPS_SHORT, ADDUCTOR_LONGUS, GLUTEUS_MAXIMUS,

@@ -16,10 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from ..cohort.table import SPLITS, Split
 from ..errors import InputError
+from ..muscles.structures import MUSCLES
 from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
-from .anatomy import MUSCLES
 from .cohort_files import TABLE, write_image, write_table
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
@@ -49,6 +49,8 @@ TRUTH_COLUMNS = (
     "patient_id", "diagnosis", "dystrophinopathy", "severity", "age", "sex", "duration_years", "slices", "legs",
     *(f"fat {name}" for name in MUSCLES),
 )  # fmt: skip
+MAPS = "muscles"
+"""Column of the cohort table for the structures of each series."""
 _MOST_SLICES = 10
 Legs = Literal["both", "left", "right"]
 
@@ -142,10 +144,11 @@ def write_cohort(
 ) -> Path:
     """Writes one folder a patient and, last of all, `cohort.csv`; returns its path.
 
-    A patient's folder holds each contrast (`T1.nii.gz`, or the folder `T1` of DICOM files) and with `truth` the muscle
-    labels, legs, fat fraction and oedema in `truth/`; `truth.csv` tells what no image does. The rows of `cohort.csv`
-    are the T1-weighted series, with a column for each other contrast and the key of each person, see `persons`. Equal
-    `patients`, `seed`, `purpose` and options give equal files with any number of `processes`.
+    A patient's folder holds each contrast (`T1.nii.gz`, or the folder `T1` of DICOM files) and with `truth` labels of
+    the structures and of the muscles alone, legs, fat fraction and oedema in `truth/`; `truth.csv` tells what no image
+    does. The rows of `cohort.csv` are the T1-weighted series, with a column for each other contrast, with `truth` the
+    column `muscles` for the structures, and the key of each person, see `persons`. Equal `patients`, `seed`, `purpose`
+    and options give equal files with any number of `processes`.
 
     Raises:
         InputError: `out` holds files already or cannot be written, an unknown contrast, or a matrix too small. After
@@ -164,7 +167,7 @@ def write_cohort(
             advance("Making phantoms", len(rows), len(patients))
         if truth:
             write_table(folder / "truth.csv", TRUTH_COLUMNS, rows)
-        others = (contrast for contrast in contrasts if contrast != "T1")
+        others = [contrast for contrast in contrasts if contrast != "T1"] + [MAPS] * truth
         write_table(folder / TABLE, (*COHORT_COLUMNS, *others), rows)
     return out / TABLE
 
@@ -242,6 +245,7 @@ def _write_patient(
         "patient_id": patient.patient_id,
         "path": paths["T1"],
         **paths,
+        MAPS: f"{patient.patient_id}/truth/structures.nii.gz",
         "diagnosis": phantom.diagnosis,
         "subtype": "",
         "sex": phantom.sex,
@@ -272,7 +276,7 @@ def _muscle_fat(phantom: Phantom) -> dict[str, str]:
 
 def _write_truth(phantom: Phantom, folder: Path) -> None:
     folder.mkdir()
-    for name in ("muscles", "legs", "fat_fraction", "oedema"):
+    for name in ("structures", "muscles", "legs", "fat_fraction", "oedema"):
         voxels = getattr(phantom, name)
         # Three decimals are more than enough, and pack well.
         stored = voxels if voxels.dtype == np.uint8 else voxels.round(3)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from .anatomy import MUSCLES
+from ..muscles.structures import MUSCLES
 
 # Fine and coarse patches ("moth-eaten"), streaks along the fascicles, a net (reticular), and the rim of the muscle.
 TEXTURES = ("fine", "coarse", "fascicles", "net", "rim")

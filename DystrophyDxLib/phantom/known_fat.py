@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy import MUSCLES
+from ..muscles.structures import MUSCLES
 
 _SPARED = [MUSCLES.index(name) for name in ("sartorius", "gracilis", "adductor longus")]
 _REPLACED = [

@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from ..errors import InputError
+from ..muscles.structures import FEMUR, MUSCLES, SUBCUTANEOUS_FAT
 from ..series.series import Geometry, Series
 from . import anatomy
 from .anatomy import Leg
@@ -31,7 +32,7 @@ class Phantom:
 
     Attributes:
         images: axial series in LPS of each contrast asked for, slices from distal to proximal.
-        muscles: uint8, 0 or 1 + index of the muscle in `MUSCLES`, the same for both legs.
+        structures: uint8, 0 or 1 + index in `STRUCTURES`, the same for both legs.
         legs: uint8, 0 none, 1 the patient's left leg, 2 the right, skin included.
         fat_fraction: float32, 0 to 1, of each muscle voxel; 0 elsewhere.
         oedema: float32, 0 to 1, share of the remaining muscle that is oedematous; 0 elsewhere.
@@ -43,7 +44,7 @@ class Phantom:
     """
 
     images: dict[str, Series]
-    muscles: np.ndarray
+    structures: np.ndarray
     legs: np.ndarray
     fat_fraction: np.ndarray
     oedema: np.ndarray
@@ -58,6 +59,11 @@ class Phantom:
     def series(self) -> Series:
         """The T1-weighted series."""
         return self.images["T1"]
+
+    @property
+    def muscles(self) -> np.ndarray:
+        """uint8, 0 or 1 + index of the muscle in `MUSCLES`, the same for both legs."""
+        return np.where(self.structures <= len(MUSCLES), self.structures, 0).astype(np.uint8)
 
     @property
     def is_dystrophinopathy(self) -> bool:
@@ -141,7 +147,8 @@ def make_phantom(
         for n, level in enumerate(levels)
     ]
     planes = [plane for plane, *_ in made]
-    muscles, sides, fat, oedema = (np.stack(part) for part in list(zip(*made, strict=True))[1:])
+    structures, sides, fat, oedema = (np.stack(part) for part in list(zip(*made, strict=True))[1:])
+    is_muscle = (structures > 0) & (structures <= len(MUSCLES))
     geometry = Geometry(
         (float(view.origin[0]), float(view.origin[1]), round(float(levels[0] * body.thigh_mm), 2)),
         (view.pixel_mm, view.pixel_mm, distance_mm),
@@ -160,12 +167,12 @@ def make_phantom(
     }
     return Phantom(
         images=images,
-        muscles=muscles,
+        structures=structures,
         legs=sides,
         fat_fraction=fat,
         oedema=oedema,
         diagnosis=infiltration.diagnosis,
-        severity=float(fat[muscles > 0].mean()) if muscles.any() else 0.0,
+        severity=float(fat[is_muscle].mean()) if is_muscle.any() else 0.0,
         age_years=infiltration.age_years,
         sex=infiltration.sex,
         duration_years=infiltration.duration_years,
@@ -226,7 +233,7 @@ def _view(rng: np.random.Generator, pairs: list[list[Leg | None]], matrix: int, 
 def _plane(
     parts: list[list[Leg | None]], level: float, view: _View, infiltration: Infiltration, rng: np.random.Generator
 ) -> tuple[Plane, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One slice, drawn at several depths; and its truth, each (matrix, matrix): muscle labels, legs, fat, oedema."""
+    """One slice, drawn at several depths; and its truth, each (matrix, matrix): structures, legs, fat, oedema."""
     mm, size = view.pixel_mm, view.matrix + 2 * view.margin
     corner = view.origin - view.margin * mm - (mm - mm / FINE) / 2
     drawn = [anatomy.draw(legs, corner, mm / FINE, size * FINE) for legs in parts]
@@ -253,8 +260,10 @@ def _plane(
     )
     inner = slice(view.margin, view.margin + view.matrix)
     labels = np.where(share >= 0.5, codes & 15, 0).astype(np.uint8)
+    for label, tissues in ((FEMUR, (anatomy.CORTEX, anatomy.MARROW)), (SUBCUTANEOUS_FAT, (anatomy.FAT,))):
+        labels[block_mean(np.isin(tissue, tissues)) > 0.5] = label
     whole = np.where(block_mean(sides > 0) >= 0.5, block_max(sides), 0).astype(np.uint8)
-    fat, oedema = (np.where(labels > 0, values, 0).astype(np.float32) for values in (fat, oedema))
+    fat, oedema = (np.where(share >= 0.5, values, 0).astype(np.float32) for values in (fat, oedema))
     return plane, labels[inner, inner], whole[inner, inner], fat[inner, inner], oedema[inner, inner]
 
 

@@ -40,14 +40,14 @@ def augmented(samples: torch.Tensor, size: int, seeds: Sequence[int]) -> torch.T
         samples: (N, C, S, S) float32, see `samples.SampleBatch.pixels`; S is a multiple of `size`.
         seeds: one a sample, so that what is drawn for a sample does not depend on those beside it.
     """
-    draw = _Draw(seeds)
-    samples = _at_size(samples, size)
+    draw = Draw(seeds)
+    samples = at_size(samples, size)
     samples = _moved(samples, draw)
     leg = (samples > 0.02).any(dim=1, keepdim=True)
     samples = _with_other_contrast(samples, draw)
-    samples = _with_other_sharpness(samples, draw)
-    samples = samples + _noise(size, samples.shape[1], draw)
-    leg &= ~_beyond_border(size, draw)
+    samples = with_other_sharpness(samples, draw)
+    samples = samples + noise(size, samples.shape[1], draw)
+    leg &= ~beyond_border(size, draw)
     return samples.clamp(0, BRIGHTEST) * leg
 
 
@@ -57,8 +57,8 @@ def slightly_changed(samples: torch.Tensor, size: int, how: AugmentationRecipe, 
     Args:
         samples, seeds: as in `augmented`.
     """
-    draw = _Draw(seeds)
-    samples = _at_size(samples, size)
+    draw = Draw(seeds)
+    samples = at_size(samples, size)
     zoom, factor = (low + draw.share() * (high - low) for low, high in (how.zoom, how.intensity))
     angle, zoom = draw.within(np.deg2rad(how.rotation_degrees)).flatten(), zoom.flatten()
     # The edge is 2 long in the coordinates of the grid.
@@ -72,7 +72,7 @@ def slightly_changed(samples: torch.Tensor, size: int, how: AugmentationRecipe, 
     return (factor * functional.grid_sample(samples, grid, align_corners=False)).clamp(0, BRIGHTEST)
 
 
-class _Draw:
+class Draw:
     """Random numbers, each sample's own, shaped to multiply (N, C, size, size)."""
 
     def __init__(self, seeds: Sequence[int]) -> None:
@@ -86,6 +86,10 @@ class _Draw:
         """Uniform from 0 to 1."""
         return torch.cat([torch.rand(1, 1, 1, 1, generator=one) for one in self._generators])
 
+    def uniform(self, *shape: int) -> torch.Tensor:
+        """(N, *shape) uniform from 0 to 1."""
+        return torch.stack([torch.rand(shape, generator=one) for one in self._generators])
+
     def normal(self, size: int, channels: int = 1) -> torch.Tensor:
         """(N, channels, size, size) standard normal noise."""
         return torch.cat([torch.randn(1, channels, size, size, generator=one) for one in self._generators])
@@ -96,14 +100,14 @@ class _Draw:
         return functional.interpolate(smooth, size, mode="bilinear", align_corners=True)
 
 
-def _at_size(samples: torch.Tensor, size: int) -> torch.Tensor:
+def at_size(samples: torch.Tensor, size: int) -> torch.Tensor:
     """(N, C, size, size) samples averaged over the pixels of each new pixel."""
     while samples.shape[-1] > size:
         samples = halved(samples.flatten(0, 1)).unflatten(0, samples.shape[:2])
     return samples
 
 
-def _moved(samples: torch.Tensor, draw: _Draw) -> torch.Tensor:
+def _moved(samples: torch.Tensor, draw: Draw) -> torch.Tensor:
     size = samples.shape[-1]
     angle = torch.where(draw.share() < UPRIGHT, draw.within(LARGEST_ROTATION), draw.within(np.pi)).flatten()
     zoom, stretch = 1 + draw.within(LARGEST_ZOOM).flatten(), 1 + draw.within(LARGEST_STRETCH).flatten()
@@ -119,20 +123,20 @@ def _moved(samples: torch.Tensor, draw: _Draw) -> torch.Tensor:
     return functional.grid_sample(samples, grid + bend.permute(0, 2, 3, 1), align_corners=False)
 
 
-def _with_other_contrast(samples: torch.Tensor, draw: _Draw) -> torch.Tensor:
+def _with_other_contrast(samples: torch.Tensor, draw: Draw) -> torch.Tensor:
     """Another repetition and echo time bend the scale of greys; what shading was left over is other shading."""
     gamma, scale = 1 + draw.within(LARGEST_GAMMA), 1 + draw.within(0.15)
     shading = draw.field(3, samples.shape[-1]) * (LARGEST_SHADING / 2 * draw.share())
     return scale * shading.exp() * samples.clamp_min(1e-4) ** gamma
 
 
-def _with_other_sharpness(samples: torch.Tensor, draw: _Draw) -> torch.Tensor:
+def with_other_sharpness(samples: torch.Tensor, draw: Draw) -> torch.Tensor:
     """Between the sample blurred and the sample with edges raised."""
-    blurred = functional.interpolate(_at_size(samples, GRID), samples.shape[-1], mode="bilinear")
+    blurred = functional.interpolate(at_size(samples, GRID), samples.shape[-1], mode="bilinear")
     return torch.lerp(samples, blurred, draw.share() * (1 + SHARPEST) - SHARPEST)
 
 
-def _noise(size: int, channels: int, draw: _Draw) -> torch.Tensor:
+def noise(size: int, channels: int, draw: Draw) -> torch.Tensor:
     """White noise in some samples, noise of interpolated images in others."""
     white = draw.normal(size, channels)
     coarse = functional.interpolate(draw.normal(size // 2, channels), size, mode="bilinear") * 1.5
@@ -140,7 +144,7 @@ def _noise(size: int, channels: int, draw: _Draw) -> torch.Tensor:
     return torch.where(share < 0.5, white, coarse) * (LARGEST_NOISE * draw.share() ** 2)
 
 
-def _beyond_border(size: int, draw: _Draw) -> torch.Tensor:
+def beyond_border(size: int, draw: Draw) -> torch.Tensor:
     """(N, 1, size, size) bool, what lies beyond a straight border, in `CUT` of the samples."""
     place = torch.linspace(-1, 1, size)
     angle = draw.share() * (2 * np.pi)

@@ -17,6 +17,7 @@ from DystrophyDxLib.cohort.table import Case
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.phantom_truth import muscle_fat
+from DystrophyDxLib.muscles.structures import FEMUR, SUBCUTANEOUS_FAT
 from DystrophyDxLib.phantom import DIAGNOSES, DYSTROPHINOPATHY, MUSCLES, cohort
 from DystrophyDxLib.phantom.cohort import Patient, drawn_patients, like_yang2021, write_cohort
 from DystrophyDxLib.phantom.published_cohort import shared
@@ -110,7 +111,7 @@ def test_drawn_cohort_is_half_dystrophinopathy_and_split_as_published():
 
 def test_the_table_names_the_t1_weighted_series_and_what_is_known(made):
     rows = rows_of(made)
-    assert list(rows[0]) == [*cohort.COHORT_COLUMNS, "STIR", "DIXON_FF"]
+    assert list(rows[0]) == [*cohort.COHORT_COLUMNS, "STIR", "DIXON_FF", "muscles"]
     assert [row["patient_id"] for row in rows] == ["P0001", "P0002", "P0003"]
     for row, patient in zip(rows, PATIENTS, strict=True):
         assert (row["diagnosis"], row["split"], row["centre"]) == (patient.diagnosis, patient.split, patient.centre)
@@ -138,6 +139,10 @@ def test_truth_lies_on_the_voxels_of_the_series(made):
         assert vastus.mean() == pytest.approx(float(row["fat vastus lateralis"]), abs=1e-3)
         assert sitk.GetArrayFromImage(fraction).max() <= 1
         assert row["dystrophinopathy"] == str(int(patient.diagnosis in DYSTROPHINOPATHY))
+        structures = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "truth" / "structures.nii.gz")))
+        np.testing.assert_array_equal(structures[labels > 0], labels[labels > 0])
+        assert set(np.unique(structures[labels == 0])) == {0, FEMUR, SUBCUTANEOUS_FAT}
+        assert sitk.GetArrayFromImage(fraction)[structures == SUBCUTANEOUS_FAT].mean() > 0.8
 
 
 def test_several_processes_write_the_same_files(made, tmp_path):
