@@ -106,8 +106,9 @@ class DystrophyDxTest(ScriptedLoadableModuleTest):
         self.page = slicer.util.getModuleWidget("DystrophyDx").classification
         study = self.page.study.ui
         study.modelSelector.currentIndex = 0
-        if study.packagesLabel.text:
-            self.skipTest(study.packagesLabel.text)
+        missing = self.page.bar.ui.packagesLabel.text
+        if missing:
+            self.skipTest(missing)
 
     def runTest(self):
         self.setUp()
@@ -115,15 +116,16 @@ class DystrophyDxTest(ScriptedLoadableModuleTest):
 
     def test_WholeWay(self):
         study, table, region = self.page.study.ui, self.page.result.ui.imagesTable, self.page.region.ui
+        bar = self.page.bar.ui
         self.delayDisplay("Load the sample study")
         study.sampleButton.click()
         volume = study.inputSelector.currentNode()
         assert volume is not None
         self.delayDisplay("Classify")
-        study.classifyButton.click()
+        bar.classifyButton.click()
         classification = self.page.context.classification
         first = classification.result
-        assert first is not None, study.messageLabel.text
+        assert first is not None, bar.messageLabel.text
         assert table.rowCount == len(first.images)
         assert classification.heatmap is not None
         self.delayDisplay("Correct the region: leave out the slice that is shown")
@@ -133,7 +135,7 @@ class DystrophyDxTest(ScriptedLoadableModuleTest):
         region.excludeButton.click()
         assert classification.changed_slices == (left_out,)
         self.delayDisplay("Classify again")
-        region.reclassifyButton.click()
+        bar.reclassifyButton.click()
         again = classification.result
         assert left_out not in [image.slice for image in again.images]
         assert "Before" in self.page.result.ui.differenceLabel.text

@@ -20,7 +20,8 @@ FACTS = ROOT / "Testing" / "Python" / "slicer_facts.json"
 
 WITHOUT_A_NAME = (
     "QClipboard", "QFile", "QFormLayout", "QGridLayout", "QHBoxLayout", "QHeaderView", "QMainWindow",
-    "QTabBar", "QUiLoader", "qMRMLSortFilterProxyModel", "qSlicerModulePanel", "qSlicerScriptedLoadableModule",
+    "QScrollBar", "QTabBar", "QUiLoader", "qMRMLSortFilterProxyModel", "qSlicerModulePanel",
+    "qSlicerScriptedLoadableModule",
 )  # fmt: skip
 """Classes that the panel reaches through methods of others."""
 

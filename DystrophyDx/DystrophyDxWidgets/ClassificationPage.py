@@ -4,17 +4,20 @@ import qt
 import slicer
 from slicer.util import VTKObservationMixin
 
+from DystrophyDxWidgets.ActionBar import ActionBar
 from DystrophyDxWidgets.Context import Context
+from DystrophyDxWidgets.Folds import DataProbe, Folds
 from DystrophyDxWidgets.HeatmapSection import HeatmapSection
 from DystrophyDxWidgets.helpers import makeShortcut, makeTimer
 from DystrophyDxWidgets.RegionSection import RegionSection
 from DystrophyDxWidgets.ReportSection import ReportSection
 from DystrophyDxWidgets.ResultSection import ResultSection
+from DystrophyDxWidgets.ScrolledPage import ScrolledPage
 from DystrophyDxWidgets.StudySection import StudySection
 
 
 class ClassificationPage(VTKObservationMixin):
-    """Lays out the sections, and follows the scene while the page is shown.
+    """Lays out the sections above the bar, and follows the scene while the page is shown.
 
     logic: gives the parameter node of the scene.
     """
@@ -26,17 +29,33 @@ class ClassificationPage(VTKObservationMixin):
         self._entered = False
         self.context = context = Context()
         self.study, self.result, self.heatmap = StudySection(context), ResultSection(context), HeatmapSection(context)
-        self.region, self.report = RegionSection(context), ReportSection(context)
-        self.widget = qt.QWidget()
-        layout = qt.QVBoxLayout(self.widget)
+        self.region, self.report, self.bar = RegionSection(context), ReportSection(context), ActionBar(context)
+        content = qt.QWidget()
+        layout = qt.QVBoxLayout(content)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
         for section in self.sections:
             layout.addWidget(section.widget)
         layout.addStretch(1)
+        self._page = ScrolledPage(content, self.bar.widget)
+        self.widget = self._page.widget
+        context.bringIntoView.connect(self._page.bringIntoView)
+        self._folds = Folds(
+            {
+                "study": self.study.ui.studySection,
+                "answer": self.result.ui.resultSection,
+                "heatmap": self.heatmap.ui.heatmapSection,
+                "region": self.region.ui.regionSection,
+                "report": self.report.ui.reportSection,
+            }
+        )
+        self._dataProbe = DataProbe()
+        context.changed.connect(self.onChanged)
         self._sceneTimer = makeTimer(0, self.onSceneChanged)  # many changes of the scene in a row are answered once
         self._viewsTimer = makeTimer(0, self.onViewsChanged)
         context.sceneChanged.connect(self._sceneTimer.start)
         self._shortcuts = [
-            makeShortcut("F5", self.study.ui.classifyButton.click, self.widget),
+            makeShortcut("F5", self.bar.ui.classifyButton.click, self.widget),
             makeShortcut("F7", self.result.onPreviousImage, self.widget),
             makeShortcut("F8", self.result.onNextImage, self.widget),
             makeShortcut("F9", self.heatmap.ui.heatmapCheckBox.toggle, self.widget),
@@ -60,12 +79,17 @@ class ClassificationPage(VTKObservationMixin):
     def enter(self):
         """The page is shown."""
         self._entered = True
+        self._dataProbe.onEnter()
         self._enableShortcuts(True)
         self._setParameters(self._logic.getParameterNode())
         self.onSceneChanged()
+        self.heatmap.onEnter()
 
     def exit(self):
         """The page is left."""
+        if self._entered:
+            self.heatmap.onExit()
+            self._dataProbe.onExit()
         self._entered = False
         self._enableShortcuts(False)
         self.region.endEditing()
@@ -79,6 +103,7 @@ class ClassificationPage(VTKObservationMixin):
         self.region.cleanup()
         self._sceneTimer.stop()
         self._viewsTimer.stop()
+        self._page.cleanup()
         for shortcut in self._shortcuts:
             shortcut.enabled = False
             shortcut.deleteLater()
@@ -133,7 +158,13 @@ class ClassificationPage(VTKObservationMixin):
         if self.context.classification is not None and not slicer.mrmlScene.IsBatchProcessing():
             self.context.classification.follow_volume()
 
+    def onChanged(self):
+        self._folds.show(self.context.result is not None)
+        self._page.fit()
+
     def onLayoutNodeModified(self, caller, event):
+        if self._entered and not slicer.mrmlScene.IsBatchProcessing():
+            self.heatmap.onLayoutChangedElsewhere()
         self.heatmap.showLayout()
         self._viewsTimer.start()
 
@@ -144,6 +175,7 @@ class ClassificationPage(VTKObservationMixin):
         """Also while the page is left: another patient's outlines are nowhere to be seen."""
         if self.context.view is not None and not slicer.mrmlScene.IsBatchProcessing():
             self.context.view.follow()
+            self.heatmap.placeLegend()
             self.context.viewsChanged()
 
     def _observeViews(self):

@@ -20,6 +20,7 @@ class Context:
         volume: the MRI that is chosen; None where none is.
         parameters: what of the page is kept in the scene; None while the page is left.
         models: `ModelList`.
+        device: where the network runs, one of `devices.DEVICES`.
         view: `ClassificationView`; None until `load`.
         actions: `Actions`; None until `load`.
         said: (text) something is to be told to the user; an empty text takes back what was told.
@@ -30,17 +31,23 @@ class Context:
         sceneChanged: a volume may have come or gone; this is looked at soon, once for many changes.
         packagesMissing: packages were found missing.
         classifying: a classification begins.
+        takingInputs: the inputs that were chosen are to be made ready; may raise `InputError`.
+        classified: there is a new answer.
+        edited: (text) what of the region is edited and not yet classified; an empty text where all is.
         reclassifying: the images whose region changed are to be classified.
+        bringIntoView: (widget) is to be seen, however far the page is scrolled.
     """
 
     def __init__(self):
         self.volume = self.parameters = self.view = self.actions = None
+        self.device = "auto"
         self.models = ModelList(
             lambda: qt.QSettings().value(MODELS_SETTING), lambda text: qt.QSettings().setValue(MODELS_SETTING, text)
         )
         self.said, self.volumeChanged, self.changed, self.enabling = Signal(), Signal(), Signal(), Signal()
         self.viewsChanged, self.sceneChanged, self.packagesMissing = Signal(), Signal(), Signal()
-        self.classifying, self.reclassifying = Signal(), Signal()
+        self.classifying, self.takingInputs, self.classified = Signal(), Signal(), Signal()
+        self.edited, self.reclassifying, self.bringIntoView = Signal(), Signal(), Signal()
 
     @property
     def classification(self):

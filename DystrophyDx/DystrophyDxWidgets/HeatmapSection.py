@@ -1,10 +1,13 @@
-"""The section "Heatmap": how the evidence is seen over the MRI, and its share of each muscle."""
+"""The section "Why": how the evidence is seen over the MRI, and its share of each muscle."""
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxWidgets.helpers import loadWidget, quiet
+
+VIEWS_SETTING = "DystrophyDx/Views"
 
 
 class HeatmapSection:
@@ -15,7 +18,8 @@ class HeatmapSection:
         self.widget, self.ui = loadWidget("HeatmapSection")
         self.widget.setMRMLScene(slicer.mrmlScene)
         ui = self.ui
-        ui.layoutSelector.addItems([_("As they are"), _("Heatmap over the MRI"), _("MRI beside the heatmap")])
+        ui.layoutSelector.addItems([_("Your own layout"), _("Heatmap over the MRI"), _("MRI beside the heatmap")])
+        self._readingLayout = None
         ui.heatmapCheckBox.connect("toggled(bool)", self.onToggled)
         ui.legendCheckBox.connect("toggled(bool)", self.onLegendToggled)
         ui.opacitySlider.connect("valueChanged(double)", self.onOpacityChanged)
@@ -23,6 +27,7 @@ class HeatmapSection:
         ui.classSelector.connect("currentIndexChanged(int)", self.onClassChanged)
         ui.layoutSelector.connect("currentIndexChanged(int)", self.onLayoutChanged)
         context.changed.connect(self.onChanged)
+        context.classified.connect(self.onClassified)
         context.enabling.connect(self.onEnabling)
 
     def onToggled(self, shown):
@@ -41,6 +46,14 @@ class HeatmapSection:
     def onLegendToggled(self, shown):
         if self._context.heatmap is not None:
             self._context.heatmap.legend = shown
+            self.placeLegend()
+
+    def placeLegend(self):
+        """The legend lies beside the legs that are seen."""
+        if self._context.view is not None and self._context.view.classification is not None:
+            from DystrophyDxLib.mrml.legs_in_view import place_legend
+
+            place_legend(self._context.view.classification)
 
     def onClassChanged(self, index):
         if self._context.heatmap is not None and index >= 0:
@@ -50,8 +63,36 @@ class HeatmapSection:
             self.showMuscles()
 
     def onLayoutChanged(self, index):
-        if index > 0 and self._context.load():
-            self._context.view.arrange(self._layouts()[index], slicer.app.processEvents)
+        if self._context.load():
+            self._reading().choose(self._context.view, self._layouts()[index], slicer.app.processEvents)
+            self.showLayout()
+
+    def onLayoutChangedElsewhere(self):
+        """Slicer's own means may have arranged the views."""
+        if self._context.view is not None:
+            self._reading().follow(self._context.view)
+
+    def onClassified(self):
+        self._reading().after_classification(self._context.view, slicer.app.processEvents)
+
+    def onEnter(self):
+        if self._context.view is not None:
+            self._reading().enter(self._context.view, slicer.app.processEvents)
+
+    def onExit(self):
+        """The reader's own layout comes back."""
+        if self._context.view is not None:
+            self._reading().leave(self._context.view)
+
+    def _reading(self):
+        """`ReadingLayout`; made late, as its library may lack packages."""
+        if self._readingLayout is None:
+            from DystrophyDxLib.panel.reading_layout import ReadingLayout
+
+            self._readingLayout = ReadingLayout(
+                lambda: qt.QSettings().value(VIEWS_SETTING), lambda text: qt.QSettings().setValue(VIEWS_SETTING, text)
+            )
+        return self._readingLayout
 
     def onChanged(self):
         self._showHeatmap()

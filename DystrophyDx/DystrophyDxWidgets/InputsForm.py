@@ -69,7 +69,9 @@ class InputsForm:
             form.addRow(_("{name}, frame:").format(name=name), box)
         for name, selector in self.channels.items():
             form.addRow(f"{name}:", selector)
-        self.ui.channelsFrame.visible = bool(self.frames or self.channels)
+        further = bool(self.frames or self.channels)
+        self.ui.channelsFrame.visible = further
+        self.ui.furtherSection.collapsed = not further
         self.show()
 
     def _cineOfVolume(self):

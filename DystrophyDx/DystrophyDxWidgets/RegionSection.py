@@ -1,9 +1,9 @@
-"""The section "Region": corrects what the model looked at."""
+"""The section "Correct": corrects what the model looked at."""
 
 import slicer
 
 from DystrophyDxLib.panel.slices import edited_since_result
-from DystrophyDxWidgets.helpers import loadWidget, makeTimer, say
+from DystrophyDxWidgets.helpers import loadWidget, makeTimer
 from DystrophyDxWidgets.RegionEditor import RegionEditor
 
 EDIT_MILLISECONDS = 500
@@ -26,7 +26,6 @@ class RegionSection:
             (ui.resetLeftButton, self.onResetLeft),
             (ui.resetRightButton, self.onResetRight),
             (ui.resetAllButton, self.onResetAll),
-            (ui.reclassifyButton, self.onReclassify),
         ):
             button.connect("clicked()", slot)
         ui.editButton.connect("toggled(bool)", self.onEdit)
@@ -59,6 +58,8 @@ class RegionSection:
         else:
             self.editor.close()
         self.ui.editorFrame.visible = edited
+        if edited:
+            self._context.bringIntoView(self.ui.editButton)
 
     def onExclude(self):
         self._edit(lambda classification: classification.exclude(self._context.view.slice))
@@ -74,9 +75,6 @@ class RegionSection:
 
     def onResetAll(self):
         self._edit(lambda classification: classification.reset())
-
-    def onReclassify(self):
-        self._context.reclassifying()
 
     def _resetSide(self, name):
         from DystrophyDxLib.regions.windows import Side
@@ -127,7 +125,7 @@ class RegionSection:
     def _showPending(self):
         classification = self._context.classification
         changed = classification.changed_slices if classification is not None else ()
-        say(self.ui.pendingLabel, edited_since_result(changed, classification.doubts if changed else ()))
+        self._context.edited(edited_since_result(changed, classification.doubts if changed else ()))
         self._context.enable()
 
     def onEnabling(self, possible):
@@ -138,7 +136,6 @@ class RegionSection:
             widget.enabled = possible.use_result
         for widget in (ui.resetLeftButton, ui.resetRightButton):
             widget.enabled = possible.reset_side
-        ui.reclassifyButton.enabled = possible.edit and bool(ui.pendingLabel.text)
 
     def _observe(self, segmentation):
         if segmentation is self._segmentation:

@@ -1,4 +1,4 @@
-"""The section "Result": the answer, its images and their probabilities along the thigh."""
+"""The section "Answer": the answer, its images and their probabilities along the thigh."""
 
 import qt
 from slicer.i18n import tr as _
@@ -102,17 +102,24 @@ class ResultSection:
 
     def _showAnswer(self, classification):
         ui, result = self.ui, self._context.result
-        for label in (ui.answerLabel, ui.barLabel, ui.figuresLabel, ui.differenceLabel, ui.warningsLabel):
+        labels = (ui.answerLabel, ui.barLabel, ui.figuresLabel, ui.peakLabel, ui.cautionsLabel, ui.differenceLabel)
+        for label in (*labels, ui.warningsLabel):
             say(label, "")
+        for section in (ui.warningsSection, ui.imagesSection):
+            section.visible = result is not None
         if result is None:
             say(ui.answerLabel, _("Not classified yet."))
             return
         from DystrophyDxLib.panel import rich_text
+        from DystrophyDxLib.reporting.peak import peak
 
         say(ui.answerLabel, rich_text.answer_html(result))
         say(ui.barLabel, rich_text.bar_html(result))
         say(ui.figuresLabel, rich_text.figures(result))
+        say(ui.peakLabel, peak(result))
+        say(ui.cautionsLabel, rich_text.cautions_html(result))
         say(ui.warningsLabel, rich_text.warnings_html(result))
+        ui.warningsSection.visible = bool(result.warnings)
         if classification.result_before is not None:
             say(ui.differenceLabel, rich_text.difference(result, classification.result_before))
 

@@ -1,4 +1,4 @@
-"""The section "Study": which volume is classified, by which model, and the run of it."""
+"""The section "Study": which volume is classified, and by which model."""
 
 from pathlib import Path
 
@@ -6,24 +6,21 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from DystrophyDxWidgets.FirstUse import FirstUse
-from DystrophyDxWidgets.helpers import loadSample, loadWidget, quiet, say
+from DystrophyDxWidgets.helpers import loadSample, loadWidget, quiet, reporting, say
 from DystrophyDxWidgets.InputsForm import InputsForm
 
 
 class StudySection:
-    """Chooses volume and model, classifies, and tells what went wrong."""
+    """Chooses volume, model and device, and says beside them what could not be read."""
 
     def __init__(self, context):
         self._context = context
         self.widget, self.ui = loadWidget("StudySection")
         self.widget.setMRMLScene(slicer.mrmlScene)
-        self.firstUse = FirstUse(self.ui, context)
         self.inputsForm = InputsForm(self.ui, context)
         self._among = []
         self._connect()
         self._listModels()
-        self.firstUse.check()
 
     def suggest(self):
         """Chooses the likely thigh MRI of the scene where no volume is chosen, and says why."""
@@ -49,7 +46,7 @@ class StudySection:
     # Volume and model
 
     def onLoadSample(self):
-        with self._context.reporting():
+        with self._refusing():
             self._context.said(_("Reading the sample study…"))
             slicer.app.processEvents()
             self._context.parameters.inputVolume = loadSample()
@@ -57,6 +54,7 @@ class StudySection:
 
     def onVolumeChanged(self):
         say(self.ui.suggestionLabel, "")
+        say(self.ui.refusalLabel, "")
         self._context.said("")
         self.inputsForm.volumeChanged()
 
@@ -69,12 +67,11 @@ class StudySection:
 
     def addModel(self, path):
         """Adds a model package to the list and selects it."""
-        with self._context.reporting():
+        with self._refusing():
             self._context.models.add(path)
             chosen = self._context.models.chosen
             self._listModels()
             self.ui.modelSelector.currentIndex = self.ui.modelSelector.findData(str(chosen))
-            self._context.said("")
 
     def onModelChanged(self, index):
         self._context.models.chosen = Path(self.ui.modelSelector.itemData(index))
@@ -92,11 +89,19 @@ class StudySection:
 
     def _showCard(self):
         self.ui.cardBrowser.setHtml("")
-        with self._context.reporting():
+        with self._refusing():
             from DystrophyDxLib.models.package import ModelPackage
             from DystrophyDxLib.panel.rich_text import card_html
 
             self.ui.cardBrowser.setHtml(card_html(ModelPackage.read(self._context.models.chosen).card))
+
+    def onDeviceChanged(self, device):
+        self._context.device = device
+
+    def _refusing(self):
+        """Says beside volume and model what could not be read."""
+        say(self.ui.refusalLabel, "")
+        return reporting(lambda text: say(self.ui.refusalLabel, text))
 
     def _listModels(self):
         selector = self.ui.modelSelector
@@ -104,49 +109,6 @@ class StudySection:
             selector.clear()
             for name, path in self._context.models.entries():
                 selector.addItem(name, str(path))
-
-    # Classification
-
-    def onClassify(self):
-        classification = self._context.classification
-        corrected = classification is not None and classification.corrected
-        if self._classify("classify") and corrected:
-            self._context.said(_("The corrected region was classified. “Back to automatic” takes the correction back."))
-
-    def onReclassify(self):
-        self._classify("reclassify")
-
-    def _classify(self, what):
-        """Returns whether there is a new answer."""
-        context, done = self._context, False
-        if context.volume is None or context.busy:
-            return done
-        if not self.firstUse.check() or not context.load():
-            context.said(self.ui.packagesLabel.text)
-            return done
-        context.classifying()
-        with context.reporting():
-            try:
-                self.inputsForm.takeFrames()
-                run = getattr(context.actions, what)
-                run(context.classification, context.models.chosen, self.ui.deviceSelector.currentText, self.onProgress)
-                done = True
-            finally:
-                self.ui.progressFrame.visible = False
-        context.sceneChanged()
-        context.changed()
-        return done
-
-    def onProgress(self, done, total):
-        ui = self.ui
-        if not ui.progressFrame.visible:
-            self._context.said("")
-            ui.progressFrame.visible = True
-            self._context.enable()
-        ui.progressBar.setRange(0, total)
-        ui.progressBar.setValue(done)
-        ui.progressBar.setFormat(_("{done} of {total} images").format(done=done, total=total))
-        slicer.app.processEvents()
 
     # What is shown
 
@@ -169,21 +131,18 @@ class StudySection:
         ui = self.ui
         for widget in (ui.inputSelector, ui.sampleButton, ui.modelSelector, ui.addModelButton, ui.deviceSelector):
             widget.enabled = possible.choose
-        ui.classifyButton.enabled = possible.classify
 
     def _connect(self):
         ui, context = self.ui, self._context
         for button, slot in (
             (ui.sampleButton, self.onLoadSample),
             (ui.addModelButton, self.onAddModel),
-            (ui.classifyButton, self.onClassify),
-            (ui.cancelButton, context.stop),
         ):
             button.connect("clicked()", slot)
         ui.cardButton.connect("toggled(bool)", self.onCard)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChanged)
-        context.said.connect(lambda text: say(ui.messageLabel, text))
-        context.reclassifying.connect(self.onReclassify)
+        ui.deviceSelector.connect("currentTextChanged(QString)", self.onDeviceChanged)
+        context.takingInputs.connect(self.inputsForm.takeFrames)
         context.volumeChanged.connect(self.onVolumeChanged)
         context.changed.connect(self.onChanged)
         context.enabling.connect(self.onEnabling)

@@ -34,7 +34,7 @@ class ClassificationView:
     def __init__(self, scene: slicer.vtkMRMLScene) -> None:
         self.scene = scene
         self._side: str | None = None
-        self._layers: Layers = {}
+        self._layers: tuple[Layers, int] | None = None
         self._left: dict[str, int] = {}
         """Slice that was last seen of each volume, by its ID."""
         register_layouts(self._layout_node())
@@ -104,9 +104,10 @@ class ClassificationView:
     def follow(self) -> None:
         """Answers what was done to the views by Slicer's own means: heatmap, legend and outlines stay with their
         images, and each volume is shown again on the slice that was last seen of it."""
-        if layers(self.scene) != self._layers:
+        now = layers(self.scene), len(self._slice_nodes())  # a view may come after what it shows
+        if now != self._layers:
             keep_with_images(self.scene)
-            self._layers = layers(self.scene)
+            self._layers = now
         if self.classification is not None and (k := self.slice) is not None:
             self._left[self.classification.volume.GetID()] = k
 

@@ -9,10 +9,13 @@ from .nodes import nodes_of_class
 
 DEFAULT_THRESHOLD = 0.2
 DEFAULT_OPACITY = 0.5
+LEGEND_SIZE = (0.09, 0.35)
+"""Width and height of the legend as shares of those of a view."""
 
 _STOPS = ((0.0, (0, 0, 1)), (0.25, (0, 1, 1)), (0.5, (0, 1, 0)), (0.75, (1, 1, 0)), (1.0, (1, 0, 0)))
 _COLORS = 256
 _COLORS_OF = "DystrophyDx.colors"
+_NO_ROOM = "DystrophyDx.noRoom"
 
 
 class HeatmapDisplay:
@@ -63,12 +66,38 @@ class HeatmapDisplay:
 
     @property
     def legend(self) -> bool:
-        """Whether the colour legend is seen wherever the heatmap is."""
-        return bool(self._legend.GetVisibility())
+        """Whether the colour legend is wanted; it is seen with the heatmap, where it has a place."""
+        return bool(self._legend.GetVisibility()) or self._legend.GetAttribute(_NO_ROOM) is not None
 
     @legend.setter
     def legend(self, visible: bool) -> None:
+        self._legend.SetAttribute(_NO_ROOM, None)
         self._legend.SetVisibility(visible)
+
+    @property
+    def legend_position(self) -> tuple[float, float]:
+        """Of the legend in a view, as shares of the room that its size leaves."""
+        return self._legend.GetPosition()
+
+    def place_legend(self, view: str, position: tuple[float, float] | None) -> None:
+        """Shows the legend in one view alone, where it is wanted.
+
+        Args:
+            view: ID of its node.
+            position: see `legend_position`; without one it is not seen, and comes back when it is given one.
+        """
+        legend = self._legend
+        if not self.legend:
+            return
+        modifying = legend.StartModify()
+        if [legend.GetNthViewNodeID(n) for n in range(legend.GetNumberOfViewNodeIDs())] != [view]:
+            legend.RemoveAllViewNodeIDs()
+            legend.AddViewNodeID(view)
+        if position is not None:
+            legend.SetPosition(*position)
+        legend.SetVisibility(position is not None)
+        legend.SetAttribute(_NO_ROOM, None if position is not None else "1")
+        legend.EndModify(modifying)
 
     @property
     def colors(self) -> slicer.vtkMRMLColorTableNode:
@@ -89,9 +118,9 @@ class HeatmapDisplay:
 
 def _add_legend(display: slicer.vtkMRMLScalarVolumeDisplayNode) -> slicer.vtkMRMLColorLegendDisplayNode:
     legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(display)
-    legend.SetTitleText("Heatmap")
+    legend.SetTitleText("")  # it would take more room than the colours
     legend.SetLabelFormat("%.2f")
-    legend.SetSize(0.09, 0.35)
+    legend.SetSize(*LEGEND_SIZE)
     legend.SetPosition(0.98, 0.5)
     legend.SetVisibility(True)
     return legend

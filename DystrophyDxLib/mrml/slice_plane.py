@@ -63,6 +63,16 @@ class SlicePlane:
         k = np.linalg.solve(ijk_to_world(self.volume), middle)[2]
         return int(np.clip(np.round(k), 0, self.volume.GetImageData().GetDimensions()[2] - 1))
 
+    @property
+    def across(self) -> tuple[int, float]:
+        """Axis of the volume (0 for i, 1 for j, 2 for k) that crosses the view most, and where on it the view lies, in
+        voxels. Raises as `turn`."""
+        to_world = ijk_to_world(self.volume)
+        axes = to_world[:3, :3] / np.linalg.norm(to_world[:3, :3], axis=0)
+        axis = int(np.abs(self._axes[:, 2] @ axes).argmax())
+        middle = slicer.util.arrayFromVTKMatrix(self.view.GetSliceToRAS())[:, 3]
+        return axis, float(np.linalg.solve(to_world, middle)[axis])
+
     def go_to_slice(self, k: int) -> None:
         """Moves the plane to slice k of the volume, never sideways. Raises as `turn`."""
         i, j, _ = ((start + stop - 1) / 2 for start, stop in whole(self.volume))

@@ -42,6 +42,11 @@ class Possible:
         return self.choose and self.volume
 
     @property
+    def first(self) -> str:
+        """What has to be done before a volume can be classified; nothing where it can."""
+        return "" if self.volume or self.busy else "Choose a thigh MRI, or load the sample study."
+
+    @property
     def use_result(self) -> bool:
         """Look at images, reset the region, write a report."""
         return self.choose and self.result is not None

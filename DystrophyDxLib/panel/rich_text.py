@@ -41,8 +41,8 @@ _FINE = 2  # pixels of the picture for one of the screen
 def answer_html(result: StudyResult) -> str:
     """The case in words, why, what must stand beside every figure, and the differential where classes are ranked."""
     return (
-        f"<p><b>{escape(finding(result))}</b><br>{escape(' '.join((result.case.reason, *interval_words(result))))}</p>"
-        f"<p><b>{escape(' '.join(notices(result)))}</b></p>" + _differential_html(result.case)
+        f"<b>{escape(finding(result))}</b><br>{escape(' '.join((result.case.reason, *interval_words(result))))}<br>"
+        f"<b>{escape(' '.join(notices(result)))}</b>" + _differential_html(result.case)
     )
 
 
@@ -98,6 +98,12 @@ def muscles_html(scores: Sequence[MuscleTexture]) -> str:
         for score in scores
     )
     return f"<table>{rows}</table>"
+
+
+def cautions_html(result: StudyResult) -> str:
+    """What each warning is, a line each, unless `answer_html` says so; `warnings_html` has the details."""
+    meanings = dict.fromkeys(WARNINGS[warning.code][0] for warning in result.warnings)
+    return "<br>".join(f"<b>{escape(meaning)}</b>" for meaning in meanings if meaning not in notices(result))
 
 
 def warnings_html(result: StudyResult) -> str:

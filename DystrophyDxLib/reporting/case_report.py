@@ -12,6 +12,7 @@ from typing import Any
 
 from ..models.decision import decision_of
 from ..results import ImageResult, StudyResult, WarningCode
+from .peak import peak
 from .rendering import rendered
 
 RESEARCH_ONLY = "Research only, not for diagnosis."
@@ -151,6 +152,7 @@ def summary(result: StudyResult) -> str:
     lines = [
         finding(result),
         " ".join((f"{figures(result)}. {result.case.reason}", *interval_words(result))),
+        *filter(None, [peak(result)]),
         *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
         " ".join(notices(result)),
     ]
@@ -170,6 +172,7 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
         result=result,
         finding=finding(result),
         interval_words=interval_words(result),
+        peak=peak(result),
         told_class=decision_of(result).told_class(result.case),
         marks=decision_of(result).marks,
         notices=notices(result),

@@ -19,13 +19,13 @@ class Panel:
     """The page "Classification" of a module widget.
 
     Attributes:
-        ui: the widgets of all its sections by their names.
+        ui: the widgets of all its sections and of the bar by their names.
     """
 
     def __init__(self, widget):
         self.widget, self.page, self.context = widget, widget.classification, widget.classification.context
         self.ui = type("", (), {})()
-        for section in self.page.sections:
+        for section in (*self.page.sections, self.page.bar):
             vars(self.ui).update(vars(section.ui))
 
     @property

@@ -248,6 +248,17 @@ class qMRMLNodeComboBox(QtWidgets.QComboBox):
 
 class ctkCollapsibleButton(QtWidgets.QGroupBox):
     text = QtCore.Property("QString", QtWidgets.QGroupBox.title, QtWidgets.QGroupBox.setTitle)
+    contentsCollapsed = QtCore.Signal(bool)
+    collapsedHeight = _plain("int", 10)
+    _collapsed = False
+
+    def _collapse(self, collapsed: bool) -> None:
+        if collapsed != self._collapsed:
+            self._collapsed = collapsed
+            self.setMaximumHeight(20 if collapsed else 16777215)
+            self.contentsCollapsed.emit(collapsed)
+
+    collapsed = QtCore.Property("bool", lambda self: self._collapsed, _collapse)
 
 
 class ctkComboBox(QtWidgets.QComboBox):
@@ -292,6 +303,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setMinimumHeight(300)
         self.told: dict[str, object] = {}
 
     def installKeyboardShortcuts(self) -> None:

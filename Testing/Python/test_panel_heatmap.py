@@ -65,7 +65,7 @@ def test_the_selector_of_views_follows_slicers_own_layouts(panel, classification
     panel.ui.layoutSelector.currentIndex = 1
     node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
     node.SetViewArrangement(node.SlicerLayoutFourUpView)
-    assert panel.ui.layoutSelector.currentText == "As they are"
+    assert panel.ui.layoutSelector.currentText == "Your own layout"
     panel.ui.layoutSelector.currentIndex = 1
     assert node.GetViewArrangement() == node.SlicerLayoutOneUpRedSliceView
 

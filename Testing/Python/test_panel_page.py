@@ -11,6 +11,7 @@ import numpy as np
 import slicer
 from model_packages import make_package
 from panel_cases import Panel, erase_half_of_the_left_leg, foregrounds
+from PySide6 import QtCore, QtWidgets
 from slicer_widgets import unwrap
 from test_volumes import OF_MAPS
 
@@ -224,3 +225,60 @@ def test_the_stand_in_refuses_what_slicer_does_not_have(desktop, panel):
             getattr(module, name)
     with pytest.raises(AttributeError):
         slicer.app.processAllEvents()
+
+
+def test_the_bar_stays_in_sight_whatever_is_scrolled(desktop, panel, classification):
+    desktop.app._window.resize(500, 500)
+    desktop.settle(20)
+    page, bar = unwrap(panel.page.widget), unwrap(panel.page.bar.widget)
+    (area,) = page.findChildren(QtWidgets.QScrollArea)
+    assert not area.isAncestorOf(bar)
+    seen = bar.mapTo(page, QtCore.QPoint(0, bar.height())).y()
+    assert area.verticalScrollBar().maximum() > 0, "there is more than can be seen"
+    area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
+    assert bar.mapTo(page, QtCore.QPoint(0, bar.height())).y() == seen <= page.height()
+    assert area.horizontalScrollBar().maximum() == 0, "nothing is cut off at the right"
+
+
+def test_edit_brings_the_editor_into_view(desktop, panel, classification):
+    desktop.app._window.resize(500, 420)
+    desktop.settle(20)
+    (area,) = unwrap(panel.page.widget).findChildren(QtWidgets.QScrollArea)
+    area.verticalScrollBar().setValue(0)
+    panel.ui.editButton.click()
+    desktop.settle(20)
+    top = unwrap(panel.ui.editButton).mapTo(area, QtCore.QPoint(0, 0)).y()
+    assert 0 <= top < area.height() / 3
+
+
+def test_the_study_is_folded_after_classify_and_what_the_user_opens_stays_open(desktop, panel, classification, series):
+    ui = panel.ui
+    assert ui.studySection.collapsed
+    assert not any(section.collapsed for section in (ui.resultSection, ui.heatmapSection, ui.regionSection))
+    assert ui.imagesSection.collapsed, "table and chart are folded under the answer"
+    panel.context.volume, chosen = None, panel.context.volume
+    panel.context.changed()
+    assert not ui.studySection.collapsed
+    assert ui.heatmapSection.collapsed
+    panel.context.volume = chosen
+    panel.context.changed()
+    ui.studySection.collapsed = False  # the user
+    panel.context.changed()
+    assert not ui.studySection.collapsed
+
+
+def test_what_has_to_be_done_first_is_said_beside_classify(panel):
+    assert panel.ui.hintLabel.text == "Choose a thigh MRI, or load the sample study."
+    panel.ui.sampleButton.click()
+    assert panel.ui.hintLabel.text == ""
+
+
+def test_the_reader_gets_the_own_layout_back_when_the_module_is_left(desktop, panel, volume):
+    node = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    node.SetViewArrangement(node.SlicerLayoutFourUpView)
+    panel.ui.classifyButton.click()
+    assert panel.ui.layoutSelector.currentText == "Heatmap over the MRI"
+    panel.widget.exit()
+    assert node.GetViewArrangement() == node.SlicerLayoutFourUpView
+    panel.widget.enter()
+    assert node.GetViewArrangement() == node.SlicerLayoutOneUpRedSliceView

@@ -40,8 +40,8 @@ def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(deskt
     erase_half_of_the_left_leg(classification, 2)
     desktop.wait(lambda: panel.ui.reclassifyButton.enabled)
     assert panel.ui.pendingLabel.text == "Edited since the result: slice 2."
-    progress = panel.page.study.onProgress
-    monkeypatch.setattr(panel.page.study, "onProgress", lambda *counts: (told.append(counts), progress(*counts)))
+    progress = panel.page.bar.onProgress
+    monkeypatch.setattr(panel.page.bar, "onProgress", lambda *counts: (told.append(counts), progress(*counts)))
     panel.ui.reclassifyButton.click()
     assert told[-1] == (1, 1), "one image was run"
     assert "Before: Pattern suggests dystrophinopathy" in panel.ui.differenceLabel.text
@@ -64,7 +64,7 @@ def test_classify_keeps_a_correction_and_says_so(desktop, panel, classification)
 
 
 def test_what_is_drawn_while_a_classification_runs_is_kept_and_told(desktop, panel, classification, monkeypatch):
-    first, progress = classification.result, panel.page.study.onProgress
+    first, progress = classification.result, panel.page.bar.onProgress
 
     def drawing(done, total):
         if done and not panel.ui.pendingLabel.text:
@@ -73,7 +73,7 @@ def test_what_is_drawn_while_a_classification_runs_is_kept_and_told(desktop, pan
         progress(done, total)
 
     panel.ui.autoReclassifyCheckBox.checked = True
-    monkeypatch.setattr(panel.page.study, "onProgress", drawing)
+    monkeypatch.setattr(panel.page.bar, "onProgress", drawing)
     panel.ui.classifyButton.click()
     assert panel.ui.pendingLabel.text == "Edited since the result: slice 2."
     assert classification.result.images == first.images

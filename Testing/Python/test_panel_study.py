@@ -101,7 +101,7 @@ def test_the_likely_thigh_series_is_chosen_and_said_why(desktop, panel, series):
 def test_cancel_takes_effect_within_one_batch_and_leaves_everything_as_it_was(desktop, panel, volume, monkeypatch):
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     told = []
-    progress = panel.page.study.onProgress
+    progress = panel.page.bar.onProgress
 
     def cancelling(done, total):
         told.append((done, total))
@@ -109,7 +109,7 @@ def test_cancel_takes_effect_within_one_batch_and_leaves_everything_as_it_was(de
             QtCore.QTimer.singleShot(0, panel.ui.cancelButton.click)
         progress(done, total)
 
-    monkeypatch.setattr(panel.page.study, "onProgress", cancelling)
+    monkeypatch.setattr(panel.page.bar, "onProgress", cancelling)
     panel.ui.classifyButton.click()
     batches = [done for done, total in told if total]
     assert len(batches) == 1
@@ -131,7 +131,7 @@ def test_while_it_classifies_only_cancel_can_be_pressed(panel, volume, monkeypat
         process_events()
         enabled = tuple(widget.enabled for widget in (ui.cancelButton, ui.classifyButton, ui.inputSelector))
         seen.append((*enabled, ui.progressBar.maximum))
-        panel.page.study.onClassify()  # a second one, by whatever way, is not begun
+        panel.page.bar.onClassify()  # a second one, by whatever way, is not begun
 
     monkeypatch.setattr(slicer.app, "processEvents", look)
     ui.classifyButton.click()
@@ -295,7 +295,7 @@ def test_of_a_cine_the_panel_asks_for_frames_and_classifies_those_chosen(desktop
 def test_a_model_package_that_is_none_is_refused_in_one_sentence(panel, tmp_path):
     (tmp_path / "model.zip").write_bytes(b"no zip")
     panel.add_model(tmp_path / "model.zip")
-    assert "get another copy" in panel.ui.messageLabel.text
+    assert "get another copy" in panel.ui.refusalLabel.text, "beside the model"
     assert panel.ui.modelSelector.count == 1
 
 
@@ -321,7 +321,7 @@ def test_missing_packages_are_named_with_their_size_and_installed_on_the_users_w
     assert "MB" in panel.ui.packagesLabel.text
     panel.ui.sampleButton.click()
     panel.ui.classifyButton.click()
-    assert "safetensors" in panel.ui.messageLabel.text
+    assert panel.ui.packagesFrame.visible, "where Classify was pressed"
     installed = []
 
     def pip_install(requirements, **_):

@@ -17,11 +17,12 @@ from PySide6 import QtCore, QtGui, QtWidgets
 FOLDER = Path(__file__).resolve().parents[2] / "DystrophyDx"
 SHARED_FACTS = Path(__file__).resolve().parents[2].parent / "shared" / "slicer_api"
 SOURCES_OF = {
-    "StudySection": ("StudySection", "FirstUse", "InputsForm"),
+    "StudySection": ("StudySection", "InputsForm"),
     "ResultSection": ("ResultSection",),
     "HeatmapSection": ("HeatmapSection",),
     "RegionSection": ("RegionSection",),
     "ReportSection": ("ReportSection",),
+    "ActionBar": ("ActionBar", "FirstUse"),
     "ReaderStudy": ("ReaderStudyPage", "ReadingView", "AnswerForm", "NewStudyForm"),
 }
 """By the .ui file whose widgets they use."""

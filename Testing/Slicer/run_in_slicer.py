@@ -45,17 +45,17 @@ class PanelTest(unittest.TestCase):
         self.module.pages.currentIndex = 0
         self.page = self.module.classification
         self.study, self.result, self.heatmap = self.page.study.ui, self.page.result.ui, self.page.heatmap.ui
-        self.region, self.report = self.page.region.ui, self.page.report.ui
+        self.region, self.report, self.bar = self.page.region.ui, self.page.report.ui, self.page.bar.ui
         self.study.modelSelector.currentIndex = 0
-        assert not self.study.packagesLabel.text, self.study.packagesLabel.text
+        assert not self.bar.packagesLabel.text, self.bar.packagesLabel.text
         settle()
 
     def classify(self):
         """The sample study, classified."""
         self.study.sampleButton.click()
-        self.study.classifyButton.click()
+        self.bar.classifyButton.click()
         settle()
-        assert self.page.context.result is not None, self.study.messageLabel.text
+        assert self.page.context.result is not None, self.bar.messageLabel.text
         return self.page.context.classification
 
     def column(self, number):
@@ -63,7 +63,7 @@ class PanelTest(unittest.TestCase):
         return [table.item(row, number).text() for row in range(table.rowCount)]
 
     def test_nothing_can_be_pressed_without_a_volume(self):
-        pressed = (self.study.classifyButton, self.region.editButton, self.region.reclassifyButton)
+        pressed = (self.bar.classifyButton, self.region.editButton, self.bar.reclassifyButton)
         for button in (*pressed, self.result.nextButton, self.report.reportButton):
             assert not button.enabled, button.name
         assert self.study.sampleButton.enabled
@@ -82,6 +82,7 @@ class PanelTest(unittest.TestCase):
         assert sorted(self.column(2)) == sorted(f"{image.probability:.3f}" for image in result.images)
         red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
         assert red.GetForegroundVolumeID() == classification.heatmap.GetID()
+        self.result.imagesSection.collapsed = False
         assert self.result.chartFrame.visible
         assert self.page.result.chart.view.chart().GetNumberOfPlots() == 2
         hidden = self.study.inputSelector.sortFilterProxyModel().hiddenNodeIDs
@@ -177,8 +178,8 @@ class PanelTest(unittest.TestCase):
         assert editor.activeEffect().name == "Erase"
         excluded = self.page.context.view.slice
         self.region.excludeButton.click()
-        until(lambda: self.region.pendingLabel.text == f"Edited since the result: slice {excluded}.")
-        self.region.reclassifyButton.click()
+        until(lambda: self.bar.pendingLabel.text == f"Edited since the result: slice {excluded}.")
+        self.bar.reclassifyButton.click()
         assert "2 images left out" in self.result.differenceLabel.text
         self.region.resetAllButton.click()
         assert classification.changed_slices == (excluded,)
@@ -192,52 +193,52 @@ class PanelTest(unittest.TestCase):
         editor = self.page.region.editor.widget
         excluded = self.page.context.view.slice
         self.region.excludeButton.click()
-        self.study.classifyButton.click()
+        self.bar.classifyButton.click()
         assert excluded not in [image.slice for image in classification.result.images]
-        assert "The corrected region was classified" in self.study.messageLabel.text
+        assert "The corrected region was classified" in self.bar.messageLabel.text
         assert not classification.pending
         editor.undo()
-        until(lambda: self.region.pendingLabel.text == f"Edited since the result: slice {excluded}.")
-        self.study.classifyButton.click()
+        until(lambda: self.bar.pendingLabel.text == f"Edited since the result: slice {excluded}.")
+        self.bar.classifyButton.click()
         assert excluded in [image.slice for image in classification.result.images]
         assert not classification.corrected
 
     def test_what_is_drawn_while_it_is_classified_is_kept(self):
         classification = self.classify()
-        excluded, onProgress = self.page.context.view.slice, self.page.study.onProgress
+        excluded, onProgress = self.page.context.view.slice, self.page.bar.onProgress
 
         def excluding(done, total):
             if done and not classification.pending:
                 classification.exclude(excluded)
             onProgress(done, total)
 
-        self.page.study.onProgress = excluding
+        self.page.bar.onProgress = excluding
         try:
-            self.study.classifyButton.click()
+            self.bar.classifyButton.click()
         finally:
-            del self.page.study.onProgress
+            del self.page.bar.onProgress
         assert classification.changed_slices == (excluded,)
-        until(lambda: self.region.pendingLabel.text == f"Edited since the result: slice {excluded}.")
+        until(lambda: self.bar.pendingLabel.text == f"Edited since the result: slice {excluded}.")
 
     def test_cancel_leaves_everything_as_it_was(self):
         self.study.sampleButton.click()
         nodes = slicer.mrmlScene.GetNumberOfNodes()
-        onProgress = self.page.study.onProgress
+        onProgress = self.page.bar.onProgress
 
         def cancelling(done, total):
             if done:
-                self.study.cancelButton.click()
+                self.bar.cancelButton.click()
             onProgress(done, total)
 
-        self.page.study.onProgress = cancelling
+        self.page.bar.onProgress = cancelling
         try:
-            self.study.classifyButton.click()
+            self.bar.classifyButton.click()
         finally:
-            del self.page.study.onProgress
-        assert self.study.messageLabel.text == "Stopped; everything is as it was."
+            del self.page.bar.onProgress
+        assert self.bar.messageLabel.text == "Stopped; everything is as it was."
         assert slicer.mrmlScene.GetNumberOfNodes() == nodes
-        assert not self.study.progressFrame.visible
-        assert self.study.classifyButton.enabled
+        assert not self.bar.progressFrame.visible
+        assert self.bar.classifyButton.enabled
 
     def test_a_scene_closed_while_its_region_is_corrected(self):
         self.classify()
@@ -270,7 +271,7 @@ class PanelTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             self.report.folderSelector.currentPath = str(Path(folder) / "report")
             self.report.reportButton.click()
-            assert "report.html" in self.report.reportLabel.text, self.study.messageLabel.text
+            assert "report.html" in self.report.reportLabel.text, self.bar.messageLabel.text
             names = {path.name for path in (Path(folder) / "report").iterdir()}
         assert {"result.json", "report.html", "overview.png", "scene.mrb"} <= names
         assert self.report.openButton.enabled

@@ -1,0 +1,91 @@
+"""The bar below the sections: the run of a classification, and what was said last; always in sight."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from DystrophyDxWidgets.FirstUse import FirstUse
+from DystrophyDxWidgets.helpers import loadWidget, say
+
+
+class ActionBar:
+    """Classifies, tells how far it is, and says what was done or what went wrong."""
+
+    def __init__(self, context):
+        self._context = context
+        self.widget, self.ui = loadWidget("ActionBar")
+        self.firstUse = FirstUse(self.ui, context)
+        self._pending = self._running = False
+        ui = self.ui
+        for button, slot in (
+            (ui.classifyButton, self.onClassify),
+            (ui.reclassifyButton, self.onReclassify),
+            (ui.cancelButton, context.stop),
+        ):
+            button.connect("clicked()", slot)
+        context.said.connect(lambda text: say(ui.messageLabel, text))
+        context.edited.connect(self.onEdited)
+        context.reclassifying.connect(self.onReclassify)
+        context.enabling.connect(self.onEnabling)
+        self.firstUse.check()
+
+    def onClassify(self):
+        classification = self._context.classification
+        corrected = classification is not None and classification.corrected
+        if self._classify("classify") and corrected:
+            self._context.said(_("The corrected region was classified. “Back to automatic” takes the correction back."))
+
+    def onReclassify(self):
+        self._classify("reclassify")
+
+    def _classify(self, what):
+        """Returns whether there is a new answer."""
+        context, done = self._context, False
+        if context.volume is None or context.busy or self._running:
+            return done
+        if not self.firstUse.check() or not context.load():
+            return done
+        self._running = True  # events are processed while the views are arranged, too
+        context.classifying()
+        with context.reporting():
+            try:
+                context.takingInputs()
+                run = getattr(context.actions, what)
+                run(context.classification, context.models.chosen, context.device, self.onProgress)
+                done = True
+            finally:
+                self._showProgress(False)
+        context.sceneChanged()
+        with context.reporting():
+            if done:
+                context.classified()
+        self._running = False
+        context.changed()
+        return done
+
+    def onProgress(self, done, total):
+        ui = self.ui
+        if not ui.progressFrame.visible:
+            self._context.said("")
+            self._showProgress(True)
+            self._context.enable()
+        ui.progressBar.setRange(0, total)
+        ui.progressBar.setValue(done)
+        ui.progressBar.setFormat(_("{done} of {total} images").format(done=done, total=total))
+        slicer.app.processEvents()
+
+    def _showProgress(self, running):
+        """In the place of the buttons, so that nothing moves."""
+        ui = self.ui
+        ui.progressFrame.visible = running
+        for button in (ui.classifyButton, ui.reclassifyButton):
+            button.visible = not running
+
+    def onEdited(self, text):
+        """What is edited and not yet classified, in words; nothing where all is."""
+        say(self.ui.pendingLabel, text)
+        self._pending = bool(text)
+
+    def onEnabling(self, possible):
+        self.ui.classifyButton.enabled = possible.classify
+        self.ui.reclassifyButton.enabled = possible.edit and self._pending
+        say(self.ui.hintLabel, possible.first)
