@@ -32,11 +32,13 @@ class AnswerForm:
         ui.qualitySelector.connect("currentIndexChanged(int)", self.onChanged)
         ui.commentEdit.connect("textChanged()", self.onChanged)
 
-    def ask(self, questions):
-        """Shows the questions of a protocol (`readerstudy.questions.Questions`), unanswered."""
+    def ask(self, condition, questions):
+        """Shows the questions of a protocol (`readerstudy.questions.Questions`), unanswered; `condition` is what every
+        case is asked for."""
         from DystrophyDxLib.readerstudy.questions import GRADES, QUALITIES, SUBTYPES
 
         ui = self.ui
+        ui.decisionLabel.text = f"{condition[:1].upper()}{condition[1:]}:"
         words = {QUALITIES[0]: _("{quality}, not diagnostic"), QUALITIES[-1]: _("{quality}, excellent")}
         qualities = [words.get(quality, "{quality}").format(quality=quality) for quality in QUALITIES]
         self._offer(ui.subtypeSelector, SUBTYPES, SUBTYPES)

@@ -116,7 +116,7 @@ class ReaderStudyPage(VTKObservationMixin):
         self._room = ReadingRoom(slicer.mrmlScene, session, slicer.app.processEvents)
         self._places = {shown.number: shown.position for shown in plan(session.protocol, session.reader)}
         self._beatTimer.start()
-        self._form.ask(session.protocol.questions)
+        self._form.ask(session.protocol.condition, session.protocol.questions)
         say(self.ui.messageLabel, session.clock_notice or "")
         self._showState()
         self._next()

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import click
 import typer
 
 from ..errors import InputError
+from ..statistics.merit import COMPARES, FIGURES_OF_MERIT, RANDOM, Compares, FigureOfMerit, Random
 from .options import Device, Model, listed
 from .progress import progress
 
@@ -55,6 +56,25 @@ def create(
     duplicates: Annotated[int, typer.Option(min=0, help="Hidden duplicates a session.")] = 0,
     blocks: Annotated[int, typer.Option(min=1, help="Blocks of cases, of the split-plot design.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal orders.")] = 2021,
+    primary: Annotated[
+        str,
+        typer.Option(
+            click_type=click.Choice(FIGURES_OF_MERIT),
+            help="Figure of the primary endpoint, which the report tells first.",
+        ),
+    ] = "AUC",
+    compares: Annotated[
+        str | None,
+        typer.Option(
+            click_type=click.Choice(COMPARES),
+            help="What the primary endpoint compares.",
+            show_default="the arms if both are read, else the readers with the model",
+        ),
+    ] = None,
+    holds_for: Annotated[
+        str,
+        typer.Option(click_type=click.Choice(RANDOM), help="Of which others than those of the study it is to hold."),
+    ] = "readers and cases",
     model: Model = None,
     device: Device = "auto",
 ) -> None:
@@ -82,6 +102,9 @@ def create(
         washout_days=washout_days,
         blocks=blocks,
         seed=seed,
+        primary=cast(FigureOfMerit, primary),
+        compares=cast(Compares | None, compares),
+        holds_for=cast(Random, holds_for),
     )
     with progress() as advance:
         study = create_study(cohort, plan, ModelPackage.read(model or embedded_model()), device, out, advance)
@@ -89,6 +112,7 @@ def create(
     print(f"{len(protocol.cases)} cases, {len(protocol.readers)} readers, arms {arms}: {out}")
     if one_class(study):
         print("All cases are of one class: sensitivity or specificity, and the AUC, cannot be told from this study.")
+    print(f"Primary endpoint: {protocol.primary}")
     print(f"Protocol to print: {out / PAGE}")
     print(f"Keep the truth from the readers: {study.truth}")
 
@@ -143,7 +167,12 @@ def analyse(
     reads, unusable = reads_of(ReaderStudy.open(source)) if (source / PROTOCOL).exists() else (Reads.read(source), ())
     _tell(unusable)
     summary = analysed(reads, out, overwrite=overwrite, notices=tuple(map(str, unusable)))
-    print(summary.to_json() if json else f"Report: {out / 'report.html'}")
+    if json:
+        print(summary.to_json())
+        return
+    if summary.primary:
+        print(summary.primary.line)
+    print(f"Report: {out / 'report.html'}")
 
 
 def _tell(unusable: Sequence[Unusable]) -> None:

@@ -11,6 +11,9 @@ from ..errors import InputError
 from .options import CohortTable, Device, Processes, listed
 from .progress import progress
 
+LEFT_OUT_SHOWN = 8
+"""Series left out that the terminal names; the file names all."""
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of a .toml file.", show_default=False)],
@@ -94,7 +97,9 @@ def train(
     for package in packages:
         left_out = package.with_name(f"{package.name}-training") / LEFT_OUT
         if left_out.exists():
-            print(f"{len(left_out.read_text(encoding='utf-8').splitlines())} series gave no image: see {left_out}")
+            lines = left_out.read_text(encoding="utf-8").splitlines()
+            print(f"{len(lines)} series left out, of training and of all figures; all are in {left_out}:")
+            print("\n".join(f"  {line}" for line in lines[:LEFT_OUT_SHOWN]))
         print(f"{package}:")
         card = ModelPackage.read(package).card
         for name, metric in card.metrics.items():

@@ -22,6 +22,8 @@ from .gallery import Chosen
 from .summaries import BothIntervals
 
 Figures = Mapping[str, Estimate | float]
+AUC_INTERVAL = "DeLong's 95 % interval, as in the table"
+"""Of the AUC in a legend."""
 
 
 @dataclass(frozen=True)

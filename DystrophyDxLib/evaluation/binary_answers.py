@@ -23,12 +23,12 @@ from ..reporting.figures import (
 from ..reporting.pages import Section
 from ..reporting.progress import Advance
 from ..statistics import binary
-from ..statistics.bootstrap import LEAST_PATIENTS
+from ..statistics.bootstrap import LEAST_PATIENTS, enough_patients
 from ..statistics.calibration_error import reliability
 from ..statistics.estimate import Estimate
 from ..statistics.roc import AucComparison, auc, compare_auc, roc_band
 from . import localisation, tables
-from .answers import Answers, Figures
+from .answers import AUC_INTERVAL, Answers, Figures
 from .evaluated import Evaluation
 from .faithfulness import MOST_IMAGES, choose_images, faithfulness, mean_curve
 from .gallery import Chosen, choose
@@ -51,9 +51,10 @@ class BinaryAnswers(Answers):
     @property
     def note(self) -> str:
         return (
-            f"Positive: {self.classes[1]}. All models answer for the same images. Wilson's and DeLong's intervals, as "
-            "published, take images as independent; the patient bootstrap does not. (–): it gives none because fewer "
-            f"than {LEAST_PATIENTS} patients of a class stand behind the figure or all decisions are alike."
+            f"Positive: {self.classes[1]}. All models answer for the same images. Wilson's intervals, as published, "
+            "take images as independent; DeLong's of the AUC and the patient bootstrap do not. (–): the bootstrap "
+            f"gives none because fewer than {LEAST_PATIENTS} patients of a class stand behind the figure or all "
+            "decisions are alike."
         )
 
     def published(self, rows: pd.DataFrame) -> Figures:
@@ -86,7 +87,7 @@ class BinaryAnswers(Answers):
         truth, probability = rows["truth"].to_numpy(), rows["probability"].to_numpy()
         if len(np.unique(truth)) < 2:
             return None
-        area = auc(truth, probability, rows["patient_id"].to_numpy())
+        area = self.published(rows)["AUC"]
         curve = roc_band(rows, seed=seed)
         called = probability >= self.threshold
         return RocLine(
@@ -130,7 +131,8 @@ class BinaryAnswers(Answers):
             figures,
             "roc",
             "ROC curves: " + "; ".join(line.label for line in lines),
-            f"{drawn}; dots: the threshold {self.threshold:.2f}; n: {self.classes[1]} + {self.classes[0]}.",
+            f"{drawn}; AUC with {AUC_INTERVAL}; dots: the threshold {self.threshold:.2f}; n: {self.classes[1]} + "
+            f"{self.classes[0]}.",
         )
         return Section("Performance", (), (shown,), table1)
 
@@ -203,14 +205,17 @@ class BinaryAnswers(Answers):
         deletion, insertion = (
             {label: mean_curve(chosen, curves[n], seed=seed) for label, curves in orders.items()} for n in range(2)
         )
+        bands = "with pointwise 95 % bands by patient bootstrap"
+        if not enough_patients(chosen):
+            bands = f"without bands as there are fewer than {LEAST_PATIENTS} patients of a class"
         shown = saved_picture(
             deletion_insertion_figure(deletion, insertion, self.classes[1]),
             figures,
             "deletion_insertion",
             "Mean probability while the leg is deleted and inserted, by the heatmap and in random order; the table "
             "holds the areas under the curves",
-            f"Mean over {len(chosen)} images of {chosen['patient_id'].nunique()} patients, with pointwise 95 % bands "
-            "by patient bootstrap. Random order: of a map as coarse and as smooth as the heatmap.",
+            f"Mean over {len(chosen)} images of {chosen['patient_id'].nunique()} patients, {bands}. "
+            "Random order: of a map as coarse and as smooth as the heatmap.",
         )
         paragraph = (
             "Pixels of the leg are given the grey of healthy muscle, the hottest first (deletion), or a leg of that "

@@ -27,9 +27,9 @@ from ..statistics.paired import compare_decisions
 from ..statistics.unpaired import equal_errors
 from . import tables
 from .answer_kinds import answers_of
-from .answers import Answers
+from .answers import AUC_INTERVAL, Answers
 from .phantom_truth import is_synthetic
-from .predictions import Predictions, by_patient, counted
+from .predictions import Predictions, answered, by_patient, counted
 from .summaries import ComparedCohort, ComparedModel, ComparisonSummary, FailedModel
 
 _IMAGE = ["row", "slice", "side"]
@@ -95,17 +95,14 @@ class Comparison:
     def summary(self, cohort_sha256: str) -> ComparisonSummary:
         """The content of comparison.json."""
         synthetic = is_synthetic(self.cohort)
-        seen = {model.name: len(seen_patients(self.cohort, model.package.card)) for model in self.models}
+        cohort = answered(self.cohort, self.patients[self.best.name])
+        seen = {model.name: len(seen_patients(cohort, model.package.card)) for model in self.models}
         return ComparisonSummary(
             notices=report_notices(
                 demonstration=any(model.package.card.demonstration for model in self.models),
                 synthetic=synthetic,
                 further=[
-                    *(
-                        f"{name}: {seen_notice(count, len(self.cohort.patients))}"
-                        for name, count in seen.items()
-                        if count
-                    ),
+                    *(f"{name}: {seen_notice(count, len(cohort.patients))}" for name, count in seen.items() if count),
                     *self.cohort.notices,
                 ],
             ),
@@ -158,7 +155,7 @@ def difference_table(comparison: Comparison) -> Table:
         for unit, members in (("images", comparison.images), ("patients", comparison.patients)):
             test = model.answers.compared_areas(members[model.name], members[best.name])
             if test is not None:
-                row |= {f"AUC, difference, {unit}": test.difference, f"p, {unit}": test.p}
+                row |= {f"AUC, this minus {best.name}, {unit}": test.difference, f"p, {unit}": test.p}
                 note = "AUC: DeLong's test, for images with the covariance of images of one patient (Obuchowski). "
         own = model.answers.right(comparison.patients[model.name])
         other = best.answers.right(comparison.patients[best.name])
@@ -168,7 +165,7 @@ def difference_table(comparison: Comparison) -> Table:
         rows.append(row | {"p, McNemar": decided.p, "p, chi-square": unpaired})
     return Table(
         "differences",
-        f"Differences from the model with the highest AUC per patient, {best.name}",
+        f"Each model minus the one with the highest AUC per patient, {best.name}; differences with 95 % intervals",
         pd.DataFrame(rows),
         f"{note}McNemar: paired decisions on patients; chi-square, as Germain et al. print it, takes the same as "
         "decisions on different patients. The p values are not corrected for the number of comparisons.",
@@ -236,7 +233,7 @@ def _roc_pictures(comparison: Comparison, figures: Path) -> Iterator[Picture]:
         lines = [line for line in found if line is not None]
         if len(lines) == len(found):
             told = "; ".join(line.label for line in lines)
-            caption = f"ROC curves, {unit}. Dots: the thresholds."
+            caption = f"ROC curves, {unit}; AUC with {AUC_INTERVAL}. Dots: the thresholds."
             yield saved_picture(roc_figure(lines), figures, f"roc_{unit}", f"ROC curves, {unit}: {told}", caption)
 
 

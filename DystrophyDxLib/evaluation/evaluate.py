@@ -14,6 +14,7 @@ from ..classify import Classifier
 from ..cohort.seen import evaluated_cases, seen_notice, seen_patients
 from ..cohort.table import Cohort
 from ..models.package import ModelPackage
+from ..regions.windows import Side
 from ..reporting.case_report import NOT_SHOWN_TO_TELL
 from ..reporting.figures import heat_figure, saved_picture
 from ..reporting.harness import FIGURES, TABLES, Report, provenance, report_notices, table_sha256
@@ -21,6 +22,7 @@ from ..reporting.pages import Picture, Section
 from ..reporting.progress import Advance
 from ..reporting.tables import Table, cell_text
 from ..results import INDETERMINATE
+from ..statistics.bootstrap import LEAST_PATIENTS
 from ..statistics.estimate import Estimate
 from . import evaluated, heat_audit, localisation, tables
 from .answer_kinds import answers_of
@@ -29,8 +31,8 @@ from .evaluated import Evaluation, EvaluationOptions, Observer
 from .gallery import Chosen, gallery_figure
 from .map_report import map_sections, reference_cases
 from .phantom_truth import is_synthetic
-from .predictions import classify_case, counted, predict, said
-from .summaries import EvaluatedCohort, EvaluatedModel, EvaluationSummary
+from .predictions import answered, classify_case, counted, predict, said
+from .summaries import EvaluatedCohort, EvaluatedModel, EvaluationSummary, left_out_of
 
 GALLERY = "gallery"
 REPORT = Report("evaluation of a model", "evaluation.json", evaluated.TABLES, (TABLES, FIGURES, GALLERY))
@@ -49,7 +51,7 @@ def evaluate(
         seed: of the bootstrap, and of the images that are deleted and inserted.
 
     Raises:
-        InputError: package, cohort or `out` cannot be used, or no series could be classified.
+        InputError: package, cohort or `out` cannot be used, or no series can be evaluated.
     """
     before = REPORT.check(out, overwrite=options.overwrite)
     read = ModelPackage.read(package)
@@ -60,6 +62,7 @@ def evaluate(
     classifier = Classifier(read, options.device)
     observer = Observer(cohort.parent, options.atlas, localises=True)
     predictions = predict(classifier, chosen, options.advance, observer)
+    chosen = answered(chosen, predictions.images)
     evaluation = Evaluation(
         read,
         chosen,
@@ -116,6 +119,7 @@ def _summarised(evaluation: Evaluation, answers: Answers, cohort_sha256: str) ->
             patients=len(patients),
             images=int(images["counted"].sum()),
             series_failed=len(evaluation.predictions.failures),
+            left_out=left_out_of(evaluation.predictions.failures),
             seen_in_training=evaluation.seen,
         ),
         seed=evaluation.seed,
@@ -180,7 +184,7 @@ def _brief(evaluation: Evaluation, answers: Answers, summary: EvaluationSummary)
     if isinstance(area := figures.get("AUC"), Estimate) and not area.low > 0.5:
         paragraphs.insert(1, NOT_SHOWN_TO_TELL)
     if failures := summary.cohort.series_failed:
-        paragraphs.append(f"{failures} series could not be evaluated and are in no figure; they are listed below.")
+        paragraphs.append(f"{failures} series are in no figure; they are listed below, with the reason.")
     return Section("In brief", tuple(paragraphs))
 
 
@@ -194,6 +198,12 @@ def _gallery(
 ) -> Section:
     """Reads and classifies the few series of the gallery once more, so that no heatmap of the others is kept."""
     cases = {case.row: case for case in evaluation.cohort.cases}
+    of_legs = (evaluation.images["side"] != Side.NONE.value).any()
+    shown = (
+        "each leg's probability (in brackets where it does not enter the case). The patient's right (R) is on the left."
+        if of_legs
+        else "its probability."
+    )
     chosen = answers.chosen(evaluation.images, evaluation.patients)
     pictures = []
     for number, item in enumerate(chosen):
@@ -206,9 +216,9 @@ def _gallery(
         "Correct and wrong cases",
         (
             "The correct cases are the most typical ones (nearest to the median of their kind), the wrong ones the "
-            "surest. Left the slice, right with the heatmap and each leg's probability (in "
-            "brackets where it does not enter the case). The patient's right (R) is on the left. The heatmap shows "
-            "where the model's evidence lies, not where disease is: blue is little, red the strongest.",
+            "surest. "
+            f"Left the slice, right with the heatmap and {shown} The heatmap shows where the "
+            "model's evidence lies, not where disease is: blue is little, red the strongest.",
         ),
         tuple(pictures),
     )
@@ -240,7 +250,8 @@ def _heat(evaluation: Evaluation, answers: Answers, figures: Path) -> Iterator[S
                 "Share of the heat that lies in diseased muscle, by disease; the table holds the numbers",
                 "Dots: share of the heat that lies in muscle with a fat fraction of at least "
                 f"{100 * localisation.DISEASED:.0f} %; diamonds: that muscle's share of the leg, which heat without "
-                "knowledge would give. n: images.",
+                "knowledge would give; lines: 95 % intervals by patient bootstrap, none for fewer than "
+                f"{LEAST_PATIENTS} patients. n: images.",
             )
         )
     paragraphs = (
@@ -255,8 +266,11 @@ def _unevaluated(evaluation: Evaluation) -> Section:
     codes = Counter(code for text in images.groupby("row")["warnings"].first() for code in text.split())
     told = ", ".join(f"{code} {count}" for code, count in sorted(codes.items())) or "none"
     names = {"row": "Row", "patient_id": "Patient", "disease": "Disease", "reason": "Reason"}
-    note = "Rows are those of the cohort table, its header being row 1."
-    table = Table("failures", "Series that could not be evaluated", failures.rename(columns=names), note)
+    note = (
+        "Rows are those of the cohort table, its header being row 1. What cannot be read, or is not what the model was "
+        "made for, is left out of training in the same way."
+    )
+    table = Table("failures", "Series that are in no figure, and why", failures.rename(columns=names), note)
     return Section(
         "What was left out, and warnings",
         (
@@ -264,7 +278,7 @@ def _unevaluated(evaluation: Evaluation) -> Section:
             f"{len(images)}.",
             f"Series with a warning: {told}.",
             *((evaluation.cohort.others_told,) if evaluation.cohort.others else ()),
-            *(() if len(failures) else ("All series of the cohort could be evaluated.",)),
+            *(() if len(failures) else ("All series of the cohort are in the figures.",)),
         ),
         (),
         (table,) if len(failures) else (),

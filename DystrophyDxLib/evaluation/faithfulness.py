@@ -22,7 +22,7 @@ from ..regions.legs import find_legs
 from ..reporting.progress import Advance
 from ..samples.slice_samples import make_samples
 from ..series.reading import read_study
-from ..statistics.bootstrap import draws, percentiles
+from ..statistics.bootstrap import draws, enough_patients, percentiles
 
 STEPS = 10
 """Of deletion and insertion, each a tenth of the leg."""
@@ -106,13 +106,17 @@ def faithfulness(
 
 
 def mean_curve(images: pd.DataFrame, curves: np.ndarray, *, seed: int) -> np.ndarray:
-    """(3, steps + 1) mean of curves (N, steps + 1), and the bounds of its pointwise 95 % band by patient bootstrap.
+    """(3, steps + 1) mean of curves (N, steps + 1), and the bounds of its pointwise 95 % band by patient bootstrap;
+    nan where there are too few patients for one.
 
     Args:
         images: whose curves they are, with `patient_id` and `truth`.
     """
+    mean = curves.mean(axis=0)
+    if not enough_patients(images):
+        return np.stack([mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)])
     drawn = [counts @ curves / counts.sum(axis=1, keepdims=True) for counts in draws(images, seed=seed)]
-    return np.stack([curves.mean(axis=0), *percentiles(np.concatenate(drawn))])
+    return np.stack([mean, *percentiles(np.concatenate(drawn))])
 
 
 def deletion_insertion(network: CamNetwork, pixels: torch.Tensor, heat: np.ndarray, steps: int = STEPS) -> np.ndarray:

@@ -35,7 +35,7 @@ from .map_report import map_sections, reference_cases
 from .phantom_truth import is_synthetic
 from .predictions import Predictions, by_patient, counted, predict, said
 from .strata import by_stratum
-from .summaries import CohortFacts, FoldsSummary, SummedFolds
+from .summaries import CohortFacts, FoldsSummary, SummedFolds, left_out_of, left_out_told
 
 REPORT = Report("cross-validation", "folds.json", evaluated.TABLES)
 
@@ -118,7 +118,7 @@ def evaluate_folds(folder: Path, cohort: Path, out: Path, options: EvaluationOpt
         out: all of the files or none are written.
 
     Raises:
-        InputError: models, cohort or `out` cannot be used, or no series could be classified.
+        InputError: models, cohort or `out` cannot be used, or no series can be evaluated.
     """
     before = REPORT.check(out, overwrite=options.overwrite)
     evaluation = answered_folds(TrainedFolds.read(folder, cohort), cohort, options)
@@ -173,6 +173,7 @@ def summary_of(evaluation: FoldEvaluation, cohort: Path) -> FoldsSummary:
         images=summed(evaluation.images),
         patients=summed(evaluation.patients),
         series_failed=len(evaluation.predictions.failures),
+        left_out=left_out_of(evaluation.predictions.failures),
     )
 
 
@@ -203,7 +204,7 @@ def _sections(evaluation: FoldEvaluation, summary: FoldsSummary, figures: Path) 
             f"{patients.total} patients with {summary.images.total} images, each answered for by the model of "
             f"the fold that did not see them: {patients.errors} patients are wrong, accuracy "
             f"{patients.accuracy}.",
-            f"{summary.series_failed} series could not be evaluated and are in no figure.",
+            left_out_told(summary.left_out) if summary.left_out else "All series of the cohort are in the figures.",
         ),
     )
     yield _matrices(evaluation, figures)

@@ -104,7 +104,7 @@ def by_disease(table: pd.DataFrame, *, seed: int) -> pd.DataFrame:
 
 
 def differences(first: pd.DataFrame, second: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Mean differences of `COMPARED`, first less second, over the images of both, with 95 % intervals by patient
+    """Mean differences of `COMPARED`, first minus second, over the images of both, with 95 % intervals by patient
     bootstrap.
 
     Args:

@@ -16,7 +16,7 @@ Columns of an image table:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,8 @@ import pandas as pd
 from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..reporting.progress import Advance
-from ..results import INDETERMINATE
+from ..results import INDETERMINATE, StudyResult
+from ..samples.region import why_unusable
 from ..series.reading import read_input
 from ..series.series import Series
 from ..statistics.ranked import probability_columns
@@ -43,7 +44,8 @@ class Predictions:
 
     Attributes:
         images: one row an image, see the head of this module.
-        failures: one row a series that could not be read or classified: row, patient_id, disease, reason.
+        failures: one row a series that enters no figure, since it could not be read or classified or shows nothing
+            that training would take from it: row, patient_id, disease, reason.
     """
 
     images: pd.DataFrame
@@ -68,16 +70,17 @@ def predict(
     """Classifies every series of `cohort`, once.
 
     Args:
-        observe: called with each series that was classified, while its voxels and heatmap are in memory.
+        observe: called with each series that enters the figures, while its voxels and heatmap are in memory.
 
     Raises:
-        InputError: when no series could be classified.
+        InputError: when no series enters them.
     """
     rows, failures = [], []
     for number, case in enumerate(cohort.cases):
         advance("Classifying", number, len(cohort.cases))
         try:
             classified = classify_case(classifier, case)
+            _check_usable(classified.classification.result)
         except InputError as error:
             failures.append((case.row, case.patient_id, case.disease, str(error)))
             continue
@@ -85,7 +88,7 @@ def predict(
         observe(classified)
     if not rows:
         raise InputError(
-            f"None of the {len(cohort.cases)} series could be classified; the first failed with: {failures[0][-1]}"
+            f"None of the {len(cohort.cases)} series can be evaluated; the first is left out as: {failures[0][-1]}"
         )
     images = pd.DataFrame(rows)
     for name in ("age", "field_strength_t", "severity"):
@@ -101,6 +104,19 @@ def classify_case(classifier: Classifier, case: Case) -> ClassifiedSeries:
     """
     series = read_input(case.path, case.further, classifier.package.recipe.sample)
     return ClassifiedSeries(case, series, classifier.classify(series))
+
+
+def _check_usable(result: StudyResult) -> None:
+    """Raises an `InputError` for a series that training leaves out, so that both count the same patients."""
+    reason = why_unusable(result.warnings, any_fits=any(image.anatomy == "thigh" for image in result.images))
+    if reason:
+        raise InputError(f"{reason}.")
+
+
+def answered(cohort: Cohort, rows: pd.DataFrame) -> Cohort:
+    """The cases of the patients of an image table, or of patients: those who are in the figures."""
+    there = set(rows["patient_id"])
+    return replace(cohort, cases=tuple(case for case in cohort.cases if case.patient_id in there))
 
 
 def counted(images: pd.DataFrame) -> pd.DataFrame:

@@ -98,7 +98,8 @@ class RankedAnswers(Answers):
             figures,
             "calibration",
             "Observed share of right answers against the probability of the most likely class",
-            "Calibration: of all whose most likely class has a probability, that share should be of it.",
+            "Calibration: of all whose most likely class has a probability, that share should be of it. Bars: Wilson's "
+            "95 % intervals. Below: how many there are in each bin.",
         )
         return Section("Calibration", (), (shown,), (Table("calibration", "Calibration", pd.DataFrame(rows)),))
 

@@ -3,9 +3,12 @@ says of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
+import pandas as pd
+
+from ..cohort.table import listed
 from ..reporting.harness import Measure, Number, Part, Summary, in_words
 
 _TOLD = ("AUC", "Sensitivity", "Specificity", "Top-1 accuracy", "Top-3 accuracy")
@@ -19,12 +22,35 @@ class BothIntervals(Part):
     ci95: tuple[Number, Number] | None
     ci95_bootstrap: tuple[Number, Number] | None
 
+    def told(self, *, by_patient: bool = False) -> str:
+        """In words, with the interval as published; by patient bootstrap where it has no such one, or is a share of
+        images, `by_patient`, for which the published one is too narrow."""
+        return in_words(self.value, self.ci95_bootstrap if by_patient else self.ci95 or self.ci95_bootstrap)
+
 
 class CohortFacts(Part):
     """A cohort by the SHA-256 of its table, and whether its images are of phantoms."""
 
     sha256: str
     synthetic: bool
+
+
+class LeftOut(Part):
+    """A series that is in no figure, by its row in the cohort table, and why."""
+
+    row: int
+    reason: str
+
+
+def left_out_of(failures: pd.DataFrame) -> tuple[LeftOut, ...]:
+    """Rows of `predictions.Predictions.failures` for a summary."""
+    return tuple(LeftOut(row=row, reason=reason) for row, reason in failures[["row", "reason"]].itertuples(index=False))
+
+
+def left_out_told(series: Sequence[LeftOut]) -> str:
+    """Which series are in no figure, and why, in one sentence."""
+    told = listed([f"row {item.row} ({item.reason.rstrip('.')})" for item in series])
+    return f"{len(series)} series {'is' if len(series) == 1 else 'are'} in no figure: {told}."
 
 
 class ComparedCohort(Part):
@@ -42,6 +68,7 @@ class EvaluatedCohort(ComparedCohort):
 
     series_failed: int
     seen_in_training: int
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class EvaluatedModel(Part):
@@ -68,18 +95,12 @@ class EvaluationSummary(Summary):
     def lines(self) -> Iterator[str]:
         yield from super().lines()
         images, patients = self.figures["images"], self.figures["patients"]
-        of_images = (
-            f"{name} {in_words(images[name].value, images[name].ci95_bootstrap)}" for name in _TOLD if name in images
-        )
-        of_patients = (
-            f"{name} {in_words(figure.value, figure.ci95 or figure.ci95_bootstrap)}"
-            for name in _TOLD
-            if (figure := patients.get(name))
-        )
+        of_images = (f"{name} {images[name].told(by_patient=name != 'AUC')}" for name in _TOLD if name in images)
+        of_patients = (f"{name} {patients[name].told()}" for name in _TOLD if name in patients)
         yield f"{self.cohort.images} images: {', '.join(of_images)}"
         yield f"{self.cohort.patients} patients: {', '.join(of_patients)}"
-        if self.cohort.series_failed:
-            yield f"{self.cohort.series_failed} series could not be evaluated; the report lists them."
+        if self.cohort.left_out:
+            yield left_out_told(self.cohort.left_out)
 
 
 class SummedFolds(Part):
@@ -101,11 +122,14 @@ class FoldsSummary(Summary):
     images: SummedFolds
     patients: SummedFolds
     series_failed: int
+    left_out: tuple[LeftOut, ...] = ()
 
     def lines(self) -> Iterator[str]:
         yield from super().lines()
         for unit, found in (("images", self.images), ("patients", self.patients)):
             yield f"{found.total} {unit}: accuracy {found.accuracy}"
+        if self.left_out:
+            yield left_out_told(self.left_out)
 
 
 class Spread(Part):
@@ -162,8 +186,7 @@ class ComparisonSummary(Summary):
     def lines(self) -> Iterator[str]:
         yield from super().lines()
         for name, model in self.models.items():
-            area = model.patients["AUC"]
-            yield f"{name}: patients AUC {in_words(area.value, area.ci95 or area.ci95_bootstrap)}"
+            yield f"{name}: patients AUC {model.patients['AUC'].told()}"
         for failure in self.failures:
             yield f"{failure.model} failed: {failure.reason}"
 

@@ -1,8 +1,7 @@
 """The tables of an evaluation, after Tables 1 and 3 of Yang et al., BMC Neurology 2021;21:13.
 
 They are made from tables with one row an image or one a patient (see `predictions`), with `patient_id`, `truth` (0 or
-1) and `probability`. Intervals as published (Wilson's for proportions, DeLong's for the AUC) take rows as independent,
-which patients are and images of one patient are not; intervals by bootstrap draw patients with all of their images.
+1) and `probability`. The intervals are those of `statistics.binary`.
 """
 
 from __future__ import annotations
@@ -48,11 +47,12 @@ def table1(units: Units, threshold: float, classes: Sequence[str], seed: int) ->
             "table1",
             f"Table 1. Performance at the threshold {threshold:.2f}, with 95 % intervals",
             frame.drop(columns=further),
-            f"Positive: {classes[1]}, negative: {classes[0]}. Wilson's and DeLong's intervals, as published, take "
-            "images as independent; those of images are therefore too narrow, and the patient bootstrap is the one to "
-            f"quote. (–): it gives none because fewer than {LEAST_PATIENTS} patients of a class stand behind the "
-            "figure or all decisions are alike; –: a class is missing. A label is definite when it is not "
-            "indeterminate.",
+            f"Positive: {classes[1]}, negative: {classes[0]}. Wilson's intervals, as published, take images as "
+            "independent; those of images are therefore too narrow, and the patient bootstrap is the one to quote. "
+            "DeLong's of the AUC know which images belong to one patient (Obuchowski 1997), and stand beside the AUC "
+            f"elsewhere, too. (–): the bootstrap gives none because fewer than {LEAST_PATIENTS} patients of a class "
+            "stand behind the figure or all decisions are alike; –: a class is missing. A label is definite when it "
+            "is not indeterminate.",
         ),
         Table(
             "table1_further",
@@ -85,7 +85,8 @@ def by_disease(units: Units, threshold: float, classes: Sequence[str], seed: int
         rows.append(row)
     return Table(
         "table3_diseases",
-        "Table 3. Sensitivity for each dystrophinopathy and specificity for each control disease, with 95 % intervals",
+        f"Table 3. Sensitivity for each disease of the class {classes[1]} and specificity for each of {classes[0]}, "
+        "with 95 % intervals",
         pd.DataFrame(rows),
         f"Bootstrap draws patients; (–): fewer than {LEAST_PATIENTS} patients, or all decisions alike.",
     )
@@ -100,9 +101,14 @@ def diseases(patients: pd.DataFrame) -> list[tuple[str, int]]:
 def by_group(units: Units, threshold: float, classes: Sequence[str], seed: int) -> Table:
     """Performance by sex, band of age, centre and field strength."""
     rows = []
+
+    def of_images(members: pd.DataFrame) -> Mapping[str, Estimate | float]:
+        area = published_figures(members, threshold)["AUC"]
+        return {**bootstrap_figures(members, threshold, seed), "AUC": area}
+
     figures_of: dict[str, Callable[[pd.DataFrame], Mapping[str, Estimate | float]]] = {
         "Patients": lambda members: published_figures(members, threshold),
-        "Images": lambda members: bootstrap_figures(members, threshold, seed),
+        "Images": of_images,
     }
     for attribute, group_of in GROUPS.items():
         for group in sorted(group_of(units["Patients"]).unique(), key=group_order):
@@ -117,9 +123,9 @@ def by_group(units: Units, threshold: float, classes: Sequence[str], seed: int) 
         "groups",
         "Performance by sex, age, centre and field strength, with 95 % intervals",
         pd.DataFrame(rows),
-        f"Positive: {classes[1]}, negative: {classes[0]}. Patients with Wilson's and DeLong's intervals, images with "
-        f"the patient bootstrap, which gives none (–) for fewer than {LEAST_PATIENTS} patients of a class or decisions "
-        "that are all alike. –: a class is missing.",
+        f"Positive: {classes[1]}, negative: {classes[0]}. AUC with DeLong's intervals; the others of patients with "
+        f"Wilson's, of images by patient bootstrap, which gives none (–) for fewer than {LEAST_PATIENTS} patients of a "
+        "class or decisions that are all alike. –: a class is missing.",
     )
 
 

@@ -177,14 +177,14 @@ def localisation_table(found: TextureComparison) -> Table:
 
 
 def difference_table(found: TextureComparison) -> Table:
-    """Accuracy and places of the heat, each network less each later one on the same images, a row a class."""
+    """Accuracy and places of the heat, each network minus each later one on the same images, a row a class."""
     shown = {"right": "Accuracy", **tables.HEAT}
     titles = {figure: f"Difference, {shown[figure].lower()}" for figure in localisation.COMPARED}
     rows = []
     for first, second in combinations(found.networks, 2):
         differences = localisation.differences(first.heat, second.heat, seed=found.seed)
         for disease, group in differences.groupby("disease", sort=False):
-            described = {"Networks": f"{first.name} less {second.name}", "Class": disease}
+            described = {"Networks": f"{first.name} minus {second.name}", "Class": disease}
             rows.append({**described, **tables.heat_figures(group, titles)})
     return Table(
         "differences",

@@ -25,9 +25,11 @@ from ..reporting.progress import Advance
 from ..series.image_files import as_image
 from ..series.reading import read_study
 from ..series.series import Geometry, Series
+from ..statistics.merit import FIGURES_OF_MERIT, RANDOM, Compares, FigureOfMerit, Random
+from .endpoint import PrimaryEndpoint, default_comparison
 from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, shuffled
 from .protocol_page import write_protocol_page
-from .questions import Questions
+from .questions import SUBTYPES, Questions
 from .study import CASES, HEATMAP, IMAGE, MODEL, MODEL_ANSWER, PAGE, TRUTH, TRUTH_TABLE, ModelAnswer, ReaderStudy
 
 GREY_WINDOW = (0.0, 1000.0)
@@ -47,6 +49,8 @@ class StudyPlan:
 
     Attributes:
         blocks: number of blocks of cases, more than one in the split-plot design.
+        primary, holds_for: figure of the primary endpoint, and what it generalises to.
+        compares: what it compares; None for `default_comparison`.
     """
 
     title: str
@@ -58,6 +62,9 @@ class StudyPlan:
     washout_days: int
     blocks: int
     seed: int
+    primary: FigureOfMerit = FIGURES_OF_MERIT[0]
+    compares: Compares | None = None
+    holds_for: Random = RANDOM[0]
 
 
 def create_study(
@@ -109,7 +116,7 @@ def create_study(
 
 
 def one_class(study: ReaderStudy) -> bool:
-    """Whether no case, or every case, has a dystrophinopathy."""
+    """Whether no case, or every case, has what the study asks for."""
     return len({row["label"] for _, row in Sheet.read(study.truth / TRUTH_TABLE, TRUTH_TABLE).records()}) == 1
 
 
@@ -176,16 +183,25 @@ def _blocks(codes: Mapping[str, Case], count: int, seed: int) -> tuple[tuple[str
 
 
 def _protocol(plan: StudyPlan, codes: Mapping[str, Case], package: ModelPackage) -> Protocol:
+    asked = package.recipe.classes[1]
+    if plan.questions.subtype and not {*SUBTYPES} <= {*package.recipe.diagnoses[asked]}:
+        raise InputError(f"The subtypes {' and '.join(SUBTYPES)} are not of {asked}; do not ask for them.")
+    told = {name: value for name, value in vars(plan).items() if name in Protocol.model_fields}
     try:
-        return Protocol.model_validate(
+        protocol = Protocol.model_validate(
             {
-                **vars(plan),
+                **told,
                 "created": datetime.date.today().isoformat(),
                 "blocks": _blocks(codes, plan.blocks, plan.seed),
                 "grey_window": GREY_WINDOW,
                 "model": _study_model(package),
+                "asked": asked,
+                "primary": None,
             }
         )
+        compares = plan.compares or default_comparison(protocol.arms_of_answers)
+        primary = PrimaryEndpoint(figure=plan.primary, compares=compares, holds_for=plan.holds_for)
+        return Protocol.model_validate({**dict(protocol), "primary": primary})
     except ValidationError as error:
         raise InputError(f"The study cannot be made like this: {first_problem(error)}.") from None
 

@@ -16,7 +16,7 @@ from ..cohort.table import listed
 from ..errors import InputError
 from ..files.spreadsheet import Sheet, write_rows
 from ..reporting.output_folder import output_folder
-from .protocol import Presentation, Reader
+from .protocol import Presentation, Protocol, Reader
 from .reads import COLUMNS, Reads
 from .session import Progress, progress_of
 from .store import ReaderStore, StoredAnswer
@@ -106,6 +106,7 @@ def reads_of(study: ReaderStudy) -> tuple[Reads, tuple[Unusable, ...]]:
         model=_model(study),
         mercuri=pd.DataFrame(grades, columns=list(COLUMNS["mercuri"])) if grades else None,
         unread=pd.DataFrame(unread, columns=list(COLUMNS["unread"])) if unread else None,
+        study=_declared(study.protocol),
     )
     return tables, unusable
 
@@ -186,6 +187,11 @@ def _given(stored: StoredAnswer) -> tuple[object, ...]:
 def _truth(study: ReaderStudy) -> pd.DataFrame:
     rows = Sheet.read(study.truth / TRUTH_TABLE, TRUTH_TABLE).records()
     return pd.DataFrame([{name: row[name] for name in COLUMNS["truth"]} for _, row in rows])
+
+
+def _declared(protocol: Protocol) -> pd.DataFrame:
+    primary = {} if protocol.primary is None else protocol.primary.model_dump()
+    return pd.DataFrame([{"asked": protocol.condition, **primary, "declared": protocol.created}])
 
 
 def _model(study: ReaderStudy) -> pd.DataFrame:

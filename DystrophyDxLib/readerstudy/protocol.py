@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 from ..errors import InputError
 from ..files.small_files import read_bytes
 from ..models.strict import Strict, parsed
+from .endpoint import PrimaryEndpoint, possible
 from .questions import Questions
 
 LARGEST = 64 << 20
@@ -82,6 +83,8 @@ class Protocol(Strict):
         arms: in the order in which they are read, each in a session of its own.
         duplicates: cases of each session that are shown a second time in it, without the reader being told.
         washout_days: least days from a reader's last answer of a session to the first case of the next.
+        asked: what every case is asked for, a class of the model; see `condition`.
+        primary: the primary endpoint.
         grey_window: lowest and highest grey value of the window in which every case is shown first.
         seed: of all orders.
         files: SHA-256 of the truth, the images and the model's answers by their paths in the study folder, once they
@@ -101,6 +104,8 @@ class Protocol(Strict):
     model: StudyModel
     seed: Annotated[int, Field(ge=0)]
     files: dict[str, str] = Field(default_factory=dict)
+    asked: Annotated[str, Field(min_length=1)] | None = None
+    primary: PrimaryEndpoint | None = None
 
     @model_validator(mode="after")
     def _agrees(self) -> Protocol:
@@ -142,6 +147,10 @@ class Protocol(Strict):
                 self.duplicates > min(map(len, self.blocks)) // 4,
                 "at most a quarter of the cases that a reader reads can be hidden duplicates",
             ),
+            (
+                self.primary and not possible(self.primary.compares, self.arms_of_answers),
+                "the primary endpoint compares an arm that is not read; choose another one",
+            ),
         ):
             if wrong:
                 raise ValueError(what)
@@ -158,9 +167,25 @@ class Protocol(Strict):
         return bool({Arm.AIDED, Arm.SEQUENTIAL} & set(self.arms))
 
     @property
+    def arms_of_answers(self) -> frozenset[str]:
+        """Arms in which readers answer; sequential reading gives answers in two."""
+        both = {Arm.UNAIDED, Arm.AIDED}
+        return frozenset(one.value for arm in self.arms for one in (both if arm is Arm.SEQUENTIAL else {arm}))
+
+    @property
+    def condition(self) -> str:
+        """What every case is asked for; protocols that do not tell are of thighs."""
+        return self.asked or "dystrophinopathy"
+
+    @property
     def digest(self) -> str:
         """SHA-256 of all that the protocol says."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        return hashlib.sha256(self.model_dump_json(exclude=self._untold).encode()).hexdigest()
+
+    @property
+    def _untold(self) -> set[str]:
+        """What earlier protocols did not have, so that theirs and their digests stay as they are."""
+        return {name for name in ("asked", "primary") if getattr(self, name) is None}
 
     def reader(self, code: str) -> Reader:
         """The reader of that code, in upper or lower case.
@@ -176,7 +201,11 @@ class Protocol(Strict):
 
     def write(self, path: Path) -> None:
         """Writes the protocol with its digest as JSON."""
-        content = {"schema": SCHEMA, "sha256": self.digest, "protocol": self.model_dump(mode="json")}
+        content = {
+            "schema": SCHEMA,
+            "sha256": self.digest,
+            "protocol": self.model_dump(mode="json", exclude=self._untold),
+        }
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod

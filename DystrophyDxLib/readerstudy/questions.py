@@ -28,7 +28,7 @@ UNDECIDED = 50
 
 
 class Questions(Strict):
-    """What is asked beside dystrophinopathy (yes or no) and the confidence in it, which are asked always.
+    """What is asked beside the condition (yes or no) and the confidence in it, which are asked always.
 
     Attributes:
         subtype: DMD or BMD, where the answer is yes.
@@ -48,9 +48,8 @@ class Answer:
     """A reader's answer.
 
     Attributes:
-        decision: whether it is a dystrophinopathy.
-        confidence: 0 (surely none) to 100 (surely one) that it is a dystrophinopathy, so at least 50 with a yes and at
-            most 50 with a no.
+        decision: whether the case has what the protocol asks for.
+        confidence: 0 (surely not) to 100 (surely) that it has, so at least 50 with a yes and at most 50 with a no.
         subtype: one of `SUBTYPES`, with a yes only.
         quality: one of `QUALITIES`.
         grades: one of `GRADES` by muscle and side; muscles that cannot be graded are left out.
@@ -63,7 +62,7 @@ class Answer:
     >>> Answer(True, 10)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    DystrophyDxLib.errors.InputError: The confidence says how sure you are that it is a dystrophinopathy: ...
+    DystrophyDxLib.errors.InputError: The confidence says how sure you are of a yes: ...
     """
 
     decision: bool
@@ -81,7 +80,7 @@ class Answer:
                 or not 0 <= self.confidence <= 100,
                 "The confidence is a whole number from 0 to 100; correct it.",
             ),
-            (not isinstance(self.decision, bool), "Say whether it is a dystrophinopathy: yes or no."),
+            (not isinstance(self.decision, bool), "Say yes or no."),
             (self.subtype is not None and self.subtype not in SUBTYPES, "The subtype is DMD or BMD; choose one."),
             (self.subtype is not None and not self.decision, "A subtype belongs to a yes; clear it or answer yes."),
             (self.quality is not None and self.quality not in QUALITIES, "The quality is 1 to 5; choose one."),
@@ -93,8 +92,8 @@ class Answer:
                 raise InputError(told)
         if self.confidence != UNDECIDED and self.decision != (self.confidence > UNDECIDED):
             raise InputError(
-                "The confidence says how sure you are that it is a dystrophinopathy: 50 to 100 with a yes, 0 to 50 with"
-                " a no; correct one of the two."
+                "The confidence says how sure you are of a yes: 50 to 100 with a yes, 0 to 50 with a no; correct one "
+                "of the two."
             )
 
     def check(self, questions: Questions) -> None:

@@ -5,10 +5,12 @@
 - `reads.csv`: `reader, case, arm, session, repeat, amended, decision, confidence, subtype, quality, comment, seconds,
   slices_seen`; one row an answer.
 - `readers.csv`: `reader, role, years` (of experience).
-- `truth.csv`: `case, label, diagnosis, synthetic`; the label is 1 for a dystrophinopathy, else 0; synthetic is 1 for a
-  phantom.
+- `truth.csv`: `case, label, diagnosis, synthetic`; the label is 1 for a case that has what is asked for, else 0;
+  synthetic is 1 for a phantom.
 - `model.csv`, where a model answered too: `case, model, probability, label, trained_on`; one model.
 - `unread.csv`, while reading is unfinished: `reader, case, arm, session, repeat` of each answer still to be given.
+- `study.csv`, where a protocol declared it: `asked` (what the cases are asked for), `figure, compares, holds_for` (the
+  primary endpoint, see `endpoint`) and `declared` (the protocol's date); one row.
 - `mercuri.csv`, where muscles were graded: `reader, case, arm, session, repeat, muscle, side, grade`.
 
 Columns without a default in `COLUMNS` must be there and filled; others may be empty or absent, and columns that are not
@@ -28,6 +30,8 @@ import pandas as pd
 from ..cohort.table import listed
 from ..errors import InputError
 from ..files.spreadsheet import Sheet, column_name, csv_of, spellings_by_key
+from ..statistics.merit import COMPARES, FIGURES_OF_MERIT, RANDOM
+from .endpoint import PrimaryEndpoint
 from .questions import GRADES, SIDES
 
 UNAIDED, AIDED, RE_READ = ARMS = ("unaided", "aided", "re-read")
@@ -72,6 +76,10 @@ def _one_of(words: tuple[str, ...]) -> Callable[[pd.Series], pd.Series]:
     return lambda texts: texts.str.lower().where(texts.str.lower().isin(words))
 
 
+def _choice(words: tuple[str, ...]) -> Column:
+    return Column(f"one of {', '.join(words)}, or empty", lambda texts: texts.where(texts.isin(words)), "")
+
+
 _CODE = Column("a code", _text)
 _NOTE = Column("text", _text, "")
 _LABEL = Column("0 or 1", _number(0, 1, step=1))
@@ -109,6 +117,13 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "trained_on": _NOTE,
     },
     "unread": _WHICH,
+    "study": {
+        "asked": Column("text", _text),
+        "figure": _choice(FIGURES_OF_MERIT),
+        "compares": _choice(COMPARES),
+        "holds_for": _choice(RANDOM),
+        "declared": _NOTE,
+    },
     "mercuri": {
         **_WHICH,
         "muscle": Column("a muscle", _text),
@@ -124,9 +139,10 @@ _KEYS = {
     "truth": ["case"],
     "model": ["case"],
     "unread": list(_WHICH),
+    "study": ["asked"],
     "mercuri": [*_WHICH, "muscle", "side"],
 }
-_OPTIONAL = ("model", "unread", "mercuri")
+_OPTIONAL = ("model", "unread", "mercuri", "study")
 
 
 @dataclass(frozen=True)
@@ -136,7 +152,7 @@ class Reads:
 
     Attributes:
         reads: `repeat` is 0 for the first showing of the case to the reader in the arm (and session, for a re-read), 1
-            for a hidden duplicate. `decision` is 1 for a dystrophinopathy, `confidence` 0 to 100 that it is one; one
+            for a hidden duplicate. `decision` is 1 for a yes, `confidence` 0 to 100 that it is one; one
             without the other, or neither, is a missing answer to what is left out. `amended` is 0 for the answer as
             submitted, 1 for its amendment, which stands beside it.
         readers: everyone who reads.
@@ -144,6 +160,7 @@ class Reads:
         model: the model's probability, and its label at its own threshold; None without a model.
         mercuri: grades of muscles; None where none were given.
         unread: answers that readers are still to give; None where reading is finished.
+        study: what the protocol declared; None where there was none.
 
     Raises:
         InputError: a table does not keep to this, with file, rows and what to do. Row 1 is the header.
@@ -155,6 +172,7 @@ class Reads:
     model: pd.DataFrame | None = None
     mercuri: pd.DataFrame | None = None
     unread: pd.DataFrame | None = None
+    study: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         for name in COLUMNS:
@@ -171,6 +189,8 @@ class Reads:
         self._check_confidences()
         self._check_once()
         self._check_amendments()
+        if self.study is not None and len(self.study) > 1:
+            raise InputError("study.csv has more than one row; keep one.")
         if self.model is not None and self.model["model"].nunique() > 1:
             raise InputError("model.csv holds more than one model; keep the rows of one.")
 
@@ -186,6 +206,22 @@ class Reads:
             raise InputError(f"There is no folder {folder}; give that of a study or of its tables.")
         tables = {name: _file(folder / f"{name}.csv", optional=name in _OPTIONAL) for name in COLUMNS}
         return cls(**tables)
+
+    @property
+    def asked(self) -> str:
+        """What the cases are asked for, in the words of figures and tables."""
+        return "positive" if self.study is None else str(self.study["asked"].iloc[0])
+
+    @property
+    def declared(self) -> str:
+        """Date of the protocol; empty where it is not known."""
+        return "" if self.study is None else str(self.study["declared"].iloc[0])
+
+    @property
+    def primary(self) -> PrimaryEndpoint | None:
+        """The primary endpoint that was declared, if any."""
+        told = {} if self.study is None else self.study.iloc[0][[*PrimaryEndpoint.model_fields]].to_dict()
+        return PrimaryEndpoint.model_validate(told) if told and all(told.values()) else None
 
     def write(self, folder: str | Path) -> None:
         """Writes the CSV files into a folder, which is made where it is not there; `read` gives the same back.
@@ -224,13 +260,13 @@ class Reads:
     def _check_confidences(self) -> None:
         """A table that holds the confidence in the decision, whichever it is, would turn the ROC curve round.
 
-        Ratings that rise with the likelihood of a dystrophinopathy pass, wherever the reader's threshold lies.
+        Ratings that rise with the likelihood of a 1 pass, wherever the reader's threshold lies.
         """
         table = self.reads
         highest_no = table["confidence"].where(table["decision"] == 0).groupby([table["reader"], table["arm"]])
         contrary = (table["decision"] == 1) & (table["confidence"] < highest_no.transform("max"))
         what = "a 1 with less confidence than a 0 of the same reader and arm"
-        _refuse("reads", contrary, what, "give the confidence that it is a dystrophinopathy")
+        _refuse("reads", contrary, what, "give the confidence that it is a 1")
 
     def _check_once(self) -> None:
         """A case has one first answer of a reader in an arm, whatever the session, but for re-reads."""

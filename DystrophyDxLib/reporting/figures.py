@@ -153,7 +153,8 @@ def heat_figure(rows: Sequence[tuple[str, Estimate, float]], xlabel: str) -> Fig
         labels, found, chance = zip(*rows, strict=True)
         values, low, high = zip(*((heat.value, heat.low, heat.high) for heat in found), strict=True)
         axes.hlines(places, low, high, color=BLUE, linewidth=1.6)
-        axes.plot(values, places, "o", color=BLUE, label="heat, 95 % interval")
+        told = ", 95 % interval" if np.isfinite(low).any() else ""
+        axes.plot(values, places, "o", color=BLUE, label=f"heat{told}")
         axes.plot(chance, places, "D", color=ORANGE, markersize=5, label="by chance")
         axes.set_yticks(places, labels)
         axes.set(xlabel=xlabel, xlim=(-0.02, 1.02))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -40,6 +40,18 @@ class Judgement(NamedTuple):
     anatomy: tuple[Anatomy, ...]
     fits: tuple[bool, ...]
     warnings: tuple[ResultWarning, ...] = ()
+
+
+def why_unusable(warnings: Iterable[ResultWarning], *, any_fits: bool) -> str | None:
+    """Why nothing of a series is trained on or enters a figure of an evaluation, or None.
+
+    Args:
+        warnings: on the series.
+        any_fits: whether an image shows what the model was made for.
+    """
+    told = {warning.code: warning.message for warning in warnings}
+    codes = (WarningCode.NOT_AXIAL, WarningCode.NOT_T1_WEIGHTED, *(() if any_fits else (WarningCode.NOT_THIGH,)))
+    return next((told[code].partition(";")[0] for code in codes if code in told), None)
 
 
 class Region(ABC, Generic[Seen, Batch]):

@@ -1,8 +1,9 @@
 """Two classes and a threshold: how often is the answer right, and how well do the probabilities tell the classes apart?
 
 Tables have one row an image or one a patient, with `patient_id`, `truth` (0 or 1) and `probability` of the second
-class. Intervals as published (Wilson's for proportions, DeLong's for the AUC) take rows as independent, which patients
-are and images of one patient are not; intervals by bootstrap draw patients with all of their images.
+class. Wilson's intervals of proportions, as published, take rows as independent, which patients are and images of one
+patient are not; DeLong's of the AUC know which images belong to one patient, and intervals by bootstrap draw patients
+with all of their images.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from .roc import auc, auc_of_draws
 
 
 def published_figures(rows: pd.DataFrame, threshold: float) -> dict[str, Estimate | float]:
-    """Accuracy, specificity, sensitivity, AUC, F1 and likelihood ratios of `rows` with the intervals as published; F1
-    has none."""
+    """Accuracy, specificity, sensitivity, AUC, F1 and likelihood ratios of `rows` with intervals by formula, as
+    published but for the AUC of images (see `roc.auc`); F1 has none."""
     truth, probability = rows["truth"].to_numpy(), rows["probability"].to_numpy()
     confusion = Confusion.from_decisions(truth, probability >= threshold)
     return {
         "Accuracy": confusion.accuracy,
         "Specificity": confusion.specificity,
         "Sensitivity": confusion.sensitivity,
-        "AUC": auc(truth, probability),
+        "AUC": auc(truth, probability, rows["patient_id"].to_numpy()),
         "F1": float(confusion.f1),
         "LR+": confusion.positive_likelihood_ratio,
         "LR−": confusion.negative_likelihood_ratio,

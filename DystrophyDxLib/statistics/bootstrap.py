@@ -63,11 +63,16 @@ def bootstrap_each(
     low, high = percentiles(np.concatenate([values(counts) for counts in draws(rows, seed=seed)]))
     estimates = {}
     for n, (name, (_, needed)) in enumerate(statistics.items()):
-        patients = rows[needed].groupby("truth")["patient_id"].nunique()
-        told = len(patients) and patients.min() >= LEAST_PATIENTS and low[n] < high[n]
+        told = enough_patients(rows[needed]) and low[n] < high[n]
         bounds = (low[n], high[n]) if told else (math.nan, math.nan)
         estimates[name] = Estimate(float(values(np.ones((1, len(rows))))[0, n]), *map(float, bounds))
     return estimates
+
+
+def enough_patients(rows: pd.DataFrame) -> bool:
+    """Whether every class among the rows has the `LEAST_PATIENTS` without which no interval is shown."""
+    patients = rows.groupby("truth")["patient_id"].nunique()
+    return bool(len(patients)) and int(patients.min()) >= LEAST_PATIENTS
 
 
 def draws(table: pd.DataFrame, *, seed: int, resamples: int = RESAMPLES) -> Iterator[np.ndarray]:

@@ -22,15 +22,11 @@ from scipy.stats import chi2, f, t
 
 from ..errors import InputError
 from .estimate import Estimate
+from .merit import FigureOfMerit, Random
 from .roc import placements
 
-FigureOfMerit = Literal["AUC", "accuracy", "sensitivity", "specificity"]
 Covariance = Literal["jackknife", "DeLong"]
-Random = Literal["readers and cases", "cases", "readers"]
-"""What is a sample, so that the result holds beyond it; what is not named is fixed."""
-FIGURES_OF_MERIT: tuple[FigureOfMerit, ...] = ("AUC", "accuracy", "sensitivity", "specificity")
 COVARIANCES: tuple[Covariance, ...] = ("jackknife", "DeLong")
-RANDOM: tuple[Random, ...] = ("readers and cases", "cases", "readers")
 _ROUNDING = 1e-15
 """Variance of figures between 0 and 1 below which there is none, but rounding."""
 LEAST_CASES = 2
@@ -166,7 +162,7 @@ class Components:
 
 @dataclass(frozen=True)
 class Difference:
-    """Of the mean over readers: first arm less second, with a two-sided p."""
+    """Of the mean over readers: first arm minus second, with a two-sided p."""
 
     first: str
     second: str
@@ -226,7 +222,7 @@ def mean_of_readers(performance: Performance, arm: int, random: Random) -> Estim
 
 
 def compare_with_standalone(performance: Performance, random: Random) -> Difference:
-    """Mean of readers less a standalone model's figure: the one-treatment analysis of the differences of each reader
+    """Mean of readers minus a standalone model's figure: the one-treatment analysis of the differences of each reader
     from the model (Chakraborty 2017, Observer Performance Methods for Diagnostic Imaging, chapter 22, after Hupse et
     al. 2013, Radiology 266:123).
 

@@ -23,7 +23,7 @@ class AucComparison:
     """Two scores of the same cases.
 
     Attributes:
-        difference: AUC of the second less that of the first.
+        difference: AUC of the second minus that of the first.
         z: difference over its standard error; 0 when both are 0.
         p: two-sided.
     """

@@ -10,7 +10,8 @@ from __future__ import annotations
 from scipy.stats import chi2, f, ncf, ncx2
 
 from ..errors import InputError
-from .mrmc import Components, Random
+from .merit import Random
+from .mrmc import Components
 
 LEVEL, POWER = 0.05, 0.8
 MOST_CASES = 100_000

@@ -32,15 +32,13 @@ from ..errors import InputError
 from ..models.recipe import SampleRecipe
 from ..regions.windows import AnyWindow, Regions
 from ..reporting.progress import Advance
-from ..results import WarningCode
 from ..samples.kinds import region_of
-from ..samples.region import Region
+from ..samples.region import Region, why_unusable
 from ..samples.slice_samples import BRIGHTEST, SampleBatch
 from ..series.file_digests import file_digest, series_digest
 from ..series.reading import read_input
 from ..series.series import Series
 
-_UNSUITABLE = (WarningCode.NOT_AXIAL, WarningCode.NOT_T1_WEIGHTED)
 _Paths = tuple[Path, Mapping[str, Path]]
 """Of a series, and of its further channels by name."""
 
@@ -261,11 +259,7 @@ def _fitting(
 ) -> tuple[tuple[bool, ...], str | None]:
     """Which windows show what is expected, and why no image can be taken, if so."""
     judged = region.judge(study, found, batch.windows, region.quality(study, batch))
-    warnings = {warning.code: warning.message for warning in judged.warnings}
-    unsuitable = [warnings[code] for code in _UNSUITABLE if code in warnings]
-    if unsuitable or not any(judged.fits):
-        return judged.fits, (unsuitable or [warnings[WarningCode.NOT_THIGH]])[0].partition(";")[0]
-    return judged.fits, None
+    return judged.fits, why_unusable(judged.warnings, any_fits=any(judged.fits))
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,8 @@ from test_mrmc import STRUCTURES, performance, roe_metz
 
 from DystrophyDxLib.readerstudy.analysis.analyse import analyse
 from DystrophyDxLib.readerstudy.reads import Reads
-from DystrophyDxLib.statistics.mrmc import RANDOM, compare_arms
+from DystrophyDxLib.statistics.merit import RANDOM
+from DystrophyDxLib.statistics.mrmc import compare_arms
 
 SHOWN = 12
 

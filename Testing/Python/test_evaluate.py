@@ -18,6 +18,7 @@ from DystrophyDxLib.evaluation.evaluate import REPORT, evaluate
 from DystrophyDxLib.evaluation.evaluated import EvaluationOptions
 from DystrophyDxLib.evaluation.gallery import choose
 from DystrophyDxLib.evaluation.predictions import by_patient, units_of
+from DystrophyDxLib.evaluation.summaries import EvaluationSummary
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.reporting.case_report import NOT_SHOWN_TO_TELL
@@ -106,9 +107,10 @@ def test_the_bootstrap_knows_that_images_of_a_patient_are_not_independent():
     published, drawn = published_figures(images, 0.5), bootstrap_figures(images, 0.5, seed=0)
     alone = published_figures(by_patient(images), 0.5)
     width = {name: figure.high - figure.low for name, figure in drawn.items()}
+    assert width["Accuracy"] > 2 * (published["Accuracy"].high - published["Accuracy"].low)
     for name in ("Accuracy", "AUC"):
-        assert width[name] > 2 * (published[name].high - published[name].low)
         assert width[name] == pytest.approx(alone[name].high - alone[name].low, rel=0.25)
+    assert f"{published['AUC']:.3f}" == f"{alone['AUC']:.3f}"
 
 
 def test_a_group_of_one_class_shows_what_can_be_computed():
@@ -172,7 +174,7 @@ def test_the_gallery_shows_typical_right_cases_of_several_diseases_and_the_worst
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """Six phantoms with truth, and one series that nobody can read."""
+    """Six phantoms with truth, one of which shows no thigh, and one series that nobody can read."""
     folder = tmp_path_factory.mktemp("cohort") / "phantoms"
     patients = [
         Patient(n, disease, "test" if n > 1 else "train", "A", 2, "both") for n, disease in enumerate(DISEASES, 1)
@@ -208,7 +210,7 @@ def test_all_files_are_written_and_the_test_split_is_evaluated(evaluated):
     assert {path.name for path in out.iterdir()} == set(REPORT.files)
     assert json.loads((out / "evaluation.json").read_text()) == summary
     assert summary["cohort"]["split"] == "test"
-    assert summary["cohort"]["patients"] == 5
+    assert summary["cohort"]["patients"] == 4
     for name in ("roc", "probability_by_disease", "calibration", "heat_in_diseased_muscle", "deletion_insertion"):
         assert (out / "figures" / f"{name}.svg").stat().st_size > 2000
         assert (out / "figures" / f"{name}.png").stat().st_size > 2000
@@ -216,6 +218,18 @@ def test_all_files_are_written_and_the_test_split_is_evaluated(evaluated):
     # Three and two patients draw no band.
     assert "FillBetweenPolyCollection" not in (out / "figures" / "roc.svg").read_text()
     assert "without bands as a class has fewer than 10 patients" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_auc_has_one_interval_in_legend_table_and_terminal(evaluated):
+    out, summary = evaluated
+    table = pd.read_csv(out / "tables" / "table1.csv").set_index(["Per", "Interval"])
+    legend, terminal = Page(out / "report.html"), "\n".join(EvaluationSummary.model_validate(summary).lines())
+    drawn = " ".join(attrs.get("alt", "") for _, attrs in legend.tags)
+    for unit in ("Images", "Patients"):
+        row = table.loc[(unit, tables.PUBLISHED)]
+        area, low, high = (row[name] for name in ("AUC", "AUC low", "AUC high"))
+        assert f"{unit}: AUC {area:.3f} ({low:.3f}, {high:.3f})" in drawn
+        assert f"{unit.lower()}: AUC {area:.3f} ({low:.3f} to {high:.3f})" in terminal
 
 
 def test_probabilities_are_those_that_classify_gives(evaluated, cohort, package):
@@ -251,10 +265,14 @@ def test_a_model_that_calls_no_image_has_no_evidence_to_delete(cohort, tmp_path)
 
 def test_a_series_that_cannot_be_read_is_listed_with_its_reason(evaluated):
     out, summary = evaluated
-    assert summary["cohort"]["series_failed"] == 1
+    assert summary["cohort"]["series_failed"] == 2
     failures = pd.read_csv(out / "failures.csv")
-    assert list(failures["patient_id"]) == ["P0099"]
-    assert failures["reason"][0] in Page(out / "report.html").text
+    assert list(failures["patient_id"]) == ["P0002", "P0099"]
+    for reason in failures["reason"]:
+        assert reason in Page(out / "report.html").text
+    last = list(EvaluationSummary.model_validate(summary).lines())[-1]
+    assert "2 series are in no figure: row 3 (The shaft of the femur" in last
+    assert "), row 8 (" in last
 
 
 class Page(HTMLParser):
@@ -307,7 +325,7 @@ def test_a_model_of_many_classes_is_evaluated_by_rank(cohort, tmp_path):
     assert "top-3 accuracy" in page.text
     assert "Does the heatmap look where the disease is?" in page.text
     matrix = pd.read_csv(tmp_path / "out" / "tables" / "confusion.csv").set_index("Truth")
-    assert matrix.to_numpy().sum() == len(patients) == 5
+    assert matrix.to_numpy().sum() == len(patients) == 4
 
 
 @pytest.fixture(scope="module")
@@ -333,7 +351,7 @@ def test_without_splits_only_patients_that_the_model_has_not_seen_are_evaluated(
     package = package_that_has_seen(tmp_path, *(cohort.parent / f"P{n:04}" / "T1.nii.gz" for n in (1, 4)))
     summary = run(package, without_splits, tmp_path / "out")
     patients = pd.read_csv(tmp_path / "out" / "patients.csv")["patient_id"]
-    assert sorted(patients) == ["Q2", "Q3", "Q5", "Q6"]
+    assert sorted(patients) == ["Q3", "Q5", "Q6"]
     assert summary["cohort"]["seen_in_training"] == 0
     text = Page(tmp_path / "out" / "report.html").text
     assert "patients of the cohort that the model has not seen in training" in text
@@ -350,17 +368,17 @@ def test_a_model_of_other_splits_than_the_tables_is_tested_on_whom_it_has_not_se
 
 
 def test_figures_of_patients_that_the_model_has_seen_are_said_to_be_too_good(cohort, tmp_path):
-    package = package_that_has_seen(tmp_path, cohort.parent / "P0002" / "T1.nii.gz")
+    package = package_that_has_seen(tmp_path, cohort.parent / "P0003" / "T1.nii.gz")
     summary = run(package, cohort, tmp_path / "out", split="test")
     assert summary["cohort"]["seen_in_training"] == 1
-    assert "Too good: 1 of these 6 patients was used in training" in Page(tmp_path / "out" / "report.html").text
+    assert "Too good: 1 of these 4 patients was used in training" in Page(tmp_path / "out" / "report.html").text
 
 
 def test_of_a_cohort_that_was_seen_whole_the_figures_are_said_to_be_too_good(without_splits, tmp_path):
     package = package_that_has_seen(tmp_path, *(without_splits.parent / f"{n}.nii.gz" for n in range(1, 7)))
     summary = run(package, without_splits, tmp_path / "out")
-    assert summary["cohort"]["patients"] == summary["cohort"]["seen_in_training"] == 6
-    assert "Too good: 6 of these 6 patients were used" in summary["notices"][-2]
+    assert summary["cohort"]["patients"] == summary["cohort"]["seen_in_training"] == 5
+    assert "Too good: 5 of these 5 patients were used" in summary["notices"][-2]
     with pytest.raises(InputError, match="has no splits; leave --split out"):
         run(package, without_splits, tmp_path / "other", split="test")
 

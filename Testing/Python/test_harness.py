@@ -1,11 +1,13 @@
 """What every long command leaves behind: all of its files or none, and figures that any reader of JSON understands."""
 
 import json
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 import pytest
 
+from DystrophyDxLib import reporting
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.reporting.harness import PAGE, Measure, Number, Report, Summary, in_words
 from DystrophyDxLib.reporting.pages import Section
@@ -38,6 +40,11 @@ def test_all_files_are_written_with_the_notices_on_the_page(tmp_path):
     written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert written == {PAGE, "trial.json", "rows.csv", "tables/told.csv", "tables/told.md", "figures/drawn.svg"}
     assert "Mind the notice." in (tmp_path / "out" / PAGE).read_text(encoding="utf-8")
+
+
+def test_pages_speak_of_the_recipes_classes_and_of_no_disease_of_their_own():
+    for template in (Path(reporting.__file__).parent / "templates").glob("*.html"):
+        assert "dystrophinopath" not in template.read_text(encoding="utf-8").casefold(), template.name
 
 
 def test_what_is_no_finite_number_is_null_and_the_schema_comes_first():

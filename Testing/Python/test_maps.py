@@ -135,7 +135,10 @@ def test_a_centre_that_training_has_not_seen_is_told_apart_by_the_regions_that_t
     altered = pd.read_csv(folder / "evaluation" / "tables" / "alterations_patients.csv")
     both = altered[altered["Map"] == "MD"].groupby("Truth")["Altered"].median()
     assert both[1] > both[0]
-    assert "Are misclassified patients altered less?" in (folder / "evaluation" / "report.html").read_text()
+    page = (folder / "evaluation" / "report.html").read_text(encoding="utf-8")
+    assert "Are misclassified patients altered less?" in page
+    assert "Sensitivity for each disease of the class MSA and specificity for each of PD" in page
+    assert not {word for word in ("dystrophinopath", "each leg&#39;s", "thigh") if word in page.casefold()}
 
 
 def _with_splits(folder, table):

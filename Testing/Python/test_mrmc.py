@@ -8,10 +8,9 @@ from scipy.stats import ttest_rel
 from sklearn.metrics import roc_auc_score
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.statistics.merit import FIGURES_OF_MERIT, RANDOM
 from DystrophyDxLib.statistics.mrmc import (
     COVARIANCES,
-    FIGURES_OF_MERIT,
-    RANDOM,
     Components,
     Performance,
     compare_arms,

@@ -144,18 +144,17 @@ def test_comparisons_of_the_tables_agree_with_each_other(found):
         ("AUC", "DeLong"): 3, ("AUC", "jackknife"): 3,
         ("accuracy", "jackknife"): 3, ("sensitivity", "jackknife"): 3, ("specificity", "jackknife"): 3,
     }  # fmt: skip
-    assert arms["Value, difference"].to_numpy() == pytest.approx(
-        (arms["Value, aided"] - arms["Value, unaided"]).to_numpy()
-    )
+    difference = "Difference, aided minus unaided"
+    assert arms[difference].to_numpy() == pytest.approx((arms["Value, aided"] - arms["Value, unaided"]).to_numpy())
     by_reader = tables["arms_by_reader"]
     auc = arms[arms["Figure"] == "AUC"].iloc[0]
     assert auc["Value, unaided"] == pytest.approx(
         tables["performance"].query("Arm == 'unaided'").iloc[:4]["AUC"].mean()
     )
-    assert auc["Value, difference low"] < by_reader["AUC, difference"].mean() < auc["Value, difference high"]
+    assert auc[f"{difference} low"] < by_reader["AUC, aided minus unaided"].mean() < auc[f"{difference} high"]
     model = tables["mrmc_model"].query("Arm == 'aided' and Figure == 'AUC'").iloc[0]
     readers = tables["model_by_reader"].query("Arm == 'aided'")
-    assert model["Value, difference"] == pytest.approx(readers["AUC, difference"].mean())
+    assert model["Difference, readers minus model"] == pytest.approx(readers["AUC, reader minus model"].mean())
     assert "Obuchowski and Rockette" in page
     assert "Fleiss&#39; kappa of the readers, unaided: " in page
 

@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 import torch
 from cohort_cases import RECIPE, legs_cohort, rows_of, two_legs, write_series, write_table
+from model_packages import RECIPE as SMALL
+from model_packages import make_package
 
+from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.evaluation.predictions import predict
+from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.models.recipe import Recipe, SampleRecipe
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.regions.legs import find_legs
@@ -270,6 +275,17 @@ def test_a_series_of_another_contrast_gives_no_sample_and_is_named(partly_unsuit
             r"row 3 of patient A gives no image: Fat is only \d\.\d times as bright as the \w+ tissue\.", warning
         )
     assert len(count_made) == 3
+
+
+def test_training_and_evaluation_count_the_same_patients(partly_unsuitable, tmp_path):
+    cohort = partly_unsuitable.with_splits({"A": "test", "B": "test"})
+    package = make_package(tmp_path / "package", recipe=SMALL)
+    store = store_of(cohort, tmp_path / "store")
+    found = predict(Classifier(ModelPackage.read(package), "cpu"), cohort, quiet)
+    assert sorted(set(found.images["row"])) == [case.row for case in store.cohort.cases] == [2, 4]
+    assert len(found.images) == len(store.pixels)
+    (left_out,) = found.failures.to_dict("records")
+    assert f"row {left_out['row']} of patient A gives no image: {left_out['reason']}" == store.warnings[0]
 
 
 def test_a_cohort_in_which_hardly_a_patient_has_an_image_is_refused(partly_unsuitable, tmp_path):

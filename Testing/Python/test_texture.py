@@ -108,6 +108,7 @@ def test_the_command_writes_what_it_says(analysed):
     text = (out / "report.html").read_text(encoding="utf-8")
     for told in ("Research only, not for diagnosis.", "Evaluated on synthetic images", "Demonstration model"):
         assert told in text
+    assert "dystrophinopath" not in text.casefold()
     assert {path.stem for path in (out / "figures").glob("*.svg")} >= {"neurons"}
 
 

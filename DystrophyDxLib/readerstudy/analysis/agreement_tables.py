@@ -15,6 +15,7 @@ from ..reads import RE_READ, Reads
 from .first_answers import FirstAnswers, repeated_answers
 
 READERS = "readers"
+_NONE = "(–): no interval, as nothing varies between cases."
 
 
 def agreement_table(answers: FirstAnswers) -> Table:
@@ -33,10 +34,11 @@ def agreement_table(answers: FirstAnswers) -> Table:
                 )
     return Table(
         "agreement",
-        "Agreement among readers, with 95 % intervals",
+        "Agreement among readers; kappa and AC1 with 95 % intervals",
         pd.DataFrame(rows),
         "Cases: with at least two decisions. Bands as in Yang et al. 2021. Kappa falls where nearly all cases are "
-        "called alike; Gwet's AC1 does not.",
+        "called alike; Gwet's AC1 does not. "
+        f"{_NONE}",
     )
 
 
@@ -50,7 +52,10 @@ def pairs_table(answers: FirstAnswers) -> Table:
             if (~np.isnan(one) & ~np.isnan(other)).any():
                 rows.append({"Arm": arm, "First": first, "Second": second, **_agreement_of_two(one, other)})
     return Table(
-        "agreement_pairs", "Agreement of two, with 95 % intervals", pd.DataFrame(rows), "Cases: decided by both."
+        "agreement_pairs",
+        "Agreement of two; kappa and AC1 with 95 % intervals",
+        pd.DataFrame(rows),
+        f"Cases: decided by both. {_NONE}",
     )
 
 
@@ -64,9 +69,10 @@ def intra_reader_table(reads: Reads) -> Table:
     ]
     return Table(
         "agreement_intra",
-        "Agreement of readers with themselves, with 95 % intervals",
+        "Agreement of readers with themselves; kappa and AC1 with 95 % intervals",
         pd.DataFrame(rows),
-        "Again: a hidden duplicate in the same arm, or a re-read, by its session, against the unaided reading.",
+        "Again: a hidden duplicate in the same arm, or a re-read, by its session, against the unaided reading. "
+        f"{_NONE}",
     )
 
 
@@ -108,9 +114,9 @@ def grades_table(reads: Reads) -> Table | None:
         )
     return Table(
         "agreement_grades",
-        "Agreement on Mercuri grades, with 95 % intervals",
+        "Agreement on Mercuri grades; kappa with 95 % intervals",
         pd.DataFrame(rows),
-        "Quadratic weights; intervals by the jackknife over cases, each with all of its muscles.",
+        f"Quadratic weights; intervals by the jackknife over cases, each with all of its muscles. {_NONE}",
     )
 
 

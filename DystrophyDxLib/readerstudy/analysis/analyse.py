@@ -13,11 +13,13 @@ from ...reporting.pages import Section
 from ...reporting.tables import Table, cell_text
 from ..reads import AIDED, RE_READ, UNAIDED, Reads
 from . import agreement_tables, comparison_tables, performance_tables
+from . import primary as primary_results
 from .agreement_tables import READERS
-from .comparison_tables import ArmsAnalysis
+from .comparison_tables import ArmsAnalysis, ModelAnalysis
 from .first_answers import FirstAnswers, first_answers
 from .performance_tables import BARS, MEAN, MODEL, value_of
-from .pictures import POSITIVE, bars_picture, confusion_picture, curves_picture, readers_picture
+from .pictures import bars_picture, confusion_picture, curves_picture, readers_picture
+from .primary import PrimaryResult
 from .summary import ReaderStudySummary, summarised
 
 REPORT = Report("reader study", "analysis.json")
@@ -43,16 +45,18 @@ def analyse(reads: Reads, out: Path, *, overwrite: bool, notices: tuple[str, ...
     answers = FirstAnswers.of(reads)
     performance = performance_tables.performance_frame(answers)
     agreement = agreement_tables.agreement_table(answers)
-    arms = comparison_tables.analyse_arms(answers)
-    summary = summarised(reads, answers, performance, arms, (*_unfinished(reads), *notices, *_notices(reads)))
+    arms, model = comparison_tables.analyse_arms(answers), comparison_tables.analyse_model(answers)
+    primary = PrimaryResult.of(reads, arms, model)
+    summary = summarised(reads, answers, performance, arms, primary, (*_unfinished(reads), *notices, *_notices(reads)))
 
     def sections(folder: Path) -> Iterator[Section]:
+        yield primary_results.section(primary)
         yield _brief(reads, answers, performance, agreement, arms)
         yield _read(reads, answers)
-        yield from _performance(answers, performance, folder / FIGURES)
+        yield from _performance(reads, answers, performance, folder / FIGURES)
         yield _agreement(reads, answers, agreement)
         yield _arms(reads, answers, arms)
-        yield _model(answers)
+        yield _model(reads, answers, model)
         yield _planning(arms)
 
     title = f"{len(answers.readers)} readers, {len(answers.cases)} cases"
@@ -93,7 +97,7 @@ def _brief(
     paragraphs = [
         *_unfinished(reads),
         f"{len(answers.readers)} readers ({', '.join(answers.readers)}) read {len(answers.cases)} cases "
-        f"({positive} {POSITIVE}, {len(answers.cases) - positive} other), {' and '.join(answers.arms)}.",
+        f"({positive} {reads.asked}, {len(answers.cases) - positive} other), {' and '.join(answers.arms)}.",
         f"{planned} first decisions on them were to be made, {missing} of them are missing."
         if missing
         else f"All {planned} first decisions on them were made.",
@@ -120,10 +124,10 @@ def _brief(
         if row["Among"] == READERS:
             kappa = filter(None, (cell_text("Kappa", row["Kappa, Fleiss"]), row["Band"]))
             paragraphs.append(f"Fleiss' kappa of the readers, {row['Arm']}: {', '.join(kappa)}.")
-    if arms:
+    if arms and reads.primary is None:
         test = arms[0].tests[0]
         paragraphs.append(
-            f"Aided less unaided, for other readers and cases: {arms[0].figure} "
+            f"Aided minus unaided, for other readers and cases: {arms[0].figure} "
             f"{cell_text('AUC', test.differences[0].difference)}, p {cell_text('p', test.p)}."
         )
     unread = len(reads.truth) - len(answers.cases)
@@ -160,9 +164,11 @@ def _answered_twice(reads: Reads) -> pd.DataFrame:
     return unaided.merge(aided, on=keys, suffixes=("_unaided", "_aided"))
 
 
-def _performance(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> tuple[Section, Section]:
+def _performance(
+    reads: Reads, answers: FirstAnswers, performance: pd.DataFrame, figures: Path
+) -> tuple[Section, Section]:
     beside = (*bars_picture(answers, performance, figures), *readers_picture(answers, figures))
-    each = (*curves_picture(answers, figures), *confusion_picture(answers, figures))
+    each = (*curves_picture(answers, figures), *confusion_picture(answers, reads.asked, figures))
     tables = performance_tables.performance_tables(performance)
     return (
         Section("Performance", (), beside, tables),
@@ -188,15 +194,15 @@ def _arms(reads: Reads, answers: FirstAnswers, arms: tuple[ArmsAnalysis, ...]) -
         )
         more = ", and re-reads, which are compared under Agreement" if (reads.reads["arm"] == RE_READ).any() else ""
         return Section("Aided against unaided", (f"{read}{more}.",))
-    found = _there(comparison_tables.arms_table(arms), comparison_tables.paired_arms_table(answers))
+    found = _there(comparison_tables.arms_table(arms, reads.primary), comparison_tables.paired_arms_table(answers))
     told = () if arms else ("Fewer than two readers answered enough cases in both arms to tell of others.",)
     return Section("Aided against unaided", told, (), found)
 
 
-def _model(answers: FirstAnswers) -> Section:
+def _model(reads: Reads, answers: FirstAnswers, model: tuple[ModelAnalysis, ...]) -> Section:
     if not answers.model:
         return Section("Readers against the model", ("No model answered.",))
-    found = _there(comparison_tables.model_table(answers), comparison_tables.paired_model_table(answers))
+    found = _there(comparison_tables.model_table(model, reads.primary), comparison_tables.paired_model_table(answers))
     return Section("Readers against the model", (), (), found)
 
 

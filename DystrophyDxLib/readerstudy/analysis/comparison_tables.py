@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from ...reporting.tables import Table
+from ...statistics.estimate import Estimate
+from ...statistics.merit import ARMS_COMPARED, FIGURES_OF_MERIT, RANDOM, FigureOfMerit, Random
 from ...statistics.mrmc import (
     COVARIANCES,
-    FIGURES_OF_MERIT,
     LEAST_CASES,
-    RANDOM,
     ArmsComparison,
     Components,
     Covariance,
-    FigureOfMerit,
+    Difference,
     compare_arms,
     compare_with_standalone,
+    mean_of_readers,
 )
 from ...statistics.paired import compare_decisions
 from ...statistics.roc import compare_auc
 from ...statistics.sample_size import LEVEL, POWER, cases_needed
 from ...statistics.unpaired import equal_errors
+from ..endpoint import PrimaryEndpoint
 from ..reads import AIDED, UNAIDED
 from .first_answers import FirstAnswers
+from .performance_tables import MODEL
 
 _DIFFERENCE = 0.05
 """To plan for, beside the one that was found."""
 _PLANNED_READERS = (3, 5, 8, 12, 20)
-_NOT_CORRECTED = "The p values are not corrected for the number of comparisons."
+_NOT_CORRECTED = "Secondary and exploratory: the p values are not corrected for the number of comparisons."
+_ENDPOINT = "The p values of secondary results are not corrected for the number of comparisons."
 
 
 def paired_arms_table(answers: FirstAnswers) -> Table:
@@ -51,10 +55,10 @@ def paired_arms_table(answers: FirstAnswers) -> Table:
     ]
     return Table(
         "arms_by_reader",
-        "Aided against unaided, reader by reader",
+        "Aided against unaided, reader by reader, with 95 % intervals",
         pd.DataFrame(rows),
         "Cases: with both decisions. McNemar: which is right more often, exact for few. AUC: of cases with both "
-        f"confidences, aided less unaided, DeLong. {_NOT_CORRECTED}",
+        f"confidences, with DeLong's intervals. {_NOT_CORRECTED}",
     )
 
 
@@ -84,10 +88,10 @@ def paired_model_table(answers: FirstAnswers) -> Table:
         )
     return Table(
         "model_by_reader",
-        "Readers against the model, reader by reader",
+        "Readers against the model, reader by reader, with 95 % intervals",
         pd.DataFrame(rows),
         "Cases: decided by both. McNemar: who is right more often, exact for few. AUC: of cases that both rated, "
-        "reader less model, DeLong. Chi-square, as in Germain et al. 2021, takes no account of the "
+        "with DeLong's intervals. Chi-square, as in Germain et al. 2021, takes no account of the "
         f"cases being the same. {_NOT_CORRECTED}",
     )
 
@@ -106,16 +110,16 @@ def _compared(
         f"Only {one} right": test.only_first,
         f"Only {other} right": test.only_second,
         "p, McNemar": test.p if both.any() else np.nan,
-        f"AUC, {one}": areas.first.value,
-        f"AUC, {other}": areas.second.value,
-        "AUC, difference": areas.difference,
+        f"AUC, {one}": areas.first,
+        f"AUC, {other}": areas.second,
+        f"AUC, {other} minus {one}": areas.difference,
         "p, DeLong": areas.p,
     }
 
 
 @dataclass(frozen=True)
 class ArmsAnalysis:
-    """Aided less unaided beyond these readers and cases, for one figure of merit.
+    """Aided minus unaided beyond these readers and cases, for one figure of merit.
 
     Attributes:
         readers: how many it rests on.
@@ -131,6 +135,10 @@ class ArmsAnalysis:
     @property
     def difference(self) -> float:
         return self.tests[0].differences[0].difference.value
+
+    @property
+    def title(self) -> str:
+        return f"{self.figure}, {self.covariance}"
 
 
 def analyse_arms(answers: FirstAnswers) -> tuple[ArmsAnalysis, ...]:
@@ -153,22 +161,23 @@ def _covariances(figure: FigureOfMerit) -> tuple[Covariance, ...]:
     return COVARIANCES if figure == "AUC" else COVARIANCES[:1]
 
 
-def arms_table(analyses: Sequence[ArmsAnalysis]) -> Table:
-    """Aided less unaided, beyond these readers and cases."""
+def arms_table(analyses: Sequence[ArmsAnalysis], primary: PrimaryEndpoint | None) -> Table:
+    """Aided minus unaided, beyond these readers and cases; the primary endpoint first."""
     rows = []
     for found in analyses:
         for test in found.tests:
             aided, unaided = test.means
             rows.append(
                 {
-                    "Figure": found.figure,
-                    "Holds for other": test.random,
+                    **_place(
+                        primary, ARMS_COMPARED, found.figure, test.random, first=found.covariance == COVARIANCES[0]
+                    ),
                     "Covariances": found.covariance,
                     "Readers": found.readers,
                     "Cases": found.components.cases,
                     "Value, unaided": unaided,
                     "Value, aided": aided,
-                    "Value, difference": test.differences[0].difference,
+                    "Difference, aided minus unaided": test.differences[0].difference,
                     "F": test.f,
                     "df2": test.df2,
                     "p": test.p,
@@ -176,45 +185,104 @@ def arms_table(analyses: Sequence[ArmsAnalysis]) -> Table:
             )
     return Table(
         "mrmc_arms",
-        "Aided less unaided: means over readers, with 95 % intervals",
-        pd.DataFrame(rows),
+        "Aided minus unaided: means over readers, with 95 % intervals",
+        _primary_first(rows),
         "Obuchowski and Rockette's analysis with Hillis' degrees of freedom (df1 = 1). AUC of confidences, the others "
         f"of decisions. Readers: with at least {LEAST_CASES} answered cases of each class of the figure in both arms; "
-        f"missing answers are taken account of case by case. {_NOT_CORRECTED}",
+        f"missing answers are taken account of case by case. {_ENDPOINT}"
+        + _why_smaller({found.title: (found.tests[0].p, found.tests[1].p) for found in analyses}, "between the arms"),
     )
 
 
-def model_table(answers: FirstAnswers) -> Table:
-    """Mean of the readers less the model, beyond these readers and cases, where that can be told."""
-    rows = []
+@dataclass(frozen=True)
+class ModelAnalysis:
+    """Readers of an arm minus the model beyond these readers and cases, for one figure of merit.
+
+    Attributes:
+        model: its figure on the cases that both answered.
+        means: of the readers, and `tests`: one for each of `mrmc.RANDOM`.
+    """
+
+    arm: str
+    figure: FigureOfMerit
+    readers: int
+    cases: int
+    model: float
+    means: tuple[Estimate, ...]
+    tests: tuple[Difference, ...]
+
+
+def analyse_model(answers: FirstAnswers) -> tuple[ModelAnalysis, ...]:
+    """Every arm and figure of merit; without those that lack two readers, and without a model none."""
+    found = []
     for (t, arm), figure in itertools.product(enumerate(answers.arms), FIGURES_OF_MERIT):
         both = np.stack(np.broadcast_arrays(answers.ratings(figure)[t], answers.model_ratings(figure)))
         both[:, np.isnan(both).any(axis=0)] = np.nan
-        studied = answers.performance(both, (arm, "model"), figure, COVARIANCES[0])
-        if studied is None:
-            continue
-        readers, model = studied.values.mean(axis=1)
-        for random in RANDOM:
-            test = compare_with_standalone(studied, random)
-            rows.append(
-                {
-                    "Arm": arm,
-                    "Figure": figure,
-                    "Holds for other": random,
-                    "Readers": len(studied.readers),
-                    "Cases": studied.cases,
-                    "Value, readers": float(readers),
-                    "Value, model": float(model),
-                    "Value, difference": test.difference,
-                    "p": test.p,
-                }
-            )
+        studied = answers.performance(both, (arm, MODEL), figure, COVARIANCES[0])
+        if studied is not None:
+            means = tuple(mean_of_readers(studied, 0, random) for random in RANDOM)
+            tests = tuple(compare_with_standalone(studied, random) for random in RANDOM)
+            model = float(studied.values[1].mean())
+            found.append(ModelAnalysis(arm, figure, len(studied.readers), studied.cases, model, means, tests))
+    return tuple(found)
+
+
+def model_table(analyses: Sequence[ModelAnalysis], primary: PrimaryEndpoint | None) -> Table:
+    """Mean of the readers minus the model, beyond these readers and cases; the primary endpoint first."""
+    rows = [
+        {
+            **_place(primary, f"{found.arm} minus model", found.figure, random),
+            "Arm": found.arm,
+            "Readers": found.readers,
+            "Cases": found.cases,
+            "Value, readers": mean,
+            "Value, model": found.model,
+            "Difference, readers minus model": test.difference,
+            "p": test.p,
+        }
+        for found in analyses
+        for random, mean, test in zip(RANDOM, found.means, found.tests, strict=True)
+    ]
+    small = {f"{found.figure}, {found.arm}": (found.tests[0].p, found.tests[1].p) for found in analyses}
     return Table(
         "mrmc_model",
-        "Readers less model: means over readers, with 95 % intervals",
-        pd.DataFrame(rows),
+        "Readers minus model: means over readers, with 95 % intervals; the model's own stand under Performance",
+        _primary_first(rows),
         "Hillis' analysis of one arm, of the differences of each reader from the model (Chakraborty 2017), on the "
-        f"cases that both answered; jackknife. {_NOT_CORRECTED}",
+        f"cases that both answered; jackknife. {_ENDPOINT}" + _why_smaller(small, "from the model"),
+    )
+
+
+def _place(
+    primary: PrimaryEndpoint | None, compares: str, figure: FigureOfMerit, random: Random, *, first: bool = True
+) -> dict[str, str]:
+    """What a row is of, and whether it is the primary endpoint.
+
+    Args:
+        first: whether its covariances are those that the endpoint is told with.
+    """
+    chosen = primary is not None and (primary.compares, primary.figure, primary.holds_for) == (compares, figure, random)
+    kind = "exploratory" if primary is None else "primary" if chosen and first else "secondary"
+    return {"Figure": figure, "Holds for other": random, "Endpoint": kind}
+
+
+def _primary_first(rows: list[dict[str, object]]) -> pd.DataFrame:
+    return pd.DataFrame(sorted(rows, key=lambda row: row["Endpoint"] != "primary"))
+
+
+def _why_smaller(p_values: Mapping[str, tuple[float, float]], between: str) -> str:
+    """What explains a p for other readers and cases that is smaller than that for other cases, where there is one.
+
+    Args:
+        p_values: both of them, by what they are of.
+    """
+    found = "; ".join(name for name, (both, cases) in p_values.items() if both < cases)
+    if not found:
+        return ""
+    return (
+        f" p is smaller for other readers and cases than for other cases alone ({found}): the readers' differences "
+        f"{between} happen to be more alike than the sampling of the cases alone would leave them, so that the readers "
+        "take away error instead of adding some. That is chance of few readers; the larger p is the safer one."
     )
 
 
@@ -254,7 +322,7 @@ def sample_size_table(analyses: Sequence[ArmsAnalysis]) -> Table:
                     for readers in _PLANNED_READERS
                 }
                 shown = {name: cases or np.nan for name, cases in needed.items()}
-                rows.append({"Figure": found.figure, "Value, difference": difference, **shown})
+                rows.append({"Figure": found.figure, "Difference, either way": difference, **shown})
     return Table(
         "sample_size",
         f"Cases for a next study of both arms, with a power of {100 * POWER:.0f} % at the level {LEVEL}",

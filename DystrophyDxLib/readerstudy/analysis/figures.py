@@ -117,15 +117,19 @@ def readers_figure(points: Sequence[Points], model: RocLine | None, model_point:
     return figure
 
 
-def curves_figure(arms: Mapping[str, Sequence[RocLine]]) -> Figure:
-    """The empirical ROC curve of each reader, a panel an arm."""
+def curves_figure(arms: Mapping[str, Mapping[int, RocLine]]) -> Figure:
+    """The empirical ROC curve of each reader, a panel an arm.
+
+    Args:
+        arms: by their names, curves by the number of the reader, whose colour and dashes it gives in every arm.
+    """
     with matplotlib.rc_context(STYLE):
         rows = max(len(curves) for curves in arms.values())
-        figure = Figure(figsize=(_WIDTH, _WIDTH / 2 + 0.17 * rows), layout="constrained")
+        figure = Figure(figsize=(_WIDTH, _WIDTH / 2 + 0.35 + 0.2 * rows), layout="constrained")
         for axes, (arm, curves) in zip(figure.subplots(1, 2, squeeze=False)[0], arms.items(), strict=False):
             _roc_plane(axes)
             axes.set_title(arm, fontsize=10)
-            for n, curve in enumerate(curves):
+            for n, curve in curves.items():
                 axes.plot(
                     curve.false_positive,
                     curve.true_positive,

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError
-from ...statistics.mrmc import LEAST_CASES, Covariance, FigureOfMerit, Performance, counted_cases
+from ...statistics.merit import FigureOfMerit
+from ...statistics.mrmc import LEAST_CASES, Covariance, Performance, counted_cases
 from ..reads import AIDED, RE_READ, UNAIDED, Reads
 
 _FIRST = ["reader", "case"]

@@ -10,7 +10,8 @@ import pandas as pd
 from ...reporting.tables import Table
 from ...statistics.confusion import Confusion, proportion
 from ...statistics.estimate import Estimate
-from ...statistics.mrmc import COVARIANCES, FIGURES_OF_MERIT, LEAST_CASES, RANDOM, mean_of_readers
+from ...statistics.merit import FIGURES_OF_MERIT, RANDOM
+from ...statistics.mrmc import COVARIANCES, LEAST_CASES, mean_of_readers
 from ...statistics.roc import auc
 from ..questions import SUBTYPES
 from ..reads import RE_READ, Reads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,11 @@ from sklearn.metrics import roc_curve
 
 from ...reporting.figures import RocLine, saved_picture
 from ...reporting.pages import Picture
+from ...statistics.estimate import Estimate
 from ...statistics.roc import auc
 from .figures import Points, bars_figure, confusion_figure, curves_figure, readers_figure
 from .first_answers import FirstAnswers
 from .performance_tables import BARS, MEAN, MODEL, confusions, value_of
-
-POSITIVE = "dystrophinopathy"
 
 
 def bars_picture(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> Iterator[Picture]:
@@ -41,8 +40,14 @@ def bars_picture(answers: FirstAnswers, performance: pd.DataFrame, figures: Path
         figures,
         "bars",
         "Bars of accuracy, sensitivity and specificity of each reader, their mean" + _and_model(answers),
-        f"Readers{_and_model(answers, ' beside')}, with 95 % intervals (after Figure 3 of Yang et al. 2021).",
+        f"Readers{_and_model(answers, ' beside')}, with 95 % intervals as in the table below (after Figure 3 of Yang "
+        f"et al. 2021).{_without_interval(shown)}",
     )
+
+
+def _without_interval(shown: Mapping[str, Mapping[tuple[str, str], Estimate]]) -> str:
+    lacks = any(np.isnan(estimate.low) for estimates in shown.values() for estimate in estimates.values())
+    return " Bars without a line: no interval can be told." if lacks else ""
 
 
 def _and_model(answers: FirstAnswers, joined: str = " and") -> str:
@@ -68,39 +73,47 @@ def readers_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
     )
 
 
-def curves_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
-    """ROC curves; none where no reader told confidences on both classes."""
+def curves_of(answers: FirstAnswers) -> dict[str, dict[int, RocLine]]:
+    """The ROC curve of each reader by arm and number of the reader; without those who told no confidences on both
+    classes."""
     found = {
-        arm: [
-            curve
-            for reader, own in zip(answers.readers, confidences, strict=True)
+        arm: {
+            number: curve
+            for number, (reader, own) in enumerate(zip(answers.readers, confidences, strict=True))
             if (curve := _curve(reader, answers.truth, own))
-        ]
+        }
         for arm, confidences in zip(answers.arms, answers.confidences, strict=True)
     }
-    curves = {arm: own for arm, own in found.items() if own}
+    return {arm: own for arm, own in found.items() if own}
+
+
+def curves_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
+    """ROC curves; none where no reader told confidences on both classes."""
+    curves = curves_of(answers)
     if not curves:
         return
     yield saved_picture(
         curves_figure(curves),
         figures,
         "roc_readers",
-        "ROC curve of each reader: " + "; ".join(f"{arm}: {line.label}" for arm, own in curves.items() for line in own),
-        "Empirical ROC curve of each reader's confidences, with AUC and DeLong's interval.",
+        "ROC curve of each reader: "
+        + "; ".join(f"{arm}: {line.label}" for arm, own in curves.items() for line in own.values()),
+        "Empirical ROC curve of each reader's confidences, with AUC and DeLong's 95 % interval. A reader has the "
+        "same colour and dashes in every arm.",
     )
 
 
-def confusion_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
-    """Figures of the decisions; none where nobody decided."""
+def confusion_picture(answers: FirstAnswers, asked: str, figures: Path) -> Iterator[Picture]:
+    """Confusion matrices of the decisions, yes being `asked`; none where nobody decided."""
     matrices = [(MODEL if arm == MODEL else f"{reader}\n{arm}", found) for arm, reader, found in confusions(answers)]
     if not matrices:
         return
     yield saved_picture(
-        confusion_figure(matrices, POSITIVE),
+        confusion_figure(matrices, asked),
         figures,
         "confusion",
         f"Confusion matrices of each reader in each arm{_and_model(answers)}; the counts are in the table below",
-        f"Confusion matrices: rows are the truth, columns what was said. {POSITIVE.capitalize()}: yes.",
+        f"Confusion matrices: rows are the truth, columns what was said. Yes: {asked}.",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +12,7 @@ from ...statistics.estimate import Estimate
 from ..reads import Reads
 from .comparison_tables import ArmsAnalysis
 from .first_answers import FirstAnswers
+from .primary import PrimaryResult
 
 
 class Cases(Part):
@@ -28,7 +31,7 @@ class Answers(Part):
 
 
 class ArmsDifference(Part):
-    """Aided less unaided for one figure of merit; see `comparison_tables.arms_table`."""
+    """Aided minus unaided for one figure of merit; see `comparison_tables.arms_table`."""
 
     figure: str
     covariances: str
@@ -40,10 +43,27 @@ class ArmsDifference(Part):
     p: Number
 
 
+class Primary(Part):
+    """The primary endpoint as it was declared, and what was found of it."""
+
+    figure: str
+    compares: str
+    holds_for_other: str
+    declared: str
+    difference: Measure
+    p: Number
+    told: str
+
+    @property
+    def line(self) -> str:
+        return f"Primary endpoint, {self.figure} for other {self.holds_for_other}: {self.told}"
+
+
 class ReaderStudySummary(Summary):
     """The content of analysis.json.
 
     Attributes:
+        primary: None where none was declared.
         performance: a row for each reader and arm, their mean and the model, by the headers of the report's tables.
     """
 
@@ -53,8 +73,14 @@ class ReaderStudySummary(Summary):
     model: str | None
     cases: Cases
     answers: Answers
+    primary: Primary | None = None
     performance: tuple[dict[str, Measure | int | str | Number], ...]
     aided_less_unaided: tuple[ArmsDifference, ...]
+
+    def lines(self) -> Iterator[str]:
+        yield from super().lines()
+        if self.primary is not None:
+            yield self.primary.line
 
 
 def summarised(
@@ -62,6 +88,7 @@ def summarised(
     answers: FirstAnswers,
     performance: pd.DataFrame,
     arms: tuple[ArmsAnalysis, ...],
+    primary: PrimaryResult | None,
     notices: tuple[str, ...],
 ) -> ReaderStudySummary:
     """The summary of an analysis; `performance` is of `performance_tables.performance_frame`."""
@@ -80,6 +107,17 @@ def summarised(
             first_decisions=int(np.count_nonzero(~np.isnan(answers.decisions))),
             missing_decisions=int(answers.missing.sum()),
             unread=0 if reads.unread is None else len(reads.unread),
+        ),
+        primary=None
+        if primary is None
+        else Primary(
+            figure=primary.endpoint.figure,
+            compares=primary.endpoint.compares,
+            holds_for_other=primary.endpoint.holds_for,
+            declared=primary.declared,
+            difference=Measure.of(primary.difference),
+            p=primary.p,
+            told=primary.told,
         ),
         performance=tuple(
             {name: Measure.of(cell) if isinstance(cell, Estimate) else cell for name, cell in row.items()}
