@@ -125,8 +125,12 @@ def curves_figure(arms: Mapping[str, Mapping[int, RocLine]]) -> Figure:
     """
     with matplotlib.rc_context(STYLE):
         rows = max(len(curves) for curves in arms.values())
-        figure = Figure(figsize=(_WIDTH, _WIDTH / 2 + 0.35 + 0.2 * rows), layout="constrained")
-        for axes, (arm, curves) in zip(figure.subplots(1, 2, squeeze=False)[0], arms.items(), strict=False):
+        heights = (_WIDTH / 2, 0.1 + 0.16 * rows)
+        figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
+        planes, legends = figure.subplots(2, 2, height_ratios=heights)
+        for axes in legends:
+            axes.set_axis_off()
+        for axes, below, (arm, curves) in zip(planes, legends, arms.items(), strict=False):
             _roc_plane(axes)
             axes.set_title(arm, fontsize=10)
             for n, curve in curves.items():
@@ -138,8 +142,8 @@ def curves_figure(arms: Mapping[str, Mapping[int, RocLine]]) -> Figure:
                     linewidth=1.2,
                     label=curve.label,
                 )
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=7.5, handlelength=3, borderaxespad=0)
-        for axes in figure.axes[len(arms) :]:
+            below.legend(*axes.get_legend_handles_labels(), loc="upper center", fontsize=7.5, handlelength=3)
+        for axes in planes[len(arms) :]:
             axes.set_axis_off()
     return figure
 
