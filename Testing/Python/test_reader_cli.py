@@ -91,6 +91,9 @@ def test_create_makes_the_study_that_was_asked_for(dystrophydx, tmp_path, reader
     assert (protocol.arms, protocol.design) == ((Arm.SEQUENTIAL, Arm.RE_READ), Design.FULLY_CROSSED)
     assert (protocol.questions.subtype, protocol.questions.quality) == (True, False)
     assert protocol.questions.mercuri == MUSCLES
+    assert protocol.asked == "dystrophinopathy"
+    assert f"Primary endpoint: {protocol.primary}\n" in out
+    assert str(protocol.primary) == "AUC, mean of the readers, aided minus unaided, for other readers and cases"
     status, out, _ = dystrophydx("readers", "status", tmp_path / "study")
     assert (status, out) == (
         0,
@@ -108,6 +111,10 @@ def test_create_makes_the_study_that_was_asked_for(dystrophydx, tmp_path, reader
         (["--duplicates", "1"], "at most a quarter of the cases"),
         (["--arms", "unaided"], "a crossover has the arms unaided and aided"),
         (["--blocks", "2"], "belong to the split-plot design"),
+        (
+            ["--arms", "unaided", "--design", "fully-crossed", "--compares", "aided minus model"],
+            "the primary endpoint compares an arm that is not read",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_told(refusal, tmp_path, readers, package, options, told):
