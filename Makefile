@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Ends after five seconds at the latest, also where a firewall swallows the request.
 REACHED := import signal, urllib.request as web; signal.alarm(5); web.urlopen('https://download.pytorch.org/whl/cpu/')
 
-.PHONY: demo test fuzz kills lint docs clean
+.PHONY: demo test doc-commands fuzz kills lint docs clean
 
 demo: .venv/.viewer
 	@echo "Classifying the sample study (a phantom) ..."
@@ -15,6 +15,10 @@ demo: .venv/.viewer
 test: .venv/.dev
 	@echo "Running the tests ..."
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+
+# Every command of README and docs, one after the other, the long ones with small numbers.
+doc-commands: .venv/.dev
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m doc_commands Testing/Python/test_doc_commands.py
 
 # Damaged files for the library's readers: other ones with SEED=2, and longer with SECONDS=600.
 SEED ?= 1

@@ -13,6 +13,19 @@ from ..models.recipe import LARGEST, Recipe
 from .splits import hold_out_centre, k_folds, own, stratified
 from .table import Cohort
 
+PUBLISHED_RECIPE = "yang2021"
+PUBLISHED_BACKBONES = "vgg19,resnet50,densenet201,densenet121,inception_v3"
+"""Of Table 1 of Yang et al. 2021, separated by commas: what `compare` trains unless told otherwise."""
+PACKAGES = "packages"
+"""Folder of a comparison with what it trained."""
+
+
+def check_number(models: int, failures: Sequence[str]) -> None:
+    """Raises an `InputError` with the reasons when fewer than two models are left to compare."""
+    if models < 2:
+        told = " ".join(failures)
+        raise InputError(f"Fewer than two models are left to compare; give more of them. {told}".strip())
+
 
 def chosen_recipe(
     recipe: str,

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from ..errors import InputError
 from .options import Device
-from .progress import progress
+from .progress import LOADING, progress
 
 
 def benchmark(
@@ -19,9 +20,13 @@ def benchmark(
 ) -> None:
     """Measure speed and memory with the embedded model, as ratios in one run."""
     from ..files.resources import sample_study
-    from .speed import measure
 
+    if study is not None and not study.exists():
+        raise InputError("The input does not exist; check the path.")
     with progress(json) as advance:
+        advance(LOADING, 0, 0)
+        from .speed import measure
+
         figures = measure(study or sample_study(), device, advance)
     if json:
         print(dumps(figures, indent=1))

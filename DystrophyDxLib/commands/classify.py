@@ -67,14 +67,14 @@ def classify(
 ) -> None:
     """Classify a thigh MRI: probability of each image and of the case, with a heatmap."""
     started = time.perf_counter()
-    from ..files.resources import embedded_model
-    from ..models.package import ModelPackage
-    from ..mrml.pipeline import ModelOnDevice, Stopwatch, StudyFiles, classify_into_folder
-
-    watch = Stopwatch(started)
     with progress(json) as advance:
+        advance("Loading the model", 0, 0)
+        from ..files.resources import embedded_model
+        from ..models.package import ModelPackage
+        from ..mrml.pipeline import ModelOnDevice, Stopwatch, StudyFiles, classify_into_folder
+
+        watch = Stopwatch(started)
         with watch.stage("load"):
-            advance("Loading the model", 0, 0)
             package = ModelPackage.read(model or embedded_model())
         sample = package.recipe.sample
         files = StudyFiles(

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ..errors import InputError
+from ..reporting.progress import Advance
 from .options import CohortTable, Device, Processes, listed, tell
-from .progress import progress
+from .progress import LOADING, READING, progress
 
 
 def compare(
@@ -46,12 +48,16 @@ def compare(
     json: Annotated[bool, typer.Option("--json", help="Print comparison.json, and nothing else.")] = False,
 ) -> None:
     """Train backbones by one recipe, or take trained models, and compare them on a cohort."""
-    from ..evaluation.compare import PUBLISHED_BACKBONES, RESULTS
-    from ..evaluation.compare import compare as compared
-
-    chosen = ("" if packages else PUBLISHED_BACKBONES) if backbones is None else backbones
-
     with progress(json) as advance:
+        advance(READING, 0, 0)
+        from ..cohort.options import PUBLISHED_BACKBONES
+
+        chosen = ("" if packages else PUBLISHED_BACKBONES) if backbones is None else backbones
+        _check(cohort, out, packages or [], recipe, listed(chosen), backbone_weights, advance)
+        advance(LOADING, 0, 0)
+        from ..evaluation.compare import RESULTS
+        from ..evaluation.compare import compare as compared
+
         summary = compared(
             cohort,
             out,
@@ -67,3 +73,36 @@ def compare(
             advance=advance,
         )
     tell(summary, out / RESULTS, json=json)
+
+
+def _check(
+    cohort: Path,
+    out: Path,
+    packages: list[Path],
+    recipe: str | None,
+    backbones: list[str],
+    weights: Path | None,
+    advance: Advance,
+) -> None:
+    """Looks at what is compared, and fetches the weights of what is trained, before anything slow is imported.
+
+    Raises:
+        InputError: packages, cohort or recipe cannot be used, or no weights are there for all but one model.
+    """
+    from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_recipe
+    from ..cohort.table import Cohort
+    from ..models.package import ModelPackage
+    from ..models.published_weights import fetch_published, weights_file
+
+    read = [ModelPackage.read(package) for package in packages]
+    by_package = read and recipe is None and not backbones
+    Cohort.read(cohort, read[0].recipe if by_package else chosen_recipe(recipe or PUBLISHED_RECIPE))
+    failures = []
+    for name in backbones:
+        try:
+            if not (out / PACKAGES / name).exists():
+                wanted = chosen_recipe(recipe or PUBLISHED_RECIPE, name)
+                fetch_published(wanted, weights_file(weights, name), advance)
+        except InputError as error:
+            failures.append(f"{name}: {error}")
+    check_number(len(packages) + len(backbones) - len(failures), failures)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
+from .progress import progress
 
 
 def diffusivity(
@@ -17,9 +18,11 @@ def diffusivity(
     bvec: Annotated[Path | None, typer.Option(help="Directions as of FSL.", show_default="beside the series")] = None,
 ) -> None:
     """Compute the map of mean diffusivity (mm²/s) of a diffusion series, for models of maps."""
-    from ..series.diffusivity import mean_diffusivity, write_map
-
     if out.exists():
         raise InputError("There is something at the place given with --out; give a new one.")
-    write_map(mean_diffusivity(series, bval, bvec), out)
+    with progress() as advance:
+        advance("Fitting the diffusion tensor", 0, 0)
+        from ..series.diffusivity import mean_diffusivity, write_map
+
+        write_map(mean_diffusivity(series, bval, bvec), out)
     print(f"Mean diffusivity in mm²/s: {out}")

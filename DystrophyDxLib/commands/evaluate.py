@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .options import AtlasNames, CohortTable, Device, ResultsFolder, atlas_with_names, tell
-from .progress import progress
+from .options import AtlasNames, CohortTable, Device, ResultsFolder, atlas_with_names, check_cohort, tell
+from .progress import LOADING, READING, progress
 
 if TYPE_CHECKING:
     from ..reporting.harness import Summary
@@ -36,22 +36,31 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 2021,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out deletion and insertion, which take most of the time.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier evaluation.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print evaluation.json, and nothing else.")] = False,
 ) -> None:
     """Evaluate a model on a cohort: tables, figures, cases with heatmaps, and a report. Of the folder of a
     cross-validation, each patient by the model that has not seen them."""
-    from ..cohort.splits import FOLDS, repeats_in
-    from ..evaluation.evaluate import evaluate as evaluated
-    from ..evaluation.evaluated import EvaluationOptions
-    from ..evaluation.folds import evaluate_folds
-    from ..evaluation.repeats import evaluate_repeats
-
-    repeated, folds = bool(repeats_in(package)), (package / FOLDS).exists()
-    if (repeated or folds) and split is not None:
-        raise InputError("A cross-validation tests every patient; leave out --split.")
     with progress(json) as advance:
-        options = EvaluationOptions(device, overwrite, advance, atlas_with_names(atlas, atlas_names), reference)
+        advance(READING, 0, 0)
+        from ..cohort.splits import FOLDS, repeats_in
+
+        repeated, folds = bool(repeats_in(package)), (package / FOLDS).exists()
+        if (repeated or folds) and split is not None:
+            raise InputError("A cross-validation tests every patient; leave out --split.")
+        if not repeated and not folds:
+            check_cohort(cohort, package)
+        advance(LOADING, 0, 0)
+        from ..evaluation.evaluate import evaluate as evaluated
+        from ..evaluation.evaluated import EvaluationOptions
+        from ..evaluation.folds import evaluate_folds
+        from ..evaluation.repeats import evaluate_repeats
+
+        of_atlas = atlas_with_names(atlas, atlas_names)
+        options = EvaluationOptions(device, overwrite, advance, of_atlas, reference, quick)
         summary: Summary
         if repeated:
             summary = evaluate_repeats(package, cohort, out, options)

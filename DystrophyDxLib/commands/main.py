@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import traceback
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -19,6 +18,7 @@ from .classify import classify
 from .compare import compare
 from .diffusivity import diffusivity
 from .evaluate import evaluate
+from .extras import lacking, what_to_add
 from .progress import heed_interrupts
 from .texture import texture
 from .train import train
@@ -35,9 +35,6 @@ app.add_typer(phantom.app, name="phantom")
 app.add_typer(readers.app, name="readers")
 INTERRUPTED = 130
 """What typer makes of Ctrl-C."""
-_NEED_TRAIN = ("phantom", "train", "evaluate", "compare", "texture", "readers")
-"""Commands that need the extra `train`; that it is there is seen before anything slow is imported."""
-_TRAIN_MODULES = ("matplotlib", "pandas", "PIL", "skimage", "sklearn", "statsmodels", "threadpoolctl")
 
 
 def _tell_version(wanted: bool) -> None:
@@ -54,10 +51,8 @@ def _several_commands(
     ] = False,
 ) -> None:
     """Dystrophinopathy pattern in thigh MRI. For research only, not for diagnosis."""
-    if context.invoked_subcommand in _NEED_TRAIN and "--help" not in sys.argv:
-        for module in _TRAIN_MODULES:
-            if find_spec(module) is None:
-                raise ModuleNotFoundError(name=module)
+    if "--help" not in sys.argv and (said := lacking(context.invoked_subcommand)):
+        raise InputError(said)
 
 
 def main() -> None:
@@ -75,10 +70,7 @@ def main() -> None:
     except MemoryError:
         _fail("The memory of this computer is not enough for this study; close other programs or give fewer slices.")
     except ModuleNotFoundError as error:
-        _fail(
-            f"The package {error.name} is missing, which this command needs; install what it needs with "
-            "'make .venv/.dev' in a checkout, or pip install 'dystrophydx[train,viewer,diffusion]'."
-        )
+        _fail(what_to_add(error.name))
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         print(

@@ -72,6 +72,18 @@ def atlas_with_names(labels: Path | None, names: Path | None) -> tuple[Path, Pat
     return None if labels is None else (labels, names)
 
 
+def check_cohort(cohort: Path, package: Path) -> None:
+    """Reads a model package, and the cohort that it is to classify, before anything slow is imported.
+
+    Raises:
+        InputError: one of them cannot be used.
+    """
+    from ..cohort.table import Cohort
+    from ..models.package import ModelPackage
+
+    Cohort.read(cohort, ModelPackage.read(package).recipe)
+
+
 def tell(summary: Summary, out: Path, *, json: bool) -> None:
     """Prints what a long command found and where its report lies; as `json` the summary, and nothing else."""
     if json:

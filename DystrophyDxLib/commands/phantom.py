@@ -14,6 +14,7 @@ from .progress import progress
 app = typer.Typer(
     help="Make a cohort of synthetic patients (phantoms), with the table for train and evaluate.", no_args_is_help=True
 )
+STARTING = "Preparing the phantoms"
 Patients = Annotated[int, typer.Option(min=1, help="Number of patients.")]
 Purpose = Annotated[
     str,
@@ -58,14 +59,15 @@ def thighs(
     truth: Annotated[bool, typer.Option("--truth/--no-truth", help="Write what no image tells.")] = True,
 ) -> None:
     """Make MRI of thighs."""
-    from ..phantom.cohort import drawn_patients, like_yang2021, write_cohort
-
     if like and (patients or diagnoses or slices):
         raise InputError(
             "A published cohort has its own patients; leave out --like, or --patients, --diagnoses and --slices."
         )
-    drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed, listed(diagnoses), slices)
     with progress() as advance:
+        advance(STARTING, 0, 0)
+        from ..phantom.cohort import drawn_patients, like_yang2021, write_cohort
+
+        drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed, listed(diagnoses), slices)
         table = write_cohort(
             drawn,
             out,
@@ -97,11 +99,12 @@ def hearts(
     purpose: Purpose = "",
 ) -> None:
     """Make cines of beating hearts, NIfTI."""
-    from ..phantom.heart import DISEASES
-    from ..phantom.heart_cohort import write_hearts
-
-    shown = listed(diagnoses) or DISEASES
     with progress() as advance:
+        advance(STARTING, 0, 0)
+        from ..phantom.heart import DISEASES
+        from ..phantom.heart_cohort import write_hearts
+
+        shown = listed(diagnoses) or DISEASES
         table = write_hearts(patients, out, seed=seed, purpose=purpose, diagnoses=shown, matrix=matrix, advance=advance)
     print(f"{patients} patients with a cine each: {table}")
 
@@ -118,9 +121,10 @@ def brains(
     purpose: Purpose = "",
 ) -> None:
     """Make maps of brains (grey-matter density, mean diffusivity) with their atlas, NIfTI."""
-    from ..phantom.brain_maps import CHANGED, write_brains
-
     with progress() as advance:
+        advance(STARTING, 0, 0)
+        from ..phantom.brain_maps import CHANGED, write_brains
+
         shown = listed(diagnoses) or tuple(CHANGED)
         table = write_brains(patients, out, seed=seed, purpose=purpose, diagnoses=shown, advance=advance)
     print(f"{patients} persons with GM and MD each: {table}")

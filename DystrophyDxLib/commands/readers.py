@@ -13,13 +13,14 @@ import typer
 
 from ..errors import InputError
 from ..statistics.merit import COMPARES, FIGURES_OF_MERIT, RANDOM, Compares, FigureOfMerit, Random
-from .options import Device, Model, listed
-from .progress import progress
+from .options import Device, Model, check_cohort, listed
+from .progress import LOADING, READING, progress
 
 if TYPE_CHECKING:
     from ..readerstudy.export import Unusable
 
 app = typer.Typer(help="Reader studies: blinded reads beside the model, and their statistics.", no_args_is_help=True)
+STARTING = "Opening the study"
 ASKED = ("subtype", "quality", "mercuri", "comment")
 StudyFolder = Annotated[Path, typer.Argument(help="Folder of the study.", show_default=False)]
 
@@ -81,16 +82,21 @@ def create(
     """Create a study: protocol, pseudonymised cases, the model's answers, and the truth apart."""
     from ..files.resources import embedded_model
     from ..models.package import ModelPackage
-    from ..readerstudy.creation import StudyPlan, create_study, one_class, read_readers
     from ..readerstudy.protocol import Arm, Design
     from ..readerstudy.questions import MUSCLES, Questions
     from ..readerstudy.study import PAGE
 
     asked = _words(ask, "question", ASKED)
+    in_order = tuple(Arm(name) for name in _words(arms, "arm", [arm.value for arm in Arm]))
+    with progress() as advance:
+        advance(READING, 0, 0)
+        check_cohort(cohort, model or embedded_model())
+        advance(LOADING, 0, 0)
+        from ..readerstudy.creation import StudyPlan, create_study, one_class, read_readers
     plan = StudyPlan(
         title=title,
         readers=read_readers(readers),
-        arms=tuple(Arm(name) for name in _words(arms, "arm", [arm.value for arm in Arm])),
+        arms=in_order,
         design=Design(design),
         questions=Questions(
             subtype="subtype" in asked,
@@ -120,16 +126,18 @@ def create(
 @app.command()
 def status(study: StudyFolder) -> None:
     """Tell how far each reader is, and when reading may go on."""
-    from ..readerstudy.export import check_content
-    from ..readerstudy.export import status as told
-    from ..readerstudy.study import ReaderStudy
+    with progress() as advance:
+        advance(STARTING, 0, 0)
+        from ..readerstudy.export import check_content
+        from ..readerstudy.export import status as told
+        from ..readerstudy.study import ReaderStudy
 
     opened = ReaderStudy.open(study)
     readers, unusable = told(opened, datetime.now(timezone.utc))
     for reader in readers:
-        progress = reader.progress
+        reached = reader.progress
         last = f", last on {reader.last_at.astimezone():%Y-%m-%d %H:%M}" if reader.last_at else ""
-        print(f"{reader.reader.code}: {progress.answered} of {progress.answers} answers{last}. {progress.sentence}")
+        print(f"{reader.reader.code}: {reached.answered} of {reached.answers} answers{last}. {reached.sentence}")
     if unusable:
         raise InputError(" ".join(map(str, unusable)))
     check_content(opened)
@@ -141,8 +149,10 @@ def export(
     out: Annotated[Path, typer.Option(help="New or empty folder for the tables.", show_default=False)],
 ) -> None:
     """Write all answers, the truth and the model's answers as CSV."""
-    from ..readerstudy.export import export as exported
-    from ..readerstudy.study import ReaderStudy
+    with progress() as advance:
+        advance(STARTING, 0, 0)
+        from ..readerstudy.export import export as exported
+        from ..readerstudy.study import ReaderStudy
 
     reads, unusable = exported(ReaderStudy.open(study), out)
     _tell(unusable)
@@ -159,14 +169,22 @@ def analyse(
     json: Annotated[bool, typer.Option("--json", help="Print analysis.json, and nothing else.")] = False,
 ) -> None:
     """Analyse readers and model: report, tables and figures. A study read elsewhere comes as tables."""
-    from ..readerstudy.analysis.analyse import analyse as analysed
-    from ..readerstudy.export import reads_of
-    from ..readerstudy.reads import Reads
-    from ..readerstudy.study import PROTOCOL, ReaderStudy
+    if not source.is_dir():
+        raise InputError(f"There is no folder {source}; give that of a study or of its tables.")
+    with progress(json) as advance:
+        advance("Reading the answers", 0, 0)
+        from ..readerstudy.export import reads_of
+        from ..readerstudy.reads import Reads
+        from ..readerstudy.study import PROTOCOL, ReaderStudy
 
-    reads, unusable = reads_of(ReaderStudy.open(source)) if (source / PROTOCOL).exists() else (Reads.read(source), ())
+        of_study = (source / PROTOCOL).exists()
+        reads, unusable = reads_of(ReaderStudy.open(source)) if of_study else (Reads.read(source), ())
     _tell(unusable)
-    summary = analysed(reads, out, overwrite=overwrite, notices=tuple(map(str, unusable)))
+    with progress(json) as advance:
+        advance("Analysing the answers", 0, 0)
+        from ..readerstudy.analysis.analyse import analyse as analysed
+
+        summary = analysed(reads, out, overwrite=overwrite, notices=tuple(map(str, unusable)))
     if json:
         print(summary.to_json())
         return

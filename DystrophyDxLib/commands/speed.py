@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -158,6 +157,8 @@ def _memory(study: Path) -> Figures:
     """Peak memory of the command line, and how it grows with slices relative to the volumes in memory."""
     import SimpleITK as sitk
 
+    if sys.platform == "win32":
+        return {"peak memory, MiB": "Windows does not tell it"}
     series = read_study(study)
     with tempfile.TemporaryDirectory() as folder:
         peaks = []
@@ -175,7 +176,7 @@ def _memory(study: Path) -> Figures:
 
 def _peak_bytes(study: Path) -> int:
     code = (
-        "import resource, sys; from DystrophyDxLib.commands.speed import peak_of_classification; "
+        "import sys; from DystrophyDxLib.commands.speed import peak_of_classification; "
         "print(peak_of_classification(sys.argv[1]))"
     )
     run = subprocess.run([sys.executable, "-c", code, str(study)], capture_output=True, text=True, check=True)
@@ -185,6 +186,8 @@ def _peak_bytes(study: Path) -> int:
 def peak_of_classification(study: str) -> int:
     """Peak memory in bytes of this process after classifying `study`, files not written."""
     Classifier(ModelPackage.read(embedded_model()), "cpu").classify(read_study(study))
+    import resource  # not on Windows
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .options import CohortTable, Device, Processes, ResultsFolder, tell
-from .progress import progress
+from .progress import LOADING, READING, progress
 
 
 def texture(
@@ -42,9 +42,18 @@ def texture(
     json: Annotated[bool, typer.Option("--json", help="Print texture.json, and nothing else.")] = False,
 ) -> None:
     """Compare networks with other texture methods by cross-validation, and look at what their neurons and heat see."""
-    from ..evaluation.texture import texture as analysed
-
     with progress(json) as advance:
+        advance(READING, 0, 0)
+        from ..cohort.options import chosen_recipe
+        from ..cohort.splits import FOLDS, read_folds
+        from ..cohort.table import Cohort
+
+        cases = Cohort.read(cohort, chosen_recipe(recipe))
+        for folder in models or []:
+            read_folds(folder / FOLDS, cases)
+        advance(LOADING, 0, 0)
+        from ..evaluation.texture import texture as analysed
+
         summary = analysed(
             cohort,
             out,

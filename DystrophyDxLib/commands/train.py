@@ -9,7 +9,7 @@ import typer
 
 from ..errors import InputError
 from .options import CohortTable, Device, Processes, listed
-from .progress import progress
+from .progress import LOADING, READING, progress
 
 LEFT_OUT_SHOWN = 8
 """Series left out that the terminal names; the file names all."""
@@ -59,23 +59,27 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on a cohort and write its package, with log and figure beside it."""
-    from ..cohort.options import chosen_recipe, chosen_splits
-    from ..cohort.table import Cohort
+    with progress() as advance:
+        advance(READING, 0, 0)
+        from ..cohort.options import chosen_recipe, chosen_splits
+        from ..cohort.table import Cohort
+        from ..models.published_weights import fetch_published
 
-    chosen = chosen_recipe(recipe, backbone, from_scratch, matrix, task, listed(channels))
-    read = Cohort.read(cohort, chosen)
-    cohorts = chosen_splits(read, split, seed)
-    folds = len(cohorts) > 1
-    if repeats > 1 and not folds:
-        raise InputError("Only cross-validation is repeated; add --split kfold:K.")
+        chosen = chosen_recipe(recipe, backbone, from_scratch, matrix, task, listed(channels))
+        read = Cohort.read(cohort, chosen)
+        cohorts = chosen_splits(read, split, seed)
+        folds = len(cohorts) > 1
+        if repeats > 1 and not folds:
+            raise InputError("Only cross-validation is repeated; add --split kfold:K.")
+        fetch_published(chosen, backbone_weights, advance)
     for told in (*((read.others_told,) if read.others else ()), *read.notices):
         print(told)
-    from ..reporting.case_report import NOT_SHOWN_TO_TELL
-    from ..training.train import LEFT_OUT, checked_place, train_folds, train_repeats
-    from ..training.train import train as trained
-
-    work = checked_place(out, resume=resume) if not folds else out
     with progress() as advance:
+        advance(LOADING, 0, 0)
+        from ..training.train import LEFT_OUT, checked_place, train_folds, train_repeats
+        from ..training.train import train as trained
+
+        work = checked_place(out, resume=resume) if not folds else out
         options: dict[str, Any] = {
             "seed": seed,
             "cache": cache or work / "cache",
@@ -93,6 +97,7 @@ def train(
         else:
             packages = [trained(chosen, cohorts[0], out, **options)]
     from ..models.package import ModelPackage
+    from ..reporting.case_report import NOT_SHOWN_TO_TELL
 
     for package in packages:
         left_out = package.with_name(f"{package.name}-training") / LEFT_OUT

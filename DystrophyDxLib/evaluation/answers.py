@@ -14,10 +14,9 @@ import pandas as pd
 from ..classify import Classifier
 from ..reporting.figures import RocLine
 from ..reporting.pages import Section
-from ..reporting.progress import Advance
 from ..statistics.estimate import Estimate
 from ..statistics.roc import AucComparison
-from .evaluated import Evaluation
+from .evaluated import Evaluation, EvaluationOptions
 from .gallery import Chosen
 from .summaries import BothIntervals
 
@@ -72,7 +71,7 @@ class Answers(ABC):
         return ()
 
     def further_sections(
-        self, evaluation: Evaluation, classifier: Classifier, figures: Path, advance: Advance
+        self, evaluation: Evaluation, classifier: Classifier, figures: Path, options: EvaluationOptions
     ) -> Iterator[Section]:
         """What else can be told of some models and cohorts."""
         yield from ()

@@ -29,10 +29,12 @@ from ..statistics.estimate import Estimate
 from ..statistics.roc import AucComparison, auc, compare_auc, roc_band
 from . import localisation, tables
 from .answers import AUC_INTERVAL, Answers, Figures
-from .evaluated import Evaluation
+from .evaluated import Evaluation, EvaluationOptions
 from .faithfulness import MOST_IMAGES, choose_images, faithfulness, mean_curve
 from .gallery import Chosen, choose
 from .phantom_truth import has_truth, muscle_fat
+
+_DELETION_INSERTION = "Does the answer hang on what the heatmap marks?"
 
 
 @dataclass(frozen=True)
@@ -181,11 +183,14 @@ class BinaryAnswers(Answers):
         )
 
     def further_sections(
-        self, evaluation: Evaluation, classifier: Classifier, figures: Path, advance: Advance
+        self, evaluation: Evaluation, classifier: Classifier, figures: Path, options: EvaluationOptions
     ) -> Iterator[Section]:
         # What is deleted becomes the grey that healthy muscle has in T1-weighted images.
         if evaluation.package.recipe.sample.of_t1_alone:
-            yield self._deletion_insertion(evaluation, classifier, figures, advance)
+            if options.quick:
+                yield Section(_DELETION_INSERTION, ("Deletion and insertion were left out (--quick).",))
+            else:
+                yield self._deletion_insertion(evaluation, classifier, figures, options.advance)
         cases = {case.patient_id: case for case in evaluation.cohort.cases if has_truth(case)}
         patients = evaluation.patients
         if set(patients["patient_id"]) <= set(cases) and patients["severity"].notna().all():
@@ -196,7 +201,7 @@ class BinaryAnswers(Answers):
     def _deletion_insertion(
         self, evaluation: Evaluation, classifier: Classifier, figures: Path, advance: Advance
     ) -> Section:
-        title, seed = "Does the answer hang on what the heatmap marks?", evaluation.seed
+        title, seed = _DELETION_INSERTION, evaluation.seed
         chosen = choose_images(evaluation.images, self.threshold, seed=seed)
         if chosen.empty:
             return Section(title, (f"No image was called {self.classes[1]}, so there is no evidence to delete.",))

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..classify import Classifier
-from ..cohort.options import chosen_recipe, chosen_splits
+from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_recipe, chosen_splits
 from ..cohort.seen import evaluated_cases
 from ..cohort.table import Cohort
 from ..errors import InputError
 from ..models.backbones import BACKBONES
 from ..models.package import ModelPackage
+from ..models.published_weights import fetch_published, weights_file
 from ..models.recipe import Recipe
-from ..models.weights import fetch_published
 from ..reporting.harness import FIGURES, TABLES, Report, table_sha256
 from ..reporting.progress import Advance, part_of
 from ..training.train import train
@@ -22,12 +22,9 @@ from .comparison import Comparison, Model, sections
 from .predictions import predict
 from .summaries import ComparisonSummary
 
-PACKAGES, CACHE, RESULTS, PLAN = "packages", "cache", "comparison", "plan.json"
+CACHE, RESULTS, PLAN = "cache", "comparison", "plan.json"
 PREDICTIONS = "predictions"
 REPORT = Report("comparison of models", "comparison.json", folders=(TABLES, FIGURES, PREDICTIONS))
-PUBLISHED_RECIPE = "yang2021"
-PUBLISHED_BACKBONES = "vgg19,resnet50,densenet201,densenet121,inception_v3"
-"""Of the paper's Table 1, separated by commas."""
 
 
 def compare(
@@ -85,11 +82,11 @@ def compare(
         try:
             wanted = chosen_recipe(recipe or PUBLISHED_RECIPE, name, False)
             if not (out / PACKAGES / name).exists():
-                fetch_published(wanted, files[name])
+                fetch_published(wanted, files[name], advance)
             recipes[name] = wanted
         except InputError as error:
             failures.append((name, str(error)))
-    _check_number(len(packages) + len(recipes), failures)
+    check_number(len(packages) + len(recipes), [f"{name}: {why}" for name, why in failures])
     for name, wanted in recipes.items():
         place = out / PACKAGES / name
         place.parent.mkdir(exist_ok=True)
@@ -120,7 +117,7 @@ def compare(
             models.append(_evaluated(name, place, published, chosen, device, advance))
         except InputError as error:
             failures.append((name, str(error)))
-    _check_number(len(models), failures)
+    check_number(len(models), [f"{name}: {why}" for name, why in failures])
     comparison = Comparison(tuple(models), tuple(failures), chosen, split, seed)
     summary = comparison.summary(table_sha256(cohort))
     REPORT.write(
@@ -135,13 +132,6 @@ def compare(
     return summary
 
 
-def _check_number(models: int, failures: Sequence[tuple[str, str]]) -> None:
-    """Raises an `InputError` with the reasons when fewer than two models are left."""
-    if models < 2:
-        told = " ".join(f"{name}: {reason}" for name, reason in failures)
-        raise InputError(f"Fewer than two models are left to compare; give more of them. {told}".strip())
-
-
 def _check_names(backbones: Sequence[str], packages: Sequence[Path]) -> None:
     unknown = [name for name in backbones if name not in BACKBONES]
     if unknown:
@@ -153,23 +143,6 @@ def _check_names(backbones: Sequence[str], packages: Sequence[Path]) -> None:
 
 def _name(package: Path) -> str:
     return package.absolute().name.removesuffix(".zip")
-
-
-def weights_file(folder: Path | None, backbone: str) -> Path | None:
-    """The one file or package for `backbone` in `folder`: torchvision's are called resnet50-11ad3fa6.pth and so on.
-
-    Raises:
-        InputError: there is none, or more than one.
-    """
-    if folder is None:
-        return None
-    found = sorted(folder.glob(f"{backbone}*"))
-    if len(found) != 1:
-        raise InputError(
-            f"{'No' if not found else 'More than one'} file for {backbone} lies in the folder given with "
-            "--backbone-weights; put one there whose name begins with the backbone's."
-        )
-    return found[0]
 
 
 def _open_plan(out: Path, plan: dict[str, object]) -> None:

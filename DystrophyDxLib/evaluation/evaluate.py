@@ -80,7 +80,7 @@ def evaluate(
     summary = _summarised(evaluation, answers, table_sha256(cohort))
 
     def sections(folder: Path) -> Iterator[Section]:
-        return _sections(evaluation, answers, summary, classifier, folder, options.advance)
+        return _sections(evaluation, answers, summary, classifier, folder, options)
 
     REPORT.write(
         out,
@@ -137,15 +137,15 @@ def _sections(
     summary: EvaluationSummary,
     classifier: Classifier,
     folder: Path,
-    advance: Advance,
+    options: EvaluationOptions,
 ) -> Iterator[Section]:
     figures = folder / FIGURES
     yield _brief(evaluation, answers, summary)
     yield from answers.sections(evaluation, figures)
-    yield _gallery(evaluation, answers, classifier, folder / GALLERY, advance)
+    yield _gallery(evaluation, answers, classifier, folder / GALLERY, options.advance)
     yield from _heat(evaluation, answers, figures)
     yield heat_audit.section(evaluation.audit)
-    yield from answers.further_sections(evaluation, classifier, figures, advance)
+    yield from answers.further_sections(evaluation, classifier, figures, options)
     yield from evaluation.further
     yield _unevaluated(evaluation)
     yield provenance(

@@ -31,6 +31,7 @@ class EvaluationOptions:
         advance: told how far the work is.
         atlas: by whose regions the heat is ranked.
         reference: diagnosis of the reference group of maps, see `map_report.reference_cases`.
+        quick: whether deletion and insertion are left out.
     """
 
     device: str
@@ -38,6 +39,7 @@ class EvaluationOptions:
     advance: Advance
     atlas: Atlas | None = None
     reference: str | None = None
+    quick: bool = False
 
 
 @dataclass(frozen=True)

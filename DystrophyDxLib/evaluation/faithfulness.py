@@ -6,6 +6,7 @@ probability to lose, for what is deleted looks like healthy muscle.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,6 @@ from scipy.integrate import trapezoid
 
 from ..classify import Classifier
 from ..cohort.table import Cohort
-from ..models.cam_network import CamNetwork, build_network
-from ..models.cells import CellGrid
-from ..models.package import ModelPackage
 from ..regions.legs import find_legs
 from ..reporting.progress import Advance
 from ..samples.slice_samples import make_samples
@@ -27,9 +25,11 @@ from ..statistics.bootstrap import draws, enough_patients, percentiles
 STEPS = 10
 """Of deletion and insertion, each a tenth of the leg."""
 MOST_IMAGES = 64
-"""Images that are taken: each costs 4 * (STEPS + 1) passes through the network, and a large cohort shall not take
-longer for it."""
-_BATCH = 32
+"""Images that are taken: each is altered 4 * (STEPS - 1) times, and a large cohort shall not take longer for it.
+
+No curve ends early, though many come close to their end: of 244 curves of phantoms, leaving out what follows two values
+within 0.02 of the end would have saved 8 % of the work and changed an area by up to 0.04, since probabilities that have
+fallen rise again."""
 
 
 @dataclass(frozen=True)
@@ -79,30 +79,35 @@ def faithfulness(
 ) -> Faithfulness:
     """Deletes and inserts images of a cohort; reads their series once more, so that none had to be kept.
 
+    The network is the one that answers, in its precision, so that the curves begin at the probabilities that it told.
+
     Args:
         cohort: as it was classified.
         chosen: at least one row of `choose_images`.
         seed: of the random order.
     """
-    device = classifier.network.device
-    network = _calibrated_network(classifier.package).to(device).to(memory_format=torch.channels_last)
-    cells = CellGrid.of(network.finest())
+    network, card = classifier.network, classifier.package.card
     size = classifier.package.recipe.sample.size
     along = np.arange(size)
     rng = np.random.default_rng(seed)
     cases = {case.row: case for case in cohort.cases}
-    by_heat: list[np.ndarray] = []
-    at_random: list[np.ndarray] = []
-    for number, (row, images) in enumerate(chosen.groupby("row")):
-        advance("Deleting and inserting", number, chosen["row"].nunique())
+
+    def probability(pixels: torch.Tensor) -> np.ndarray:
+        return card.decision.probabilities(network.output(pixels).logits.numpy(), card.temperature)[:, 1]
+
+    curves, done = [], 0
+    for row, images in chosen.groupby("row"):
         series = read_study(cases[row].path)
         windows = find_legs(series).windows
         pixels = make_samples(series, [windows[n] for n in images["window"]], size).pixels
-        with torch.inference_mode():
-            maps = network(pixels.to(device)).maps[:, 0].cpu().numpy()
-        for values, curves in ((maps, by_heat), (rng.random(maps.shape, np.float32), at_random)):
-            curves.append(deletion_insertion(network, pixels, cells.at(values, along, along)))
-    return Faithfulness(chosen, np.concatenate(by_heat, axis=1), np.concatenate(at_random, axis=1))
+        for sample in pixels.split(1):
+            advance("Deleting and inserting", done, len(chosen))
+            cells = network.output(sample).maps[0, :1].numpy()
+            orders = np.concatenate([cells, rng.random(cells.shape, np.float32)])
+            curves.append(deletion_insertion(probability, sample[0], network.cells.at(orders, along, along)))
+            done += 1
+    by_heat, at_random = np.stack(curves, axis=2)
+    return Faithfulness(chosen, by_heat, at_random)
 
 
 def mean_curve(images: pd.DataFrame, curves: np.ndarray, *, seed: int) -> np.ndarray:
@@ -119,30 +124,37 @@ def mean_curve(images: pd.DataFrame, curves: np.ndarray, *, seed: int) -> np.nda
     return np.stack([mean, *percentiles(np.concatenate(drawn))])
 
 
-def deletion_insertion(network: CamNetwork, pixels: torch.Tensor, heat: np.ndarray, steps: int = STEPS) -> np.ndarray:
-    """Deletes and inserts the pixels of each leg in the order of its heat.
+def deletion_insertion(
+    probability: Callable[[torch.Tensor], np.ndarray], pixels: torch.Tensor, heat: np.ndarray, steps: int = STEPS
+) -> np.ndarray:
+    """Deletes and inserts the pixels of a leg in the order of each of several maps of heat.
 
     A pixel that is not shown has the grey of healthy muscle in its sample (`muscle_grey`), for a leg that is all muscle
     shows no disease; a blurred leg, which the publication starts insertion from, keeps its fat and with it evidence
     (up to 0.9 here). Outside the leg nothing changes.
 
+    All alterations of the leg go through the network as one batch. The whole leg and the leg of one grey, at which the
+    curves of all orders begin and end, go through it once.
+
     Args:
-        network: in evaluation mode; one logit a sample.
-        pixels: (N, 1, size, size) float32, as `SampleBatch.pixels`.
-        heat: (N, size, size).
+        probability: (M,) of the second class for samples (M, 1, size, size); called once.
+        pixels: (1, size, size) float32, a sample of `SampleBatch.pixels`.
+        heat: (K, size, size), a map an order.
         steps: number of equal parts of the leg.
 
     Returns:
-        (2, N, steps + 1) probabilities of the second class: of deletion, with the hottest pixels taken away first, low
-        when the heat marks what the network needs; of insertion, with the hottest shown first, high when it does.
+        (K, 2, steps + 1) probabilities: of deletion, with the hottest pixels taken away first, low when the heat marks
+        what the network needs; of insertion, with the hottest shown first, high when it does.
     """
-    rank = _ranks(heat, (pixels[:, 0] > 0).numpy())
-    filled = torch.where(pixels > 0, muscle_grey(pixels)[:, None, None, None], pixels)
-    curves = np.empty((2, len(pixels), steps + 1))
-    for step in range(steps + 1):
-        hot = torch.from_numpy(rank < step / steps)[:, None]
-        for curve, shown in zip(curves, (~hot, hot), strict=True):
-            curve[:, step] = _probability(network, torch.where(shown, pixels, filled))
+    rank = _ranks(heat, (pixels[0] > 0).numpy())
+    filled = torch.where(pixels > 0, muscle_grey(pixels[None]), pixels)
+    hot = torch.from_numpy(np.stack([rank < step / steps for step in range(1, steps)], axis=1))
+    shown = torch.stack([~hot, hot], dim=1)[..., None, :, :]
+    between = torch.where(shown, pixels, filled).flatten(0, 2)
+    whole, grey, *altered = probability(torch.cat([pixels[None], filled[None], between]))
+    curves = np.empty((len(heat), 2, steps + 1))
+    curves[:, 0, [0, -1]], curves[:, 1, [0, -1]] = (whole, grey), (grey, whole)
+    curves[:, :, 1:-1] = np.reshape(altered, (len(heat), 2, steps - 1))
     return curves
 
 
@@ -161,30 +173,12 @@ def muscle_grey(pixels: torch.Tensor) -> torch.Tensor:
     return torch.stack(greys)
 
 
-def _calibrated_network(package: ModelPackage) -> CamNetwork:
-    """The package's network in full precision, whose logits already have the temperature of the package."""
-    network = build_network(package.recipe).eval()
-    network.load_state_dict({name: t for name, t in package.tensors().items() if not name.startswith("features.")})
-    with torch.no_grad():
-        for parameter in network.head.parameters():
-            parameter.div_(package.card.temperature)
-    return network
-
-
 def _ranks(heat: np.ndarray, leg: np.ndarray) -> np.ndarray:
-    """(N, size, size) share of the leg's pixels that are hotter, 0 to below 1; 2 outside the leg."""
+    """(K, size, size) share of the leg's pixels that are hotter, 0 to below 1; 2 outside the leg (size, size)."""
     ranks = np.full(heat.shape, 2.0, np.float32)
-    for rank, values, inside in zip(ranks, heat, leg, strict=True):
-        order = np.argsort(-values[inside], kind="stable")
+    for rank, values in zip(ranks, heat, strict=True):
+        order = np.argsort(-values[leg], kind="stable")
         places = np.empty(len(order), np.float32)
         places[order] = np.arange(len(order)) / max(len(order), 1)
-        rank[inside] = places
+        rank[leg] = places
     return ranks
-
-
-def _probability(network: CamNetwork, pixels: torch.Tensor) -> np.ndarray:
-    """(N,) probability of the second class."""
-    device = next(network.parameters()).device
-    with torch.inference_mode():
-        logits = [network(part.to(device)).logits[:, 0].cpu() for part in pixels.split(_BATCH)]
-    return torch.cat(logits).double().sigmoid().numpy()

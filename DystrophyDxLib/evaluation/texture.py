@@ -22,12 +22,12 @@ from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..explain.texture_score import texture_scores
 from ..files.spreadsheet import column_name
+from ..models.published_weights import weights_file
 from ..muscles.structures import MUSCLES
 from ..reporting.harness import FIGURES, Report, table_sha256
 from ..reporting.progress import Advance
 from ..training.sample_store import SampleStore
 from . import localisation
-from .compare import weights_file
 from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
 from .predictions import classify_case
 from .summaries import TextureSummary
@@ -65,7 +65,7 @@ def texture(
         folds: of patients, where no models are given.
         muscles: column of the cohort with the path of each series' muscle segmentation; None takes the truth of
             phantoms, where it is there.
-        weights: folder with torchvision's weights of VGG16 and ResNet18, see `compare.weights_file`.
+        weights: folder with torchvision's weights of VGG16 and ResNet18, see `published_weights.weights_file`.
         cache: for samples; None takes a folder beside `out` of its name and "-cache".
         processes: that make samples.
         seed: of the folds, where no models are given, and of all that is drawn.

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError
+from .published_weights import address_of
 from .recipe import STAGES
 from .resnet import BasicBlock, Bottleneck, ResNet
 
@@ -96,35 +97,32 @@ def _volume_resnet(blocks: Sequence[int]) -> nn.Module:
     )
 
 
-_TORCHVISION = "https://download.pytorch.org/models/"
+def _resnet(name: str, block: type[BasicBlock] | type[Bottleneck], numbers: Sequence[int]) -> Backbone:
+    return Backbone(partial(ResNet, block, numbers), _resnet_layers, (0, 3, 5, 6, 7), address_of(name))
 
 
-def _resnet(block: type[BasicBlock] | type[Bottleneck], numbers: Sequence[int], file: str) -> Backbone:
-    return Backbone(partial(ResNet, block, numbers), _resnet_layers, (0, 3, 5, 6, 7), _TORCHVISION + file)
+def _vgg(name: str, stages: tuple[int, int, int, int, int]) -> Backbone:
+    return Backbone(partial(_of_torchvision, name), _vgg_layers, stages, address_of(name))
 
 
-def _vgg(name: str, stages: tuple[int, int, int, int, int], file: str) -> Backbone:
-    return Backbone(partial(_of_torchvision, name), _vgg_layers, stages, _TORCHVISION + file)
-
-
-def _densenet(name: str, file: str) -> Backbone:
+def _densenet(name: str) -> Backbone:
     model = partial(_of_torchvision, name)
-    return Backbone(model, _densenet_layers, (0, 3, 5, 7, 9), _TORCHVISION + file, fan="fan_in")
+    return Backbone(model, _densenet_layers, (0, 3, 5, 7, 9), address_of(name), fan="fan_in")
 
 
 BACKBONES = {
-    "vgg16": _vgg("vgg16", (0, 5, 10, 17, 24), "vgg16-397923af.pth"),
-    "vgg19": _vgg("vgg19", (0, 5, 10, 19, 28), "vgg19-dcbb9e9d.pth"),
-    "resnet18": _resnet(BasicBlock, (2, 2, 2, 2), "resnet18-f37072fd.pth"),
-    "resnet34": _resnet(BasicBlock, (3, 4, 6, 3), "resnet34-b627a593.pth"),
-    "resnet50": _resnet(Bottleneck, (3, 4, 6, 3), "resnet50-0676ba61.pth"),
-    "densenet121": _densenet("densenet121", "densenet121-a639ec97.pth"),
-    "densenet201": _densenet("densenet201", "densenet201-c1103571.pth"),
+    "vgg16": _vgg("vgg16", (0, 5, 10, 17, 24)),
+    "vgg19": _vgg("vgg19", (0, 5, 10, 19, 28)),
+    "resnet18": _resnet("resnet18", BasicBlock, (2, 2, 2, 2)),
+    "resnet34": _resnet("resnet34", BasicBlock, (3, 4, 6, 3)),
+    "resnet50": _resnet("resnet50", Bottleneck, (3, 4, 6, 3)),
+    "densenet121": _densenet("densenet121"),
+    "densenet201": _densenet("densenet201"),
     "inception_v3": Backbone(
         partial(_of_torchvision, "inception_v3", aux_logits=False, init_weights=False),
         _inception_layers,
         (0, 3, 6, 10, 15),
-        _TORCHVISION + "inception_v3_google-0cc3c7bd.pth",
+        address_of("inception_v3"),
         _MINUS_ONE_TO_ONE,
     ),
     **{

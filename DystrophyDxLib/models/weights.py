@@ -15,18 +15,9 @@ from ..series.file_digests import file_digest
 from .backbones import BACKBONES, Backbone, WithOnes, branches_of, first_convolution
 from .cam_network import CamNetwork, backbone_of
 from .package import ModelCard, ModelPackage
+from .published_weights import digest_of, fetched, what_to_pass
 from .recipe import Recipe
 
-_SHA256 = {
-    "vgg16-397923af.pth": "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-    "vgg19-dcbb9e9d.pth": "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-    "resnet18-f37072fd.pth": "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec",
-    "resnet34-b627a593.pth": "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
-    "resnet50-0676ba61.pth": "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
-    "densenet121-a639ec97.pth": "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
-    "inception_v3_google-0cc3c7bd.pth": "0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
-}
-"""Of torchvision's files. Of others, such as DenseNet-201's, only the digits in the name are known."""
 _HEADS = ("fc.", "classifier.", "AuxLogits.")
 _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError)
 
@@ -58,18 +49,8 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
         return None
     if file is not None and packaged:
         return _load_package(network, recipe, file)
-    _load_torchvision(branches_of(network.trunk), recipe, _fetched(backbone) if file is None else file)
+    _load_torchvision(branches_of(network.trunk), recipe, _published(backbone) if file is None else file)
     return None
-
-
-def fetch_published(recipe: Recipe, file: Path | None = None) -> None:
-    """Fetches torchvision's weights where `load_backbone` with the same arguments would and they are not there.
-
-    Raises:
-        InputError: they cannot be fetched.
-    """
-    if file is None and recipe.network.weights == "imagenet":
-        _fetched(backbone_of(recipe))
 
 
 def published_model(name: str, file: Path | None = None) -> nn.Module:
@@ -83,14 +64,16 @@ def published_model(name: str, file: Path | None = None) -> nn.Module:
         InputError: when the weights cannot be fetched or read, or belong to another network.
     """
     backbone = BACKBONES[name]
-    file = _fetched(backbone) if file is None else file
+    file = _published(backbone) if file is None else file
     state = {_present_name(layer): tensor for layer, tensor in _read(file, backbone).items()}
     with torch.device("meta"):
         model = backbone.model()
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError:
-        raise InputError(f"{file.name} does not hold the weights of {name}; {_what_to_pass(backbone)}.") from None
+        raise InputError(
+            f"{file.name} does not hold the weights of {name}; {what_to_pass(backbone.published)}."
+        ) from None
     return model.eval().requires_grad_(False)
 
 
@@ -114,7 +97,7 @@ def _load_torchvision(trunks: Sequence[nn.Module], recipe: Recipe, file: Path) -
             raise RuntimeError("other layers")
     except RuntimeError:
         raise InputError(
-            f"{file.name} does not hold the weights of {recipe.network.backbone}; {_what_to_pass(backbone)}."
+            f"{file.name} does not hold the weights of {recipe.network.backbone}; {what_to_pass(backbone.published)}."
         ) from None
     count = sum(not isinstance(layer, WithOnes) for layer in trunks[0].children())
     layers = nn.Sequential(*backbone.layers(model)[:count])
@@ -209,8 +192,8 @@ def _read(file: Path, backbone: Backbone) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     if not file.is_file():
-        raise InputError(f"There is no file {file.name} at the given place; {_what_to_pass(backbone)}.")
-    expected = _digest_of(file.name)
+        raise InputError(f"There is no file {file.name} at the given place; {what_to_pass(backbone.published)}.")
+    expected = digest_of(file.name)
     if expected and not file_digest(file).startswith(expected):
         raise InputError(f"{file.name} does not match its checksum; get an intact copy of it.")
     try:
@@ -220,44 +203,20 @@ def _read(file: Path, backbone: Backbone) -> dict[str, torch.Tensor]:
             state = torch.load(file, map_location="cpu", weights_only=True)
         return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     except (*_DAMAGED, SafetensorError):
-        raise InputError(f"{file.name} is damaged or holds no weights; {_what_to_pass(backbone)}.") from None
+        raise InputError(f"{file.name} is damaged or holds no weights; {what_to_pass(backbone.published)}.") from None
 
 
-def _fetched(backbone: Backbone) -> Path:
-    """torchvision's file in torch's own cache, fetched when it is not there.
+def _published(backbone: Backbone) -> Path:
+    """torchvision's file, fetched when it is not there.
 
     Raises:
         InputError: it cannot be fetched, or the network has no published weights.
     """
     if backbone.published is None:
         raise InputError("The network has no published weights; set network.weights to none in the recipe.")
-    file = Path(torch.hub.get_dir(), "checkpoints", _published_name(backbone))
-    if not file.exists():
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(backbone.published, str(file), _digest_of(file.name), progress=False)
-        except (OSError, RuntimeError):
-            raise InputError(
-                f"torchvision's weights could not be fetched; {_what_to_pass(backbone)}, or begin with random weights: "
-                "train --from-scratch."
-            ) from None
-    return file
-
-
-def _digest_of(name: str) -> str:
-    """The SHA-256 of a file of that name, or as many of its first digits as are known."""
-    told = re.search(r"-([0-9a-f]{8,})\.pth$", name)
-    return _SHA256.get(name, told[1] if told else "")
+    return fetched(backbone.published)
 
 
 def _present_name(name: str) -> str:
     """Files of DenseNet name its layers norm.1 where they are norm1 today."""
     return re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", name)
-
-
-def _published_name(backbone: Backbone) -> str:
-    return (backbone.published or "").rpartition("/")[2]
-
-
-def _what_to_pass(backbone: Backbone) -> str:
-    return f"get {_published_name(backbone)} from {backbone.published} and give it with --backbone-weights"

@@ -19,8 +19,11 @@ SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that take `shared`, also through another fixture, so that `-m shared` runs them alone."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks the tests that take `shared`, also through another fixture, so that `-m shared` runs them alone; leaves out
+    those that take long unless they are asked for."""
+    if "doc_commands" not in config.option.markexpr:
+        items[:] = [item for item in items if not item.get_closest_marker("doc_commands")]
     for item in items:
         if "shared" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.shared)

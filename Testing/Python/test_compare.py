@@ -138,8 +138,9 @@ def test_weights_that_cannot_be_fetched_are_told_before_any_training(cohort, tmp
     def offline(*_, **__):
         raise OSError("no route")
 
-    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
-    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr("DystrophyDxLib.models.published_weights.urlopen", offline)
+    monkeypatch.setattr("DystrophyDxLib.models.published_weights._unreachable", set())
     with pytest.raises(InputError, match="Fewer than two models are left to compare; give more of them") as raised:
         run(cohort, tmp_path / "out", recipe="yang2021", backbones=["resnet50", "densenet121"])
     assert trained == []

@@ -200,8 +200,8 @@ def evaluated(tmp_path_factory, cohort, package):
     return out, summary
 
 
-def run(package, cohort, out, *, split=None, overwrite=False):
-    how = EvaluationOptions("cpu", overwrite, silent)
+def run(package, cohort, out, *, split=None, overwrite=False, quick=False):
+    how = EvaluationOptions("cpu", overwrite, silent, quick=quick)
     return json.loads(evaluate(package, cohort, out, how, split=split, seed=1).to_json())
 
 
@@ -260,6 +260,12 @@ def test_a_model_that_calls_no_image_has_no_evidence_to_delete(cohort, tmp_path)
     run(package, cohort, tmp_path / "out", split="train")
     assert "No image was called dystrophinopathy" in Page(tmp_path / "out" / "report.html").text
     assert not (tmp_path / "out" / "figures" / "heat_in_diseased_muscle.svg").exists()
+    assert not (tmp_path / "out" / "tables" / "deletion_insertion.csv").exists()
+
+
+def test_a_quick_evaluation_says_what_it_leaves_out(cohort, package, tmp_path):
+    run(package, cohort, tmp_path / "out", split="train", quick=True)
+    assert "Deletion and insertion were left out (--quick)." in Page(tmp_path / "out" / "report.html").text
     assert not (tmp_path / "out" / "tables" / "deletion_insertion.csv").exists()
 
 

@@ -41,65 +41,80 @@ class BrightnessAt(nn.Module):
         return samples[self.box] - 0.5
 
 
-def network_that_looks_at(row: int, column: int) -> CamNetwork:
+def probability_at(row: int, column: int):
+    """Of a network that looks at one place."""
     head = nn.Linear(1, 1)
     nn.init.constant_(head.weight, 40)
     nn.init.zeros_(head.bias)
-    return CamNetwork(BrightnessAt(row, column), head).eval()
+    network = CamNetwork(BrightnessAt(row, column), head).eval()
+
+    def probability(samples: torch.Tensor) -> np.ndarray:
+        with torch.inference_mode():
+            return network(samples).logits[:, 0].double().sigmoid().numpy()
+
+    return probability
 
 
-def legs(count: int = 2) -> torch.Tensor:
-    """Round fatty legs with muscle of 0.3 in their lower half."""
+def round_leg() -> torch.Tensor:
+    """A round fatty leg with muscle of 0.3 in its lower half."""
     y, x = np.indices((64, 64))
     leg = np.where(y < 32, 0.9, 0.3) * (np.hypot(y - 32, x - 32) < 28)
-    return torch.tensor(leg, dtype=torch.float32).expand(count, 1, 64, 64).clone()
+    return torch.tensor(leg[None], dtype=torch.float32)
 
 
 def heat_at(row: int, column: int) -> np.ndarray:
     y, x = np.indices((64, 64))
-    return np.repeat(np.exp(-np.hypot(y - row - 3.5, x - column - 3.5) / 10)[None], 2, axis=0)
+    return np.exp(-np.hypot(y - row - 3.5, x - column - 3.5) / 10)
 
 
 def test_healthy_muscle_is_what_is_left_when_all_is_deleted():
-    pixels = legs()
-    torch.testing.assert_close(muscle_grey(pixels), torch.full((2,), 0.3))
-    found = deletion_insertion(network_that_looks_at(16, 28), pixels, heat_at(16, 28))
+    pixels = round_leg()
+    torch.testing.assert_close(muscle_grey(pixels[None]), torch.tensor([0.3]))
+    found = deletion_insertion(probability_at(16, 28), pixels, np.stack([heat_at(16, 28), heat_at(44, 28)]))
     seen, healthy = 1 / (1 + np.exp(-40 * 0.4)), 1 / (1 + np.exp(40 * 0.2))
-    assert found[0][:, [0, -1]] == pytest.approx(np.array([[seen, healthy]] * 2), abs=1e-5)
-    assert found[1][:, [0, -1]] == pytest.approx(np.array([[healthy, seen]] * 2), abs=1e-5)
+    for deletion, insertion in found:
+        assert deletion[[0, -1]] == pytest.approx([seen, healthy], abs=1e-5)
+        assert insertion[[0, -1]] == pytest.approx([healthy, seen], abs=1e-5)
 
 
 def test_heat_where_the_network_looks_deletes_soon_and_inserts_soon():
-    network, pixels = network_that_looks_at(16, 28), legs()
-    (deletion, insertion), (wrong_deletion, wrong_insertion) = (
-        trapezoid(deletion_insertion(network, pixels, heat), dx=1 / STEPS, axis=2)
-        for heat in (heat_at(16, 28), heat_at(44, 28))
-    )
-    assert (deletion < 0.15).all()
-    assert (insertion > 0.85).all()
-    assert (wrong_deletion > 0.4).all()
-    assert (wrong_insertion < 0.6).all()
+    orders = np.stack([heat_at(16, 28), heat_at(44, 28)])
+    curves = deletion_insertion(probability_at(16, 28), round_leg(), orders)
+    (deletion, insertion), (wrong_deletion, wrong_insertion) = trapezoid(curves, dx=1 / STEPS, axis=2)
+    assert deletion < 0.15
+    assert insertion > 0.85
+    assert wrong_deletion > 0.4
+    assert wrong_insertion < 0.6
 
 
 def test_each_step_shows_its_share_of_the_leg_and_nothing_outside():
-    shown = []
+    batches, pixels = [], round_leg()
 
-    class Recorder(nn.Module):
-        def forward(self, samples: torch.Tensor) -> torch.Tensor:
-            shown.append(samples.clone())
-            return samples
+    def share_of_fat(samples: torch.Tensor) -> np.ndarray:
+        batches.append(samples)
+        return (samples > 0.5).sum(dim=(1, 2, 3)).numpy() / int((pixels > 0.5).sum())
 
-    pixels = legs()
-    deletion_insertion(CamNetwork(Recorder(), nn.Linear(1, 1)).eval(), pixels, heat_at(5, 28), steps=4)
-    bright, inside = (pixels > 0.5).sum(dim=(1, 2, 3)), pixels > 0
-    for samples in shown:
-        assert torch.equal(samples > 0, inside)
-    kept = [int((samples > 0.5).sum(dim=(1, 2, 3))[0]) for samples in shown[::2]]
-    assert kept[0] == int(bright[0])
+    orders = np.stack([heat_at(5, 28), heat_at(55, 28)])
+    (deletion, insertion), (from_below, _) = deletion_insertion(share_of_fat, pixels, orders, steps=4)
+    assert all(torch.equal(sample > 0, pixels > 0) for sample in batches[0])
     # The heat starts at the top: after half of the steps the fatty half is gone.
-    assert kept[1] == pytest.approx(int(bright[0]) / 2, abs=90)
-    assert kept == sorted(kept, reverse=True)
-    assert kept[-1] == 0
+    assert deletion == pytest.approx([1, 0.5, 0, 0, 0], abs=0.1)
+    np.testing.assert_allclose(insertion, 1 - deletion)
+    assert from_below == pytest.approx([1, 1, 1, 0.5, 0], abs=0.1)
+
+
+def test_all_alterations_of_a_leg_are_one_batch_without_one_twice():
+    batches = []
+
+    def nothing(samples: torch.Tensor) -> np.ndarray:
+        batches.append(samples)
+        return np.zeros(len(samples))
+
+    pixels = round_leg() * torch.rand((1, 64, 64), generator=torch.Generator().manual_seed(0))
+    deletion_insertion(nothing, pixels, np.stack([heat_at(16, 28), heat_at(44, 28)]))
+    (batch,) = batches
+    assert len(batch) == 2 + 2 * 2 * (STEPS - 1)
+    assert len(torch.unique(batch.flatten(1), dim=0)) == len(batch)
 
 
 # Which images

@@ -20,9 +20,10 @@ from DystrophyDxLib.models import inference
 from DystrophyDxLib.models.backbones import BACKBONES
 from DystrophyDxLib.models.cam_network import build_network, trainable_parameters
 from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.published_weights import FILES, SHA256
 from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.models.training_recipe import STAGES
-from DystrophyDxLib.models.weights import _SHA256, load_backbone
+from DystrophyDxLib.models.weights import load_backbone
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
@@ -295,14 +296,13 @@ def test_a_file_that_does_not_match_the_checksum_in_its_name_is_refused(resnet18
 def test_a_file_of_which_only_the_first_digits_match_is_refused(resnet18_state, tmp_path, monkeypatch):
     file = published_file(tmp_path, resnet18_state)
     digits = file.stem.rpartition("-")[2]
-    monkeypatch.setitem(_SHA256, file.name, digits + "0" * (64 - len(digits)))
+    monkeypatch.setitem(SHA256, file.name, digits + "0" * (64 - len(digits)))
     assert "does not match its checksum" in refusal(file)
 
 
 def test_whole_checksums_begin_with_the_digits_in_the_names():
-    names = {backbone.published.rpartition("/")[2] for backbone in BACKBONES.values() if backbone.published}
-    assert names - set(_SHA256) == {"densenet201-c1103571.pth"}
-    for name, digest in _SHA256.items():
+    assert set(FILES.values()) - set(SHA256) == {"densenet201-c1103571.pth"}
+    for name, digest in SHA256.items():
         assert re.fullmatch("[0-9a-f]{64}", digest)
         assert f"-{digest[:8]}.pth" in name
 

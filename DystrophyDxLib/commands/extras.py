@@ -1,0 +1,56 @@
+"""What each command needs beside the plain package, seen before anything slow is imported."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+COMMAND_LINE = "cli"
+EXTRAS = {
+    COMMAND_LINE: ("click", "typer", "rich"),
+    "viewer": ("slicer",),
+    "train": ("matplotlib", "pandas", "PIL", "skimage", "sklearn", "statsmodels", "threadpoolctl"),
+    "diffusion": ("dipy",),
+}
+"""Of pyproject.toml, with what is imported of each. Each of the others brings the command line."""
+NEEDED = {
+    "classify": "viewer",
+    "benchmark": "viewer",
+    "diffusivity": "diffusion",
+    **dict.fromkeys(("phantom", "train", "evaluate", "compare", "texture", "readers"), "train"),
+}
+"""The extra that each command needs."""
+
+
+def lacking(command: str | None) -> str | None:
+    """What to add for a command, or for the command line alone where there is none; None where all is there."""
+    extra = NEEDED.get(command or "", COMMAND_LINE)
+    for name in dict.fromkeys((COMMAND_LINE, extra)):
+        for module in EXTRAS[name]:
+            if not _is_there(module):
+                return what_to_add(module, extra)
+    return None
+
+
+def what_to_add(module: str | None, extra: str = "train,viewer,diffusion") -> str:
+    """One line: a package that is missing, and how to install the extra that brings it."""
+    return (
+        f'The package {module} is missing, which this command needs; add it with: pip install "dystrophydx[{extra}]", '
+        f"or in a checkout: make .venv/.dev"
+    )
+
+
+def main() -> None:
+    """Runs the command line, or says in one line what is missing."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    if said := lacking(None) and lacking(command):
+        print(f"dystrophydx: {said}", file=sys.stderr)
+        sys.exit(2)
+    from .main import main as run
+
+    run()
+
+
+def _is_there(module: str) -> bool:
+    """Also where it was taken away, as tests do."""
+    return sys.modules[module] is not None if module in sys.modules else find_spec(module) is not None
