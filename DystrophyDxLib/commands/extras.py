@@ -40,17 +40,6 @@ def what_to_add(module: str | None, extra: str = "train,viewer,diffusion") -> st
     )
 
 
-def main() -> None:
-    """Runs the command line, or says in one line what is missing."""
-    command = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
-    if said := lacking(None) and lacking(command):
-        print(f"dystrophydx: {said}", file=sys.stderr)
-        sys.exit(2)
-    from .main import main as run
-
-    run()
-
-
 def _is_there(module: str) -> bool:
     """Also where it was taken away, as tests do."""
     return sys.modules[module] is not None if module in sys.modules else find_spec(module) is not None

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from DystrophyDxLib.commands.extras import EXTRAS, NEEDED, lacking, main
+from DystrophyDxLib.commands.extras import EXTRAS, NEEDED, lacking
 from DystrophyDxLib.commands.main import app
+from DystrophyDxLib.commands.start import main
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.backbones import BACKBONES
 from DystrophyDxLib.models.published_weights import FILES, fetch_published, fetched
@@ -61,7 +62,7 @@ STARTED = """
 import sys
 sys.path.insert(0, sys.argv[1])
 before = set(sys.modules)
-import DystrophyDxLib.commands.extras
+import DystrophyDxLib.commands.start
 print(*set(sys.modules) - before)
 """
 

@@ -97,7 +97,8 @@ def test_create_makes_the_study_that_was_asked_for(dystrophydx, tmp_path, reader
     status, out, _ = dystrophydx("readers", "status", tmp_path / "study")
     assert (status, out) == (
         0,
-        "R1: 0 of 6 answers. Session 1 of 2, case 1 of 2.\nR2: 0 of 6 answers. Session 1 of 2, case 1 of 2.\n",
+        "Opening the study\nR1: 0 of 6 answers. Session 1 of 2, case 1 of 2.\n"
+        "R2: 0 of 6 answers. Session 1 of 2, case 1 of 2.\n",
     )
 
 
