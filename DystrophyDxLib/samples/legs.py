@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,10 +12,12 @@ from ..models.cells import CellGrid
 from ..regions.drawn import LEG, Tidied, drawn_legs, legs_of_map
 from ..regions.drawn_legs import corrected_leg_volumes, corrected_legs, legs_from_labels
 from ..regions.legs import find_legs
+from ..regions.masks import dilated
 from ..regions.volumes import whole
-from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Regions, Side, VolumeWindow, Window
+from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Regions, Side, VolumeWindow, Window, window_around
 from ..series.series import NO_SIDE, Series
 from .quality import (
+    JUDGED,
     ImageQuality,
     incomplete,
     input_warnings,
@@ -75,7 +78,16 @@ class _Legs(Region[Seen, Batch]):
         return drawn_legs(series.geometry, labels, lambda: find_legs(series).labels if found is None else found, found)
 
     def _drawn(self, series: Series, labels: np.ndarray) -> Regions:
-        return legs_from_labels(labels)
+        """What is said of a slice holds, too, where its legs are drawn as they are found: in a region that an earlier
+        classification wrote."""
+        drawn = legs_from_labels(labels)
+        left, right = (labels == LABEL_OF_SIDE[side] for side in (Side.LEFT, Side.RIGHT))
+        if not ((dilated(left, 1) & right).any() or labels[:, [0, -1]].any() or labels[:, :, [0, -1]].any()):
+            return drawn
+        found = find_legs(series)
+        as_found = (labels == found.labels).all(axis=(1, 2))
+        touching, cut = (tuple(k for k in told if as_found[k]) for told in (found.touching, found.cut_by_border))
+        return dataclasses.replace(drawn, touching=touching, cut_by_border=cut)
 
 
 class LegSlices(_Legs[Window, LegBatch]):
@@ -111,7 +123,14 @@ class LegVolumes(_Legs[VolumeWindow, LegVolumeBatch]):
         return make_leg_volumes(series, windows, self.sample)
 
     def quality(self, series: Series, batch: LegVolumeBatch) -> list[ImageQuality | None]:
-        return [of_most(judge_images(series, slices)) for slices in batch.legs]
+        return [of_most(judge_images(series, self._each_alone(series, leg.windows))) for leg in batch.legs]
+
+    @staticmethod
+    def _each_alone(series: Series, windows: Sequence[Window]) -> LegBatch:
+        """Samples of the slices of a leg, each cut along its own outline, as where a slice is an image."""
+        boxes = [(slice(*window.j), slice(*window.i)) for window in windows]
+        alone = [window_around(w.slice, w.side, w.mask, w.source, box) for w, box in zip(windows, boxes, strict=True)]
+        return make_samples(series, [window for window in alone if window is not None], JUDGED)
 
     def heat_outside(
         self, cells: CellGrid, evidence: Sequence[np.ndarray | None], batch: LegVolumeBatch, slices: int

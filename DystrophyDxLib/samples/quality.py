@@ -18,12 +18,20 @@ from ..regions.windows import LEFT_OUT, LEG_SIDES, NOT_DRAWN, AnyWindow, Regions
 from ..results import ResultWarning, WarningCode
 from ..series.series import Acquisition, Series
 from ..series.words import listed
-from .slice_samples import LegBatch, halved
+from .slice_samples import LegBatch, halved, make_samples
 
+JUDGED = 224
+"""Edge of the samples on which images are judged, of whatever size a recipe's are: what an image shows must not depend
+on the model that sees it."""
 CORTEX = 0.75
 """Signal of cortical bone, relative to muscle, at most."""
 BRIGHTEST_MUSCLE = 0.45
 """Normalised signal (fat is 1) that healthy muscle has at most in a T1-weighted image."""
+FAT_ALONE = 0.25
+"""Signal below which muscle is as dark as cortical bone, as in images of fat alone (Dixon). There all that is darker
+than `DARK` is about a bone, and marrow, which is fat, is told from islands of other tissue by its signal `MARROW`."""
+DARK = 0.4
+MARROW = 0.75
 SKIN_MM = 4.0
 """Depth to which dark lines belong to the skin."""
 CORTEX_MM = 2.7
@@ -68,15 +76,19 @@ class ImageQuality:
 
 
 def judge_images(series: Series, batch: LegBatch) -> list[ImageQuality]:
-    """Looks for the femur and the contrast in every window of `batch`."""
+    """Looks for the femur and the contrast in every window of `batch`; on samples of the size `JUDGED`, which are made
+    where those of the batch have another."""
+    if batch.pixels.shape[-1] != JUDGED:
+        batch = make_samples(series, batch.windows, JUDGED)
     images = halved(batch.pixels[:, batch.own]).numpy()
     inside = batch.inside.numpy().repeat(images.shape[1] // batch.inside.shape[1], axis=1)
     inside = inside.repeat(images.shape[2] // batch.inside.shape[2], axis=2)
     spacing = min(series.geometry.spacing[:2])
     pixel_mm = np.array([2 * spacing / max(placement.scale) for placement in batch.placements])
-    cortex, soft = _cortex_and_soft_tissue(images, inside, pixel_mm)
+    tissues = _Tissues.of(images, inside, pixel_mm)
+    soft = tissues.soft
     muscle, brightest = (_level(images, soft, share) for share in (0.1, 0.9))
-    marrow = _femoral_marrow(images, inside, cortex, pixel_mm, batch.windows, series.voxels.shape[1:])
+    marrow = _femoral_marrow(images, inside, tissues, pixel_mm, batch.windows, series.voxels.shape[1:])
     qualities = []
     for n, fat in enumerate(marrow):
         if fat is None and soft[n].any():
@@ -98,16 +110,30 @@ def of_most(qualities: Sequence[ImageQuality]) -> ImageQuality:
     )
 
 
-def _cortex_and_soft_tissue(
-    images: np.ndarray, inside: np.ndarray, pixel_mm: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of cortex and of all other tissue under the skin."""
-    under_skin = np.stack(
-        [eroded(mask, max(1, round(SKIN_MM / mm))) for mask, mm in zip(inside, pixel_mm, strict=True)]
-    )
-    dark = _level(images, under_skin, 0.2)
-    cortex = (images < CORTEX * np.minimum(dark, BRIGHTEST_MUSCLE)[:, None, None]) & under_skin
-    return cortex, under_skin & ~cortex
+@dataclass(frozen=True)
+class _Tissues:
+    """What lies under the skin in N images.
+
+    Attributes:
+        cortex: (N, size, size) bool, as dark as cortical bone.
+        soft: the same shape, all that is brighter than bone relative to muscle.
+        fat_alone: (N,) bool, images in which muscle is as dark as bone.
+    """
+
+    cortex: np.ndarray
+    soft: np.ndarray
+    fat_alone: np.ndarray
+
+    @classmethod
+    def of(cls, images: np.ndarray, inside: np.ndarray, pixel_mm: np.ndarray) -> _Tissues:
+        under_skin = np.stack(
+            [eroded(mask, max(1, round(SKIN_MM / mm))) for mask, mm in zip(inside, pixel_mm, strict=True)]
+        )
+        muscle = _level(images, under_skin, 0.2)
+        bone = CORTEX * np.minimum(muscle, BRIGHTEST_MUSCLE)
+        fat_alone = muscle < FAT_ALONE
+        cortex = images < np.where(fat_alone, DARK, bone)[:, None, None]
+        return cls(cortex & under_skin, under_skin & (images >= bone[:, None, None]), fat_alone)
 
 
 def _level(images: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
@@ -124,15 +150,18 @@ def _level(images: np.ndarray, masks: np.ndarray, share: float) -> np.ndarray:
 def _femoral_marrow(
     images: np.ndarray,
     inside: np.ndarray,
-    cortex: np.ndarray,
+    tissues: _Tissues,
     pixel_mm: np.ndarray,
     windows: Sequence[AnyWindow],
     plane: tuple[int, ...],
 ) -> list[float | None]:
-    """Mean signal of the femur's marrow in each window; None where there is no shaft, or a second bone."""
-    labels, count = ndimage.label(~cortex, IN_PLANE)
+    """Mean signal of the femur's marrow in each window; None where there is no shaft, or a second bone.
+
+    In images of fat alone a bone near the skin is a second one, too: there the tibia is told from fat by its signal.
+    """
+    labels, count = ndimage.label(~tissues.cortex, IN_PLANE)
     areas = np.bincount(labels.ravel(), minlength=count + 1)
-    found: list[list[float]] = [[] for _ in images]
+    found: list[list[float | None]] = [[] for _ in images]
     boxes = ndimage.find_objects(labels)
     # Most parts are specks: only those of a size that marrow can have are looked at.
     for label in np.flatnonzero(areas[1:] * pixel_mm.max() ** 2 >= MARROW_CM2[0] * 100) + 1:
@@ -150,8 +179,12 @@ def _femoral_marrow(
         marrow = labels[around] == label
         ring = dilated(marrow, layer) & ~marrow
         centre = ((box[1].start + box[1].stop) / 2, (box[2].start + box[2].stop) / 2)
-        if cortex[around][ring].mean() >= CLOSED and _is_central(centre, inside[n], windows[n], plane):
-            found[n].append(float(images[around][marrow].mean()))
+        signal, fat_alone = float(images[around][marrow].mean()), tissues.fat_alone[n]
+        if tissues.cortex[around][ring].mean() < CLOSED or (fat_alone and signal < MARROW):
+            continue
+        central = _is_central(centre, inside[n], windows[n], plane)
+        if central or fat_alone:
+            found[n].append(signal if central else None)
     return [signals[0] if len(signals) == 1 else None for signals in found]
 
 

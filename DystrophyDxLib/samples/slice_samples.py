@@ -58,11 +58,13 @@ class LegBatch(SampleBatch):
     """Network input of some legs, with what their quality is judged on; see `make_samples` for the greys.
 
     Attributes:
+        windows: see `SampleBatch`; each of one slice.
         own: number of the plane that is the first channel in the window's own slice.
         grid: (N, GRID, GRID) float32, the pixels of that plane averaged.
         inside: (N, GRID, GRID) bool, grid pixels wholly inside the leg.
     """
 
+    windows: tuple[Window, ...]
     own: int
     grid: torch.Tensor
     inside: torch.Tensor

@@ -2,14 +2,17 @@
 
 import dataclasses
 
+import leg_pairs
 import numpy as np
 import pytest
 from leg_pairs import make_leg_pair
 
+from DystrophyDxLib.models.recipe import SampleRecipe
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.regions.legs import find_legs
 from DystrophyDxLib.regions.windows import Side, Window
 from DystrophyDxLib.results import WarningCode
+from DystrophyDxLib.samples.legs import LegSlices
 from DystrophyDxLib.samples.quality import (
     ImageQuality,
     input_warnings,
@@ -18,6 +21,7 @@ from DystrophyDxLib.samples.quality import (
     thigh_images,
 )
 from DystrophyDxLib.samples.slice_samples import make_samples
+from DystrophyDxLib.series.reading import read_study
 from DystrophyDxLib.series.series import Acquisition, Geometry, Series
 
 SIZE = 224
@@ -89,6 +93,49 @@ def test_a_childs_thin_femur_is_found():
 )
 def test_the_header_can_say_that_it_is_not_t1_weighted(healthy, acquisition):
     assert WarningCode.NOT_T1_WEIGHTED in judged(dataclasses.replace(healthy, acquisition=acquisition))[2]
+
+
+@pytest.mark.parametrize("size", [112, 448])
+def test_what_an_image_shows_does_not_depend_on_the_size_of_a_models_samples(healthy, size):
+    windows = find_legs(healthy).windows
+    as_shipped, other = (judge_images(healthy, make_samples(healthy, windows, edge)) for edge in (SIZE, size))
+    assert other == as_shipped
+
+
+def with_shin_bones(pair: leg_pairs.LegPair) -> Series:
+    """The pair of legs with a second, larger bone in each, close to the skin, as a shin has it."""
+    rows, columns = np.indices(pair.legs.shape)
+    image, (pixel_mm, _, _) = pair.series.voxels[0].copy(), pair.series.geometry.spacing
+    for label in (1, 2):
+        leg_rows, leg_columns = np.nonzero(pair.legs == label)
+        front = leg_rows.min() + 27 / pixel_mm
+        distance = np.hypot(rows - front, columns - leg_columns.mean()) * pixel_mm
+        image[distance < 16], image[distance < 12] = 700 * leg_pairs.CORTEX, 700 * leg_pairs.MARROW
+    return Series(image[None], pair.series.geometry)
+
+
+def test_where_muscle_is_as_dark_as_bone_the_femur_is_told_by_its_marrow(monkeypatch):
+    """As in images of fat alone (Dixon)."""
+    monkeypatch.setattr(leg_pairs, "MUSCLE", 0.06)
+    pair = make_leg_pair(1, -30, shading=1.2)
+    assert WarningCode.NOT_THIGH not in judged(pair.series)[2]
+    _, thigh, codes = judged(with_shin_bones(pair))
+    assert not any(thigh)
+    assert WarningCode.NOT_THIGH in codes
+
+
+@pytest.mark.parametrize("name", ["lgmdr2_fat", "dystrophy_unnamed_fat"])
+def test_real_thighs_in_images_of_fat_alone_are_recognised(shared, name):
+    regions, thigh, codes = judged(read_study(shared(f"dystrophy_dixon/{name}.nii.gz")))
+    assert WarningCode.NOT_THIGH not in codes
+    between_knee_and_hip = [n for n, window in enumerate(regions.windows) if 3 <= window.slice <= 10]
+    assert np.mean([thigh[n] for n in between_knee_and_hip]) >= 0.9
+    assert not any(thigh[n] for n, window in enumerate(regions.windows) if window.slice >= 13)
+
+
+def test_real_lower_legs_in_images_of_fat_alone_are_not_thighs(shared):
+    _, thigh, _ = judged(read_study(shared("calf/fat.nii.gz")))
+    assert not any(thigh)
 
 
 def test_without_a_header_the_fat_says_it(healthy):
@@ -165,3 +212,10 @@ def test_dark_fat_is_noticed_in_noise_and_whatever_the_header_says(healthy):
     noisy = dataclasses.replace(dark, voxels=np.abs(dark.voxels + noise).astype(np.float32))
     assert noisy.acquisition.t1_weighted
     assert WarningCode.NOT_T1_WEIGHTED in judged(noisy)[2]
+
+
+def test_a_region_given_as_it_was_found_keeps_what_was_said_of_it():
+    pair = make_leg_pair(1, 40)
+    found, legs = find_legs(pair.series), LegSlices(SampleRecipe(size=SIZE))
+    assert legs.from_labels(pair.series, found.labels).touching == found.touching == (0,)
+    assert legs.from_labels(pair.series, pair.legs[None]).touching == (), "a person drew that border"
