@@ -21,6 +21,7 @@ from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
 from .regions.windows import AnyWindow, Regions
 from .results import (
+    FAINT,
     UNSUITABLE,
     CaseResult,
     ImageResult,
@@ -86,8 +87,14 @@ class Classification:
 
     @property
     def heatmap(self) -> np.ndarray:
-        """(z, y, x) float32, a copy: evidence for the told class alone, 0 to 1 over the case, 0 outside the legs."""
+        """(z, y, x) float32, a copy: evidence for the told class alone, 0 to `HeatDrawing.most` over the case, and 0
+        outside the legs."""
         return np.maximum(self.heat.voxels, 0)
+
+    @property
+    def relative_heatmap(self) -> np.ndarray:
+        """The same, 0 to 1 over the case whatever the model."""
+        return self.heatmap / np.float32(self.drawing.most)
 
     def heat_of(self, label: int) -> Heat:
         """Heat of another class, from the same forward pass; for the first of two, what speaks against the second."""
@@ -164,8 +171,9 @@ class Classifier:
         counted = np.array(judged.fits) if any(judged.fits) else np.ones(len(seen), bool)
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
         told = self._decision.told(probabilities[counted])
-        reference = self.package.card.heat_reference
-        drawing = HeatDrawing(self.network.cells, sample, reference, series.geometry, series.voxels.shape)
+        card = self.package.card
+        on_voxels = self.network.cells, sample, card.heat_reference, series.geometry, series.voxels.shape
+        drawing = HeatDrawing(*on_voxels, most=1.0 if card.shown_to_tell else FAINT)
         maps = [self._decision.evidence(score.cells, told) for score in scores]
         if previous is None or previous.heat.label != told:
             heat = drawing.draw(seen, maps, counted, told)
@@ -287,7 +295,8 @@ class Classifier:
         if not card.shown_to_tell:
             yield ResultWarning(
                 code=WarningCode.MODEL_NOT_SHOWN_TO_TELL,
-                message="By its card the interval of its AUC or balanced accuracy per case reaches chance.",
+                message="By its card the interval of its AUC or balanced accuracy per case reaches chance; its "
+                f"strongest evidence is drawn as a heat of {FAINT}, not 1.",
             )
         if card.demonstration:
             yield ResultWarning(
@@ -319,7 +328,7 @@ def with_texture_scores(
     Raises:
         InputError: the muscles lie on another grid, or none of them within the legs.
     """
-    scores = texture_scores(classification.heatmap, muscles, names, classification.regions.labels > 0)
+    scores = texture_scores(classification.relative_heatmap, muscles, names, classification.regions.labels > 0)
     warnings = list(classification.result.warnings)
     if overlapping:
         message = f"Muscles overlap in {listed(overlapping)}; there the later of them counts."

@@ -11,6 +11,9 @@ from .models.strict import Strict
 
 SCHEMA: Literal["dystrophydx.result/1"] = "dystrophydx.result/1"
 INDETERMINATE = "indeterminate"
+FAINT = 0.25
+"""Heat of the strongest evidence of a model not shown to tell the classes apart, where that of another has 1: it
+can be looked at, and is never painted as a finding. A power of 2, so that other figures keep every digit."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -104,17 +107,21 @@ class RankedClass(Strict):
 class CaseResult(Strict):
     """The case: probability with its 95 % interval, and the label that follows.
 
-    Of two classes, `probability` is that of the second, and `threshold` the package's. Of more, `differential` ranks
-    them from the most likely on, `probability` and `ci95` are those of the first, and there is no threshold.
+    Of two classes, `probability` is that of the second, `threshold` the package's, and `no_label` the probabilities
+    between which validation shows neither class to be more than chance, where the package tells. Of more,
+    `differential` ranks them from the most likely on, `probability` and `ci95` are those of the first, and there is
+    neither of them.
 
     `label` is a class name, or "indeterminate" when the interval crosses the threshold (of more than two: that of the
-    first class' lead over the next holds 0) or there is a warning in `UNSUITABLE`. `reason` says why.
+    first class' lead over the next holds 0), validation does not show the class at this probability, or there is a
+    warning in `UNSUITABLE`. `reason` says why.
     """
 
     probability: Probability
     ci95: tuple[Probability, Probability]
     label: str
     threshold: Probability | None = Field(default=None, exclude_if=_absent)
+    no_label: tuple[Probability, Probability] | None = Field(default=None, exclude_if=_absent)
     reason: str
     differential: tuple[RankedClass, ...] = Field(default=(), exclude_if=_absent)
 

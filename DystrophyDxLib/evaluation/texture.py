@@ -200,5 +200,5 @@ def _explained(classifier: Classifier, case: Case, labelled: Path | None) -> tup
     if labelled is not None:
         drawn, names = read_muscles(labelled, found.series)
     legs = found.classification.regions.labels > 0
-    scores = texture_scores(found.classification.heatmap, drawn, names, legs)
+    scores = texture_scores(found.classification.relative_heatmap, drawn, names, legs)
     return heat, pd.DataFrame([{"muscle": score.muscle, "score": score.score} for score in scores])

@@ -20,9 +20,10 @@ class Heat(NamedTuple):
     """Evidence on the voxels.
 
     Attributes:
-        voxels: (z, y, x) float32 on the grid of the series: evidence for `label`, up to 1 over the case, and where
-            negative against it (of two classes: for the first), down to -1 on the same scale; 0 outside the windows.
-        strongest: evidence at 1.
+        voxels: (z, y, x) float32 on the grid of the series: evidence for `label`, up to `HeatDrawing.most` over the
+            case, and where negative against it (of two classes: for the first), down to -`most` on the same scale; 0
+            outside the windows.
+        strongest: evidence at `most`.
         peaks: strongest evidence for `label` in each window.
         label: index of the class.
     """
@@ -40,9 +41,10 @@ class HeatDrawing:
     Attributes:
         cells: where the cells look in a sample.
         sample: what the samples are.
-        reference: evidence that is at 1 in a case with none higher.
+        reference: evidence that is at `most` in a case with none higher.
         geometry: of the series.
         shape: (z, y, x) of the series.
+        most: heat of the strongest evidence: 1, or `results.FAINT`.
     """
 
     cells: CellGrid
@@ -50,6 +52,7 @@ class HeatDrawing:
     reference: float
     geometry: Geometry
     shape: tuple[int, ...]
+    most: float = 1.0
 
     def draw(
         self, windows: Sequence[AnyWindow], maps: Sequence[np.ndarray], counted: Iterable[bool], label: int
@@ -102,6 +105,6 @@ class HeatDrawing:
         for n in changed:
             window = windows[n]
             target = voxels[window.box]
-            np.divide(target, strongest, out=target, where=window.mask)
-            np.clip(target, -1, 1, out=target, where=window.mask)
+            np.divide(target, strongest / self.most, out=target, where=window.mask)
+            np.clip(target, -self.most, self.most, out=target, where=window.mask)
         return Heat(voxels, strongest, tuple(peaks), before.label)

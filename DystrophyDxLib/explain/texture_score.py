@@ -25,7 +25,7 @@ def texture_scores(
     """Scores of all muscles that are in view, in the order of their names (2 before 10).
 
     Args:
-        heatmap: (z, y, x) float32, 0 to 1, see `Classification.heatmap`.
+        heatmap: (z, y, x) float32, 0 to 1, see `Classification.relative_heatmap`.
         muscles: (z, y, x) integers, 0 or a key of `names`.
         names: of the muscles.
         legs: (z, y, x) bool, what was classified; nothing else of a muscle counts.

@@ -7,7 +7,6 @@ kind of answer is another class here, and a line in `kind_of`.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +15,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..results import INDETERMINATE, CaseResult, ImageResult, RankedClass, StudyResult
+from .earned import least_earned
 
 if TYPE_CHECKING:
     import torch
+    from typing_extensions import Self
 
 RESAMPLES = 2000
 SEED = 20210113
@@ -35,8 +36,8 @@ class Decision(ABC):
     Attributes:
         classes: K names.
         threshold: probability from which the second of two classes is said; None for models that rank their classes.
-        label_from: of models that rank their classes, the least probability of each class at which it is a label; None
-            for a class that is never one, and empty where validation has not chosen them.
+        label_from: the least probability of each class at which it is a label; None for a class that is never one, and
+            empty where validation has not chosen them.
 
     Raises:
         ValueError: number of classes, threshold and `label_from` do not belong together.
@@ -56,8 +57,8 @@ class Decision(ABC):
     def __post_init__(self) -> None:
         if type(self) is not kind_of(self.classes) or (self.threshold is None) != (len(self.classes) > 2):
             raise ValueError("two classes have a threshold, more have none")
-        if self.label_from and (self.threshold is not None or len(self.label_from) != len(self.classes)):
-            raise ValueError("only classes that are ranked have a least probability, and each of them one")
+        if self.label_from and len(self.label_from) != len(self.classes):
+            raise ValueError("each class has one least probability, or none has")
 
     @property
     @abstractmethod
@@ -81,14 +82,51 @@ class Decision(ABC):
     def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """(N,) float32 cross-entropy of logits (N, outputs) with labels (N,) float32, the index of the class."""
 
-    @abstractmethod
-    def tuned(self, truth: np.ndarray, probabilities: np.ndarray) -> Decision:
-        """The same with what cases choose that training did not see.
+    def tuned(self, truth: np.ndarray, probabilities: np.ndarray) -> Self:
+        """The same with what cases choose that training did not see: where there is one, the threshold, and for each
+        class the least probability at which it is a label.
+
+        That is the smallest one at which validation shows that the model is right more often than by chance: Wilson's
+        95 % interval of the share that is right lies above the share of the class among all cases, for all cases that
+        say the class, and for the `earned.NEAREST` least sure of those that say it with at least that probability; the
+        surer ones say nothing of these.
 
         Args:
             truth: (P,) index of the class of each case.
             probabilities: (P, K).
         """
+        chosen = self._with_threshold(truth, probabilities)
+        said = chosen.said(probabilities)
+        sure = np.take_along_axis(probabilities, said[:, None], axis=1)[:, 0]
+        return replace(
+            chosen,
+            label_from=tuple(
+                least_earned(sure[said == k], truth[said == k] == k, float((truth == k).mean()))
+                for k in range(len(self.classes))
+            ),
+        )
+
+    def _with_threshold(self, truth: np.ndarray, probabilities: np.ndarray) -> Self:
+        return self
+
+    def _is_shown(self, label: int, probability: float) -> bool:
+        """Whether validation shows a class to be more than chance at this probability of it, as far as it is known."""
+        least = self.label_from[label] if self.label_from else 0.0
+        return least is not None and probability >= least
+
+    def labels_in_words(self) -> str:
+        """From which probability each class is a label.
+
+        >>> Ranked(("healthy", "DMD", "FSHMD"), label_from=(0.4, 0.52, None)).labels_in_words()
+        'healthy from 0.40, DMD from 0.52, FSHMD never: where validation patients were right more often than by chance'
+        """
+        if not self.label_from:
+            return "not known for validation patients: the package was made before they were asked"
+        told = (
+            f"{name} never" if least is None else f"{name} from {least:.2f}"
+            for name, least in zip(self.classes, self.label_from, strict=True)
+        )
+        return f"{', '.join(told)}: where validation patients were right more often than by chance"
 
     @abstractmethod
     def said(self, probabilities: np.ndarray) -> np.ndarray:
@@ -157,6 +195,14 @@ class Binary(Decision):
     threshold: float
 
     @property
+    def no_label(self) -> tuple[float, float] | None:
+        """Probabilities of the second class between which there is no label; None where that is not known."""
+        if not self.label_from:
+            return None
+        first, second = self.label_from
+        return 0.0 if first is None else 1 - first, 1.0 if second is None else second
+
+    @property
     def outputs(self) -> int:
         return 1
 
@@ -181,8 +227,7 @@ class Binary(Decision):
 
         return binary_cross_entropy_with_logits(logits[:, 0].float(), labels, reduction="none")
 
-    def tuned(self, truth: np.ndarray, probabilities: np.ndarray) -> Binary:
-        """Chooses the threshold."""
+    def _with_threshold(self, truth: np.ndarray, probabilities: np.ndarray) -> Self:
         from ..statistics.roc import youden_threshold
 
         return replace(self, threshold=round(youden_threshold(truth, probabilities[:, 1]), 3))
@@ -210,7 +255,8 @@ class Binary(Decision):
         return 1 - image.probability, image.probability
 
     def case(self, probabilities: np.ndarray, slices: np.ndarray, why_not: str | None) -> CaseResult:
-        """The label is that of the mean probability, where the interval does not cross the threshold."""
+        """The label is that of the mean probability, where the interval does not cross the threshold and validation
+        showed that the model is right more often than by chance when it is as sure."""
         second = probabilities[:, 1].copy()
         interval = case_interval(second, slices)
         probability = float(np.mean(second))
@@ -218,13 +264,24 @@ class Binary(Decision):
         label = self.classes[int(is_second)]
         if why_not:
             label, reason = INDETERMINATE, why_not
+        elif not self._is_shown(int(is_second), probability if is_second else 1 - probability):
+            label = INDETERMINATE
+            low, high = self.no_label or (0.0, 1.0)
+            reason = f"From {low:.2f} to {high:.2f} validation shows neither class to be more than chance."
         elif len(np.unique(slices)) < 2:
             reason = _NO_INTERVAL
         elif interval[0] < self.threshold <= interval[1]:
             label, reason = INDETERMINATE, "The 95 % interval crosses the threshold."
         else:
             reason = f"The 95 % interval lies {'above' if is_second else 'below'} the threshold."
-        return CaseResult(probability=probability, ci95=interval, label=label, threshold=self.threshold, reason=reason)
+        return CaseResult(
+            probability=probability,
+            ci95=interval,
+            label=label,
+            threshold=self.threshold,
+            reason=reason,
+            no_label=self.no_label,
+        )
 
     def finding(self, case: CaseResult) -> str:
         if case.label == INDETERMINATE:
@@ -233,8 +290,10 @@ class Binary(Decision):
         return f"Pattern {'suggests' if case.label == disease else 'does not suggest'} {disease}"
 
     def figures(self, case: CaseResult) -> str:
-        """Probability, interval and threshold."""
-        return f"Probability {case.probability:.2f}, 95 % interval {_interval(case)}, threshold {self.threshold:.2f}"
+        """Probability, interval, threshold, and between which probabilities there is no label."""
+        told = f"Probability {case.probability:.2f}, 95 % interval {_interval(case)}, threshold {self.threshold:.2f}"
+        low, high = (f"{end:.2f}" for end in case.no_label or (0, 0))
+        return told if low == high else f"{told}, no label from {low} to {high}"
 
 
 class Ranked(Decision):
@@ -266,21 +325,6 @@ class Ranked(Decision):
         from torch.nn.functional import cross_entropy
 
         return cross_entropy(logits.float(), labels.long(), reduction="none")
-
-    def tuned(self, truth: np.ndarray, probabilities: np.ndarray) -> Ranked:
-        """Chooses for each class the least probability at which it is a label.
-
-        It is the smallest one for which the cases that say the class with at least that probability are right more
-        often than chance: Wilson's 95 % interval of their share lies above the share of the class among all cases.
-        """
-        said, sure = self.said(probabilities), probabilities.max(axis=1)
-        return replace(
-            self,
-            label_from=tuple(
-                _least_earned(sure[said == k], truth[said == k] == k, float((truth == k).mean()))
-                for k in range(len(self.classes))
-            ),
-        )
 
     def said(self, probabilities: np.ndarray) -> np.ndarray:
         return probabilities.argmax(axis=1)
@@ -319,10 +363,9 @@ class Ranked(Decision):
         )
         first, second = differential[:2]
         leads = _drawn_means(probabilities[:, order[0]] - probabilities[:, order[1]], slices)
-        least = self.label_from[order[0]] if self.label_from else 0.0
         if why_not:
             label, reason = INDETERMINATE, why_not
-        elif least is None or first.probability < least:
+        elif not self._is_shown(int(order[0]), first.probability):
             label = INDETERMINATE
             reason = f"Validation does not show that {first.name} at {first.probability:.2f} is more than chance."
         elif leads is None:
@@ -384,24 +427,6 @@ def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float,
         return 0.0, 1.0
     low, high = np.percentile(means, [2.5, 97.5]).clip(0, 1)
     return float(low), float(high)
-
-
-def _least_earned(sure: np.ndarray, right: np.ndarray, by_chance: float) -> float | None:
-    """See `Ranked.tuned`.
-
-    Args:
-        sure: (N,) probability of the class of the cases that say it.
-        right: (N,) bool, whether it is theirs.
-        by_chance: share of the class among all cases.
-    """
-    from ..statistics.confusion import proportion
-
-    earned = None
-    for least in sorted(set(sure.tolist()), reverse=True):
-        as_sure = sure >= least
-        if proportion(int(right[as_sure].sum()), int(as_sure.sum())).low > by_chance:
-            earned = math.floor(least * 1000) / 1000  # so that the case itself still has it
-    return earned
 
 
 def _drawn_means(values: np.ndarray, slices: np.ndarray) -> np.ndarray | None:

@@ -54,8 +54,8 @@ class ModelCard(Strict):
         demonstration: True for a model that has seen no patients; every result then says so.
         threshold: case and image probability from which the second of two classes is said; of more than two, the most
             likely one is, without a threshold.
-        label_from: of more than two classes, the least probability of each at which it is a label, see
-            `decision.Decision`; empty in packages that do not tell.
+        label_from: the least probability of each class at which it is a label, see `decision.Decision`; empty in
+            packages that do not tell.
         temperature: logits are divided by it (Guo et al., ICML 2017).
         heat_reference: class activation that is shown as 1 in a case with none higher, so that a case without
             evidence is not shown in full colour.

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..models.decision import decision_of
-from ..results import ImageResult, StudyResult, WarningCode
+from ..models.decision import decision_for, decision_of
+from ..results import FAINT, ImageResult, StudyResult, WarningCode
 from .peak import peak
 from .rendering import rendered
 
@@ -51,7 +51,7 @@ WARNINGS = {
     ),
     WarningCode.MODEL_NOT_SHOWN_TO_TELL: (
         "The model is not shown to tell the classes apart.",
-        "Do not rely on its answer; train a model longer or on more cases.",
+        "Do not rely on its answer or its heatmap; train a model longer or on more cases.",
     ),
     WarningCode.DEMONSTRATION_MODEL: (
         DEMONSTRATION_MODEL,
@@ -125,9 +125,11 @@ def extent(result: StudyResult) -> str:
     """Of which slices, and of legs which, the figures are, in one line."""
     sides = Counter(image.side for image in result.images if image.counted)
     legs = ", ".join(f"{side} {number}" for side, number in sorted(sides.items()))
+    others = len(result.images) - sides.total()
     return (
         f"Images that count: {sides.total()} of {len(result.images)}{f' ({legs})' if of_legs(result) else ''}; "
-        f"slices: {result.input.slices}, {'legs or ' if of_legs(result) else ''}slices left out: {len(result.skipped)}."
+        f"slices: {result.input.slices}, {'legs or ' if of_legs(result) else ''}slices without an image: "
+        f"{len(result.skipped)}.{f' Images that show no thigh and do not count: {others}.' if others else ''}"
     )
 
 
@@ -177,6 +179,7 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
         marks=decision_of(result).marks,
         notices=notices(result),
         of_legs=of_legs(result),
+        most_heat=FAINT if any(w.code is WarningCode.MODEL_NOT_SHOWN_TO_TELL for w in result.warnings) else None,
         warnings=[(*WARNINGS[warning.code], warning.message) for warning in result.warnings],
         overview=base64.b64encode(Path(overview_png).read_bytes()).decode(),
         chart=_SliceChart(result),
@@ -184,7 +187,7 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
         card=card,
         metrics=card.get("metrics", {}),
         cohort=_rows(card.get("training_cohort", {})),
-        card_rows=[(_words(key), card[key]) for key in _CARD if key in card],
+        card_rows=[*((_words(key), card[key]) for key in _CARD if key in card), *_labels(card)],
     )
     Path(path).write_text(page, encoding="utf-8")
 
@@ -231,6 +234,14 @@ def _acquisition(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         if value not in (None, [], ()):
             rows.append((label, f"{_value(value)} {unit}".strip()))
     return rows
+
+
+def _labels(card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """From which probability each class is a label, of a card that has its classes."""
+    if "classes" not in card:
+        return []
+    decision = decision_for(card["classes"], card.get("threshold"), card.get("label_from", ()))
+    return [("A class is a label", decision.labels_in_words())]
 
 
 def _rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

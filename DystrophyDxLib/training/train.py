@@ -114,7 +114,7 @@ def train(
         _round(network)
         scores = {split: images.scores(split, network, recipe, together) for split in images.rows}
         if together.writes:
-            card, spread = _card(recipe, images, scores, epochs, seed, trained_on, seen_before)
+            card, spread = _card(out.name, recipe, images, scores, epochs, seed, trained_on, seen_before)
             _write(out, recipe, card, network, spread)
             draw_log(epochs, folder)
             (folder / CHECKPOINT).unlink()
@@ -318,6 +318,7 @@ def _round(network: CamNetwork) -> None:
 
 
 def _card(
+    name: str,
     recipe: Recipe,
     images: _Images,
     scores: dict[Split, Scores],
@@ -326,7 +327,11 @@ def _card(
     trained_on: str | None,
     seen_before: Sequence[str],
 ) -> tuple[ModelCard, FeatureSpread]:
-    """The card, with constants from the validation images, and the features' spread."""
+    """The card, with constants from the validation images, and the features' spread.
+
+    Args:
+        name: of the package.
+    """
     validation, cases = scores["validation"], images.store.cohort.cases
     scale = temperature(recipe.decision.all_logits(validation.logits), validation.truth)
     decision = recipe.decision.tuned(*validation.by_patient(scale))
@@ -337,7 +342,7 @@ def _card(
         return f"{images.patients(split)} {people} ({len(images.rows[split])} images)"
 
     metrics = as_metrics(
-        {f"{name}, validation": value for name, value in figures(decision, validation, scale, seed).items()},
+        {f"{figure}, validation": value for figure, value in figures(decision, validation, scale, seed).items()},
         f"{described('validation')} by whom {decision.CHOSEN_BY_VALIDATION} were chosen, so optimistic on average",
     )
     if "test" in scores:
@@ -345,7 +350,7 @@ def _card(
         metrics = as_metrics(tested, f"{described('test')} that training did not see") | metrics
     weights = class_weights(images.labels_of("train"), recipe.training)
     card = ModelCard(
-        name=f"{recipe.name}, {recipe.network.backbone}" + (" (demonstration)" if images.synthetic else ""),
+        name=f"{name} ({recipe.name}, {recipe.network.backbone}{', demonstration' if images.synthetic else ''})",
         version=__version__,
         classes=recipe.classes,
         demonstration=images.synthetic,

@@ -193,9 +193,12 @@ def test_a_demonstration_model_says_so_always(classifier, phantom, monkeypatch):
 def test_a_model_not_shown_to_tell_the_classes_apart_gives_no_label(classifier, phantom, monkeypatch, low, label):
     """A model measured on few patients is told apart from chance only where the interval says so."""
     measured = {"AUC, case, validation": Metric(value=0.9, ci95=(low, 1.0), measured_on="six patients")}
-    result = with_card(classifier, monkeypatch, threshold=0.01, metrics=measured).classify(phantom.series).result
+    found = with_card(classifier, monkeypatch, threshold=0.01, metrics=measured).classify(phantom.series)
+    result, shown = found.result, label != "indeterminate"
     assert result.case.label == label
-    assert (WarningCode.MODEL_NOT_SHOWN_TO_TELL in codes(result)) is (label == "indeterminate")
+    assert (WarningCode.MODEL_NOT_SHOWN_TO_TELL in codes(result)) is not shown
+    most = 1 if shown else 0.25  # no red map without a model that can tell
+    assert np.abs(found.heat.voxels).max() == np.abs(found.heat_of(0).voxels).max() == most
     assert result.case.probability > 0
 
 
@@ -221,7 +224,9 @@ def test_a_ranking_model_not_shown_to_tell_gives_no_label_however_much_the_first
         metrics={"AUC, case": Metric(value=0.6, ci95=(0.4, 0.8), measured_on="six patients")},
     )
     alike = dataclasses.replace(phantom.series, voxels=phantom.series.voxels[[1, 1, 1]])
-    case = Classifier(ModelPackage.read(package), "cpu").classify(alike).result.case
+    found = Classifier(ModelPackage.read(package), "cpu").classify(alike)
+    case = found.result.case
+    assert max(found.heat_of(label).voxels.max() for label in range(4)) == pytest.approx(0.25)
     assert case.label == "indeterminate"
     assert case.reason == "The model is not shown to tell the classes apart."
     assert len(case.differential) == 4

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from DystrophyDxLib.models.decision import Ranked
+from DystrophyDxLib.models.decision import Binary, Decision, Ranked
 from DystrophyDxLib.models.package import Metric, ModelCard
 from DystrophyDxLib.results import INDETERMINATE
 from DystrophyDxLib.statistics.ranked import balanced_accuracy, probability_columns
@@ -32,9 +32,11 @@ def knowing(patients: int = 60) -> tuple[np.ndarray, np.ndarray]:
     return truth, probabilities
 
 
-def case_of(decision: Ranked, *probabilities: float):
+def case_of(decision: Decision, *probabilities: float):
     """Of a patient whose slices hardly differ."""
-    images = np.array(probabilities) + np.array([[0.001, -0.001, 0], [0, 0, 0], [0.001, 0, -0.001]])
+    moved = np.zeros((3, len(probabilities)))
+    moved[0, 0], moved[0, 1], moved[2, 0], moved[2, -1] = 0.001, -0.001, 0.001, -0.001
+    images = np.array(probabilities) + moved
     return decision.case(images, SLICES, None)
 
 
@@ -53,8 +55,55 @@ def test_a_class_is_a_label_from_the_probability_at_which_validation_shows_it():
     assert case_of(decision, 0.3, 0.35, 0.35).label == INDETERMINATE
 
 
+def test_those_who_are_surer_do_not_vouch_for_those_who_are_not():
+    """All that say a class with at least 0.4 are right more often than by chance, but not those at 0.4 alone."""
+    decision = Ranked(CLASSES).tuned(*knowing(600))
+    assert decision.label_from == (0.8, 0.8, 0.8)
+    assert case_of(decision, 0.3, 0.4, 0.3).label == INDETERMINATE
+
+
+TWO = ("other", "DMD")
+
+
+def of_two(patients: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    """Of a model that is right where it is sure (0.05 and 0.95) and by chance where it is not (0.4 and 0.6)."""
+    truth, sure = np.arange(patients) % 2, np.arange(patients) < patients // 2
+    says = np.where(sure, truth, (truth + np.arange(patients) // 2) % 2)
+    second = np.where(sure, 0.95, 0.6)
+    second = np.where(says == 1, second, 1 - second)
+    return truth, np.stack([1 - second, second], axis=1)
+
+
+def test_of_two_classes_a_label_is_earned_on_each_side_of_the_threshold():
+    decision = Binary(TWO, 0.5).tuned(*of_two())
+    assert decision.label_from == pytest.approx((0.95, 0.95), abs=0.002)
+    for second, label in ((0.97, "DMD"), (0.03, "other"), (0.7, INDETERMINATE), (0.3, INDETERMINATE)):
+        case = case_of(decision, 1 - second, second)
+        assert case.label == label
+        assert case.no_label == pytest.approx((0.05, 0.95), abs=0.002)
+        assert "no label from 0.05 to 0.95" in decision.figures(case)
+    assert case.reason == "From 0.05 to 0.95 validation shows neither class to be more than chance."
+
+
+def test_a_model_of_two_classes_that_knows_nothing_never_gives_a_label():
+    truth = np.arange(300) % 2
+    second = np.linspace(0.2, 0.8, 150).repeat(2)  # of each probability one patient of each class
+    decision = Binary(TWO, 0.5).tuned(truth, np.stack([1 - second, second], axis=1))
+    assert decision.label_from == (None, None)
+    assert decision.no_label == (0, 1)
+    assert case_of(decision, 0.1, 0.9).label == INDETERMINATE
+    assert "DMD never" in decision.labels_in_words()
+
+
+def test_a_package_without_least_probabilities_labels_from_its_threshold_and_says_so():
+    decision = Binary(TWO, 0.5)
+    assert case_of(decision, 0.4, 0.6).label == "DMD"
+    assert "no label" not in decision.figures(case_of(decision, 0.4, 0.6))
+    assert decision.labels_in_words().startswith("not known")
+
+
 def test_least_probabilities_of_another_number_of_classes_are_refused():
-    with pytest.raises(ValueError, match="each of them one"):
+    with pytest.raises(ValueError, match="each class has one"):
         Ranked(CLASSES, label_from=(0.5,))
 
 

@@ -13,7 +13,7 @@ from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.models import inference
 from DystrophyDxLib.models.cam_network import CamNetwork, build_network
 from DystrophyDxLib.models.cells import Averaging, CellGrid
-from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.package import Metric, ModelPackage
 from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.regions.drawn_legs import legs_from_labels
 from DystrophyDxLib.samples.slice_samples import make_samples
@@ -115,6 +115,18 @@ def test_a_case_without_evidence_is_not_shown_in_full_colour(spot_classifier, mo
     faint = spot_classifier.classify(series, legs_from_labels(labels))
     assert plain.heatmap.max() == pytest.approx(1)
     assert 0 < faint.heatmap.max() < 0.1
+
+
+def test_a_model_not_shown_to_tell_paints_the_same_map_a_quarter_as_strong(spot_classifier, monkeypatch):
+    series, labels = legs_with_spot(Geometry((0, 0, 0), (1, 1, 5), np.eye(3)), (1, 75, 40))
+    shown = spot_classifier.classify(series, legs_from_labels(labels)).heatmap
+    package = spot_classifier.package
+    metrics = {"AUC, case": Metric(value=0.35, ci95=(0.2, 0.5), measured_on="40 patients")}
+    card = package.card.model_copy(update={"metrics": metrics})
+    monkeypatch.setattr(spot_classifier, "package", dataclasses.replace(package, card=card))
+    found = spot_classifier.classify(series, legs_from_labels(labels))
+    np.testing.assert_array_equal(found.heatmap, shown / 4)
+    np.testing.assert_array_equal(found.relative_heatmap, shown)
 
 
 @pytest.fixture(scope="module", params=IMAGE_BACKBONES)

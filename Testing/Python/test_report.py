@@ -235,7 +235,7 @@ def test_one_line_tells_which_legs_and_slices_count():
 
 def test_a_report_of_a_heart_speaks_of_no_legs(page):
     heart = result([image(k, "none", 0.3).model_copy(update={"anatomy": "not judged"}) for k in range(3)])
-    assert extent(heart).startswith("Images that count: 3 of 3; slices: 7, slices left out: 1")
+    assert extent(heart).startswith("Images that count: 3 of 3; slices: 7, slices without an image: 1")
     bare = page(heart, {})
     assert not re.search(r"thigh|\bleg", bare.text.replace("no leg found", ""), re.IGNORECASE)
     assert not any(re.search("thigh|legs", attrs.get("alt", "")) for attrs in bare.all("img"))

@@ -76,6 +76,8 @@ def test_the_card_says_what_was_seen_and_what_was_measured(cohort, package):
     card = package[0].card
     assert seen_patients(cohort[0], card) == {case.patient_id for case in cohort[0].cases if case.split != "test"}
     assert card.demonstration
+    assert card.name == "package (embedded, resnet18, demonstration)", "a model has its own name"
+    assert len(card.label_from) == 2, "validation chose from which probability each class is a label"
     assert card.training_cohort["patients"] == 4
     assert card.training_cohort["diagnoses"] == {"DMD": 2, "healthy": 2}
     assert "4 synthetic phantoms" in card.metrics["AUC, case"].measured_on
