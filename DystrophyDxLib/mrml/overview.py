@@ -167,18 +167,24 @@ def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResul
     given = {warning.code for warning in result.warnings}
     unsuitable = [reason for code, reason in UNSUITABLE.items() if code in given]
     draw.text((_GAP, 14), finding(result), _TEXT, _font(34))
-    draw.text((_GAP, 58), "  ".join([*unsuitable[:1], figures(result)]), _TEXT, _font(20))
+    text, room = "  ".join([*unsuitable[:1], figures(result)]), _legend_left(heatmap) - 2 * _GAP
+    size = next((size for size in range(20, 12, -1) if draw.textlength(text, _font(size)) <= room), 12)
+    draw.text((_GAP, 58), text, _TEXT, _font(size))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
     for n, line in enumerate(told):
         draw.text((_GAP, _HEADER + n * _LINE), line, _TEXT, _font(15))
     _draw_legend(draw, heatmap)
 
 
+def _legend_left(heatmap: HeatmapDisplay) -> int:
+    return _SHEET_WIDTH - heatmap.colors.GetNumberOfColors() - 3 * _GAP
+
+
 def _draw_legend(draw: ImageDraw.ImageDraw, heatmap: HeatmapDisplay) -> None:
     """The heatmap's colours from 0 to 1; what is below the threshold, and so not drawn, is left empty."""
     colors = heatmap.colors
     width, top, bottom = colors.GetNumberOfColors(), 44, 66
-    left = _SHEET_WIDTH - width - 3 * _GAP
+    left = _legend_left(heatmap)
     shown = round(heatmap.threshold * (width - 1))
     rgba = [0.0] * 4
     for n in range(shown, width):

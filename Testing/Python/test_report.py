@@ -228,6 +228,12 @@ def test_reporting_needs_neither_slicer_nor_torch():
     assert done.stdout.strip() == "[]"
 
 
+def test_the_page_tells_between_which_probabilities_there_is_no_label(page):
+    study = result()
+    told = page(study.model_copy(update={"case": study.case.model_copy(update={"no_label": (0.35, 0.62)})})).text
+    assert "no label from 0.35 to 0.62, where validation shows" in told
+
+
 def test_one_line_tells_which_legs_and_slices_count():
     shown = [image(0, "left", 0.2), image(1, "left", 0.3), image(1, "right", 0.9, counted=False)]
     assert extent(result(images=shown)).startswith("Images that count: 2 of 3 (left 2); slices: ")
