@@ -3,6 +3,8 @@
 import qt
 import slicer
 from slicer.util import VTKObservationMixin
+from vtkmodules.util.misc import calldata_type
+from vtkmodules.vtkCommonCore import VTK_OBJECT
 
 from DystrophyDxWidgets.ActionBar import ActionBar
 from DystrophyDxWidgets.Context import Context
@@ -66,6 +68,7 @@ class ClassificationPage(VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAddedOrRemoved)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeAddedOrRemoved)
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved)
         layoutNode = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
         self.addObserver(layoutNode, "ModifiedEvent", self.onLayoutNodeModified)
         self._observeViews()
@@ -132,6 +135,17 @@ class ClassificationPage(VTKObservationMixin):
         self._observeViews()
         if self._entered:
             self._sceneTimer.start()
+
+    @calldata_type(VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller, event, node):
+        """What was found in a volume goes with it; while the volume is there, it is known what that is."""
+        if node.IsA("vtkMRMLScalarVolumeNode") and not slicer.mrmlScene.IsBatchProcessing() and self.context.load():
+            from DystrophyDxLib.mrml.classification import SceneClassification
+
+            if node is self.context.volume:
+                self.context.stop()
+                self.region.endEditing()
+            SceneClassification(node).remove()
 
     def onSceneChanged(self):
         """Chooses a volume where none is chosen, and shows what is there now."""

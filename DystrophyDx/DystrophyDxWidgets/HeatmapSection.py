@@ -128,10 +128,9 @@ class HeatmapSection:
         """Legs are not offered as muscles; without other segmentations none is asked for."""
         if self._context.view is None:
             return
-        from DystrophyDxLib.mrml.classification import SceneClassification
+        from DystrophyDxLib.mrml.layers import regions
 
-        found = (classification.segmentation for classification in SceneClassification.of(slicer.mrmlScene))
-        legs = [segmentation.GetID() for segmentation in found if segmentation is not None]
+        legs = [segmentation.GetID() for segmentation in regions(slicer.mrmlScene)]
         self.ui.musclesSelector.sortFilterProxyModel().hiddenNodeIDs = legs
         count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
         self.ui.musclesFrame.visible = count > len(legs)

@@ -4,6 +4,7 @@ import contextlib
 import logging
 from pathlib import Path
 
+import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -62,9 +63,7 @@ def reporting(say):
     """Tells `say` in one sentence what went wrong; details are in the log."""
     try:
         yield
-    except Cancelled:
-        say(_("Stopped; everything is as it was."))
-    except InputError as error:
+    except (Cancelled, InputError) as error:
         say(str(error))
     except ImportError:
         logging.exception("DystrophyDx lacks packages")
@@ -101,3 +100,13 @@ def makeShortcut(keys, slot, parent):
     shortcut.connect("activated()", slot)
     shortcut.enabled = False
     return shortcut
+
+
+def offer(box, nothing, texts, values):
+    """Offers texts, each with its value, after one for no value. Nobody chooses by scrolling the panel."""
+    box.scrollWheelEffect = ctk.ctkComboBox.NeverScroll
+    with quiet(box):
+        box.clear()
+        box.addItem(nothing, "")
+        for text, value in zip(texts, values, strict=True):
+            box.addItem(text, value)

@@ -105,7 +105,7 @@ class SceneClassification:
     @property
     def chart(self) -> slicer.vtkMRMLPlotChartNode | None:
         """Probability along the thigh, one plot series a side, whose points are the rows of `images_table`. None of a
-        model of volumes."""
+        model of volumes, and of one image."""
         return self._nodes.get(_CHART)
 
     @property
@@ -125,7 +125,7 @@ class SceneClassification:
 
     @property
     def changed_slices(self) -> tuple[int, ...]:
-        """Slices k whose region is no longer that of `result`; all of them where the region cannot be read."""
+        """Slices k whose region is no longer that of `result`; all of them where nothing of the region can be read."""
         node = self._nodes.get(_RESULT)
         return self._region.edited_since((node.GetAttribute(_REGIONS) or "").split()) if node is not None else ()
 
@@ -188,17 +188,11 @@ class SceneClassification:
         return heatmap
 
     def tabulate(self) -> None:
-        """Makes `images_table` and `chart` say what `result` says, as `classify` and the like do by themselves; for a
-        scene that was opened: saving rounds the figures, and an earlier version wrote other columns."""
-        if self.result is None:
-            return
-        images = self.images
-        table, chart = self._nodes.get_or_add(_IMAGES, "vtkMRMLTableNode", "images"), None
-        if any(image.slices for image in images):
-            self._nodes.remove(_CHART)
-        else:
-            chart = self._nodes.get_or_add(_CHART, "vtkMRMLPlotChartNode", "probability along the thigh")
-        tabulate(images, table, chart)
+        """Makes `images_table` and `chart`, where they are there, say what `result` says, as `classify` and the like do
+        by themselves; for a scene that was opened: saving rounds the figures, and an earlier version wrote other
+        columns. What was deleted stays so."""
+        if self.images_table is not None and self.result is not None:
+            tabulate(self.images, self.images_table, self.chart)
 
     def reclassify(self, classifier: Classifier, progress: Progress | None = None) -> StudyResult:
         """Classifies the region as it is now; only windows that changed are run. What is drawn meanwhile is kept, and
@@ -327,6 +321,11 @@ class SceneClassification:
         result = self._nodes.get_or_add(_RESULT, "vtkMRMLTextNode", "result")
         result.SetText(classification.result.to_json())
         result.SetAttribute(_REGIONS, " ".join(regions))
+        self._nodes.get_or_add(_IMAGES, "vtkMRMLTableNode", "images")
+        if len(self.images) < 2 or any(image.slices for image in self.images):  # VTK draws no line of one point
+            self._nodes.remove(_CHART)
+        else:
+            self._nodes.get_or_add(_CHART, "vtkMRMLPlotChartNode", "probability along the thigh")
         self.tabulate()
 
     def _remember(self, classification: Classification, automatic: Regions, state: InputState) -> StudyResult:

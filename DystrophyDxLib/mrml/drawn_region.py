@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import slicer
@@ -17,15 +17,16 @@ from ..regions.windows import LABEL_OF_SIDE, Regions, Side
 from ..results import InputFacts, ResultWarning
 from ..series.series import NO_SIDE
 from .nodes import VolumeNodes
-from .segmentation import BINARY_LABELMAP, add_segmentation, legs_drawn, set_labels
+from .segmentation import BINARY_LABELMAP, add_segmentation, all_drawn, legs_drawn, set_labels
 from .volumes import geometry_in_world
 
 SEGMENTATION = "DystrophyDx.segmentation"
 """Role of the region's node."""
 
 _AUTOMATIC = "DystrophyDx.automatic"
-_MEMORY = "dystrophydx_drawn"
+_MEMORY, _ALL = "dystrophydx_drawn", "dystrophydx_all_drawn"
 
+_Made = TypeVar("_Made")
 Digests = tuple[str, ...]
 """One a slice, equal for equal planes."""
 
@@ -105,17 +106,28 @@ class SceneRegion:
             return ()
 
     def edited_since(self, then: Sequence[str]) -> tuple[int, ...]:
-        """Slices k that are not what they were; all of them where it cannot be read.
+        """Slices k that are not what they were, also where a segment that is no leg was drawn; all of them where
+        nothing can be read.
 
         Args:
             then: digests of the region.
         """
         if self.segmentation is None or self.volume.GetImageData() is None:
             return ()
-        now = self.digests
+        now = self.digests or self._digests_of_all
         if now is None or len(now) != len(then):
             return tuple(range(self.volume.GetImageData().GetDimensions()[2]))
         return tuple(k for k, digest in enumerate(now) if digest != then[k])
+
+    @property
+    def _digests_of_all(self) -> Digests | None:
+        """Of all segments, whatever they are; None where they cannot be read."""
+        try:
+            return _made_once(
+                self.segmentation, self.volume, _ALL, lambda: digests(all_drawn(self.segmentation, self.volume))
+            )
+        except InputError:
+            return None
 
     def put(self, labels: np.ndarray) -> None:
         """Makes the region what (z, y, x) labels say; it is added to the scene where there is none."""
@@ -149,14 +161,25 @@ def drawn_region(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLSca
     Raises:
         InputError: as `legs_drawn`.
     """
-    state, region = vars(node).get(_MEMORY, (None, None))
-    if region is None or state != _state(node, volume):
+
+    def make() -> DrawnRegion:
         legs = legs_drawn(node, volume)
         legs.labels.flags.writeable = False
-        region = DrawnRegion(legs.labels, digests(legs.labels), legs.overlapping)
+        return DrawnRegion(legs.labels, digests(legs.labels), legs.overlapping)
+
+    return _made_once(node, volume, _MEMORY, make)
+
+
+def _made_once(
+    node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode, name: str, make: Callable[[], _Made]
+) -> _Made:
+    """What is made of a segmentation, remembered by that name until one of the two changes."""
+    state, made = vars(node).get(name, (None, None))
+    if made is None or state != _state(node, volume):
+        made = make()
         # A Python attribute of a VTK object lives as long as the object, whoever holds it.
-        setattr(node, _MEMORY, (_state(node, volume), region))
-    return region
+        setattr(node, name, (_state(node, volume), made))
+    return made
 
 
 def digests(labels: np.ndarray) -> Digests:

@@ -64,6 +64,12 @@ def keep_with_images(scene: slicer.vtkMRMLScene) -> None:
     update_legends(scene)
 
 
+def regions(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSegmentationNode]:
+    """Segmentations that are the region of a classification, also where the volume that was classified is gone."""
+    found = [classification.segmentation for classification in SceneClassification.of(scene)]
+    return [node for node in nodes_of_class(scene, "vtkMRMLSegmentationNode") if node in found or is_region(node)]
+
+
 def shown_instead(classification: SceneClassification) -> slicer.vtkMRMLVolumeNode | None:
     """A volume that a slice view of the layout shows and that is no part of a classification; None where all do."""
     scene, own = classification.volume.GetScene(), _own(classification)

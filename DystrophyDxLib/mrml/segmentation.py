@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -164,6 +165,26 @@ def legs_drawn(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScala
     return legs
 
 
+def all_drawn(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """All segments on the grid of `volume`, to tell where something changed: equal to the labels of `legs_drawn` where
+    there are legs alone, and with a value of its own for each segment that is no leg.
+
+    Returns:
+        (z, y, x) uint8.
+
+    Raises:
+        InputError: there are more than about 250 segments, or they cannot be turned into voxels.
+    """
+    segmentation = node.GetSegmentation()
+    values, others = {}, count(max(LABEL_OF_SIDE.values()) + 1)
+    for segment_id in segmentation.GetSegmentIDs():
+        side = _side_named(segmentation.GetSegment(segment_id))
+        values[segment_id] = next(others) if side is None else LABEL_OF_SIDE[side]
+    if not values:
+        return np.zeros(volume.GetImageData().GetDimensions()[::-1], np.uint8)
+    return _labels(node, volume, values).labels
+
+
 def muscles_from_segmentation(
     node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode
 ) -> NamedSegments:
@@ -187,7 +208,7 @@ def _labels(
 ) -> SegmentLabels:
     """The segments on the grid of `volume`, each with its value."""
     segmentation = node.GetSegmentation()
-    if len(values) > 255:
+    if max(values.values()) > 255:
         raise InputError("The segmentation has more than 255 segments; give one segment a leg or muscle.")
     if not segmentation.CreateRepresentation(BINARY_LABELMAP):
         raise InputError("The segmentation cannot be turned into voxels; draw it in the Segment Editor.")

@@ -49,7 +49,7 @@ class Actions:
             progress: told (images done, of all) after each batch, and (0, 0) while the model is loaded.
 
         Raises:
-            Cancelled: by `stop`, or because the volume left the scene; the scene is as it was.
+            Cancelled: by `stop`, and the scene is as it was; or because the volume left the scene. It says which.
             InputError: as `load_pytorch`, `ModelPackage.read`, `Classifier` and `SceneClassification.classify`.
         """
         self._run(classification, model, device, progress, SceneClassification.classify)
@@ -97,8 +97,10 @@ class Actions:
 
         def advance(done: int, total: int) -> None:
             progress(done, total)
-            if self._stopped or classification.volume.GetScene() is not self._view.scene:
-                raise Cancelled("Stopped before the end.")
+            if classification.volume.GetScene() is not self._view.scene:
+                raise Cancelled("The volume is no longer there; it was not classified to the end.")
+            if self._stopped:
+                raise Cancelled("Stopped; everything is as it was.")
 
         self._stopped = False
         try:

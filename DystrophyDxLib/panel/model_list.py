@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,8 +33,15 @@ class ModelList:
 
     @property
     def added(self) -> list[Path]:
-        """Packages that the user has added, in that order."""
-        return [Path(path) for path in json.loads(self._read() or "[]")]
+        """Packages that the user has added, in that order; none where what was kept is damaged."""
+        try:
+            paths = json.loads(self._read() or "[]")
+        except (TypeError, ValueError):
+            paths = None
+        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+            logging.warning("The settings on model packages cannot be read; add the packages again.")
+            return []
+        return [Path(path) for path in paths]
 
     def entries(self) -> list[tuple[str, Path]]:
         """(name, path) of every model that can be chosen."""

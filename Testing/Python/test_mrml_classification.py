@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 import slicer
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, TWO_CHANNELS, make_package
-from mrml_cases import column, half_erased
+from mrml_cases import column, half_erased, image, planted, series_of
 from vtkmodules.vtkCommonCore import VTK_OBJECT
 
 from DystrophyDxLib.classify import Classifier
@@ -20,6 +20,7 @@ from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.display import HeatmapDisplay
 from DystrophyDxLib.mrml.images_table import COLUMNS
+from DystrophyDxLib.mrml.layers import regions
 from DystrophyDxLib.mrml.nodes import plot_series_of
 from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import copy_into, new_scene
@@ -256,3 +257,20 @@ def test_what_the_files_header_said_holds_for_corrections_too(scene, series, cla
     assert (result.input.kind, result.input.series_uid) == ("dicom", "1.2.3")
     assert "NOT_T1_WEIGHTED" in [warning.code for warning in result.warnings]
     assert result.case.label == "indeterminate"
+
+
+def test_one_image_has_no_chart_as_a_line_of_one_point_cannot_be_drawn(scene):
+    of_two, of_one = ([image(1, side, 0.4) for side in sides] for sides in (("left", "right"), ("left",)))
+    found = planted(scene, series_of(np.eye(3)), images=of_two)
+    assert found.chart is not None
+    found = planted(scene, series_of(np.eye(3)), images=of_one)
+    assert found.chart is None
+    assert found.images_table.GetTable().GetNumberOfRows() == 1
+
+
+def test_the_region_of_a_volume_that_is_gone_is_still_known_as_one(scene, classification):
+    region, muscles = classification.segmentation, scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Muscles")
+    assert regions(scene) == [region]
+    scene.RemoveNode(classification.volume)
+    assert regions(scene) == [region]
+    assert muscles not in regions(scene)

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import slicer
-from mrml_cases import column, erase, half_erased, redraw
+from mrml_cases import LABELMAP, column, erase, half_erased, redraw
+from vtkmodules.vtkCommonCore import VTK_UNSIGNED_CHAR
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml import drawn_region
@@ -103,6 +104,32 @@ def test_a_segment_that_is_no_leg_is_pending_and_refused(classification, classif
     assert classification.pending
     with pytest.raises(InputError, match="name it"):
         classification.reclassify(classifier)
+
+
+def test_a_new_segment_that_is_drawn_in_one_slice_makes_that_slice_edited(classification):
+    segmentation = classification.segmentation.GetSegmentation()
+    added = segmentation.AddEmptySegment("", "Segment_1")
+    assert classification.changed_slices == (), "nothing is drawn in it yet"
+    labelmap = slicer.vtkOrientedImageData()
+    labelmap.DeepCopy(segmentation.GetNthSegment(0).GetRepresentation(LABELMAP))
+    columns, rows, _ = labelmap.GetDimensions()
+    labelmap.SetExtent(0, columns - 1, 0, rows - 1, 2, 2)
+    labelmap.AllocateScalars(VTK_UNSIGNED_CHAR, 1)
+    labelmap.GetPointData().GetScalars().Fill(0)
+    labelmap.SetScalarComponentFromDouble(5, 5, 2, 0, 1)
+    slicer.vtkSlicerSegmentationsModuleLogic.SetBinaryLabelmapToSegment(
+        labelmap, classification.segmentation, added, slicer.vtkSlicerSegmentationsModuleLogic.MODE_REPLACE
+    )
+    assert classification.changed_slices == (2,)
+    segmentation.RemoveSegment(added)
+    assert classification.changed_slices == ()
+
+
+def test_a_region_whose_segments_are_all_deleted_is_edited_where_legs_were(classification):
+    segmentation = classification.segmentation.GetSegmentation()
+    for segment in list(segmentation.GetSegmentIDs()):
+        segmentation.RemoveSegment(segment)
+    assert classification.changed_slices == tuple(sorted({image.slice for image in classification.result.images}))
 
 
 @pytest.mark.parametrize("corrected", [True, False])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mrml_cases import SHAPE, planted, series_of
+from mrml_cases import SHAPE, image, planted, series_of
 
 from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.layers import layers, set_layers, shown_instead
@@ -115,3 +115,15 @@ def test_each_study_is_shown_again_on_the_slice_that_was_left(scene, view, first
     view.slice = 0
     view.show(first)
     assert view.slice == 4
+
+
+def test_a_table_or_chart_that_was_deleted_does_not_come_back_by_being_shown(scene, view):
+    images = [image(1, "left", 0.4), image(1, "right", 0.6)]
+    found = planted(scene, series_of(np.eye(3)), images=images)
+    scene.RemoveNode(found.images_table)
+    view.show(found)
+    assert found.images_table is None
+    scene.RemoveNode(found.chart)
+    view.show(found)
+    assert found.chart is None
+    assert len(found.result.images) == 2

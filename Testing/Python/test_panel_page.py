@@ -109,13 +109,23 @@ def test_renamed_and_deleted_nodes_break_nothing(desktop, panel, classification)
     assert classification.heatmap is not None
     assert classification.segmentation is not None
     assert panel.ui.editButton.enabled
-    heatmap = classification.heatmap
+
+
+def test_what_was_found_in_a_volume_goes_with_it(desktop, panel, classification):
+    other = SceneClassification(add_series(slicer.mrmlScene, make_phantom(2, "healthy", slices=4).series, "Other"))
+    other.put_heatmap(np.zeros(other.volume.GetImageData().GetDimensions()[::-1], np.float32))
+    panel.ui.editButton.checked = True
+    panel.ui.copyButton.click()
     slicer.mrmlScene.RemoveNode(classification.volume)
     desktop.settle(20)
+    names = [node.GetName() or "" for node in slicer.util.getNodesByClass("vtkMRMLNode")]
+    assert not [name for name in names if "Thighs" in name]
+    assert other.heatmap is not None
+    assert not panel.ui.editButton.checked
     assert panel.ui.imagesTable.rowCount == 0
-    assert panel.ui.messageLabel.text == ""
-    hidden = panel.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs
-    assert heatmap.GetID() in hidden, "what is left of a deleted volume is not offered as input"
+    for label in (panel.ui.messageLabel, panel.ui.reportLabel, panel.ui.warningsLabel):
+        assert label.text == ""
+    assert not panel.ui.musclesFrame.visible
 
 
 def test_a_saved_scene_shows_everything_again_without_classifying(

@@ -156,6 +156,7 @@ def test_a_scene_closed_amid_a_classification_ends_it(desktop, panel, volume, mo
     assert slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode") is None
     assert panel.ui.imagesTable.rowCount == 0
     assert not panel.ui.classifyButton.enabled
+    assert panel.ui.messageLabel.text == "The volume is no longer there; it was not classified to the end."
 
 
 def test_what_cannot_be_classified_is_one_sentence_in_the_panel(desktop, panel):
