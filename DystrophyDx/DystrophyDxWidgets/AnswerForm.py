@@ -1,17 +1,23 @@
 """The questions of a reader study on the panel."""
 
-import ctk
+import itertools
+
 import qt
 from slicer.i18n import tr as _
 
-from DystrophyDxWidgets.helpers import quiet
+from DystrophyDxLib.errors import InputError
+from DystrophyDxWidgets.GradesTable import GradesTable
+from DystrophyDxWidgets.helpers import offer, quiet
 
+NOT_CHOSEN = _("not given")
 NOT_GIVEN = -1
 """Of the box of the confidence, which says so in words."""
 
 
 class AnswerForm:
     """Reads and fills the widgets of the questions.
+
+    Tab leads from one question to the next, through the grades, and then to Submit.
 
     What they hold is a dictionary that JSON can hold: decision, confidence, subtype, quality, comment, and grades as
     [muscle, side, grade]; None is what was not given.
@@ -22,8 +28,8 @@ class AnswerForm:
     def __init__(self, ui, changed):
         self.ui = ui
         self._changed = changed
-        self._grades = {}
-        self._laid = []
+        self._asked = False
+        self._grades = GradesTable(ui.gradesFrame, self.onChanged, self.goOn)
         for button in (ui.yesButton, ui.noButton):
             button.connect("clicked()", self.onDecided)
         ui.confidenceSlider.connect("valueChanged(int)", self.onSlider)
@@ -35,14 +41,14 @@ class AnswerForm:
     def ask(self, condition, questions):
         """Shows the questions of a protocol (`readerstudy.questions.Questions`), unanswered; `condition` is what every
         case is asked for."""
-        from DystrophyDxLib.readerstudy.questions import GRADES, QUALITIES, SUBTYPES
+        from DystrophyDxLib.readerstudy.questions import QUALITIES, SUBTYPES
 
         ui = self.ui
         ui.decisionLabel.text = f"{condition[:1].upper()}{condition[1:]}:"
         words = {QUALITIES[0]: _("{quality}, not diagnostic"), QUALITIES[-1]: _("{quality}, excellent")}
         qualities = [words.get(quality, "{quality}").format(quality=quality) for quality in QUALITIES]
-        self._offer(ui.subtypeSelector, SUBTYPES, SUBTYPES)
-        self._offer(ui.qualitySelector, qualities, QUALITIES)
+        offer(ui.subtypeSelector, NOT_CHOSEN, SUBTYPES, SUBTYPES)
+        offer(ui.qualitySelector, NOT_CHOSEN, qualities, QUALITIES)
         for widgets, asked in (
             ((ui.subtypeLabel, ui.subtypeSelector), questions.subtype),
             ((ui.qualityLabel, ui.qualitySelector), questions.quality),
@@ -51,13 +57,16 @@ class AnswerForm:
         ):
             for widget in widgets:
                 widget.visible = asked
-        self._layGrades(questions.mercuri, GRADES)
+        self._grades.lay(questions.mercuri)
+        order = self._order()
+        for before, after in itertools.pairwise(order):
+            qt.QWidget.setTabOrder(before, after)
         self.fill({})
 
     def fill(self, content):
         """Shows what `content` or an earlier one holds; without it nothing is answered."""
-        ui = self.ui
-        boxes = (ui.subtypeSelector, ui.qualitySelector, *self._grades.values())
+        ui, self._asked = self.ui, False
+        boxes = (ui.subtypeSelector, ui.qualitySelector, *self._grades.boxes.values())
         with quiet(ui.confidenceSlider, ui.confidenceSpinBox, ui.commentEdit, *boxes):
             decision = content.get("decision")
             for button, means in ((ui.yesButton, True), (ui.noButton, False)):
@@ -71,9 +80,7 @@ class AnswerForm:
             ui.subtypeSelector.currentIndex = max(ui.subtypeSelector.findData(content.get("subtype") or ""), 0)
             ui.qualitySelector.currentIndex = max(ui.qualitySelector.findData(content.get("quality") or ""), 0)
             ui.commentEdit.plainText = content.get("comment") or ""
-            grades = {(muscle, side): grade for muscle, side, grade in content.get("grades") or ()}
-            for place, box in self._grades.items():
-                box.currentIndex = max(box.findData(grades.get(place, "")), 0)
+            self._grades.fill(content.get("grades") or ())
         self._enable()
 
     def content(self):
@@ -87,7 +94,7 @@ class AnswerForm:
             "subtype": (ui.subtypeSelector.currentData or None) if decision else None,
             "quality": ui.qualitySelector.currentData or None,
             "comment": ui.commentEdit.plainText.strip(),
-            "grades": [[*place, box.currentData] for place, box in self._grades.items() if box.currentData],
+            "grades": self._grades.content(),
         }
 
     def answer(self):
@@ -97,6 +104,36 @@ class AnswerForm:
         content = self.content()
         grades = {(muscle, side): grade for muscle, side, grade in content.pop("grades")}
         return Answer(**content, grades=grades)
+
+    def wholeAnswer(self, questions):
+        """As `answer`; once for each case it is asked whether grades were left out on purpose.
+
+        questions: of the protocol.
+        """
+        from DystrophyDxLib.panel.grading import left_out
+
+        answer = self.answer()
+        answer.check(questions)
+        told = left_out(list(self._grades.boxes), answer.grades)
+        if told and not self._asked:
+            self._asked = True
+            self.goOn(next(box for place, box in self._grades.boxes.items() if place not in answer.grades))
+            raise InputError(told)
+        return answer
+
+    def goOn(self, box=None):
+        """The cursor goes to a box, without one to what comes after the grades."""
+        order = self._order()
+        box = box or next(widget for widget in order[order.index(self._grades.last) + 1 :] if not widget.isHidden())
+        box.setFocus()
+        self.ui.scrollArea.ensureWidgetVisible(box)
+
+    def _order(self):
+        """All that Tab leads through."""
+        ui = self.ui
+        questions = (ui.yesButton, ui.noButton, ui.confidenceSpinBox, ui.subtypeSelector, ui.qualitySelector)
+        bar = (ui.submitButton, ui.pauseButton, ui.signOutButton, ui.amendSelector, ui.amendButton, ui.keepButton)
+        return [*questions, *self._grades.boxes.values(), ui.commentEdit, ui.reasonEdit, *bar]
 
     def onDecided(self):
         """The confidence is asked for next."""
@@ -118,36 +155,3 @@ class AnswerForm:
 
     def _enable(self):
         self.ui.subtypeSelector.enabled = self.ui.yesButton.checked
-
-    def _offer(self, box, texts, values):
-        box.scrollWheelEffect = ctk.ctkComboBox.NeverScroll  # nobody answers by scrolling the panel
-        with quiet(box):
-            box.clear()
-            box.addItem(_("not given"), "")
-            for text, value in zip(texts, values, strict=True):
-                box.addItem(text, value)
-
-    def _layGrades(self, muscles, grades):
-        """A row a muscle; the patient's right stands on the left, as in the picture."""
-        for widget in self._laid:
-            widget.deleteLater()
-        self._laid = []
-        self._grades = {}
-        if not muscles:
-            return
-        for column, text in enumerate((_("Mercuri grade"), _("Right"), _("Left"))):
-            self._lay(qt.QLabel(text), 0, column)
-        for row, muscle in enumerate(muscles, 1):
-            self._lay(qt.QLabel(muscle), row, 0)
-            for column, side in enumerate(("right", "left"), 1):
-                box = ctk.ctkComboBox()
-                box.toolTip = _("{muscle}, {side}: type the grade.").format(muscle=muscle, side=side)
-                self._offer(box, grades, grades)
-                box.setItemText(0, "–")
-                box.connect("currentIndexChanged(int)", self.onChanged)
-                self._lay(box, row, column)
-                self._grades[muscle, side] = box
-
-    def _lay(self, widget, row, column):
-        self.ui.gradesFrame.layout().addWidget(widget, row, column)
-        self._laid.append(widget)

@@ -33,7 +33,18 @@ class NewStudyForm:
             (ui.newFolderSelector, ctk.ctkPathLineEdit.Dirs),
         ):
             selector.filters = filters
+        self._design = None
+        ui.armsSelector.connect("currentIndexChanged(int)", self.onArms)
         ui.createButton.connect("clicked()", self.onCreate)
+
+    def onArms(self, index):
+        """Proposes a design that fits the arms."""
+        with reporting(lambda text: say(self.ui.messageLabel, text)):
+            from DystrophyDxLib.panel.new_study import ARMS, DESIGNS, DesignChoice
+
+            self._design = self._design or DesignChoice()
+            proposed = self._design.proposed(ARMS[index], DESIGNS[self.ui.designSelector.currentIndex])
+            self.ui.designSelector.currentIndex = DESIGNS.index(proposed)
 
     def onCreate(self):
         say(self.ui.messageLabel, "")
@@ -65,18 +76,18 @@ class NewStudyForm:
         return folder, warning if one_class(study) else ""
 
     def _plan(self, readers):
+        from DystrophyDxLib.panel.new_study import ARMS, DESIGNS
         from DystrophyDxLib.readerstudy.creation import StudyPlan
-        from DystrophyDxLib.readerstudy.protocol import Arm, Design
+        from DystrophyDxLib.readerstudy.protocol import Arm
         from DystrophyDxLib.readerstudy.questions import MUSCLES, Questions
 
         ui = self.ui
-        arms = ((Arm.UNAIDED, Arm.AIDED), (Arm.SEQUENTIAL,), (Arm.UNAIDED,), (Arm.AIDED,))[ui.armsSelector.currentIndex]
-        designs = (Design.CROSSOVER, Design.FULLY_CROSSED, Design.SPLIT_PLOT)
+        arms = ARMS[ui.armsSelector.currentIndex]
         return StudyPlan(
             title=ui.newTitleEdit.text.strip(),
             readers=readers,
             arms=(*arms, Arm.RE_READ) if ui.reReadCheckBox.checked else arms,
-            design=designs[ui.designSelector.currentIndex],
+            design=DESIGNS[ui.designSelector.currentIndex],
             questions=Questions(
                 subtype=ui.askSubtypeCheckBox.checked,
                 quality=ui.askQualityCheckBox.checked,

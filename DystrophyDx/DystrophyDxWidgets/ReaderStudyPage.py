@@ -53,6 +53,7 @@ class ReaderStudyPage(VTKObservationMixin):
                 ("Ctrl+Return", self.ui.submitButton.click),
             )
         ]
+        self._shortcuts[-1].autoRepeat = False  # a key that is held down does not answer a question that comes up
         self._connect()
         self._showState()
 
@@ -132,12 +133,14 @@ class ReaderStudyPage(VTKObservationMixin):
             self._saveDraft(room.session)
         finally:
             self._amended = None
+            self._view.scrollUp()
             room.close()
 
     # Reading
 
     def _next(self):
         self._form.fill({})  # what was said of one case is never there with another one
+        self._view.scrollUp()
         try:
             self._room.show()
         finally:
@@ -148,7 +151,7 @@ class ReaderStudyPage(VTKObservationMixin):
         self._acting(self._amend if self._amended is not None else self._submit)
 
     def _submit(self):
-        self._room.session.submit(self._form.answer())
+        self._room.session.submit(self._form.wholeAnswer(self._room.session.protocol.questions))
         self._draftTimer.stop()
         self._next()
 
@@ -220,7 +223,8 @@ class ReaderStudyPage(VTKObservationMixin):
         self.ui.reasonEdit.text = ""
 
     def _amend(self):
-        self._room.session.amend(self._amended, self._form.answer(), self.ui.reasonEdit.text)
+        answer = self._form.wholeAnswer(self._room.session.protocol.questions)
+        self._room.session.amend(self._amended, answer, self.ui.reasonEdit.text)
         self._endAmending()
 
     def onKeep(self):
@@ -248,7 +252,8 @@ class ReaderStudyPage(VTKObservationMixin):
     def _showState(self):
         ui, reading = self.ui, self._room is not None
         ui.signInFrame.visible = not reading
-        ui.readingFrame.visible = reading
+        for frame in (ui.progressFrame, ui.readingFrame, ui.barFrame):
+            frame.visible = reading
         say(ui.titleLabel, self._study.protocol.title if self._study is not None else "")
         ui.readerSelector.enabled = self._study is not None
         ui.signInButton.enabled = self._study is not None and ui.readerSelector.currentIndex >= 0

@@ -18,6 +18,8 @@ class ReadingView:
         self.ui = ui
         self._tabBar = tabBar
         self._reduced = False
+        for widget in (ui.scrollContents, ui.scrollArea.viewport()):
+            widget.autoFillBackground = False  # one colour with the bar
 
     def show(self, session, amending, places):
         """Shows how a session stands.
@@ -33,10 +35,11 @@ class ReadingView:
         ui.progressBar.setRange(0, progress.answers)
         ui.progressBar.setValue(progress.answered)
         ui.progressBar.setFormat(_("%v of %m answers"))
-        self._showModel(item if shown else None, session.protocol.model)
+        self._showModel(item if shown else None, session.protocol)
         ui.questionsFrame.visible = ui.questionsFrame.enabled = shown or amending
         for widget in (ui.reasonLabel, ui.reasonEdit, ui.keepButton):
             widget.visible = amending
+        ui.signOutButton.visible = not amending
         ui.submitButton.enabled = shown or amending
         ui.submitButton.text = _("Save the amendment (Ctrl+Enter)") if amending else _("Submit (Ctrl+Enter)")
         ui.pauseButton.enabled = item is not None and not amending
@@ -49,11 +52,15 @@ class ReadingView:
             widget.visible = not amending
             widget.enabled = ui.amendSelector.count > 0
 
-    def _showModel(self, item, model):
+    def scrollUp(self):
+        """Each case, and the way in and out, begins at the top."""
+        self.ui.scrollArea.verticalScrollBar().value = 0
+
+    def _showModel(self, item, protocol):
         from DystrophyDxLib.panel.rich_text import aided_html
 
         aided = item is not None and item.model is not None
-        say(self.ui.modelLabel, aided_html(item.model, model) if aided else "")
+        say(self.ui.modelLabel, aided_html(item.model, protocol.model, protocol.condition) if aided else "")
         locked = item.locked if item is not None else None
         words = _("Your answer without the model, which is locked: {decision}, {confidence}.")
         decision = _("yes") if locked and locked.decision else _("no")

@@ -18,6 +18,7 @@ from .classification_view import ClassificationView
 from .display import DEFAULT_OPACITY
 from .layers import Layers, keep_with_images, layers, set_layers
 from .layouts import MAIN_VIEW, Layout
+from .views_state import ViewsState
 from .volumes import add_series
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ class ReadingRoom:
         self._slice: int | None = None
         self._grey_window: tuple[float, float] | None = None
         self._touched = 0.0
-        self._layout_before = self._layout_node().GetViewArrangement()
-        self._layers_before, self._slice_before = layers(scene), self._view.slice
+        self._before = ViewsState(scene)
         self._hidden: Layers | None = None
         self._hide()
 
@@ -114,10 +114,7 @@ class ReadingRoom:
             self.session.close()
         finally:
             self._empty()
-            set_layers(self._scene, self._layers_before)
-            self._layout_node().SetViewArrangement(self._layout_before)
-            self._settle()
-            self._view.fit(self._slice_before)
+            self._before.restore(self._settle)
             keep_with_images(self._scene)
 
     def _show_or_pause(self, item: Item) -> None:
@@ -227,9 +224,6 @@ class ReadingRoom:
         if self._hidden is not None:
             set_layers(self._scene, self._hidden)
             self._hidden = None
-
-    def _layout_node(self) -> slicer.vtkMRMLLayoutNode:
-        return self._scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
 
 
 def _read_heatmap(path: Path) -> Series:

@@ -23,7 +23,7 @@ from ..reporting.case_report import (
     interval_words,
     notices,
 )
-from ..results import CaseResult, ImageResult, MuscleTexture, StudyResult
+from ..results import INDETERMINATE, CaseResult, ImageResult, MuscleTexture, StudyResult
 
 if TYPE_CHECKING:
     from ..readerstudy.protocol import StudyModel
@@ -117,19 +117,29 @@ def warnings_html(result: StudyResult) -> str:
     return "".join(items)
 
 
-def aided_html(answer: ModelAnswer, model: StudyModel) -> str:
-    """What the reader of a study sees of the model's answer in the aided arm."""
+def aided_html(answer: ModelAnswer, model: StudyModel, condition: str) -> str:
+    """What the reader of a study sees of the model's answer in the aided arm.
+
+    Args:
+        condition: what every case is asked for; the answer is in its words, whatever the model calls its classes.
+    """
+    asked = (f"no {condition}", condition)
+    decision = Binary(asked, model.threshold)
+    label = answer.label if answer.label == INDETERMINATE else asked[answer.probability >= model.threshold]
     case = CaseResult(
-        probability=answer.probability, ci95=answer.ci95, label=answer.label, threshold=model.threshold, reason=""
+        probability=answer.probability, ci95=answer.ci95, label=label, threshold=model.threshold, reason=""
     )
-    decision = Binary(("other", "disease"), model.threshold)  # the names are not shown
     warnings = "".join(f"<br>{escape(message)}" for message in answer.warnings)
     notice = f"{DEMONSTRATION_MODEL} {RESEARCH_ONLY}" if model.demonstration else RESEARCH_ONLY
     return (
-        f"<p><b>Model: {escape(answer.label)}</b><br>{escape(decision.figures(case))}</p>"
+        f"<p><b>Model: {escape(_uncapitalised(decision.finding(case)))}</b><br>{escape(decision.figures(case))}</p>"
         f"{_bar_html(case, decision.marks)}"
         f"<p>{escape(notice)}{warnings}</p>"
     )
+
+
+def _uncapitalised(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def difference(result: StudyResult, before: StudyResult) -> str:

@@ -16,6 +16,7 @@ from reader_page_cases import (
     answers,
     give,
     hidden,
+    lock,
     make,
     open_study,
     rows,
@@ -126,9 +127,10 @@ def test_an_answer_is_locked_and_the_next_case_comes_with_empty_questions(page, 
     give(page, True, 85)
     ui.subtypeSelector.currentIndex = ui.subtypeSelector.findText("BMD")
     ui.qualitySelector.currentIndex = 4
-    page._form._grades["gracilis", "left"].currentIndex = page._form._grades["gracilis", "left"].findText("2b")
+    grade = page._form._grades.boxes["gracilis", "left"]
+    grade.currentIndex = grade.findText("2b")
     ui.commentEdit.plainText = "  atrophy  "
-    ui.submitButton.click()
+    lock(page)
     assert ui.messageLabel.text == ""
     assert answers(folder) == [(1, 0, 1, 85)]
     assert rows(folder, "SELECT subtype, quality, comment FROM answer") == [("BMD", 4, "atrophy")]
@@ -184,7 +186,7 @@ def test_the_mouse_wheel_over_a_question_answers_nothing(page, folder):
     sign_in(page, folder)
     give(page, True, 60)
     ui, content = page.ui, page._form.content()
-    boxes = (ui.subtypeSelector, ui.qualitySelector, *page._form._grades.values())
+    boxes = (ui.subtypeSelector, ui.qualitySelector, *page._form._grades.boxes.values())
     for widget in map(unwrap, (ui.confidenceSpinBox, ui.confidenceSlider, *boxes)):
         middle = QtCore.QPointF(widget.rect().center())
         for turn in (-120, +120, -240):
@@ -271,7 +273,7 @@ def test_the_model_is_shown_in_the_aided_arm_with_what_must_stand_beside_it(page
     case = plan(study.protocol, study.protocol.readers[0])[0].case
     text = page.ui.modelLabel.text
     assert f"Probability {study.model_answer(case).probability:.2f}, 95 % interval" in text
-    assert "indeterminate" in text
+    assert "Model: indeterminate" in text
     assert "Demonstration model" in text
     assert "not for diagnosis" in text
 

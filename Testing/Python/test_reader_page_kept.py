@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("PySide6")
 
 import slicer
-from reader_page_cases import ALL, UNAIDED, answers, give, hidden, make, rows, shown, sign_in, submit
+from reader_page_cases import ALL, UNAIDED, answers, give, hidden, lock, make, rows, shown, sign_in, submit
 from reading_cases import SEQUENTIAL, write_image
 from slicer_widgets import unwrap
 
@@ -28,7 +28,7 @@ def test_what_was_entered_is_there_again_after_a_crash(desktop, page, folder):
     page.ui.qualitySelector.currentIndex = 3
     give(page, True, 66)
     page.ui.subtypeSelector.currentIndex = 1
-    page._form._grades["gracilis", "right"].currentIndex = 2
+    page._form._grades.boxes["gracilis", "right"].currentIndex = 2
     desktop.wait(lambda: rows(folder, "SELECT * FROM draft"), seconds=5)
     content = page._form.content()
     # What another process finds: nothing is told to this one.
@@ -142,10 +142,10 @@ def test_an_answer_is_amended_with_a_reason_beside_the_one_that_was_submitted(pa
     assert not ui.pauseButton.enabled
     assert unwrap(ui.reasonEdit).window().focusWidget() is unwrap(ui.reasonEdit), "the reason can be typed at once"
     ui.confidenceSpinBox.value = 30
-    ui.submitButton.click()
+    lock(page)
     assert "Give the reason" in ui.messageLabel.text
     ui.reasonEdit.text = "wrong slice"
-    ui.submitButton.click()
+    lock(page)
     assert answers(folder) == [(1, 0, 0, 10), (2, 0, 0, 20), (1, 1, 0, 30)]
     assert rows(folder, "SELECT reason FROM answer WHERE revision = 1") == [("wrong slice",)]
     assert shown()
@@ -220,10 +220,12 @@ def test_a_study_is_created_from_the_page_and_opened(page, tmp_path, monkeypatch
     ui.createButton.click()
     assert "Choose the table of the cases" in ui.messageLabel.text
     choose_tables(ui, tmp_path)
-    ui.armsSelector.currentIndex = 1
+    ui.designSelector.currentIndex = 2
     ui.createButton.click()
-    assert "a crossover has the arms unaided and aided" in ui.messageLabel.text
-    ui.designSelector.currentIndex = 1
+    assert "a split-plot design has at least two blocks" in ui.messageLabel.text
+    ui.designSelector.currentIndex = 0
+    ui.armsSelector.currentIndex = 1
+    assert ui.designSelector.currentText == "Fully crossed", "a crossover does not fit sequential reading"
     ui.askQualityCheckBox.checked = True
     ui.askGradesCheckBox.checked = True
     ui.createButton.click()

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 import slicer
+from mrml_cases import planted, series_of
 from offscreen import OffscreenSlicer
 from reader_studies import SetClock, make_protocol, quick_folder
 from reading_cases import SEQUENTIAL, SHAPE, grey_value, make_reading_study, write_case, write_image
@@ -20,6 +21,7 @@ from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.readerstudy.protocol import Arm
 from DystrophyDxLib.readerstudy.questions import Answer
 from DystrophyDxLib.readerstudy.session import ReadingSession
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
 from DystrophyDxLib.series.series import Geometry, Series
 
 NO = Answer(False, 20)
@@ -277,6 +279,44 @@ def test_what_was_shown_before_is_hidden_and_comes_back(slicer_app, enter):
     assert view.classification != other
     room.close()
     assert (view.classification, view.layout) == (other, Layout.SIDE_BY_SIDE)
+
+
+def test_after_signing_out_the_classified_study_looks_as_before(slicer_app, enter):
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[:, 10:40, 5:25] = LABEL_OF_SIDE[Side.LEFT]
+    heat = np.zeros(SHAPE, np.float32)
+    heat[2:4, 12:30, 36:50] = 1
+    other = planted(slicer_app.scene, series_of(np.eye(3)), heat, labels, name="Patient")
+    view = ClassificationView(slicer_app.scene)
+    view.layout = Layout.OVERLAY
+    view.show(other)
+    view.slice, view.opacity = 2, 0.8
+    red, yellow = (slicer_app.scene.GetNodeByID(f"vtkMRMLSliceNode{name}") for name in ("Red", "Yellow"))
+    red.SetFieldOfView(40, 40, 1)
+    yellow.SetSliceOffset(11)
+    view.overlay = False
+    before, pictures = yellow.GetSliceOffset(), [slicer_app.picture(name) for name in ("Red", "Yellow")]
+    room = enter(**AIDED)
+    room.show()
+    room.scroll(-2)
+    assert not other.segmentation.GetDisplayNode().GetVisibility()
+    room.close()
+    assert other.segmentation.GetDisplayNode().GetVisibility()
+    assert (view.slice, view.overlay, view.opacity) == (2, False, pytest.approx(0.8))
+    assert yellow.GetSliceOffset() == before
+    for name, picture in zip(("Red", "Yellow"), pictures, strict=True):
+        np.testing.assert_array_equal(slicer_app.picture(name), picture)
+
+
+def test_a_volume_that_was_deleted_while_somebody_read_is_not_looked_for(slicer_app, enter):
+    other = planted(slicer_app.scene, series_of(np.eye(3)), name="Patient")
+    view = ClassificationView(slicer_app.scene)
+    view.show(other)
+    room = enter(**UNAIDED)
+    room.show()
+    other.discard()
+    room.close()
+    assert view.classification is None
 
 
 def test_the_next_case_is_read_ahead_one_file_at_a_time_and_not_read_again(slicer_app, enter, monkeypatch):

@@ -8,137 +8,96 @@ DystrophyDx/Resources/requirements.txt have to be there; without them every test
 
 import sys
 import tempfile
-import time
 import traceback
 import unittest
 from pathlib import Path
 
 import qt
 import slicer
-import vtk
+
+sys.path.append(str(Path(__file__).resolve().parent))
+from desk import Desk, composite, settle, until
 from DystrophyDxWidgets.helpers import loadSample
 
 from DystrophyDx import DystrophyDxTest
-
-
-def settle(seconds=0.3):
-    """Lets events and timers run."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        slicer.app.processEvents()
-
-
-def until(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        slicer.app.processEvents()
 
 
 class PanelTest(unittest.TestCase):
     """By the panel's own widgets, in the desktop."""
 
     def setUp(self):
-        slicer.mrmlScene.Clear()
-        slicer.util.selectModule("DystrophyDx")
-        self.module = slicer.util.getModuleWidget("DystrophyDx")
-        self.module.pages.currentIndex = 0
-        self.page = self.module.classification
-        self.study, self.result, self.heatmap = self.page.study.ui, self.page.result.ui, self.page.heatmap.ui
-        self.region, self.report, self.bar = self.page.region.ui, self.page.report.ui, self.page.bar.ui
-        self.study.modelSelector.currentIndex = 0
-        assert not self.bar.packagesLabel.text, self.bar.packagesLabel.text
-        settle()
-
-    def classify(self):
-        """The sample study, classified."""
-        self.study.sampleButton.click()
-        self.bar.classifyButton.click()
-        settle()
-        assert self.page.context.result is not None, self.bar.messageLabel.text
-        return self.page.context.classification
-
-    def column(self, number):
-        table = self.result.imagesTable
-        return [table.item(row, number).text() for row in range(table.rowCount)]
+        self.desk = Desk()
+        self.ui, self.page, self.module = self.desk.ui, self.desk.page, self.desk.module
 
     def test_nothing_can_be_pressed_without_a_volume(self):
-        pressed = (self.bar.classifyButton, self.region.editButton, self.bar.reclassifyButton)
-        for button in (*pressed, self.result.nextButton, self.report.reportButton):
+        pressed = (self.ui.classifyButton, self.ui.editButton, self.ui.reclassifyButton)
+        for button in (*pressed, self.ui.nextButton, self.ui.reportButton):
             assert not button.enabled, button.name
-        assert self.study.sampleButton.enabled
-        assert "not for diagnosis" in self.study.noticeLabel.text
+        assert self.ui.sampleButton.enabled
+        assert "not for diagnosis" in self.ui.noticeLabel.text
 
     def test_the_thigh_mri_is_chosen_and_said_why(self):
         volume = loadSample()
-        until(lambda: self.study.inputSelector.currentNode() is volume)
-        assert "is the only volume" in self.study.suggestionLabel.text
+        until(lambda: self.ui.inputSelector.currentNode() is volume)
+        assert "is the only volume" in self.ui.suggestionLabel.text
 
     def test_classify_shows_answer_images_chart_and_heatmap(self):
-        classification = self.classify()
+        classification = self.desk.classify()
         result = classification.result
-        assert result.case.reason in self.result.answerLabel.text
-        assert "<img" in self.result.barLabel.text
-        assert sorted(self.column(2)) == sorted(f"{image.probability:.3f}" for image in result.images)
-        red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
-        assert red.GetForegroundVolumeID() == classification.heatmap.GetID()
-        self.result.imagesSection.collapsed = False
-        assert self.result.chartFrame.visible
+        assert result.case.reason in self.ui.answerLabel.text
+        assert "<img" in self.ui.barLabel.text
+        assert sorted(self.desk.column(2)) == sorted(f"{image.probability:.3f}" for image in result.images)
+        assert composite().GetForegroundVolumeID() == classification.heatmap.GetID()
+        self.ui.imagesSection.collapsed = False
+        assert self.ui.chartFrame.visible
         assert self.page.result.chart.view.chart().GetNumberOfPlots() == 2
-        hidden = self.study.inputSelector.sortFilterProxyModel().hiddenNodeIDs
+        hidden = self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs
         assert classification.heatmap.GetID() in hidden
 
     def test_rows_sort_as_numbers_and_move_the_views(self):
-        self.classify()
-        table = self.result.imagesTable
+        self.desk.classify()
+        table = self.ui.imagesTable
         table.sortByColumn(0, qt.Qt.DescendingOrder)
-        slices = [int(text) for text in self.column(0)]
+        slices = [int(text) for text in self.desk.column(0)]
         assert slices == sorted(slices, reverse=True)
         assert slices[0] > 9
         table.selectRow(0)
         assert self.page.context.view.slice == slices[0]
-        self.result.previousButton.click()
-        self.result.previousButton.click()
+        self.ui.previousButton.click()
+        self.ui.previousButton.click()
         assert self.page.context.view.slice == slices[2]
         assert table.currentRow() == 2
 
     def test_a_point_of_the_chart_moves_the_views(self):
-        classification = self.classify()
-        plot = self.page.result.chart.view.chart().GetPlot(0)
-        selection = plot.GetSelection() or vtk.vtkIdTypeArray()
-        selection.InsertNextValue(2)
-        plot.SetSelection(selection)
-        self.page.result.chart.view.chart().InvokeEvent("SelectionChangedEvent")
-        settle()
-        side = {"Left leg": "left", "Right leg": "right"}[plot.GetLabel()]
+        classification = self.desk.classify()
+        side = self.desk.click_point(2)
         image = [image for image in classification.result.images if image.side == side][2]
         assert self.page.context.view.slice == image.slice
-        assert self.column(1)[self.result.imagesTable.currentRow()] == side
+        assert self.desk.column(1)[self.ui.imagesTable.currentRow()] == side
 
     def test_heatmap_and_layout_controls(self):
-        classification = self.classify()
+        classification = self.desk.classify()
         display = classification.heatmap.GetDisplayNode()
-        self.heatmap.thresholdSlider.value = 0.45
+        self.ui.thresholdSlider.value = 0.45
         assert abs(display.GetLowerThreshold() - 0.45) < 1e-6
-        self.heatmap.layoutSelector.currentIndex = 2
+        self.ui.layoutSelector.currentIndex = 2
         settle()
-        red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
-        beside = slicer.app.layoutManager().sliceWidget("DystrophyDxMRI").mrmlSliceCompositeNode()
+        red, beside = composite(), composite("DystrophyDxMRI")
         assert beside.GetBackgroundVolumeID() == classification.volume.GetID()
         assert beside.GetForegroundVolumeID() is None
-        self.heatmap.opacitySlider.value = 0.8
+        self.ui.opacitySlider.value = 0.8
         assert abs(red.GetForegroundOpacity() - 0.8) < 1e-6
-        self.heatmap.heatmapCheckBox.click()
+        self.ui.heatmapCheckBox.click()
         assert red.GetForegroundVolumeID() is None
-        self.heatmap.heatmapCheckBox.click()
+        self.ui.heatmapCheckBox.click()
 
     def test_no_change_of_layout_or_page_changes_the_slice(self):
-        self.classify()
-        table, layouts = self.result.imagesTable, slicer.app.layoutManager()
+        self.desk.classify()
+        table, layouts = self.ui.imagesTable, slicer.app.layoutManager()
         table.selectRow(next(row for row in range(table.rowCount) if table.item(row, 0).text() == "10"))
         for change in (
-            lambda: self.heatmap.layoutSelector.setCurrentIndex(2),
-            lambda: self.heatmap.layoutSelector.setCurrentIndex(1),
+            lambda: self.ui.layoutSelector.setCurrentIndex(2),
+            lambda: self.ui.layoutSelector.setCurrentIndex(1),
             lambda: layouts.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView),
             lambda: self.module.pages.setCurrentIndex(1),
             lambda: self.module.pages.setCurrentIndex(0),
@@ -152,7 +111,7 @@ class PanelTest(unittest.TestCase):
         assert int(table.item(table.currentRow(), 0).text()) == self.page.context.view.slice != 10
 
     def test_another_patients_images_are_never_seen_with_this_answer(self):
-        classification = self.classify()
+        classification = self.desk.classify()
         layouts, selection = slicer.app.layoutManager(), slicer.app.applicationLogic().GetSelectionNode()
         layouts.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         other = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, classification.volume, "Patient B")
@@ -161,104 +120,82 @@ class PanelTest(unittest.TestCase):
         settle()
         display = classification.segmentation.GetDisplayNode()
         for name in ("Red", "Green", "Yellow"):
-            assert layouts.sliceWidget(name).mrmlSliceCompositeNode().GetForegroundVolumeID() is None
+            assert composite(name).GetForegroundVolumeID() is None
             assert not display.IsDisplayableInView(f"vtkMRMLSliceNode{name}")
-        assert "The views show “Patient B”" in self.result.elsewhereLabel.text
-        self.result.showButton.click()
+        assert "The views show “Patient B”" in self.ui.elsewhereLabel.text
+        self.ui.showButton.click()
         settle()
-        assert not self.result.elsewhereFrame.visible
+        assert not self.ui.elsewhereFrame.visible
         assert display.IsDisplayableInView("vtkMRMLSliceNodeRed")
 
     def test_correct_reclassify_and_reset(self):
-        classification = self.classify()
-        self.region.editButton.click()
+        classification = self.desk.classify()
+        self.ui.editButton.click()
         editor = self.page.region.editor.widget
         assert editor.segmentationNode() is classification.segmentation
         editor.setActiveEffectByName("Erase")
         assert editor.activeEffect().name == "Erase"
-        excluded = self.page.context.view.slice
-        self.region.excludeButton.click()
-        until(lambda: self.bar.pendingLabel.text == f"Edited since the result: slice {excluded}.")
-        self.bar.reclassifyButton.click()
-        assert "2 images left out" in self.result.differenceLabel.text
-        self.region.resetAllButton.click()
+        excluded = self.desk.exclude()
+        self.ui.reclassifyButton.click()
+        assert "2 images left out" in self.ui.differenceLabel.text
+        self.ui.resetAllButton.click()
         assert classification.changed_slices == (excluded,)
         slicer.util.selectModule("Data")
-        assert not self.region.editButton.checked
+        assert not self.ui.editButton.checked
         assert editor.activeEffect() is None
 
     def test_classify_keeps_a_correction_and_undo_reaches_across_it(self):
-        classification = self.classify()
-        self.region.editButton.click()
+        classification = self.desk.classify()
+        self.ui.editButton.click()
         editor = self.page.region.editor.widget
-        excluded = self.page.context.view.slice
-        self.region.excludeButton.click()
-        self.bar.classifyButton.click()
+        excluded = self.desk.exclude()
+        self.ui.classifyButton.click()
         assert excluded not in [image.slice for image in classification.result.images]
-        assert "The corrected region was classified" in self.bar.messageLabel.text
+        assert "The corrected region was classified" in self.ui.messageLabel.text
         assert not classification.pending
         editor.undo()
-        until(lambda: self.bar.pendingLabel.text == f"Edited since the result: slice {excluded}.")
-        self.bar.classifyButton.click()
+        self.desk.told_as_edited(excluded)
+        self.ui.classifyButton.click()
         assert excluded in [image.slice for image in classification.result.images]
         assert not classification.corrected
 
     def test_what_is_drawn_while_it_is_classified_is_kept(self):
-        classification = self.classify()
-        excluded, onProgress = self.page.context.view.slice, self.page.bar.onProgress
-
-        def excluding(done, total):
-            if done and not classification.pending:
-                classification.exclude(excluded)
-            onProgress(done, total)
-
-        self.page.bar.onProgress = excluding
-        try:
-            self.bar.classifyButton.click()
-        finally:
-            del self.page.bar.onProgress
+        classification = self.desk.classify()
+        excluded = self.desk.view.slice
+        with self.desk.during(lambda: classification.pending or classification.exclude(excluded)):
+            self.ui.classifyButton.click()
         assert classification.changed_slices == (excluded,)
-        until(lambda: self.bar.pendingLabel.text == f"Edited since the result: slice {excluded}.")
+        self.desk.told_as_edited(excluded)
 
     def test_cancel_leaves_everything_as_it_was(self):
-        self.study.sampleButton.click()
+        self.ui.sampleButton.click()
         nodes = slicer.mrmlScene.GetNumberOfNodes()
-        onProgress = self.page.bar.onProgress
-
-        def cancelling(done, total):
-            if done:
-                self.bar.cancelButton.click()
-            onProgress(done, total)
-
-        self.page.bar.onProgress = cancelling
-        try:
-            self.bar.classifyButton.click()
-        finally:
-            del self.page.bar.onProgress
-        assert self.bar.messageLabel.text == "Stopped; everything is as it was."
+        with self.desk.during(self.ui.cancelButton.click):
+            self.ui.classifyButton.click()
+        assert self.ui.messageLabel.text == "Stopped; everything is as it was."
         assert slicer.mrmlScene.GetNumberOfNodes() == nodes
-        assert not self.bar.progressFrame.visible
-        assert self.bar.classifyButton.enabled
+        assert not self.ui.progressFrame.visible
+        assert self.ui.classifyButton.enabled
 
     def test_a_scene_closed_while_its_region_is_corrected(self):
-        self.classify()
-        self.region.editButton.click()
+        self.desk.classify()
+        self.ui.editButton.click()
         self.page.region.editor.widget.setActiveEffectByName("Paint")
         slicer.mrmlScene.Clear()
         settle()
-        assert self.result.imagesTable.rowCount == 0
-        assert "Not classified yet" in self.result.answerLabel.text
-        assert not self.region.editButton.checked
-        self.classify()
+        assert self.ui.imagesTable.rowCount == 0
+        assert "Not classified yet" in self.ui.answerLabel.text
+        assert not self.ui.editButton.checked
+        self.desk.classify()
 
     def test_each_volume_keeps_its_result_and_the_module_can_be_reloaded(self):
-        classification = self.classify()
+        classification = self.desk.classify()
         other = loadSample()
-        self.study.inputSelector.setCurrentNode(other)
-        assert self.result.imagesTable.rowCount == 0
-        self.study.inputSelector.setCurrentNode(classification.volume)
+        self.ui.inputSelector.setCurrentNode(other)
+        assert self.ui.imagesTable.rowCount == 0
+        self.ui.inputSelector.setCurrentNode(classification.volume)
         count = len(classification.result.images)
-        assert self.result.imagesTable.rowCount == count
+        assert self.ui.imagesTable.rowCount == count
         slicer.util.reloadScriptedModule("DystrophyDx")
         settle()
         again = slicer.util.getModuleWidget("DystrophyDx").classification
@@ -267,15 +204,15 @@ class PanelTest(unittest.TestCase):
         assert again.result.ui.imagesTable.rowCount == count
 
     def test_report_and_summary(self):
-        self.classify()
+        self.desk.classify()
         with tempfile.TemporaryDirectory() as folder:
-            self.report.folderSelector.currentPath = str(Path(folder) / "report")
-            self.report.reportButton.click()
-            assert "report.html" in self.report.reportLabel.text, self.bar.messageLabel.text
+            self.ui.folderSelector.currentPath = str(Path(folder) / "report")
+            self.ui.reportButton.click()
+            assert "report.html" in self.ui.reportLabel.text, self.ui.messageLabel.text
             names = {path.name for path in (Path(folder) / "report").iterdir()}
         assert {"result.json", "report.html", "overview.png", "scene.mrb"} <= names
-        assert self.report.openButton.enabled
-        self.report.copyButton.click()
+        assert self.ui.openButton.enabled
+        self.ui.copyButton.click()
         assert "not for diagnosis" in slicer.app.clipboard().text()
 
     def test_reader_studies_have_their_page_and_keys(self):
