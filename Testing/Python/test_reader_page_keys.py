@@ -16,9 +16,6 @@ def reading(desktop, page, folder):
     """A case with all questions on the screen, in the height that 1366 x 768 leave."""
     make(folder, questions=ALL | {"mercuri": MUSCLES}, **UNAIDED)
     sign_in(page, folder)
-    for section in desktop.widget.classification.sections:
-        unwrap(section.widget).hide()
-    desktop.settle(20)
     desktop.app._window.resize(500, 640)
     desktop.settle(20)
     return page
