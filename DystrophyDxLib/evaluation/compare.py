@@ -16,7 +16,7 @@ from ..models.package import ModelPackage
 from ..models.published_weights import fetch_published, weights_file
 from ..models.recipe import Recipe
 from ..reporting.harness import FIGURES, TABLES, Report, table_sha256
-from ..reporting.progress import Advance, part_of
+from ..reporting.progress import WRITING, Advance, part_of
 from ..training.train import train
 from .comparison import Comparison, Model, sections
 from .predictions import predict
@@ -119,6 +119,7 @@ def compare(
             failures.append((name, str(error)))
     check_number(len(models), [f"{name}: {why}" for name, why in failures])
     comparison = Comparison(tuple(models), tuple(failures), chosen, split, seed)
+    advance(WRITING, 0, 0)
     summary = comparison.summary(table_sha256(cohort))
     REPORT.write(
         out / RESULTS,

@@ -19,7 +19,7 @@ from ..reporting.case_report import NOT_SHOWN_TO_TELL
 from ..reporting.figures import heat_figure, saved_picture
 from ..reporting.harness import FIGURES, TABLES, Report, provenance, report_notices, table_sha256
 from ..reporting.pages import Picture, Section
-from ..reporting.progress import Advance
+from ..reporting.progress import WRITING, Advance
 from ..reporting.tables import Table, cell_text
 from ..results import INDETERMINATE
 from ..statistics.bootstrap import LEAST_PATIENTS
@@ -77,6 +77,7 @@ def evaluate(
     further = tuple(map_sections(observer.regions, group, chosen, patients, options.advance))
     evaluation = replace(evaluation, further=further)
     answers = answers_of(read.card.decision)
+    options.advance(WRITING, 0, 0)
     summary = _summarised(evaluation, answers, table_sha256(cohort))
 
     def sections(folder: Path) -> Iterator[Section]:
@@ -146,6 +147,7 @@ def _sections(
     yield from _heat(evaluation, answers, figures)
     yield heat_audit.section(evaluation.audit)
     yield from answers.further_sections(evaluation, classifier, figures, options)
+    options.advance(WRITING, 0, 0)
     yield from evaluation.further
     yield _unevaluated(evaluation)
     yield provenance(

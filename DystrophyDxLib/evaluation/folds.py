@@ -26,7 +26,7 @@ from ..reporting.figures import confusion_figure, saved_picture
 from ..reporting.harness import FIGURES, Measure, Report, report_notices, table_sha256
 from ..reporting.output_folder import Content
 from ..reporting.pages import Section
-from ..reporting.progress import part_of
+from ..reporting.progress import WRITING, part_of
 from ..reporting.tables import Table
 from ..statistics.confusion import errors_of, proportion
 from . import evaluated, heat_audit
@@ -122,6 +122,7 @@ def evaluate_folds(folder: Path, cohort: Path, out: Path, options: EvaluationOpt
     """
     before = REPORT.check(out, overwrite=options.overwrite)
     evaluation = answered_folds(TrainedFolds.read(folder, cohort), cohort, options)
+    options.advance(WRITING, 0, 0)
     summary = summary_of(evaluation, cohort)
     write_folds_report(evaluation, summary, out, overwrite=options.overwrite, before=before)
     return summary

@@ -13,7 +13,7 @@ import pandas as pd
 from ..cohort.splits import repeats_in
 from ..reporting.harness import TABLES, Report, in_words
 from ..reporting.pages import Section
-from ..reporting.progress import part_of
+from ..reporting.progress import WRITING, part_of
 from ..reporting.tables import Table
 from .evaluated import EvaluationOptions
 from .folds import TrainedFolds, answered_folds, summary_of, write_folds_report
@@ -41,6 +41,8 @@ def evaluate_repeats(folder: Path, cohort: Path, out: Path, options: EvaluationO
     ]
     of_repeats = [summary_of(evaluation, cohort) for evaluation in found]
     summary = _summarised(of_repeats)
+
+    options.advance(WRITING, 0, 0)
 
     def sections(folder: Path) -> Iterator[Section]:
         for name, evaluation, of_repeat in zip(names, found, of_repeats, strict=True):

@@ -25,7 +25,7 @@ from ..files.spreadsheet import column_name
 from ..models.published_weights import weights_file
 from ..muscles.structures import MUSCLES
 from ..reporting.harness import FIGURES, Report, table_sha256
-from ..reporting.progress import Advance
+from ..reporting.progress import WRITING, Advance
 from ..training.sample_store import SampleStore
 from . import localisation
 from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
@@ -88,6 +88,7 @@ def texture(
     looked_at = tuple(_looked_at(model, store, fold, labelled, device, advance) for model in networks)
     said |= {network.name: network.responses.said for network in looked_at}
     found = TextureComparison(store, images, fold, said, looked_at, failures, seed)
+    advance(WRITING, 0, 0)
     summary = found.summary(table_sha256(cohort))
     REPORT.write(
         out,

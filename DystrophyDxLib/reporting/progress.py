@@ -7,6 +7,9 @@ from collections.abc import Callable
 Advance = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
+WRITING = "Writing the report"
+"""What long commands do last: figures with their intervals take seconds."""
+
 
 def silent(what: str, done: int, total: int) -> None:
     """An `Advance` that shows nothing."""
