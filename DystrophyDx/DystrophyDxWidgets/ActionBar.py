@@ -54,7 +54,6 @@ class ActionBar:
                 done = True
             finally:
                 self._showProgress(False)
-        context.sceneChanged()
         with context.reporting():
             if done:
                 context.classified()

@@ -10,7 +10,7 @@ from DystrophyDxWidgets.ActionBar import ActionBar
 from DystrophyDxWidgets.Context import Context
 from DystrophyDxWidgets.Folds import DataProbe, Folds
 from DystrophyDxWidgets.HeatmapSection import HeatmapSection
-from DystrophyDxWidgets.helpers import makeShortcut, makeTimer
+from DystrophyDxWidgets.helpers import makeShortcut, makeTimer, showVolume
 from DystrophyDxWidgets.RegionSection import RegionSection
 from DystrophyDxWidgets.ReportSection import ReportSection
 from DystrophyDxWidgets.ResultSection import ResultSection
@@ -149,7 +149,10 @@ class ClassificationPage(VTKObservationMixin):
 
     def onSceneChanged(self):
         """Chooses a volume where none is chosen, and shows what is there now."""
-        if self.context.parameters is None or self.context.busy:
+        if self.context.parameters is None:
+            return
+        if self.context.busy:  # it is looked at afterwards
+            self._sceneTimer.start()
             return
         self.onParametersChanged()
         self.study.suggest()
@@ -165,6 +168,8 @@ class ClassificationPage(VTKObservationMixin):
         if volume is not None and self.context.load():
             with self.context.reporting():
                 self.context.view.show(self.context.classification)
+        elif volume is not None:
+            showVolume(volume)  # the images can be looked at without packages
         self.context.changed()
 
     def onVolumeMoved(self, caller, event):

@@ -28,12 +28,15 @@ class FirstUse:
         self.ui = ui
         self._context = context
         self._installation = None
+        self._complete = False
         ui.installButton.connect("clicked()", self.onInstall)
         context.packagesMissing.connect(self.check)
 
     def check(self):
-        """Says what is missing; nothing heavy is imported for it. Returns whether all is there."""
+        """Says what is missing; nothing heavy is imported for it. Returns whether all is there, which stays so."""
         ui = self.ui
+        if self._complete:
+            return True
         self._installation = None
         say(ui.packagesLabel, "")
         try:
@@ -47,7 +50,8 @@ class FirstUse:
             say(ui.packagesLabel, _("DystrophyDx needs Slicer 5.12 or later."))
         ui.packagesFrame.visible = bool(ui.packagesLabel.text)
         ui.installButton.visible = self._installation is not None
-        return not ui.packagesLabel.text
+        self._complete = not ui.packagesLabel.text
+        return self._complete
 
     def onInstall(self):
         with self._context.reporting():

@@ -28,13 +28,32 @@ class Signal:
             slot(*arguments)
 
 
-def loadSample():
-    """Adds the phantom study that ships with the extension to the scene; returns its volume node."""
-    from DystrophyDxLib.files.resources import sample_study
-    from DystrophyDxLib.mrml.volumes import add_series
-    from DystrophyDxLib.series.reading import read_study
+SAMPLE_NAME = "Thigh MRI (phantom)"
 
-    return add_series(slicer.mrmlScene, read_study(sample_study()), "Thigh MRI (phantom)")
+
+def loadSample():
+    """Adds the phantom study that ships with the extension to the scene and shows it; returns its volume node.
+
+    Where packages are missing, Slicer's own reader reads it.
+    """
+    from DystrophyDxLib.files.resources import sample_study
+
+    try:
+        from DystrophyDxLib.mrml.volumes import add_series
+        from DystrophyDxLib.series.reading import read_study
+    except ImportError:
+        first = min(sample_study().iterdir())
+        return slicer.util.loadVolume(str(first), {"name": SAMPLE_NAME, "singleFile": False})
+    volume = add_series(slicer.mrmlScene, read_study(sample_study()), SAMPLE_NAME)
+    showVolume(volume)
+    return volume
+
+
+def showVolume(volume):
+    """Shows a volume in all slice views, as Slicer shows one that it has loaded."""
+    logic = slicer.app.applicationLogic()
+    logic.GetSelectionNode().SetActiveVolumeID(volume.GetID())
+    logic.PropagateVolumeSelection()
 
 
 def registerLayouts():

@@ -67,11 +67,12 @@ def legs_in_view(classification: SceneClassification, view: slicer.vtkMRMLSliceN
     Raises:
         InputError: the volume lies under a transform that is not linear.
     """
-    result, to_xy = classification.result, np.linalg.inv(slicer.util.arrayFromVTKMatrix(view.GetXYToRAS()))
+    images = classification.result.images if classification.result is not None else ()
+    to_xy = np.linalg.inv(slicer.util.arrayFromVTKMatrix(view.GetXYToRAS()))
     columns, rows, _ = view.GetDimensions()
     found = []
-    for side in {image.side for image in result.images} if result is not None else ():
-        windows = np.array([image.window_ijk for image in result.images if image.side == side])  # (n, i and j, ends)
+    for side in {image.side for image in images}:
+        windows = np.array([image.window_ijk for image in images if image.side == side])  # (n, i and j, ends)
         (i0, j0), (i1, j1) = windows[:, :, 0].min(axis=0), windows[:, :, 1].max(axis=0) - 1
         plane = SlicePlane(view, classification.volume)
         corners = [to_xy @ [*plane.world((i, j, plane.slice)), 1] for i in (i0, i1) for j in (j0, j1)]

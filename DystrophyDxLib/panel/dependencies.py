@@ -24,6 +24,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ..errors import InputError
+from .pip_words import heard, why_it_failed
 
 _PYTORCH = ("torch", "torchvision")
 
@@ -35,7 +36,6 @@ _OTHERS_ON_DISK = "20 MB"
 which brings nothing beside PyTorch, 8 MB."""
 
 _UNINSTALL = "restart Slicer, press Uninstall PyTorch in the module PyTorch Utils, and try again."
-_TRY_AGAIN = "check the network connection and the free space on the disk, then try again; the log has the details."
 
 
 class Packaging(Protocol):
@@ -124,22 +124,24 @@ class Dependencies:
         """Installs; takes seconds for the small packages, minutes for PyTorch.
 
         Raises:
-            InputError: when that fails; the log has the reason.
+            InputError: when that fails, with what pip said; see `why_it_failed`.
         """
+        said: list[str] = []
         try:
-            # First, or MONAI would bring a PyTorch that knows nothing of the graphics card.
-            if installation.pytorch:
-                self._install_pytorch()
-            if installation.packages:
-                with _constraints() as constraints:
-                    self._packaging.pip_install(
-                        list(installation.packages), constraints=constraints, requester="DystrophyDx"
-                    )
+            with heard() as said:
+                # First, or MONAI would bring a PyTorch that knows nothing of the graphics card.
+                if installation.pytorch:
+                    self._install_pytorch()
+                if installation.packages:
+                    with _constraints() as constraints:
+                        self._packaging.pip_install(
+                            list(installation.packages), constraints=constraints, requester="DystrophyDx"
+                        )
         # Two foreign installers with their networks and processes: what they raise is not documented.
-        except Exception:
+        except Exception as error:
             logging.exception("DystrophyDx could not install what it needs")
             what = "PyTorch" if installation.pytorch else "The packages that DystrophyDx needs"
-            raise InputError(f"{what} could not be installed: {_TRY_AGAIN}") from None
+            raise InputError(f"{what} could not be installed. {why_it_failed(said, error)}") from None
         finally:
             importlib.invalidate_caches()
 

@@ -53,13 +53,44 @@ class Application:
     def topLevelWidgets(self) -> list[Wrapped]:
         return [wrap(self._window)]
 
+    def applicationLogic(self) -> ApplicationLogic:
+        return ApplicationLogic()
+
     def clipboard(self) -> Wrapped:
         return wrap(self._qt.clipboard())
 
     def connect(self, signature: str, receiver: typing.Callable) -> bool:
-        assert signature == "startupCompleted()", signature
-        self._started.append(receiver)
-        return True
+        if signature == "startupCompleted()":
+            self._started.append(receiver)
+            return True
+        return wrap(self._qt).connect(signature, receiver)
+
+    def disconnect(self, signature: str, receiver: typing.Callable) -> bool:
+        return wrap(self._qt).disconnect(signature, receiver)
+
+    def palette(self) -> QtGui.QPalette:
+        return self._qt.palette()
+
+
+class ApplicationLogic:
+    """What Slicer shows in all slice views: the active volume."""
+
+    _active: str | None = None
+
+    def GetSelectionNode(self) -> ApplicationLogic:
+        return self
+
+    def SetActiveVolumeID(self, volume: str) -> None:
+        ApplicationLogic._active = volume
+
+    def PropagateVolumeSelection(self) -> None:
+        there = {node.GetLayoutName(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
+        for name in {view.GetLayoutName() for view in slicer.util.getNodesByClass("vtkMRMLSliceNode")} - there.keys():
+            there[name] = slicer.vtkMRMLSliceCompositeNode()
+            there[name].SetLayoutName(name)
+            slicer.mrmlScene.AddNode(there[name])
+        for composite in there.values():
+            composite.SetBackgroundVolumeID(ApplicationLogic._active)
 
 
 class ModuleParent:

@@ -343,7 +343,7 @@ class qMRMLPlotView(qMRMLWidget):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self._chart, self._node = vtk.vtkChartXY(), None
+        self._chart, self._node, self._view = vtk.vtkChartXY(), None, vtk.vtkContextView()
 
     def setMRMLPlotViewNode(self, node: object) -> None:
         self._node = node
@@ -357,6 +357,9 @@ class qMRMLPlotView(qMRMLWidget):
 
     def chart(self) -> vtk.vtkChartXY:
         return self._chart
+
+    def scene(self) -> vtk.vtkContextScene:
+        return self._view.GetScene()
 
     def RemovePlotSelections(self) -> None:
         """As in Slicer, this is told as a selection, and ends the program where no chart is shown."""

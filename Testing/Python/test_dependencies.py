@@ -223,6 +223,48 @@ def test_the_pip_that_the_pytorch_extension_starts_keeps_to_the_constraints(site
     assert "Would install toy-1.0" in pytorch.said
 
 
+CONFLICT = """\
+ERROR: Cannot install pydantic<3 and >=2.12 because these package versions have conflicting dependencies.
+
+The conflict is caused by:
+    The user requested pydantic<3 and >=2.12
+    The user requested (constraint) pydantic==2.5.0
+
+To fix this you could try to:
+1. loosen the range of package versions you've specified
+
+ERROR: ResolutionImpossible: for help visit https://pip.pypa.io"""
+NO_NETWORK = """\
+WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(': [Errno 111] Connection refused')'
+ERROR: Could not find a version that satisfies the requirement monai (from versions: none)
+ERROR: No matching distribution found for monai"""
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "untold"),
+    [
+        (CONFLICT, ("(constraint) pydantic==2.5.0", "conflict of versions, not the network"), "check the connection"),
+        (NO_NETWORK, ("No matching distribution found for monai", "check the connection"), "conflict"),
+        ("ERROR: Could not install: [Errno 28] No space left on device", ("make room",), "network"),
+        ("ERROR: Invalid requirement: 'x'", ("pip says: Invalid requirement: 'x'.",), "network"),
+    ],
+    ids=["conflict", "network", "disk", "other"],
+)
+def test_a_failed_installation_says_what_pip_said(slicer_python, capsys, said, told, untold):
+    class Failing(Packaging):
+        def pip_install(self, requirements, constraints, requester):
+            print(said)
+            raise subprocess.CalledProcessError(1, "pip install")
+
+    with pytest.raises(InputError) as error:
+        packages(Failing()).install(Installation(("monai>=1.5",), pytorch=False))
+    assert str(error.value).startswith("The packages that DystrophyDx needs could not be installed. pip says: ")
+    for words in told:
+        assert words in str(error.value)
+    assert untold not in str(error.value)
+    assert said in capsys.readouterr().out, "it is still seen in Slicer's console"
+
+
 @pytest.mark.parametrize(
     ("pip", "pytorch"),
     [
@@ -234,7 +276,7 @@ def test_a_failed_installation_is_one_line_and_the_log_has_the_rest(slicer_pytho
     here = packages(pip, pytorch)
     with (
         caplog.at_level(logging.ERROR),
-        pytest.raises(InputError, match="PyTorch could not be installed: check the network") as error,
+        pytest.raises(InputError, match=r"PyTorch could not be installed\..* The log has the details\.") as error,
     ):
         here.install(here.missing())
     assert "\n" not in str(error.value)

@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, make_package
 from panel_cases import SLICES, erase_half_of_the_left_leg, foregrounds, shown_slice
-from PySide6 import QtCore
+from PySide6 import QtCore, QtGui, QtWidgets
 from slicer_widgets import unwrap
 from test_volumes import OF_LEGS, OF_MAPS
 
@@ -163,3 +163,26 @@ def test_the_bar_of_the_case_is_seen(panel, classification):
     label = unwrap(panel.ui.barLabel)
     blue = (66, 133, 212)
     assert label.grab().toImage().pixelColor(20, label.height() // 2).getRgb()[:3] == blue
+
+
+def test_the_chart_follows_slicers_dark_style(desktop, panel, classification):
+    application, chart = QtWidgets.QApplication.instance(), panel.chart.chart()
+    light, dark = application.palette(), QtGui.QPalette(QtGui.QColor(40, 40, 40))
+
+    def brightness(palette, role):
+        return palette.color(role).lightness()
+
+    def drawn():
+        color = [0.0] * 4
+        chart.GetBackgroundBrush().GetColorF(color)
+        return round(255 * color[0]), round(255 * chart.GetAxis(0).GetLabelProperties().GetColor()[0])
+
+    assert brightness(dark, QtGui.QPalette.Base) < brightness(light, QtGui.QPalette.Base)
+    try:
+        application.setPalette(dark)
+        desktop.settle(20)
+        assert drawn() == tuple(dark.color(role).red() for role in (QtGui.QPalette.Base, QtGui.QPalette.Text))
+    finally:
+        application.setPalette(light)
+        desktop.settle(20)
+    assert drawn() == tuple(light.color(role).red() for role in (QtGui.QPalette.Base, QtGui.QPalette.Text))

@@ -351,3 +351,33 @@ def test_the_device_list_is_that_of_the_library(panel):
 
     selector = panel.ui.deviceSelector
     assert tuple(selector.itemText(n) for n in range(selector.count)) == DEVICES
+
+
+def backgrounds():
+    return {view.GetBackgroundVolumeID() for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
+
+
+def test_the_sample_study_is_shown_even_where_packages_are_missing(desktop, monkeypatch):
+    read = []
+
+    def load_volume(path, properties):
+        read.append((path, properties))
+        return slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", properties["name"])
+
+    for name in ("mrml.volumes", "mrml.classification_view"):
+        monkeypatch.setitem(sys.modules, f"DystrophyDxLib.{name}", None)
+    monkeypatch.setattr(slicer.util, "loadVolume", load_volume, raising=False)
+    panel = Panel(desktop.open())
+    panel.ui.sampleButton.click()
+    ((path, properties),) = read
+    assert Path(path).name == "0001.dcm"
+    assert not properties["singleFile"], "the whole series"
+    (volume,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    assert panel.ui.inputSelector.currentNode() is volume
+    assert backgrounds() == {volume.GetID()}
+
+
+def test_sample_data_shows_the_volume(desktop, panel):
+    (source,) = desktop.samples.sources
+    (volume,) = source["load"](source)
+    assert backgrounds() == {volume.GetID()}

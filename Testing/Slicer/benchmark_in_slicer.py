@@ -1,0 +1,94 @@
+"""CPU time of what the panel's user waits for, on 62 images, in a real Slicer.
+
+    Slicer --testing --additional-module-paths DystrophyDx --python-script Testing/Slicer/benchmark_in_slicer.py
+
+Time is that of the processor, so that other programs do not count. With "profile" behind the script, it says of what.
+"""
+
+import cProfile
+import pstats
+import sys
+import time
+import traceback
+
+import numpy as np
+import slicer
+
+from DystrophyDxLib.classify import Classifier
+from DystrophyDxLib.files.resources import embedded_model
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.mrml.segmentation import labels_from_segmentation, set_labels
+from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.phantom import make_phantom
+
+RUNS = 5
+
+
+def cpu_ms(job):
+    start = time.process_time()
+    job()
+    slicer.app.processEvents()
+    return 1000 * (time.process_time() - start)
+
+
+def erode(classification, k, run):
+    """Takes some columns of both legs of a slice away, others in each round."""
+    labels = labels_from_segmentation(classification.segmentation, classification.volume)
+    columns = np.flatnonzero(labels[k].any(axis=0))
+    labels[k][:, columns[run :: len(columns) // 4]] = 0
+    set_labels(classification.segmentation, classification.volume, labels)
+
+
+def settle(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        slicer.app.processEvents()
+
+
+def main():
+    slicer.util.selectModule("DystrophyDx")
+    page = slicer.util.getModuleWidget("DystrophyDx").classification
+    series = make_phantom(3, "DMD", slices=31, matrix=320).series
+    volume = add_series(slicer.mrmlScene, series, "Thighs")
+    page.study.ui.inputSelector.setCurrentNode(volume)
+    classify, again = page.bar.ui.classifyButton, page.bar.ui.reclassifyButton
+    first = cpu_ms(classify.click)
+    classification = page.context.classification
+    whole = [cpu_ms(classify.click) for _ in range(RUNS)]
+    classifier = Classifier(ModelPackage.read(embedded_model()), "cpu")
+    network = [cpu_ms(lambda: classifier.classify(series)) for _ in range(RUNS)]
+    corrected = []
+    for run in range(RUNS):
+        erode(classification, 15, run)
+        settle(1.0)  # the panel tells what was edited
+        assert again.enabled, page.bar.ui.messageLabel.text
+        corrected.append(cpu_ms(again.click))
+        assert not classification.pending, page.bar.ui.messageLabel.text
+    for name, figure in (
+        ("images", len(classification.result.images)),
+        ("first Classify, ms of CPU", first),
+        ("Classify to overlay, ms of CPU", np.median(whole)),
+        ("regions and network without Slicer, ms of CPU", np.median(network)),
+        ("Re-classify after correcting one slice, ms of CPU", np.median(corrected)),
+    ):
+        print(f"{name:52} {figure:.0f}")
+    if "profile" in sys.argv:
+        erode(classification, 15, RUNS)
+        settle(1.0)
+        profile = cProfile.Profile()
+        profile.runcall(lambda: cpu_ms(again.click))
+        pstats.Stats(profile, stream=sys.stdout).sort_stats("cumulative").print_stats(40)
+        page.region.ui.resetAllButton.click()
+        profile = cProfile.Profile()
+        profile.runcall(lambda: cpu_ms(classify.click))
+        pstats.Stats(profile, stream=sys.stdout).sort_stats("cumulative").print_stats(60)
+
+
+if __name__ == "__main__":
+    code = 1
+    try:
+        main()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    slicer.util.exit(code)
