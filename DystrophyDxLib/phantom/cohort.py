@@ -20,7 +20,7 @@ from ..muscles.structures import MUSCLES
 from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
-from .cohort_files import TABLE, write_image, write_table
+from .cohort_files import BESIDE, REFUSED, TABLE, write_image, write_table
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
 from .disease import DIAGNOSES, DYSTROPHINOPATHY, drawn_diagnosis
@@ -142,7 +142,8 @@ def write_cohort(
     processes: int = 1,
     advance: Advance = silent,
 ) -> Path:
-    """Writes one folder a patient and, last of all, `cohort.csv`; returns its path.
+    """Writes one folder a patient, a text on which of them are meant to be refused and, last of all, `cohort.csv`;
+    returns its path.
 
     A patient's folder holds each contrast (`T1.nii.gz`, or the folder `T1` of DICOM files) and with `truth` labels of
     the structures and of the muscles alone, legs, fat fraction and oedema in `truth/`; `truth.csv` tells what no image
@@ -168,6 +169,7 @@ def write_cohort(
         if truth:
             write_table(folder / "truth.csv", TRUTH_COLUMNS, rows)
         others = [contrast for contrast in contrasts if contrast != "T1"] + [MAPS] * truth
+        (folder / BESIDE).write_text(REFUSED, encoding="utf-8")
         write_table(folder / TABLE, (*COHORT_COLUMNS, *others), rows)
     return out / TABLE
 

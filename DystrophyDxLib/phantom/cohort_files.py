@@ -13,6 +13,20 @@ from ..files.spreadsheet import write_rows
 
 TABLE = "cohort.csv"
 """Name of the table of a cohort."""
+BESIDE = "README.txt"
+"""Name of the text beside the table of a cohort of thighs."""
+REFUSED = """Synthetic patients (phantoms): for trying and training, not for figures on patients.
+
+They are as hard to read as real ones, so classify refuses a few of the T1-weighted series, as it would a patient's (the
+label is then indeterminate). Of the 432 phantoms with the published numbers of Yang et al. 2021 (seed 2021):
+
+  NOT_T1_WEIGHTED   9, in end-stage disease: hardly any muscle is left that would be darker than fat.
+  NOT_THIGH         7, whose marrow chemical shift or a fold-over lays upon the cortex of the femur, which is then open.
+
+The other contrasts are inputs of models that ask for them. A model of T1-weighted thighs refuses STIR and DIXON_WATER
+by their look (either warning), and all of them by their DICOM header. NIfTI has none: there DIXON_FAT and DIXON_FF pass.
+"""
+"""What `BESIDE` says, measured with `samples.quality`."""
 
 
 def write_image(image: sitk.Image, path: Path) -> None:

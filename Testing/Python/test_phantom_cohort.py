@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from DystrophyDxLib.evaluation.phantom_truth import muscle_fat
 from DystrophyDxLib.muscles.structures import FEMUR, SUBCUTANEOUS_FAT
 from DystrophyDxLib.phantom import DIAGNOSES, DYSTROPHINOPATHY, MUSCLES, cohort
 from DystrophyDxLib.phantom.cohort import Patient, drawn_patients, like_yang2021, write_cohort
+from DystrophyDxLib.phantom.cohort_files import BESIDE
 from DystrophyDxLib.phantom.published_cohort import shared
+from DystrophyDxLib.results import UNSUITABLE, WarningCode
 from DystrophyDxLib.series.reading import read_study
 
 PATIENTS = [
@@ -168,7 +171,13 @@ def test_cohorts_of_another_seed_purpose_or_size_hold_other_persons(made, tmp_pa
 
 def test_a_cohort_of_one_patient_holds_nothing_else(tmp_path):
     other = write_cohort(PATIENTS[:1], tmp_path / "other", seed=8, matrix=96, truth=False)
-    assert sorted(path.name for path in other.parent.iterdir()) == ["P0001", "cohort.csv"]
+    assert sorted(path.name for path in other.parent.iterdir()) == ["P0001", BESIDE, "cohort.csv"]
+
+
+def test_beside_a_cohort_stands_which_phantoms_classification_refuses(made):
+    named = set(re.findall(r"\bNOT_[A-Z0-9_]+", (made.parent / BESIDE).read_text(encoding="utf-8")))
+    assert named == {WarningCode.NOT_T1_WEIGHTED.value, WarningCode.NOT_THIGH.value}
+    assert {WarningCode(name) for name in named} <= set(UNSUITABLE)
 
 
 def test_a_folder_with_files_is_refused_and_left_as_it_is(tmp_path):
