@@ -24,7 +24,7 @@ label is then indeterminate). Of the 432 phantoms with the published numbers of 
   NOT_THIGH         7, whose marrow chemical shift or a fold-over lays upon the cortex of the femur, which is then open.
 
 The other contrasts are inputs of models that ask for them. A model of T1-weighted thighs refuses STIR and DIXON_WATER
-by their look (either warning), and all of them by their DICOM header. NIfTI has none: there DIXON_FAT and DIXON_FF pass.
+by their look (either warning), and all of them by their DICOM header. NIfTI has none: DIXON_FAT and DIXON_FF pass.
 """
 """What `BESIDE` says, measured with `samples.quality`."""
 
