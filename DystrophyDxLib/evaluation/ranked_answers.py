@@ -120,7 +120,8 @@ def performance(units: Units, classes: Sequence[str], seed: int) -> Table:
             for k in depths(classes)
         )
         + "AUC: mean of each class against the rest, every class with the same weight. Images of one patient are not "
-        "independent: the patient bootstrap is the one to quote for them, and the only one of the AUC.",
+        "independent: the patient bootstrap is the one to quote for them, and the only one of the AUC. (–): it gives "
+        "none because all draws are alike.",
     )
 
 

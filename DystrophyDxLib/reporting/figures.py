@@ -7,6 +7,7 @@ differ in their dashes too. A figure is as wide as a page of text (170 mm), so t
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
 _COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _WIDTH = 6.7
+_LINE, _FEW = 18, 5
+"""Letters of a line of a class' name, and classes whose names have room side by side."""
+_LETTER, _ROW = 0.09, 0.17
+"""Inches of a letter and of a line."""
 STYLE: dict[Any, Any] = {
     "font.size": 9.5,
     "axes.spines.top": False,
@@ -129,17 +134,23 @@ def probability_figure(groups: Sequence[tuple[str, bool, np.ndarray]], threshold
 
 
 def confusion_figure(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """A (K, K) matrix of counts, rows the truth and columns what was said, shaded by the share of the row."""
+    """A (K, K) matrix of counts, rows the truth and columns what was said, shaded by the share of the row; long names
+    are broken into lines."""
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    names = [textwrap.fill(name, _LINE) for name in classes]
+    upright = len(classes) > _FEW
+    lines = max(name.count("\n") + 1 for name in names)
+    below = _LETTER * max(len(line) for name in names for line in name.split("\n")) if upright else _ROW * lines
     with matplotlib.rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(_WIDTH, 1.3 + 0.32 * len(classes)), layout="constrained")
+        size = (_WIDTH, 0.6 + below + max(0.32, _ROW * lines) * len(classes))
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for row, column in zip(*np.nonzero(matrix), strict=True):
             colour = "white" if shares[row, column] > 0.5 else BLACK
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour)
-        axes.set_xticks(range(len(classes)), classes, rotation=90)
-        axes.set_yticks(range(len(classes)), classes)
+        axes.set_xticks(range(len(classes)), names, rotation=90 if upright else 0)
+        axes.set_yticks(range(len(classes)), names)
         axes.set(xlabel="Most likely class", ylabel="Truth")
     return figure
 

@@ -80,9 +80,14 @@ def published_figures(rows: pd.DataFrame, classes: Sequence[str]) -> dict[str, E
 
 
 def bootstrap_figures(rows: pd.DataFrame, classes: Sequence[str], seed: int) -> dict[str, Estimate]:
-    """Accuracy of `rows` at each of `depths` and mean AUC with intervals by patient bootstrap."""
+    """Accuracy of `rows` at each of `depths` and mean AUC with intervals by patient bootstrap, which have no bounds
+    (nan) where all draws are alike, as those of a model that says one class of all."""
     found = {name: bootstrap(rows, mean_of(right), seed=seed) for name, right in accuracies(rows, classes).items()}
-    return {**found, "AUC": mean_auc(rows, classes, seed)}
+    found["AUC"] = mean_auc(rows, classes, seed)
+    return {
+        name: figure if figure.low < figure.high else Estimate(figure.value, np.nan, np.nan)
+        for name, figure in found.items()
+    }
 
 
 def confusion(patients: pd.DataFrame, classes: Sequence[str]) -> np.ndarray:

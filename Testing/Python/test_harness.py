@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from DystrophyDxLib import reporting
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.reporting.figures import confusion_figure
 from DystrophyDxLib.reporting.harness import PAGE, Measure, Number, Report, Summary, in_words
 from DystrophyDxLib.reporting.pages import Section
 from DystrophyDxLib.reporting.tables import Table
@@ -40,6 +43,20 @@ def test_all_files_are_written_with_the_notices_on_the_page(tmp_path):
     written = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert written == {PAGE, "trial.json", "rows.csv", "tables/told.csv", "tables/told.md", "figures/drawn.svg"}
     assert "Mind the notice." in (tmp_path / "out" / PAGE).read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_confusion_matrix_has_room_for_long_names():
+    names = ["normal", "hypertrophic cardiomyopathy with outflow obstruction", "dilated cardiomyopathy of any cause"]
+    for classes in (names, [f"{name} {n}" for n in range(5) for name in names]):
+        figure = confusion_figure(np.eye(len(classes), dtype=int), classes)
+        FigureCanvasAgg(figure).draw()
+        (axes,) = figure.axes
+        for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+            box = label.get_window_extent()
+            assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+            assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
+        assert axes.get_window_extent().height > 20 * len(classes)
 
 
 def test_pages_speak_of_the_recipes_classes_and_of_no_disease_of_their_own():

@@ -55,6 +55,14 @@ def test_a_model_that_finds_all_classes_alike_is_never_right():
     assert among_first(np.array([0, 3]), np.full((2, 5), 0.2), 5).all()
 
 
+def test_a_model_that_says_one_class_of_all_has_no_interval_of_no_width():
+    rows = table()
+    rows[probability_columns(CLASSES)] = [0.7] + [0.3 / (len(CLASSES) - 1)] * (len(CLASSES) - 1)
+    accuracy = bootstrap_figures(rows, CLASSES, seed=0)["Top-1 accuracy"]
+    assert accuracy.value == (rows["truth"] == 0).mean()
+    assert np.isnan([accuracy.low, accuracy.high]).all()
+
+
 def test_the_mean_auc_is_that_of_scikit_learn_and_lies_in_its_interval():
     rows = table()
     found = mean_auc(rows, CLASSES, seed=1)

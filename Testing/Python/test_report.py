@@ -10,6 +10,7 @@ from mrml_cases import image, result
 from PIL import Image
 from pydantic import ValidationError
 
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.reporting.case_report import (
     DEMONSTRATION_MODEL,
     RESEARCH_ONLY,
@@ -114,6 +115,18 @@ def test_a_case_of_many_classes_is_told_as_ranked(page):
     )
     with pytest.raises(ValidationError, match="a differential"):
         CaseResult(**facts | {"differential": ()})
+
+
+@pytest.mark.parametrize("recipe", ["germain2021", "mattia2025", "cai2019"])
+def test_a_report_speaks_of_the_classes_of_its_recipe(page, recipe):
+    classes = Recipe.named(recipe).classes
+    ranked = tuple(RankedClass(name=name, probability=1 / len(classes), ci95=(0.0, 1.0)) for name in classes)
+    facts = {"probability": 1 / len(classes), "ci95": (0.0, 1.0), "label": classes[0], "reason": "It leads."}
+    told = CaseResult(**facts, **({"differential": ranked} if len(classes) > 2 else {"threshold": 0.5}))
+    study = result([image(2, "none", 0.7)], case=told, model=result().model.model_copy(update={"classes": classes}))
+    text = page(study, card={}).text.casefold()
+    assert all(name.casefold() in text for name in classes)
+    assert "dystrophinopath" not in text
 
 
 def test_research_only_is_always_said_and_a_demonstration_model_where_it_is_one(page):
