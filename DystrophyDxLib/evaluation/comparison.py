@@ -218,6 +218,12 @@ def sections(comparison: Comparison, summary: ComparisonSummary, figures: Path) 
         for model in comparison.models
     ]
     yield Section("Models", (), (), (Table("models", "What was compared", pd.DataFrame(described)),))
+    left_out = [model.predictions.failures.assign(model=model.name) for model in comparison.models]
+    if any(map(len, left_out)):
+        titles = {"model": "Model", "row": "Row", "patient_id": "Patient", "disease": "Disease", "reason": "Reason"}
+        frame = pd.concat(left_out)[[*titles]].astype({"row": int}).rename(columns=titles)
+        table = Table("left_out", "Series that are in no figure, and why", frame, "Rows are those of the cohort table.")
+        yield Section("What was left out", (), (), (table,))
     if comparison.failures:
         frame = pd.DataFrame(comparison.failures, columns=["Model", "Reason"])
         yield Section("Models that failed", (), (), (Table("failures", "Not in any figure", frame),))

@@ -28,6 +28,8 @@ _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _WIDTH = 6.7
 _LINE, _FEW = 18, 5
 """Letters of a line of a class' name, and classes whose names have room side by side."""
+_LEGEND = 58
+"""Letters of a line of a legend below a square figure."""
 _LETTER, _ROW = 0.09, 0.17
 """Inches of a letter and of a line."""
 STYLE: dict[Any, Any] = {
@@ -63,8 +65,10 @@ class RocLine:
 
 def roc_figure(lines: Sequence[RocLine]) -> Figure:
     """ROC curves with their interval bands and the points at which the models decide."""
+    labels = [textwrap.fill(line.label, _LEGEND) for line in lines]
+    rows = sum(label.count("\n") + 1 for label in labels)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(5.2, 5.1 + 0.2 * len(lines)), layout="constrained")
+        figure = Figure(figsize=(5.2, 5.1 + 0.2 * rows), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color="#8b949e", linewidth=0.8, linestyle=(0, (2, 3)))
         for n, line in enumerate(lines):
@@ -72,7 +76,7 @@ def roc_figure(lines: Sequence[RocLine]) -> Figure:
             if line.band is not None:
                 axes.fill_between(*line.band, color=colour, alpha=0.15, linewidth=0)
             style: dict[str, Any] = {"color": colour, "linestyle": _DASHES[n % len(_DASHES)], "linewidth": 1.6}
-            axes.plot(line.false_positive, line.true_positive, label=line.label, **style)
+            axes.plot(line.false_positive, line.true_positive, label=labels[n], **style)
             if line.point is not None:
                 axes.plot(*line.point, "o", color=colour, markeredgecolor="white", markersize=7)
         axes.set(xlabel="1 − specificity", ylabel="Sensitivity", xlim=(-0.01, 1), ylim=(0, 1.01), aspect="equal")

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from DystrophyDxLib import reporting
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.reporting.figures import confusion_figure
+from DystrophyDxLib.reporting.figures import RocLine, confusion_figure, roc_figure
 from DystrophyDxLib.reporting.harness import PAGE, Measure, Number, Report, Summary, in_words
 from DystrophyDxLib.reporting.pages import Section
 from DystrophyDxLib.reporting.tables import Table
@@ -57,6 +57,16 @@ def test_a_confusion_matrix_has_room_for_long_names():
             assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
             assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1
         assert axes.get_window_extent().height > 20 * len(classes)
+
+
+def test_a_roc_legend_has_room_for_long_names():
+    rates = np.array([0.0, 1.0])
+    label = "densenet201_trained_on_two_centres: AUC 0.496 (0.299, 0.694), n = 84 + 65"
+    figure = roc_figure([RocLine(label, rates, rates)] * 5)
+    FigureCanvasAgg(figure).draw()
+    box = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+    assert figure.bbox.y0 <= box.y0
 
 
 def test_pages_speak_of_the_recipes_classes_and_of_no_disease_of_their_own():
