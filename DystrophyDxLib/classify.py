@@ -360,6 +360,8 @@ def _kept_windows(windows: Sequence[AnyWindow], before: Sequence[AnyWindow]) -> 
 
 def _input_facts(series: Series) -> InputFacts:
     return InputFacts(
+        label=series.label or series.neutral_label,
+        first_slice=series.first_slice,
         kind=series.kind,
         series_uid=standard_uid(series.series_uid),
         slices=len(series.voxels),

@@ -75,9 +75,13 @@ class InputFacts(Strict):
     """The series that was classified. `acquisition` holds header facts and defined terms only, no free text;
     `series_uid` leads back to the examination in the archive that it is from.
 
+    `label` is what the study is called wherever its answer is told: what the user calls it, or a name that tells no
+    identity. `first_slice` is the end of the body at which slice 0 lies; None where geometry does not tell.
     `warnings` are those of reading, which are also among the warnings of the result.
     """
 
+    label: str = Field(default="", exclude_if=lambda text: not text)
+    first_slice: Literal["inferior", "superior"] | None = Field(default=None, exclude_if=_absent)
     kind: Literal["dicom", "file", "scene"]
     series_uid: str | None
     slices: int
@@ -219,6 +223,25 @@ class StudyResult(Strict):
     regions: tuple[RegionHeat, ...] = Field(default=(), exclude_if=_absent)
 
     model_config = ConfigDict(populate_by_name=True)
+
+    @property
+    def ends(self) -> tuple[str, str] | None:
+        """Where slice 0 and the last slice lie: the ends of the thigh or, where none is seen, of the body; None where
+        geometry does not tell."""
+        if self.input.first_slice is None or self.input.slices < 2:
+            return None
+        thigh = any(image.anatomy == "thigh" for image in self.images)
+        low, high = ("knee", "hip") if thigh else ("feet", "head")
+        return (low, high) if self.input.first_slice == "inferior" else (high, low)
+
+    @property
+    def numbering(self) -> str:
+        """How slices are numbered, in a sentence; nothing where geometry does not tell."""
+        if self.ends is None:
+            return ""
+        return "Slices are numbered from 0 at the {} to {last} at the {}.".format(
+            *self.ends, last=self.input.slices - 1
+        )
 
     def to_json(self) -> str:
         """The text of result.json."""

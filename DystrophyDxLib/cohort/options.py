@@ -52,7 +52,9 @@ def chosen_recipe(
         try:
             text = read_bytes(Path(recipe), LARGEST).decode("utf-8")
         except (OSError, ValueError):
-            raise InputError("The recipe cannot be read; give the path of a TOML file, or a recipe's name.") from None
+            raise InputError(
+                f"The recipe {recipe} cannot be read; give the path of a TOML file, or a recipe's name."
+            ) from None
         found = Recipe.parse(text, Path(recipe).name)
     else:
         found = Recipe.named(recipe)
@@ -73,11 +75,11 @@ def chosen_recipe(
 def _with_matrix(recipe: dict[str, Any], matrix: str) -> dict[str, Any]:
     """The matrix sizes of Germain et al., Diagnostics 2021;11:1554, Table 4."""
     if recipe["sample"]["region"]["kind"] != "square":
-        raise InputError("--matrix is for recipes with a square region; leave it out.")
+        raise InputError("--sample-size is for recipes with a square region; leave it out.")
     if matrix == "raw":
         return recipe | {"sample": recipe["sample"] | {"region": {"kind": "slice"}}}
     if matrix not in ("128", "160", "256"):
-        raise InputError(f"--matrix cannot be {matrix!r}; give 128, 160, 256 or raw.")
+        raise InputError(f"--sample-size cannot be {matrix!r}; give 128, 160, 256 or raw.")
     scale = int(matrix) / recipe["sample"]["size"]
     stages = [stage | {"size": round(stage["size"] * scale)} for stage in recipe["training"]["stages"]]
     return recipe | {
@@ -109,5 +111,5 @@ def chosen_splits(cohort: Cohort, how: str | None, seed: int) -> list[Cohort]:
     if (kind, argument) == ("cohort", ""):
         return [own(cohort)]
     raise InputError(
-        f"--split cannot be {how!r}; give cohort, stratified, stratified:60/20/20, kfold:K or centre:NAME."
+        f"--split-by cannot be {how!r}; give cohort, stratified, stratified:60/20/20, kfold:K or centre:NAME."
     )

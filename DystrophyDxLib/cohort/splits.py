@@ -6,7 +6,7 @@ Every function here gives cohorts that can be trained on, or says why there is n
 from __future__ import annotations
 
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files.spreadsheet import Sheet, spelling_key, write_rows
-from .table import SPLITS, Case, Cohort, Split
+from .table import SPLITS, Case, Cohort, Split, listed
 
 PUBLISHED = (233 / 432, 97 / 432, 102 / 432)
 """Shares of the patients in training, validation and test of Yang et al., BMC Neurology 2021;21:13."""
@@ -33,7 +33,7 @@ def own(cohort: Cohort) -> Cohort:
         InputError: the table has none, or they cannot be trained on.
     """
     if not cohort.has_splits:
-        raise InputError("The cohort table has no splits; add the column split, or choose another way to split.")
+        raise InputError("The cohort table has no splits; add the column split, or choose another way with --split-by.")
     return _trainable(cohort)
 
 
@@ -47,7 +47,10 @@ def stratified(cohort: Cohort, seed: int, fractions: tuple[float, float, float] 
         InputError: fractions that are none, or too few patients.
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise InputError("The shares of training, validation and test must be positive and add up to 1.")
+        raise InputError(
+            "The shares of training, validation and test must be positive and add up to 100, as in "
+            "--split-by stratified:60/20/20."
+        )
     dealt = _dealt(cohort.patients, fractions, np.random.default_rng(seed))
     return _trainable(cohort.with_splits({patient: SPLITS[part] for patient, part in dealt.items()}))
 
@@ -65,7 +68,10 @@ def k_folds(cohort: Cohort, k: int, seed: int) -> list[Cohort]:
         InputError: fewer than three folds, or too few patients for so many.
     """
     if k < 3:
-        raise InputError("Cross-validation needs at least 3 folds: for training, validation and test; give 3 or more.")
+        raise InputError(
+            "Cross-validation needs at least 3 folds: for training, validation and test; give "
+            "--split-by kfold:3 or more."
+        )
     dealt = _dealt(cohort.patients, (1 / k,) * k, np.random.default_rng(seed))
 
     def split_in(fold: int, part: int) -> Split:
@@ -91,12 +97,13 @@ def write_folds(path: Path, cohorts: Sequence[Cohort]) -> None:
     try:
         if path.exists() and path.read_bytes() != table.getvalue().encode():
             raise InputError(
-                "The folder of --out holds the folds of another cohort, number of folds or seed; give a new one."
+                f"{path.parent}, the folder of --out, holds the folds of another cohort, number of folds or seed; "
+                "give a new one."
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(table.getvalue().encode())
     except OSError:
-        raise InputError("The folder of --out cannot be written; check the place and its permissions.") from None
+        raise InputError(f"{path.parent} cannot be written; check the place of --out and its permissions.") from None
 
 
 def read_folds(path: Path, cohort: Cohort) -> dict[str, int]:
@@ -110,7 +117,7 @@ def read_folds(path: Path, cohort: Cohort) -> dict[str, int]:
         folds = {spelling_key(row["patient_id"]): int(row["fold"]) for _, row in rows}
     except (InputError, ValueError, KeyError):
         raise InputError(
-            f"{path.parent.name} holds no {path.name}; give a folder in which 'dystrophydx train --split kfold:K' "
+            f"{path.parent.name} holds no {path.name}; give a folder in which 'dystrophydx train --split-by kfold:K' "
             "trained a model a fold."
         ) from None
     keys = {patient.patient_id: spelling_key(patient.patient_id) for patient in cohort.patients}
@@ -134,10 +141,11 @@ def hold_out_centre(cohort: Cohort, centre: str, seed: int) -> Cohort:
         InputError: a centre that no row names, rows without a centre, or too few patients.
     """
     centres = {case.centre for case in cohort.cases if case.centre is not None}
-    if any(case.centre is None for case in cohort.cases):
-        raise InputError("Some rows of the cohort have no centre; fill in the column centre to hold one out.")
+    without = [f"row {case.row}" for case in cohort.cases if case.centre is None]
+    if without:
+        raise InputError(f"{listed(without)} of the cohort: no centre; fill in the column centre to hold one out.")
     if centre not in centres:
-        raise InputError(f"The cohort has no centre of that name; choose one of {', '.join(sorted(centres))}.")
+        raise InputError(f"The cohort has no centre {centre!r}; choose one of {', '.join(sorted(centres))}.")
     held_out = {case.patient_id for case in cohort.cases if case.centre == centre}
     others = [patient for patient in cohort.patients if patient.patient_id not in held_out]
     train, validation, _ = PUBLISHED
@@ -174,14 +182,19 @@ def _dealt(patients: Sequence[Case], shares: Sequence[float], rng: np.random.Gen
 
 def _trainable(cohort: Cohort) -> Cohort:
     """The cohort, when its training and validation parts have patients enough of every class."""
-    purposes: dict[Split, str] = {"train": "be fitted to", "validation": "set the threshold and stop in time"}
-    for split, what_for in purposes.items():
-        labels = [patient.label for patient in cohort.of_split(split).patients]
-        for label, name in enumerate(cohort.recipe.classes):
-            if (count := labels.count(label)) < LEAST_PATIENTS:
-                in_all = sum(patient.label == label for patient in cohort.patients)
-                raise InputError(
-                    f"The {split} split has {count} of the cohort's {in_all} patients of class '{name}', and needs at "
-                    f"least {LEAST_PATIENTS} of each class to {what_for}; add patients or split in another way."
-                )
+    lacking = []
+    in_all = Counter(patient.label for patient in cohort.patients)
+    for split in ("train", "validation"):
+        there = Counter(patient.label for patient in cohort.of_split(split).patients)
+        lacking += [
+            f"the {split} split has {there[label]} of the cohort's {in_all[label]} patients of class '{name}'"
+            for label, name in enumerate(cohort.recipe.classes)
+            if there[label] < LEAST_PATIENTS
+        ]
+    if lacking:
+        told = "; ".join(lacking)
+        raise InputError(
+            f"{told[:1].upper()}{told[1:]}. Training and validation need at least {LEAST_PATIENTS} of each class: add "
+            "patients, or split in another way with --split-by."
+        )
     return cohort

@@ -113,21 +113,7 @@ class Cohort:
         for name in ("cases", "others"):
             object.__setattr__(self, name, tuple(_known_as(first, case) for case in getattr(self, name)))
         problems = Problems()
-        rows_of = defaultdict(list)
-        for case in self.cases:
-            rows_of[case.patient_id].append(case)
-        for patient, cases in rows_of.items():
-            for what, found in (
-                ("in more than one split", {case.split for case in cases}),
-                ("with more than one diagnosis", {(case.disease, case.label) for case in cases}),
-                ("with both sexes", {case.sex for case in cases} - {None}),
-            ):
-                if len(found) > 1:
-                    problems.add(f"patients {what}", " / ".join(self.spellings.get(patient, [patient])))
-        without = [f"row {case.row}" for case in self.cases if case.split is None]
-        if 0 < len(without) < len(self.cases):
-            for row in without:
-                problems.add("rows without a split while others have one", row)
+        _check_patients(self.cases, problems)
         problems.raise_any()
 
     @classmethod
@@ -148,6 +134,7 @@ class Cohort:
         rows = (_case(number, cells, path.parent, recipe, problems) for number, cells in sheet.records())
         cases = [case for case in rows if case is not None]
         _check_paths(cases, problems)
+        _check_patients([case for case in cases if case.label is not None], problems)
         problems.raise_any()
         kept, others = (tuple(case for case in cases if (case.label is None) == is_other) for is_other in (False, True))
         if not kept:
@@ -207,9 +194,15 @@ class Cohort:
 
 
 class Problems:
-    """What is wrong in a table and where, so that a user sees all of it at once, in one line."""
+    """What is wrong in a table and where, so that a user sees all of it at once, in one line.
 
-    def __init__(self) -> None:
+    Args:
+        subject: what cannot be used, as the message begins.
+        remedy: what to do, as it ends.
+    """
+
+    def __init__(self, subject: str = "The cohort", remedy: str = "correct the table or the files") -> None:
+        self._subject, self._remedy = subject, remedy
         self._where: dict[str, list[str]] = {}
 
     def add(self, what: str, where: str) -> None:
@@ -218,7 +211,7 @@ class Problems:
     def raise_any(self) -> None:
         if self._where:
             told = "; ".join(f"{what} ({listed(where)})" for what, where in self._where.items())
-            raise InputError(f"The cohort cannot be used: {told}; correct the table or the files.")
+            raise InputError(f"{self._subject} cannot be used: {told}; {self._remedy}.")
 
 
 def listed(names: Sequence[str]) -> str:
@@ -234,17 +227,20 @@ def _known_as(first: Mapping[str, str], case: Case) -> Case:
 
 
 def _table(path: Path, recipe: Recipe) -> Sheet:
-    sheet = Sheet.read(path, "The cohort table")
+    sheet = Sheet.read(path, f"The cohort table {path}")
+    told = []
     if missing := sheet.missing(_REQUIRED):
-        raise InputError(f"The cohort table lacks the columns {', '.join(missing)}; add them to its first row.")
+        told.append(f"The cohort table lacks the columns {', '.join(missing)}; add them to its first row.")
     channels = [name for name in recipe.sample.further if column_name(name) not in sheet.header]
     if channels and not (recipe.sample.of_cine and channels == list(recipe.sample.further)):
-        raise InputError(
+        told.append(
             f"The recipe needs {' and '.join(channels)} beside {recipe.sample.channels[0].name}; add a column of that "
             "name with the path of each row's series."
         )
     if twice := sheet.repeated(_KNOWN):
-        raise InputError(f"The cohort table has the columns {', '.join(twice)} more than once; keep one of each.")
+        told.append(f"The cohort table has the columns {', '.join(twice)} more than once; keep one of each.")
+    if told:
+        raise InputError(" ".join(told))
     return sheet
 
 
@@ -327,6 +323,25 @@ def _years(text: str | None) -> float | None:
     except ValueError:
         return None
     return age if 0 <= age <= OLDEST else None
+
+
+def _check_patients(cases: Iterable[Case], problems: Problems) -> None:
+    """A patient is in one split, has one disease and one sex; all series have a split, or none."""
+    rows_of = defaultdict(list)
+    for case in cases:
+        rows_of[spelling_key(case.patient_id)].append(case)
+    for own in rows_of.values():
+        for what, found in (
+            ("in more than one split", {case.split for case in own}),
+            ("with more than one diagnosis", {(case.disease, case.label) for case in own}),
+            ("with both sexes", {case.sex for case in own} - {None}),
+        ):
+            if len(found) > 1:
+                problems.add(f"patients {what}", " / ".join(dict.fromkeys(c.spelling or c.patient_id for c in own)))
+    without = [f"row {case.row}" for own in rows_of.values() for case in own if case.split is None]
+    if len(without) < sum(map(len, rows_of.values())):
+        for row in without:
+            problems.add("rows without a split while others have one", row)
 
 
 def _check_paths(cases: Iterable[Case], problems: Problems) -> None:

@@ -33,6 +33,14 @@ def classify(
         Path | None,
         typer.Option(help="Segmentation with a segment a muscle, for the share of each that lies under the heat."),
     ] = None,
+    label_names: Annotated[
+        Path | None,
+        typer.Option(
+            help="Names of the labels of --muscles and --roi, where they are label maps: CSV (label, name), label file "
+            "of ITK-SNAP, colour table of Slicer, or JSON.",
+            show_default="a table of the label map's own name beside it",
+        ),
+    ] = None,
     atlas: Annotated[
         Path | None,
         typer.Option(
@@ -61,6 +69,13 @@ def classify(
             show_default=False,
         ),
     ] = None,
+    label: Annotated[
+        str,
+        typer.Option(
+            help="Name of the study in all results; no name of a patient.",
+            show_default="one that tells no identity",
+        ),
+    ] = "",
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print result.json, and nothing else.")] = False,
@@ -84,8 +99,10 @@ def classify(
             frames=_frames(frame or [], sample),
             region=roi,
             muscles=muscles,
+            label_names=label_names,
             atlas=atlas_with_names(atlas, atlas_names),
             modality=modality,
+            label=" ".join(label.split()),
         )
         result = classify_into_folder(
             files, ModelOnDevice(package, device), out, overwrite=overwrite, watch=watch, advance=advance

@@ -9,7 +9,7 @@ import typer
 
 from ..errors import InputError
 from ..reporting.progress import Advance
-from .options import CohortTable, Device, Processes, listed, tell
+from .options import CohortTable, Device, Processes, Split, listed, tell
 from .progress import LOADING, READING, progress
 
 
@@ -23,7 +23,8 @@ def compare(
         typer.Option(help="To train, separated by commas.", show_default="the five published, without --packages"),
     ] = None,
     packages: Annotated[
-        list[Path] | None, typer.Option(help="Trained package to compare; once for each.", show_default="none")
+        list[Path] | None,
+        typer.Option(help="Trained package to compare; once for each.", show_default="none", exists=True),
     ] = None,
     recipe: Annotated[
         str | None,
@@ -34,14 +35,17 @@ def compare(
     ] = None,
     backbone_weights: Annotated[
         Path | None,
-        typer.Option(help="Folder with a file of weights for each backbone.", show_default="torchvision's, fetched"),
+        typer.Option(
+            help="Folder with a file of weights for each backbone.",
+            show_default="torchvision's, fetched",
+            exists=True,
+            file_okay=False,
+        ),
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for samples and features.", show_default="OUT/cache")
     ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="To compare on.", show_default="test, or whom the model has not seen")
-    ] = None,
+    split: Split = None,
     device: Device = "auto",
     processes: Processes = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of training and bootstrap.")] = 2021,

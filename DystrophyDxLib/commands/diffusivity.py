@@ -19,7 +19,7 @@ def diffusivity(
 ) -> None:
     """Compute the map of mean diffusivity (mm²/s) of a diffusion series, for models of maps."""
     if out.exists():
-        raise InputError("There is something at the place given with --out; give a new one.")
+        raise InputError(f"There is something at {out}, the place given with --out; give a new one.")
     with progress() as advance:
         advance("Fitting the diffusion tensor", 0, 0)
         from ..series.diffusivity import mean_diffusivity, write_map

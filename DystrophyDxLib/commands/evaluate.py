@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .options import AtlasNames, CohortTable, Device, ResultsFolder, atlas_with_names, check_cohort, tell
+from .options import AtlasNames, CohortTable, Device, ResultsFolder, Split, atlas_with_names, check_cohort, tell
 from .progress import LOADING, READING, progress
 
 if TYPE_CHECKING:
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    package: Annotated[Path, typer.Argument(help="Model package, folder or .zip.", show_default=False)],
+    package: Annotated[Path, typer.Argument(help="Model package, folder or .zip.", show_default=False, exists=True)],
     cohort: CohortTable,
     out: ResultsFolder,
-    split: Annotated[
-        str | None, typer.Option(help="train, validation or test.", show_default="test, or whom the model has not seen")
-    ] = None,
+    split: Split = None,
     atlas: Annotated[
         Path | None,
-        typer.Option(help="Label map on the grid of all images, for its regions ranked by the heat in them."),
+        typer.Option(
+            exists=True, help="Label map on the grid of all images, for its regions ranked by the heat in them."
+        ),
     ] = None,
     atlas_names: AtlasNames = None,
     reference: Annotated[

@@ -21,7 +21,7 @@ from .evaluate import evaluate
 from .extras import lacking, what_to_add
 from .progress import heed_interrupts
 from .texture import texture
-from .train import train
+from .train import TrainCommand, train
 
 app = typer.Typer(
     help="Dystrophinopathy pattern in thigh MRI. For research only, not for diagnosis.",
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (classify, benchmark, diffusivity, train, evaluate, compare, texture):
-    app.command()(command)
+    app.command(cls=TrainCommand if command is train else None)(command)
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(readers.app, name="readers")
 INTERRUPTED = 130

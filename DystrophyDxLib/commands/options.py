@@ -6,20 +6,39 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 
+from ..devices import DEVICES
 from ..errors import InputError
 
 if TYPE_CHECKING:
     from ..reporting.harness import Summary
 
-CohortTable = Annotated[Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False)]
-ResultsFolder = Annotated[Path, typer.Option(help="Folder for the results; it is made.", show_default=False)]
-Model = Annotated[Path | None, typer.Option(help="Model package, folder or .zip.", show_default="the embedded one")]
-AtlasNames = Annotated[
-    Path | None, typer.Option(help="Names of the atlas' regions, CSV: label, name.", show_default="their numbers")
+CohortTable = Annotated[
+    Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False, exists=True, dir_okay=False)
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+ResultsFolder = Annotated[Path, typer.Option(help="Folder for the results; it is made.", show_default=False)]
+Model = Annotated[
+    Path | None, typer.Option(help="Model package, folder or .zip.", show_default="the embedded one", exists=True)
+]
+AtlasNames = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        help="Names of the atlas' regions: CSV (label, name), label file of ITK-SNAP, colour table of Slicer, or JSON.",
+        show_default="a table of the atlas' own name beside it",
+    ),
+]
+Device = Annotated[str, typer.Option(click_type=click.Choice(DEVICES), help="auto takes the fastest that is there.")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        click_type=click.Choice(["train", "validation", "test"]),
+        help="Split of the cohort.",
+        show_default="test, or whom the model has not seen",
+    ),
+]
 Processes = Annotated[int, typer.Option(min=1, help="Processes that make samples.")]
 CohortSeed = Annotated[int, typer.Option(min=0, help="Equal seeds give equal cohorts.")]
 CohortFolder = Annotated[Path, typer.Option(help="New or empty folder for the cohort.", show_default=False)]

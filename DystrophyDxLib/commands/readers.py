@@ -147,16 +147,60 @@ def status(study: StudyFolder) -> None:
 def export(
     study: StudyFolder,
     out: Annotated[Path, typer.Option(help="New or empty folder for the tables.", show_default=False)],
+    to_fill_in: Annotated[
+        bool,
+        typer.Option(
+            "--to-fill-in",
+            help="Write tables and pages for readers without Slicer, of all that is not read yet; without it, where "
+            "nobody has answered.",
+        ),
+    ] = False,
 ) -> None:
-    """Write all answers, the truth and the model's answers as CSV."""
+    """Write all answers, the truth and the model's answers as CSV; before the first answer, tables to fill in."""
     with progress() as advance:
         advance(STARTING, 0, 0)
         from ..readerstudy.export import export as exported
+        from ..readerstudy.export import nobody_answered
         from ..readerstudy.study import ReaderStudy
 
-    reads, unusable = exported(ReaderStudy.open(study), out)
+    opened = ReaderStudy.open(study)
+    if to_fill_in or nobody_answered(opened):
+        from ..readerstudy.sheets import write_sheets
+
+        with progress() as advance:
+            rows = write_sheets(opened, out, advance)
+        print(f"{rows} answers to fill in, a folder a reader and session, with a page a case: {out}")
+        print("Give a reader one session at a time. Take them over with: dystrophydx readers import STUDY TABLES")
+        return
+    reads, unusable = exported(opened, out)
     _tell(unusable)
     print(f"{len(reads.reads)} rows of answers by {reads.reads['reader'].nunique()} readers: {out}")
+
+
+@app.command("import")
+def import_(
+    study: StudyFolder,
+    tables: Annotated[
+        list[Path],
+        typer.Argument(help="Filled-in tables of export, or folders with them.", show_default=False, exists=True),
+    ],
+    accept_deviations: Annotated[
+        bool,
+        typer.Option(
+            "--accept-deviations", help="Take answers whose days break wash-out or order; the report says so."
+        ),
+    ] = False,
+) -> None:
+    """Take over answers that were given on paper or in a spreadsheet, all of them or none."""
+    from ..readerstudy.sheets import import_sheets
+    from ..readerstudy.study import ReaderStudy
+
+    now = datetime.now(timezone.utc)
+    for taken in import_sheets(ReaderStudy.open(study), tables, now, accept_deviations=accept_deviations):
+        known = f", {taken.known} were there already" if taken.known else ""
+        print(f"{taken.reader.code}: {taken.answers} answers taken over{known}.")
+        for deviation in taken.deviations:
+            print(f"  Noted: {deviation}.")
 
 
 @app.command()

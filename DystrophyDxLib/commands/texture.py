@@ -17,7 +17,9 @@ def texture(
     models: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Folder of 'train --split kfold:K', with a model a fold; once for each.", show_default="none"
+            help="Folder of 'train --split-by kfold:K', with a model a fold; once for each.",
+            show_default="none",
+            exists=True,
         ),
     ] = None,
     recipe: Annotated[
@@ -31,7 +33,10 @@ def texture(
     backbone_weights: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with a file of weights for vgg16 and resnet18.", show_default="torchvision's, fetched"
+            help="Folder with a file of weights for vgg16 and resnet18.",
+            show_default="torchvision's, fetched",
+            exists=True,
+            file_okay=False,
         ),
     ] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for samples.", show_default="OUT-cache")] = None,

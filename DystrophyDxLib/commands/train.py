@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
+from typer.core import TyperCommand
 
 from ..errors import InputError
 from .options import CohortTable, Device, Processes, listed
@@ -15,20 +17,47 @@ LEFT_OUT_SHOWN = 8
 """Series left out that the terminal names; the file names all."""
 
 
+class TrainCommand(TyperCommand):
+    """The command, whose help lists the recipes."""
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help, with a line on each recipe, which are read for it alone."""
+        from ..models.recipe import known_recipes
+
+        self.epilog = "\n\n".join(("Recipes:", *(f"{name}: {_told(name)}" for name in known_recipes())))
+        super().format_help(ctx, formatter)
+
+
+def _told(name: str) -> str:
+    """What a recipe is for, and what it takes."""
+    from ..models.recipe import Recipe, about_recipe
+
+    recipe = Recipe.named(name)
+    inputs = "cines" if recipe.sample.of_cine else " + ".join(channel.name for channel in recipe.sample.channels)
+    weights = f"; ImageNet weights of {recipe.network.backbone}" if recipe.network.weights == "imagenet" else ""
+    return f"{about_recipe(name)} Needs: {inputs}{weights}."
+
+
 def train(
-    recipe: Annotated[str, typer.Argument(help="Recipe: its name, or the path of a .toml file.", show_default=False)],
+    recipe: Annotated[
+        str, typer.Argument(help="Recipe: a name from the list below, or the path of a .toml file.", show_default=False)
+    ],
     cohort: CohortTable,
     out: Annotated[Path, typer.Option(help="Place for the model package; it is made.", show_default=False)],
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal models.")] = 2021,
     backbone: Annotated[str | None, typer.Option(help="Other backbone.", show_default="the recipe's")] = None,
     backbone_weights: Annotated[
         Path | None,
-        typer.Option(help="File of torchvision's weights, or a model package.", show_default="torchvision's, fetched"),
+        typer.Option(
+            help="File of torchvision's weights, or a model package.",
+            show_default="torchvision's, fetched",
+            exists=True,
+        ),
     ] = None,
     from_scratch: Annotated[
         bool, typer.Option("--from-scratch", help="Train all layers, from random weights.")
     ] = False,
-    matrix: Annotated[
+    sample_size: Annotated[
         str | None,
         typer.Option(help="Edge of square samples: 128, 160, 256, or raw.", show_default="the recipe's"),
     ] = None,
@@ -43,17 +72,24 @@ def train(
     ] = None,
     device: Device = "auto",
     processes: Processes = 1,
-    split: Annotated[
+    split_by: Annotated[
         str | None,
         typer.Option(
-            help="stratified, stratified:60/20/20, cohort, kfold:K or centre:NAME.",
+            help="How patients are split: stratified, stratified:60/20/20, cohort, kfold:K or centre:NAME.",
             show_default="cohort if its table has splits",
         ),
     ] = None,
     repeats: Annotated[
-        int, typer.Option(min=1, help="Cross-validations, each with other folds; with --split kfold:K.")
+        int, typer.Option(min=1, help="Cross-validations, each with other folds; with --split-by kfold:K.")
     ] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where training was interrupted.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Refuse to begin anew beside an interrupted training of another recipe, cohort, seed or weights. One "
+            "of the same is gone on with in any case.",
+        ),
+    ] = False,
     trained_on: Annotated[
         str | None, typer.Option(help="What the model card says of the cohort.", show_default="its numbers")
     ] = None,
@@ -65,21 +101,27 @@ def train(
         from ..cohort.table import Cohort
         from ..models.published_weights import fetch_published
 
-        chosen = chosen_recipe(recipe, backbone, from_scratch, matrix, task, listed(channels))
+        chosen = chosen_recipe(recipe, backbone, from_scratch, sample_size, task, listed(channels))
         read = Cohort.read(cohort, chosen)
-        cohorts = chosen_splits(read, split, seed)
+        cohorts = chosen_splits(read, split_by, seed)
         folds = len(cohorts) > 1
         if repeats > 1 and not folds:
-            raise InputError("Only cross-validation is repeated; add --split kfold:K.")
+            raise InputError("Only cross-validation is repeated; add --split-by kfold:K.")
         fetch_published(chosen, backbone_weights, advance)
     for told in (*((read.others_told,) if read.others else ()), *read.notices):
         print(told)
     with progress() as advance:
         advance(LOADING, 0, 0)
+        from ..training.checkpoint import CHECKPOINT, EARLIER
         from ..training.train import LEFT_OUT, checked_place, train_folds, train_repeats
         from ..training.train import train as trained
 
-        work = checked_place(out, resume=resume) if not folds else out
+        work = checked_place(out) if not folds else out
+        if (work / CHECKPOINT).exists():
+            print(
+                f"{work} holds an interrupted training. If recipe, cohort, seed and weights are the same, it goes on; "
+                f"else it is kept as {EARLIER} and training begins anew."
+            )
         options: dict[str, Any] = {
             "seed": seed,
             "cache": cache or work / "cache",
@@ -90,8 +132,8 @@ def train(
             "trained_on": trained_on,
             "advance": advance,
         }
-        if split is not None and repeats > 1:
-            packages = train_repeats(chosen, read, split, out, repeats=repeats, **options)
+        if split_by is not None and repeats > 1:
+            packages = train_repeats(chosen, read, split_by, out, repeats=repeats, **options)
         elif folds:
             packages = train_folds(chosen, cohorts, out, **options)
         else:

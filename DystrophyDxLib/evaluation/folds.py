@@ -53,7 +53,7 @@ class TrainedFolds:
         """Reads all of a training.
 
         Args:
-            folder: in which `dystrophydx train --split kfold:K` trained a model a fold.
+            folder: in which `dystrophydx train --split-by kfold:K` trained a model a fold.
             cohort: the CSV that they were trained on.
 
         Raises:
@@ -113,7 +113,7 @@ def evaluate_folds(folder: Path, cohort: Path, out: Path, options: EvaluationOpt
     """Evaluates the models of a cross-validation and writes the files of `REPORT` into `out`.
 
     Args:
-        folder: in which `dystrophydx train --split kfold:K` trained a model a fold.
+        folder: in which `dystrophydx train --split-by kfold:K` trained a model a fold.
         cohort: the CSV that they were trained on.
         out: all of the files or none are written.
 

@@ -46,8 +46,8 @@ def read_truth(case: Case, series: Series) -> TruthFiles:
 
 
 def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]]:
-    """Muscle labels of a file, brought to the grid of `series`, and their names: those of Slicer's segments where the
-    file holds them, else "muscle 1" and so on.
+    """Muscle labels of a file, brought to the grid of `series`, and their names: those of Slicer's segments or of a
+    table beside the file, else "label 1" and so on.
 
     Args:
         path: NRRD (also .seg.nrrd) or NIfTI with a label a muscle, 0 elsewhere.
@@ -61,8 +61,8 @@ def read_muscles(path: Path, series: Series) -> tuple[np.ndarray, dict[int, str]
     labels = _on_grid(as_image(file.layers[0], file.geometry), series).astype(np.int64)
     if labels.min() < 0:
         raise InputError("The labels of a segmentation are no whole numbers; export it as a label map.")
-    named = {segment.value: segment.name for segment in file.segments} if file.named else {}
-    return labels, {label: named.get(label, f"muscle {label}") for label in np.unique(labels[labels > 0]).tolist()}
+    named = {segment.value: segment.name for segment in file.segments}
+    return labels, {label: named.get(label, f"label {label}") for label in np.unique(labels[labels > 0]).tolist()}
 
 
 def segmentation_files(cohort: Cohort, folder: Path, column: str) -> dict[int, Path]:

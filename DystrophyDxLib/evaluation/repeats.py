@@ -24,7 +24,7 @@ def evaluate_repeats(folder: Path, cohort: Path, out: Path, options: EvaluationO
     """Evaluates the models of all repeats and writes a report into `out`, with a folder for each repeat.
 
     Args:
-        folder: in which `dystrophydx train --split kfold:K --repeats R` trained.
+        folder: in which `dystrophydx train --split-by kfold:K --repeats R` trained.
         cohort, out: as of `folds.evaluate_folds`.
 
     Raises:

@@ -60,7 +60,7 @@ def texture(
 
     Args:
         recipe: a shipped recipe's name or a .toml file; one of its channels is the fat fraction.
-        models: folders with a package a fold, as `dystrophydx train --split kfold:K` writes them, all of the same
+        models: folders with a package a fold, as `dystrophydx train --split-by kfold:K` writes them, all of the same
             folds.
         folds: of patients, where no models are given.
         muscles: column of the cohort with the path of each series' muscle segmentation; None takes the truth of
@@ -116,7 +116,7 @@ def _folds(cohort: Cohort, models: Sequence[Path], count: int, seed: int) -> dic
         return {case.patient_id: n for n, part in enumerate(cohorts, 1) for case in part.of_split("test").patients}
     first, *others = (read_folds(folder / FOLDS, cohort) for folder in models)
     if any(other != first for other in others):
-        raise InputError("The models were trained in different folds; train all with the same --split and --seed.")
+        raise InputError("The models were trained in different folds; train all with the same --split-by and --seed.")
     return first
 
 

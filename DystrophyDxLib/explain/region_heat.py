@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files.spreadsheet import Sheet
 from ..results import RegionHeat
 from ..series.channels import why_apart
 from ..series.image_files import read_image_file
+from ..series.label_names import names_beside, read_label_names
 from ..series.series import Series
 
 
@@ -56,7 +56,8 @@ def read_atlas(path: Path, names: Path | None, series: Series) -> tuple[np.ndarr
 
     Args:
         path: a label map: NIfTI, NRRD or MetaImage.
-        names: a table (CSV) with the columns `label` and `name`; without it regions are called by their numbers.
+        names: see `label_names.read_label_names`; without it, and without such a table beside the atlas, regions are
+            called by their numbers, such as "label 3".
 
     Raises:
         InputError: one of them cannot be read, or the atlas lies on another grid.
@@ -73,16 +74,5 @@ def read_atlas(path: Path, names: Path | None, series: Series) -> tuple[np.ndarr
     labels = atlas.voxels.astype(np.int64)
     if (labels != atlas.voxels).any() or labels.min() < 0:
         raise InputError("The atlas holds other values than the whole numbers of its regions; give a label map.")
-    if names is None:
-        return labels, {int(value): str(value) for value in np.unique(labels) if value}
-    return labels, _names(names)
-
-
-def _names(path: Path) -> dict[int, str]:
-    sheet = Sheet.read(path, "The table of the atlas's names")
-    try:
-        return {int(row["label"]): row["name"] for _, row in sheet.records()}
-    except (KeyError, ValueError):
-        raise InputError(
-            "The names of the atlas are no table of regions; give a CSV in UTF-8 with the columns label and name."
-        ) from None
+    known = names_beside(path) if names is None else read_label_names(names)
+    return labels, known or {int(value): f"label {value}" for value in np.unique(labels) if value}

@@ -169,7 +169,7 @@ def fold_packages(folder: Path, folds: int) -> tuple[ModelPackage, ...]:
             packages.append(ModelPackage.read(folder / name))
         except InputError as error:
             raise InputError(
-                f"{name} in {folder.name}: {error} Finish a training that was stopped with --resume."
+                f"{name} in {folder.name}: {error} Run a training that was stopped again to finish it."
             ) from None
     return tuple(packages)
 

@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_RECIPES = Path(__file__).parent / "recipes"
 LARGEST = 64 << 10
 """Bytes of a recipe; more is refused before it is read."""
 _DEEP = re.compile(r"\.(?:\s*[\w\"'-]{1,64}\s*\.){16}")
@@ -381,11 +383,25 @@ class Recipe(Strict):
         Raises:
             InputError: when there is none.
         """
-        folder = Path(__file__).parent / "recipes"
-        known = sorted(path.stem for path in folder.glob("*.toml"))
-        if name not in known:
-            raise InputError(f"There is no recipe {name!r}; choose one of {', '.join(known)}.")
-        return cls.parse((folder / f"{name}.toml").read_text(encoding="utf-8"))
+        if name not in known_recipes():
+            raise InputError(f"There is no recipe {name!r}; choose one of {', '.join(known_recipes())}.")
+        return cls.parse((_RECIPES / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def known_recipes() -> list[str]:
+    """Names of the recipes that ship with the library."""
+    return sorted(path.stem for path in _RECIPES.glob("*.toml"))
+
+
+def about_recipe(name: str) -> str:
+    """What a recipe of the library is for: the comment at its head, to the first colon or full stop.
+
+    >>> about_recipe("germain2021_plane")
+    'Which of four planes a cine shows, by its end-diastolic frame.'
+    """
+    lines = (_RECIPES / f"{name}.toml").read_text(encoding="utf-8").splitlines()
+    comment = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
+    return re.split(r"(?<!al)\.(?:\s|$)|:\s", comment, maxsplit=1)[0] + "."
 
 
 def _first_line(error: Exception) -> str:

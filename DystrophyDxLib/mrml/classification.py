@@ -192,7 +192,7 @@ class SceneClassification:
         by themselves; for a scene that was opened: saving rounds the figures, and an earlier version wrote other
         columns. What was deleted stays so."""
         if self.images_table is not None and self.result is not None:
-            tabulate(self.images, self.images_table, self.chart)
+            tabulate(self.images, self.images_table, self.chart, self.result.ends)
 
     def reclassify(self, classifier: Classifier, progress: Progress | None = None) -> StudyResult:
         """Classifies the region as it is now; only windows that changed are run. What is drawn meanwhile is kept, and

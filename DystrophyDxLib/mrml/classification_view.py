@@ -8,10 +8,11 @@ from collections.abc import Callable
 import slicer
 
 from ..errors import InputError
+from ..explain.colours import OPACITY
 from ..models.decision import decision_of
 from ..results import ImageResult
 from .classification import SceneClassification
-from .display import DEFAULT_OPACITY, HeatmapDisplay
+from .display import HeatmapDisplay
 from .layers import Layers, keep_with_images, layers, update_legends
 from .layouts import MAIN_VIEW, MRI_VIEW, Layout, register_layouts
 from .nodes import nodes_of_class
@@ -53,7 +54,7 @@ class ClassificationView:
         main = self._composite(MAIN_VIEW)
         if main.GetAttribute(_OVERLAY) is None:
             main.SetAttribute(_OVERLAY, _ON)
-            main.SetForegroundOpacity(DEFAULT_OPACITY)
+            main.SetForegroundOpacity(OPACITY)
         if classification.heatmap is not None:
             HeatmapDisplay(classification.heatmap)
         if changes:

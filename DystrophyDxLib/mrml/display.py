@@ -5,14 +5,11 @@ from __future__ import annotations
 import slicer
 from vtkmodules.vtkRenderingCore import vtkColorTransferFunction
 
+from ..explain.colours import STOPS, THRESHOLD
 from .nodes import nodes_of_class
 
-DEFAULT_THRESHOLD = 0.2
-DEFAULT_OPACITY = 0.5
 LEGEND_SIZE = (0.09, 0.35)
 """Width and height of the legend as shares of those of a view."""
-
-_STOPS = ((0.0, (0, 0, 1)), (0.25, (0, 1, 1)), (0.5, (0, 1, 0)), (0.75, (1, 1, 0)), (1.0, (1, 0, 0)))
 _COLORS = 256
 _COLORS_OF = "DystrophyDx.colors"
 _NO_ROOM = "DystrophyDx.noRoom"
@@ -39,7 +36,7 @@ class HeatmapDisplay:
             self._display.AutoWindowLevelOff()
             self._display.AutoThresholdOff()
             self._display.ApplyThresholdOn()
-            self._show(1, DEFAULT_THRESHOLD)
+            self._show(1, THRESHOLD)
         elif self._display.GetColorNode() is None:
             self._show(self.shown_class, self.threshold)
         self._legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(self._display) or _add_legend(self._display)
@@ -134,7 +131,7 @@ def _colors(scene: slicer.vtkMRMLScene, index: int) -> slicer.vtkMRMLColorTableN
         if node.GetAttribute(_COLORS_OF) == name:
             return node
     ramp = vtkColorTransferFunction()
-    for position, color in _STOPS:
+    for position, color in STOPS:
         ramp.AddRGBPoint(position if index else 1 - position, *color)
     node = scene.AddNewNodeByClass(kind, name)
     node.SetAttribute(_COLORS_OF, name)

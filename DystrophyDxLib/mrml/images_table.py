@@ -32,25 +32,29 @@ def leg_by_leg(images: Sequence[ImageResult]) -> list[ImageResult]:
 
 
 def tabulate(
-    images: Sequence[ImageResult], table: slicer.vtkMRMLTableNode, chart: slicer.vtkMRMLPlotChartNode | None
+    images: Sequence[ImageResult],
+    table: slicer.vtkMRMLTableNode,
+    chart: slicer.vtkMRMLPlotChartNode | None,
+    ends: tuple[str, str] | None = None,
 ) -> None:
     """Gives a table a row for each image, with its figures in full, and makes a chart plot it, a plot series a side.
 
     Args:
         images: in the order of `leg_by_leg`.
         chart: of the probability along the thigh; None where the images are volumes, which have one for all slices.
+        ends: where the first and the last slice lie; see `StudyResult.ends`.
     """
     if chart is None:
-        _fill(table, images)
+        _fill(table, images, ends)
         return
     missing = {_chart_column(side): side for side in _sides(images)}
     for series in plot_series_of(chart):
         if missing.pop(series.GetYColumnName(), None) is None:  # before its column goes
             chart.RemovePlotSeriesNodeID(series.GetID())
             remove_node(series)
-    _fill(table, images)
+    _fill(table, images, ends)
     if not chart.GetXAxisTitle():
-        chart.SetXAxisTitle("Slice")
+        chart.SetXAxisTitle("Slice, from the {} to the {}".format(*ends) if ends else "Slice")
         chart.SetYAxisTitle("Probability")
         chart.YAxisRangeAutoOff()
         # Room for points at 0 and 1.
@@ -63,7 +67,7 @@ def tabulate(
         series.SetAndObserveTableNodeID(table.GetID())
 
 
-def _fill(node: slicer.vtkMRMLTableNode, images: Sequence[ImageResult]) -> None:
+def _fill(node: slicer.vtkMRMLTableNode, images: Sequence[ImageResult], ends: tuple[str, str] | None) -> None:
     table, columns = vtkTable(), list(_columns(images))
     for name, kind, values in columns:
         array = _ARRAYS[kind][0]()
@@ -74,6 +78,7 @@ def _fill(node: slicer.vtkMRMLTableNode, images: Sequence[ImageResult]) -> None:
     node.SetAndObserveTable(table)
     for name, kind, _ in columns:
         node.SetColumnType(name, _ARRAYS[kind][1])  # else a reopened scene has texts
+    node.SetColumnTitle("Slice", f"Slice (0: {ends[0]})" if ends else "Slice")
     node.SetUseColumnTitleAsColumnHeader(True)
     node.SetLocked(True)
 

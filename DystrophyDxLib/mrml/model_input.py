@@ -48,6 +48,7 @@ def series_as_read(volume: slicer.vtkMRMLScalarVolumeNode, told: InputFacts | No
         series_uid=told.series_uid,
         selection=told.selection,
         notes=told.notes,
+        label=told.label or series.label,
     )
 
 

@@ -14,7 +14,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE
-from ..reporting.case_report import figures, finding, interval_words, notices
+from ..reporting.case_report import figures, interval_words, notices, title
 from ..results import UNSUITABLE, ImageResult, StudyResult, WarningCode
 from .classification import SceneClassification
 from .classification_view import ClassificationView
@@ -156,7 +156,7 @@ def _told(result: StudyResult, heatmap: HeatmapDisplay, *, heat_is_seen: bool) -
     told = (
         *(f"{warning.code.value}: {warning.message}" for warning in warnings),
         *interval_words(result),
-        *result.input.notes,
+        *filter(None, (result.numbering, *result.input.notes)),
         *unseen,
     )
     return [line for text in told for line in textwrap.wrap(text, _CHARACTERS)]
@@ -166,10 +166,10 @@ def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResul
     draw = ImageDraw.Draw(sheet)
     given = {warning.code for warning in result.warnings}
     unsuitable = [reason for code, reason in UNSUITABLE.items() if code in given]
-    draw.text((_GAP, 14), finding(result), _TEXT, _font(34))
-    text, room = "  ".join([*unsuitable[:1], figures(result)]), _legend_left(heatmap) - 2 * _GAP
-    size = next((size for size in range(20, 12, -1) if draw.textlength(text, _font(size)) <= room), 12)
-    draw.text((_GAP, 58), text, _TEXT, _font(size))
+    room = _legend_left(heatmap) - 2 * _GAP
+    text = "  ".join([*unsuitable[:1], figures(result)])
+    draw.text((_GAP, 14), title(result), _TEXT, _fitting(draw, title(result), 34, room))
+    draw.text((_GAP, 58), text, _TEXT, _fitting(draw, text, 20, room))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))
     for n, line in enumerate(told):
         draw.text((_GAP, _HEADER + n * _LINE), line, _TEXT, _font(15))
@@ -234,6 +234,13 @@ def _show_outlines(classification: SceneClassification) -> None:
     view = scene.GetNodeByID(f"vtkMRMLSliceCompositeNode{MAIN_VIEW}")
     view.SetLabelVolumeID(node.GetID())
     view.SetLabelOpacity(1)
+
+
+def _fitting(
+    draw: ImageDraw.ImageDraw, text: str, size: int, room: float
+) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The largest font up to a size in which a line fits into so many pixels, and no smaller than 12."""
+    return _font(next((own for own in range(size, 12, -1) if draw.textlength(text, _font(own)) <= room), 12))
 
 
 _LETTER = {"left": "L", "right": "R", "unknown": "leg", "none": ""}

@@ -6,24 +6,37 @@ PyTorch and Slicer are imported when the study has been read, so that what canno
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cohort.seen import told_if_seen
+from ..cohort.table import listed
+from ..devices import compute_device
 from ..errors import InputError
 from ..explain.region_heat import read_atlas
 from ..models.package import ModelPackage
 from ..reporting.output_folder import check_output_folder, output_folder
 from ..reporting.progress import Advance, silent
 from ..results import StudyResult
+from ..series.label_names import read_label_names
 from ..series.reading import read_input
+from ..series.segmentation_file import segmentation_header
 
 if TYPE_CHECKING:
     from ..classify import Classifier
+
+UNNAMED = (
+    "Labels without names are called by their numbers; name those of --muscles with --label-names and those of --atlas "
+    "with --atlas-names, or by a table of the label map's own name beside it."
+)
+_NUMBER = re.compile(r"label \d+")
+LONGEST_LABEL = 80
+"""Characters of the name of a study."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +51,15 @@ class StudyFiles:
             those with the largest and smallest cavity.
         region: segmentation (`.seg.nrrd`) instead of the automatic region.
         muscles: segmentation with a segment a muscle, for the share of each that lies under the heat.
+        label_names: table of the names of the labels of `region` and `muscles`, where they are label maps; see
+            `label_names.read_label_names`.
         atlas: label map on the grid of the images and, if it has one, the table of its regions' names, for the regions
             ranked by the heat in them; the muscles where there is none.
         modality: "MR" where DICOM images of any modality are MR.
+        label: what the study is called wherever its answer is told; a name that tells no identity where it is empty.
 
     Raises:
-        InputError: a segmentation that is not there.
+        InputError: a segmentation or table of names that cannot be read, or a label that is too long or no plain text.
     """
 
     images: Path
@@ -52,14 +68,24 @@ class StudyFiles:
     frames: Mapping[str, int] = field(default_factory=dict)
     region: Path | None = None
     muscles: Path | None = None
+    label_names: Path | None = None
     atlas: tuple[Path, Path | None] | None = None
     modality: str | None = None
+    label: str = ""
 
     def __post_init__(self) -> None:
-        if self.region is not None and not self.region.exists():
-            raise InputError("The region given with --roi does not exist; check the path.")
-        if self.muscles is not None and not self.muscles.exists():
-            raise InputError("The muscles given with --muscles do not exist; check the path.")
+        for option, path in (("--roi", self.region), ("--muscles", self.muscles)):
+            if path is not None:
+                try:
+                    segmentation_header(path)
+                except InputError as error:
+                    raise InputError(f"{option} {path}: {error}") from None
+        if self.label_names is not None:
+            read_label_names(self.label_names)
+            if self.region is None and self.muscles is None:
+                raise InputError("--label-names belongs to a label map; give it with --muscles or --roi.")
+        if len(self.label) > LONGEST_LABEL or not self.label.isprintable():
+            raise InputError(f"--label is plain text of at most {LONGEST_LABEL} characters; shorten it.")
 
 
 class ModelOnDevice:
@@ -72,6 +98,11 @@ class ModelOnDevice:
     def __init__(self, package: ModelPackage, device: str) -> None:
         self.package = package
         self._device = device
+
+    def check_device(self) -> None:
+        """Raises `InputError` where the device that was asked for is not there; PyTorch is asked of a GPU alone."""
+        if self._device not in ("auto", "cpu"):
+            compute_device(self._device)
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -126,12 +157,18 @@ def classify_into_folder(
     """
     watch = watch or Stopwatch()
     check_output_folder(out, overwrite=overwrite)
+    model.check_device()
     with watch.stage("read"):
         advance("Reading the study", 0, 0)
         sample = model.package.recipe.sample
         asked = files.series_uid, files.frames, files.modality, advance
-        series = read_input(files.images, files.channels, sample, *asked)
-        series = told_if_seen(series, [files.images], model.package.card)
+        try:
+            series = read_input(files.images, files.channels, sample, *asked)
+        except InputError as error:
+            of_channels = (path for name, path in files.channels.items() if str(error).startswith(f"Channel {name}: "))
+            names = f" Files: {listed(error.files)}." if error.files else ""
+            raise InputError(f"{next(of_channels, files.images)}: {error}{names}") from None
+        series = replace(told_if_seen(series, [files.images], model.package.card), label=files.label)
     with watch.stage("load"):
         advance("Loading PyTorch and Slicer", 0, 0)
         classifier = model.classifier
@@ -145,16 +182,19 @@ def classify_into_folder(
 
         vtk_messages_to_log()
         scene = new_scene()
-        volume = add_series(scene, series)
-    muscles = read_muscles(files.muscles, volume) if files.muscles is not None else None
+        volume = add_series(scene, series, files.label or "MRI")
+    muscles = read_muscles(files.muscles, volume, files.label_names) if files.muscles is not None else None
     places = muscles[:2] if muscles and files.atlas is None else None
     if files.atlas is not None:
         places = read_atlas(*files.atlas, series)
+    if any(_NUMBER.fullmatch(name) for given in (muscles, places) if given for name in given[1].values()):
+        series = replace(series, notes=(*series.notes, UNNAMED))
     regions = None
     if files.region is not None:
         with watch.stage("roi"):
             region = classifier.region
-            drawn = read_labels(files.region, volume, lambda values: region.labels_of_map(series, values))
+            of_map = partial(region.labels_of_map, series)
+            drawn = read_labels(files.region, volume, of_map, files.label_names)
             regions = region.from_labels(series, drawn.labels, drawn.overlapping)
         for warning in regions.warnings:
             advance(f"{warning.code.value}: {warning.message}", 0, 0)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import slicer
 
 from ..errors import InputError
+from ..explain.colours import OPACITY
 from ..series.image_files import read_image_file
 from ..series.reading import read_study
 from ..series.series import Series
 from .classification import SceneClassification
 from .classification_view import ClassificationView
-from .display import DEFAULT_OPACITY
 from .layers import Layers, keep_with_images, layers, set_layers
 from .layouts import MAIN_VIEW, Layout
 from .views_state import ViewsState
@@ -149,7 +149,7 @@ class ReadingRoom:
         self._hidden = None
         self._forget()
         self._arrange(Layout.OVERLAY if evidence is None else Layout.SIDE_BY_SIDE)
-        self._view.overlay, self._view.opacity = True, DEFAULT_OPACITY
+        self._view.overlay, self._view.opacity = True, OPACITY
         self._view.show(shown)
         if place is not None:
             self._view.fit(place)  # the layout may be another one; another case is fitted where it is shown

@@ -36,12 +36,15 @@ def new_scene() -> slicer.vtkMRMLScene:
 def copy_into(scene: slicer.vtkMRMLScene, classification: SceneClassification) -> SceneClassification:
     """Adds a classification to another scene, with all that belongs to it and nothing else; its voxels are shared.
 
-    Left behind are other classifications, file names, the patient tree, DICOM identifiers and the name of the volume.
+    Left behind are other classifications, file names, the patient tree and DICOM identifiers. The volume gets the name
+    that its result tells, which is no identity.
     """
     copies: dict[str, slicer.vtkMRMLNode] = {}
     volume = _copied(classification.volume, scene, copies)
+    result = classification.result
+    name = result.input.label if result is not None and result.input.label else "MRI"
     for copy in copies.values():
-        copy.SetName(copy.GetName().replace(classification.volume.GetName(), "MRI"))
+        copy.SetName(copy.GetName().replace(classification.volume.GetName(), name))
     for role in map(volume.GetNthNodeReferenceRole, range(volume.GetNumberOfNodeReferenceRoles())):
         if role.startswith(CHANNEL) and volume.GetNodeReference(role) is not None:
             volume.GetNodeReference(role).SetName(role.removeprefix(CHANNEL))

@@ -251,30 +251,37 @@ def _on_grid(
 
 
 def read_labels(
-    path: Path, volume: slicer.vtkMRMLScalarVolumeNode, of_map: Callable[[np.ndarray], np.ndarray]
+    path: Path,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    of_map: Callable[[np.ndarray], np.ndarray],
+    names: Path | None = None,
 ) -> SegmentLabels:
     """The region of a segmentation file (`.seg.nrrd`) or label map on the grid of `volume`; see `legs_drawn`.
 
     Args:
         of_map: the region that labels without names (z, y, x) are, see `Region.labels_of_map`.
+        names: of the labels; see `read_segmentation`.
 
     Raises:
         InputError: as `read_segmentation`, `of_map` and `legs_drawn`.
     """
-    file = read_segmentation(path)
+    file = read_segmentation(path, names)
     node = _node(file)
-    if file.named:
+    if file.named or any(_SIDE_OF_NAME.get(segment.name.strip().lower()) for segment in file.segments):
         return legs_drawn(node, volume)
     return SegmentLabels(of_map(muscles_from_segmentation(node, volume).labels))
 
 
-def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode) -> NamedSegments:
-    """Muscles of a segmentation file (`.seg.nrrd`); see `muscles_from_segmentation`.
+def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode, names: Path | None = None) -> NamedSegments:
+    """Muscles of a segmentation file (`.seg.nrrd`) or label map; see `muscles_from_segmentation`.
+
+    Args:
+        names: of the labels; see `read_segmentation`.
 
     Raises:
         InputError: as `read_segmentation`, or it has no segments.
     """
-    return muscles_from_segmentation(_node(read_segmentation(path)), volume)
+    return muscles_from_segmentation(_node(read_segmentation(path, names)), volume)
 
 
 def _node(file: SegmentationFile) -> slicer.vtkMRMLSegmentationNode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,9 @@ FRAME = "DystrophyDx.frame"
 
 MIRRORED = WarningCode.SIDE_CONTRADICTED, "The volume lies under a transform that mirrors it; remove that transform."
 """The warning on a series whose sides a transform of the scene exchanges."""
+
+_SERIES_NUMBER = re.compile(r"(\d{1,6}): ")
+"""Begin of the name that Slicer gives to a DICOM volume; the description after it is free text, which is kept out."""
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])  # its own inverse
 
@@ -104,7 +108,14 @@ def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode, slices: int | None 
         geometry = Geometry(_triple(origin), (i_mm, j_mm, k_mm * step), geometry.direction)
     else:
         check_no_label_map(voxels)
-    series = Series(np.array(voxels, np.float32), geometry, kind="scene", selection="The volume chosen in the scene.")
+    number = _SERIES_NUMBER.match(node.GetName() or "")
+    series = Series(
+        np.array(voxels, np.float32),
+        geometry,
+        kind="scene",
+        selection="The volume chosen in the scene.",
+        label=f"Series {number[1]}" if number else "",
+    )
     return series.warned(*MIRRORED) if _is_mirrored(node) else series
 
 

@@ -124,7 +124,7 @@ def read_readers(path: Path) -> tuple[Reader, ...]:
     """Reads a table of readers: a CSV with the columns `reader` (code), `role` and `years` (of experience).
 
     Raises:
-        InputError: it is not such a table, with the row.
+        InputError: it is not such a table, with all rows that are wrong.
     """
     sheet = Sheet.read(path, "The table of readers", f"check its path ({path})")
     missing = sheet.missing(_READER_COLUMNS)
@@ -132,24 +132,24 @@ def read_readers(path: Path) -> tuple[Reader, ...]:
         raise InputError(
             f"The table of readers lacks {', '.join(missing) or 'rows'}; it has the columns reader, role, years."
         )
-    if sheet.ragged:
-        raise InputError(
-            f"The table of readers, row {sheet.ragged[0]}: more or fewer cells than the header; correct it."
-        )
-    return tuple(_reader(number, row) for number, row in sheet.records())
+    problems = Problems("The table of readers", "correct it")
+    for number in sheet.ragged:
+        problems.add("more or fewer cells than the header", f"row {number}")
+    readers = [_reader(number, row, problems) for number, row in sheet.records()]
+    problems.raise_any()
+    return tuple(filter(None, readers))
 
 
-def _reader(number: int, row: Mapping[str, str]) -> Reader:
-    """The reader of a row of the table."""
+def _reader(number: int, row: Mapping[str, str], problems: Problems) -> Reader | None:
+    """The reader of a row of the table; None where the row is told to `problems`."""
     years = row.get("years", "").replace(",", ".") or None
     try:
         return Reader.model_validate({"code": row.get("reader", ""), "role": row.get("role", ""), "years": years})
     except ValidationError as error:
-        field = str(error.errors()[0]["loc"][0])
-        column = "reader" if field == "code" else field
-        raise InputError(
-            f"The table of readers, row {number}: {column} is not {_READER_COLUMNS[column]}; correct it."
-        ) from None
+        for field in dict.fromkeys(str(each["loc"][0]) for each in error.errors()):
+            column = "reader" if field == "code" else field
+            problems.add(f"{column} is not {_READER_COLUMNS[column]}", f"row {number}")
+        return None
 
 
 def _cases(cohort: Cohort, card: ModelCard) -> Sequence[Case]:

@@ -87,7 +87,8 @@ def reads_of(study: ReaderStudy) -> tuple[Reads, tuple[Unusable, ...]]:
             last = amendments[-1] if amendments else submitted
             for stored in (submitted, *amendments[-1:]):
                 seen = (submitted.seconds, submitted.slices_seen)
-                rows["reads"].append((*key, int(stored.revision > 0), *_given(stored), *seen))
+                how = (int(submitted.deviation is not None), submitted.deviation or "")
+                rows["reads"].append((*key, int(stored.revision > 0), *_given(stored), *seen, *how))
             rows["mercuri"] += [(*key, muscle, side, grade) for (muscle, side), grade in last.answer.grades.items()]
         return rows
 
@@ -109,6 +110,12 @@ def reads_of(study: ReaderStudy) -> tuple[Reads, tuple[Unusable, ...]]:
         study=_declared(study.protocol),
     )
     return tables, unusable
+
+
+def nobody_answered(study: ReaderStudy) -> bool:
+    """Whether the file of every reader can be used and holds no answer."""
+    counted, unusable = _of_each(study, lambda _, store: len(store.answers))
+    return not (unusable or any(counted))
 
 
 def export(study: ReaderStudy, out: Path) -> tuple[Reads, tuple[Unusable, ...]]:

@@ -3,7 +3,7 @@
 `Reads.read` and `Reads.write` keep it as plain CSV in a folder:
 
 - `reads.csv`: `reader, case, arm, session, repeat, amended, decision, confidence, subtype, quality, comment, seconds,
-  slices_seen`; one row an answer.
+  slices_seen, imported, deviation`; one row an answer.
 - `readers.csv`: `reader, role, years` (of experience).
 - `truth.csv`: `case, label, diagnosis, synthetic`; the label is 1 for a case that has what is asked for, else 0;
   synthetic is 1 for a phantom.
@@ -101,6 +101,8 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "comment": _NOTE,
         "seconds": Column("0 or more", _number(0, np.inf), np.nan),
         "slices_seen": Column("0 or more", _number(0, np.inf, step=1), np.nan),
+        "imported": Column("0, or 1 for an answer on paper or in a spreadsheet", _number(0, 1, step=1), 0),
+        "deviation": _NOTE,
     },
     "readers": {"reader": _CODE, "role": _NOTE, "years": Column("0 to 80", _number(0, 80), np.nan)},
     "truth": {
@@ -132,7 +134,7 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
     },
 }
 """The columns of each table by its name, which is that of its file without .csv."""
-_WHOLE = ("session", "repeat", "amended", "label", "synthetic")
+_WHOLE = ("session", "repeat", "amended", "imported", "label", "synthetic")
 _KEYS = {
     "reads": ["reader", "case", "arm", "session", "repeat", "amended"],
     "readers": ["reader"],
@@ -154,7 +156,8 @@ class Reads:
         reads: `repeat` is 0 for the first showing of the case to the reader in the arm (and session, for a re-read), 1
             for a hidden duplicate. `decision` is 1 for a yes, `confidence` 0 to 100 that it is one; one
             without the other, or neither, is a missing answer to what is left out. `amended` is 0 for the answer as
-            submitted, 1 for its amendment, which stands beside it.
+            submitted, 1 for its amendment, which stands beside it. `imported` is 1 for an answer that was given without
+            the program, and `deviation` tells how it departs from the protocol.
         readers: everyone who reads.
         truth: of every case that is read; there may be more.
         model: the model's probability, and its label at its own threshold; None without a model.
@@ -175,24 +178,27 @@ class Reads:
     study: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
+        wrong: list[str] = []
         for name in COLUMNS:
             table = getattr(self, name)
             if table is not None:
-                checked = _checked(name, table)
+                checked = _checked(name, table, wrong)
                 object.__setattr__(self, name, None if checked.empty and name in _OPTIONAL else checked)
-        self._check_spellings("reader", ("readers", "reads", "unread", "mercuri"))
-        self._check_spellings("case", ("truth", "reads", "model", "unread", "mercuri"))
-        for name in ("reads", "unread", "mercuri"):
+        _raise_any(wrong)  # what is held against each other has to be right in itself
+        self._check_spellings("reader", ("readers", "reads", "unread", "mercuri"), wrong)
+        self._check_spellings("case", ("truth", "reads", "model", "unread", "mercuri"), wrong)
+        for name in ("reads", "unread", "mercuri") if not wrong else ():
             if getattr(self, name) is not None:
-                self._check_known(name, "reader", self.readers["reader"])
-                self._check_known(name, "case", self.truth["case"])
-        self._check_confidences()
-        self._check_once()
-        self._check_amendments()
+                self._check_known(name, "reader", self.readers["reader"], wrong)
+                self._check_known(name, "case", self.truth["case"], wrong)
+        self._check_confidences(wrong)
+        self._check_once(wrong)
+        self._check_amendments(wrong)
         if self.study is not None and len(self.study) > 1:
-            raise InputError("study.csv has more than one row; keep one.")
+            wrong.append("study.csv has more than one row; keep one.")
         if self.model is not None and self.model["model"].nunique() > 1:
-            raise InputError("model.csv holds more than one model; keep the rows of one.")
+            wrong.append("model.csv holds more than one model; keep the rows of one.")
+        _raise_any(wrong)
 
     @classmethod
     def read(cls, folder: str | Path) -> Reads:
@@ -204,8 +210,10 @@ class Reads:
         folder = Path(folder)
         if not folder.is_dir():
             raise InputError(f"There is no folder {folder}; give that of a study or of its tables.")
-        tables = {name: _file(folder / f"{name}.csv", optional=name in _OPTIONAL) for name in COLUMNS}
-        return cls(**tables)
+        wrong: list[str] = []
+        tables = {name: _file(folder / f"{name}.csv", name in _OPTIONAL, wrong) for name in COLUMNS}
+        _raise_any(wrong)
+        return cls(**{name: table for name, table in tables.items() if table is not None})
 
     @property
     def asked(self) -> str:
@@ -241,7 +249,7 @@ class Reads:
                 "The tables cannot be written; check the folder, its permissions and free space."
             ) from None
 
-    def _check_spellings(self, column: str, names: Sequence[str]) -> None:
+    def _check_spellings(self, column: str, names: Sequence[str], problems: list[str]) -> None:
         """Refuses two spellings of one code: they would count as two, or as one that another table does not hold."""
         tables = [(name, table) for name in names if (table := getattr(self, name)) is not None]
         found = spellings_by_key(code for _, table in tables for code in table[column])
@@ -250,14 +258,15 @@ class Reads:
             wrong = table[column].isin(other)
             told = listed(sorted(set(table.loc[wrong, column].map(other))))
             remedy = "spell it alike, with the zeros that spreadsheets take away, or give another code"
-            _refuse(name, wrong, f"a {column} in another spelling ({told})", remedy)
+            _tell(problems, name, wrong, f"a {column} in another spelling ({told})", remedy)
 
-    def _check_known(self, name: str, column: str, known: pd.Series) -> None:
+    def _check_known(self, name: str, column: str, known: pd.Series, problems: list[str]) -> None:
         table = getattr(self, name)
         told = "readers.csv" if column == "reader" else "truth.csv"
-        _refuse(name, ~table[column].isin(known), f"a {column} that {told} does not hold", f"add it to {told}")
+        unknown = ~table[column].isin(known)
+        _tell(problems, name, unknown, f"a {column} that {told} does not hold", f"add it to {told}")
 
-    def _check_confidences(self) -> None:
+    def _check_confidences(self, problems: list[str]) -> None:
         """A table that holds the confidence in the decision, whichever it is, would turn the ROC curve round.
 
         Ratings that rise with the likelihood of a 1 pass, wherever the reader's threshold lies.
@@ -266,19 +275,21 @@ class Reads:
         highest_no = table["confidence"].where(table["decision"] == 0).groupby([table["reader"], table["arm"]])
         contrary = (table["decision"] == 1) & (table["confidence"] < highest_no.transform("max"))
         what = "a 1 with less confidence than a 0 of the same reader and arm"
-        _refuse("reads", contrary, what, "give the confidence that it is a 1")
+        _tell(problems, "reads", contrary, what, "give the confidence that it is a 1")
 
-    def _check_once(self) -> None:
+    def _check_once(self, problems: list[str]) -> None:
         """A case has one first answer of a reader in an arm, whatever the session, but for re-reads."""
         table = self.reads[self.reads["arm"] != RE_READ]
         again = table.duplicated([key for key in _KEYS["reads"] if key != "session"])
-        _refuse("reads", again, "a case that the reader answered in this arm already", f"call later readings {RE_READ}")
+        what = "a case that the reader answered in this arm already"
+        _tell(problems, "reads", again, what, f"call later readings {RE_READ}")
 
-    def _check_amendments(self) -> None:
+    def _check_amendments(self, problems: list[str]) -> None:
         keys = _KEYS["reads"][:-1]
         submitted = pd.MultiIndex.from_frame(self.reads.loc[self.reads["amended"] == 0, keys])
         alone = ~pd.MultiIndex.from_frame(self.reads[keys]).isin(submitted)
-        _refuse(
+        _tell(
+            problems,
             "reads",
             pd.Series(alone, self.reads.index),
             "an amendment without the answer that it amends",
@@ -286,51 +297,67 @@ class Reads:
         )
 
 
-def _file(path: Path, *, optional: bool) -> pd.DataFrame | None:
-    """All cells as text."""
+def _file(path: Path, optional: bool, problems: list[str]) -> pd.DataFrame | None:
+    """All cells as text; None where the file is not there, which is told of one that has to be."""
     if optional and not path.exists():
         return None
-    sheet = Sheet.read(path, path.name, "put it into the folder and check its")
+    try:
+        sheet = Sheet.read(path, path.name, "put it into the folder and check its")
+    except InputError as error:
+        problems.append(str(error))
+        return None
     ragged = pd.Series(True, [number - 2 for number in sheet.ragged], dtype=bool)
-    _refuse(path.stem, ragged, "more or fewer cells than the header", "correct it")
+    if _tell(problems, path.stem, ragged, "more or fewer cells than the header", "correct it"):
+        return None
     cells = pd.DataFrame([row for _, row in sheet.rows], [n - 2 for n, _ in sheet.rows], sheet.header, dtype=object)
     return cells.reindex(range(max(cells.index, default=-1) + 1))
 
 
-def _checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its columns in order and their values parsed; empty rows are left out.
-
-    Raises:
-        InputError: a column is missing, or a row is not as it must be.
-    """
+def _checked(name: str, table: pd.DataFrame, problems: list[str]) -> pd.DataFrame:
+    """The table with its columns in order and their values parsed; empty rows are left out. What is wrong goes to
+    `problems`, and then what is returned is of no use."""
     columns = COLUMNS[name]
     table = table.rename(columns=lambda header: column_name(str(header))).reset_index(drop=True)
     missing = [column for column, kind in columns.items() if kind.needed and column not in table]
     if missing:
-        raise InputError(f"{name}.csv lacks the columns {', '.join(missing)}; add them.")
+        problems.append(f"{name}.csv lacks the columns {', '.join(missing)}; add them.")
     twice = sorted(set(table.columns[table.columns.duplicated()]) & set(columns))
     if twice:
-        raise InputError(f"{name}.csv has the columns {', '.join(twice)} more than once; keep one of each.")
+        problems.append(f"{name}.csv has the columns {', '.join(twice)} more than once; keep one of each.")
+    if missing or twice:
+        return table
     texts = table.loc[:, table.columns.isin(columns)].reindex(columns=list(columns)).astype(object)
     texts = texts.where(texts.notna(), "").astype(str).apply(lambda cells: cells.str.strip())
     texts = texts[(texts != "").any(axis=1)]
     if texts.empty and name not in _OPTIONAL:
-        raise InputError(f"{name}.csv has no rows; add at least one.")
-    values = {}
+        problems.append(f"{name}.csv has no rows; add at least one.")
+        return table
+    values, told = {}, len(problems)
     for column, kind in columns.items():
         empty, parsed = texts[column] == "", kind.parse(texts[column])
         wrong = empty | parsed.isna() if kind.needed else ~empty & parsed.isna()
-        _refuse(name, wrong, f"{column} not {kind.allowed}", "correct it")
+        if _tell(problems, name, wrong, f"{column} not {kind.allowed}", "correct it"):
+            continue
         values[column] = parsed if kind.needed else parsed.where(~empty, kind.default)
         if column in _WHOLE:
             values[column] = values[column].astype("int64")
+    if len(problems) > told:
+        return table
     checked = pd.DataFrame(values)
-    _refuse(name, checked.duplicated(_KEYS[name]), f"the same {', '.join(_KEYS[name])} as a row above", "keep one")
+    _tell(
+        problems, name, checked.duplicated(_KEYS[name]), f"the same {', '.join(_KEYS[name])} as a row above", "keep one"
+    )
     return checked
 
 
-def _refuse(name: str, wrong: pd.Series, what: str, remedy: str) -> None:
-    """Raises `InputError` where a row of the table is `wrong`."""
+def _tell(problems: list[str], name: str, wrong: pd.Series, what: str, remedy: str) -> bool:
+    """Adds a sentence to `problems` where a row of the table is `wrong`; gives whether there is one."""
     rows = [str(index + 2) for index in wrong.index[wrong]]
     if rows:
-        raise InputError(f"{name}.csv, {'row' if len(rows) == 1 else 'rows'} {listed(rows)}: {what}; {remedy}.")
+        problems.append(f"{name}.csv, {'row' if len(rows) == 1 else 'rows'} {listed(rows)}: {what}; {remedy}.")
+    return bool(rows)
+
+
+def _raise_any(problems: Sequence[str]) -> None:
+    if problems:
+        raise InputError(" ".join(problems))

@@ -9,6 +9,17 @@ from .database import transaction
 
 APPLICATION_ID = 0x44445852
 """Of the file's header ("DDXR"), which tells it from other SQLite files."""
+
+
+def _locks(*tables: str) -> tuple[str, ...]:
+    return tuple(
+        f"""CREATE TRIGGER {table}_keeps_{change} BEFORE {change} ON {table}
+            BEGIN SELECT RAISE(ABORT, 'what was submitted is not changed'); END"""
+        for table in tables
+        for change in ("UPDATE", "DELETE")
+    )
+
+
 MIGRATIONS = (
     (
         """CREATE TABLE study (
@@ -60,12 +71,13 @@ MIGRATIONS = (
             host TEXT NOT NULL,
             process INTEGER NOT NULL,
             beat INTEGER NOT NULL)""",
-        *(
-            f"""CREATE TRIGGER {table}_keeps_{change} BEFORE {change} ON {table}
-            BEGIN SELECT RAISE(ABORT, 'what was submitted is not changed'); END"""
-            for table in ("study", "presentation", "answer", "grade", "event")
-            for change in ("UPDATE", "DELETE")
-        ),
+        *_locks("study", "presentation", "answer", "grade", "event"),
+    ),
+    (
+        """CREATE TABLE imported (
+            presentation INTEGER PRIMARY KEY REFERENCES presentation,
+            deviation TEXT NOT NULL)""",
+        *_locks("imported"),
     ),
 )
 """Statements that lead from each version of the schema to the next. The version is the file's `user_version`."""

@@ -13,7 +13,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timezone
 from enum import Enum
 from pathlib import Path
@@ -67,8 +67,11 @@ class StoredAnswer:
         presentation: number of the `Presentation`.
         revision: 0 as submitted, then 1, 2, ... for amendments.
         reason: of the amendment; None as submitted.
-        seconds: that the case was seen until the answer, without pauses; None for an amendment, like `slices_seen`.
-        at: UTC, by the computer's clock.
+        seconds: that the case was seen until the answer, without pauses; None for an amendment and where the answer was
+            given without this program, like `slices_seen`.
+        at: UTC, by the computer's clock; of an answer that was given without this program, its day.
+        deviation: of an answer that was given on paper or in a spreadsheet, how it departs from the protocol, empty
+            where it does not; None of other answers.
     """
 
     presentation: int
@@ -78,6 +81,7 @@ class StoredAnswer:
     seconds: float | None
     slices_seen: int | None
     at: datetime
+    deviation: str | None = None
 
 
 class ReaderStore:
@@ -228,6 +232,27 @@ class ReaderStore:
 
         self.answers += (self._write(submit),)
 
+    def take_over(self, answers: Sequence[tuple[int, Answer, datetime, str]]) -> None:
+        """Keeps answers that were given on paper or in a spreadsheet, all of them or none.
+
+        Args:
+            answers: number of the presentation, answer, time, and deviation from the protocol, in their order.
+
+        Raises:
+            InputError: as in `log`.
+        """
+
+        def take_over() -> list[StoredAnswer]:
+            taken = []
+            for number, answer, at, deviation in answers:
+                stored = self._insert_answer(StoredAnswer(number, 0, None, answer, 0.0, 0, at))
+                self._database.execute("DELETE FROM draft WHERE presentation = ?", (number,))
+                self._database.execute("INSERT INTO imported VALUES (?, ?)", (number, deviation))
+                taken.append(replace(stored, seconds=None, slices_seen=None, deviation=deviation))
+            return taken
+
+        self.answers += tuple(self._write(take_over))
+
     def amend(self, presentation: int, answer: Answer, reason: str, at: datetime) -> None:
         """Keeps an amendment beside the answer to a presentation.
 
@@ -268,7 +293,8 @@ class ReaderStore:
         with transaction(self._database, write=False):
             grades = _grades(self._database)
             rows = self._database.execute(f"SELECT id, {_ANSWER} FROM answer ORDER BY id").fetchall()
-        self.answers = tuple(_stored(row, grades[number]) for number, *row in rows)
+            imported = dict(self._database.execute("SELECT presentation, deviation FROM imported").fetchall())
+        self.answers = tuple(_stored(row, grades[number], imported) for number, *row in rows)
 
 
 @contextlib.contextmanager
@@ -294,11 +320,14 @@ def _answer_row(stored: StoredAnswer) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _stored(row: Sequence[Any], grades: list[list[str]]) -> StoredAnswer:
+def _stored(row: Sequence[Any], grades: list[list[str]], imported: Mapping[int, str]) -> StoredAnswer:
     number, revision, reason, decision, confidence, subtype, quality, comment, seconds, slices, at = row
     given = {(muscle, side): grade for muscle, side, grade in grades}
     answer = Answer(bool(decision), confidence, subtype, quality, comment, given)
-    return StoredAnswer(number, revision, reason, answer, seconds, slices, datetime.fromisoformat(at))
+    stored = StoredAnswer(number, revision, reason, answer, seconds, slices, datetime.fromisoformat(at))
+    if revision or number not in imported:
+        return stored
+    return replace(stored, seconds=None, slices_seen=None, deviation=imported[number])
 
 
 def _check(database: sqlite3.Connection, protocol: Protocol, reader: Reader) -> None:

@@ -130,7 +130,8 @@ def extent(result: StudyResult) -> str:
         f"Images that count: {sides.total()} of {len(result.images)}{f' ({legs})' if of_legs(result) else ''}; "
         f"slices: {result.input.slices}, {'legs or ' if of_legs(result) else ''}slices without an image: "
         f"{len(result.skipped)}.{f' Images that show no thigh and do not count: {others}.' if others else ''}"
-    )
+        f" {result.numbering}"
+    ).strip()
 
 
 def of_legs(result: StudyResult) -> bool:
@@ -149,10 +150,15 @@ def notices(result: StudyResult) -> list[str]:
     return [DEMONSTRATION_MODEL, RESEARCH_ONLY] if demonstration else [RESEARCH_ONLY]
 
 
+def title(result: StudyResult) -> str:
+    """The name of the study and the finding."""
+    return f"{result.input.label}: {finding(result)}" if result.input.label else finding(result)
+
+
 def summary(result: StudyResult) -> str:
-    """The case in a few lines of plain text: finding, figures, why, warnings with what to do."""
+    """The case in a few lines of plain text: name, finding, figures, why, warnings with what to do."""
     lines = [
-        finding(result),
+        title(result),
         " ".join((f"{figures(result)}. {result.case.reason}", *interval_words(result))),
         *filter(None, [peak(result)]),
         *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
@@ -172,7 +178,7 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
     page = rendered(
         "report.html",
         result=result,
-        finding=finding(result),
+        title=title(result),
         interval_words=interval_words(result),
         peak=peak(result),
         told_class=decision_of(result).told_class(result.case),

@@ -28,8 +28,8 @@ Content = frozenset[Path]
 _READY, _ASIDE = ".ready", ".aside"
 """Ends of the names of hidden folders: of a whole result, or of the earlier one where the two have changed places; and
 of the earlier result while it has neither name."""
-_UNMAKEABLE = "The output folder cannot be made there; check the place and its permissions."
-_OTHER_FILES = "The output folder holds other files; give a new or empty folder."
+_UNMAKEABLE = "The output folder {} cannot be made there; check the place and its permissions."
+_OTHER_FILES = "The output folder {} holds other files; give a new or empty folder."
 _FORGOTTEN_SECONDS = 24 * 3600
 """Age from which a hidden folder is one of a killed run, where locks cannot tell."""
 
@@ -54,7 +54,7 @@ def output_folder(
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial, lock = _locked_folder(folder)
     except OSError:
-        raise InputError(_UNMAKEABLE) from None
+        raise InputError(_UNMAKEABLE.format(folder)) from None
     try:
         yield partial
         _refuse(folder, files, overwrite=overwrite)
@@ -65,7 +65,9 @@ def output_folder(
             partial.rename(folder)
     except OSError:
         _refuse(folder, files, overwrite=overwrite)  # somebody may have been there first
-        raise InputError("The results cannot be written; check free space and the folder's permissions.") from None
+        raise InputError(
+            f"The results cannot be written into {folder}; check free space and the folder's permissions."
+        ) from None
     finally:
         if partial.suffix != _READY or not _foreign(partial, files):
             shutil.rmtree(partial, ignore_errors=True)
@@ -82,7 +84,9 @@ def check_output_folder(folder: Path, files: Collection[str] = FILES, *, overwri
     try:
         folder = folder.resolve()
         if os.path.ismount(folder):
-            raise InputError("The output folder is a drive or a mounted folder as a whole; give a folder in it.")
+            raise InputError(
+                f"The output folder {folder} is a drive or a mounted folder as a whole; give a folder in it."
+            )
         place = next(parent for parent in folder.parents if parent.exists())
         if place == folder.parent:
             _tidy(folder, files)
@@ -90,7 +94,7 @@ def check_output_folder(folder: Path, files: Collection[str] = FILES, *, overwri
         trial.mkdir()
         trial.rmdir()
     except (OSError, ValueError, RuntimeError):
-        raise InputError(_UNMAKEABLE) from None
+        raise InputError(_UNMAKEABLE.format(folder)) from None
     _refuse(folder, files, overwrite=overwrite)
     return _content(folder)
 
@@ -110,7 +114,7 @@ def _replace(folder: Path, ready: Path, known: Content) -> None:
         shutil.rmtree(ready, ignore_errors=True)
     else:
         exchange(ready, folder, aside)
-        raise InputError(_OTHER_FILES)
+        raise InputError(_OTHER_FILES.format(folder))
 
 
 def _refuse(folder: Path, files: Collection[str], *, overwrite: bool) -> None:
@@ -122,14 +126,14 @@ def _refuse(folder: Path, files: Collection[str], *, overwrite: bool) -> None:
     try:
         present = {path.name for path in folder.iterdir()} if folder.exists() else set()
     except NotADirectoryError:
-        raise InputError("The place of the output folder is a file; give a folder.") from None
+        raise InputError(f"The place of the output folder {folder} is a file; give a folder.") from None
     except OSError:
-        raise InputError("The output folder cannot be read; check the place and its permissions.") from None
+        raise InputError(f"The output folder {folder} cannot be read; check the place and its permissions.") from None
     if present - set(files):
-        raise InputError(_OTHER_FILES)
+        raise InputError(_OTHER_FILES.format(folder))
     if present and not overwrite:
         held, where = ("results already", "on the command line ") if files == FILES else ("an earlier report", "")
-        raise InputError(f"The output folder holds {held}; give another folder, or {where}add --overwrite.")
+        raise InputError(f"The output folder {folder} holds {held}; give another folder, or {where}add --overwrite.")
 
 
 def _content(folder: Path) -> Content:

@@ -230,7 +230,7 @@ def take_inventory(path: Path, modality: str | None = None, advance: Progress | 
     """
     inventory = Inventory()
     found = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
-    damaged = 0
+    damaged: list[str] = []
     for n, file in enumerate(found):
         if advance and n % 50 == 0:
             advance(n, len(found))
@@ -245,13 +245,14 @@ def take_inventory(path: Path, modality: str | None = None, advance: Progress | 
                 elif looks_like_dicom(start):
                     _enter(inventory, file, read_header(stream, _KEYWORDS), modality)
         except OSError:
-            raise InputError("A file of the study cannot be opened; check its permissions.") from None
+            raise InputError("A file of the study cannot be opened; check its permissions.", [file.name]) from None
         except Damaged:
-            damaged += 1
+            damaged.append(file.name)
     if damaged:
         raise InputError(
-            f"{are(damaged, 'DICOM file')} damaged: cut off in the header, or shorter than it says;"
-            " copy the study again, or remove what does not belong to it."
+            f"{are(len(damaged), 'DICOM file')} damaged: cut off in the header, or shorter than it says;"
+            " copy the study again, or remove what does not belong to it.",
+            damaged,
         )
     inventory.gather()
     return inventory

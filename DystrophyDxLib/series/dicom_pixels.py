@@ -122,8 +122,9 @@ def _images(items: Sequence[Placed]) -> Iterator[np.ndarray]:
         raise
     except Exception:  # pydicom and its plugins raise nearly anything for pixels that are damaged or not there
         raise InputError(
-            f"Slice {items[0].k} of the series has no pixels that can be read: its file is cut off, damaged or only a"
-            " header; copy the study again."
+            f"Slice {items[0].k} of the series has no pixels that can be read: its file is cut off, damaged "
+            "or only a header; copy the study again.",
+            [items[0].frame.path.name],
         ) from None
 
 

@@ -86,11 +86,12 @@ def _chosen(inventory: Inventory, series_uid: str | None, *, as_cine: bool = Fal
         raise InputError(_why_no_image(inventory))
     if series_uid is None and len(inventory.patients - {""}) > 1:
         raise InputError(
-            f"The input holds studies of {len(inventory.patients - {''})} patients; give the folder of one,"
-            " or name the series by its UID."
+            f"The input holds studies of {len(inventory.patients - {''})} patients; give the folder of one, or choose "
+            f"a series with --series: {', '.join(inventory.uids)}."
         )
     if series_uid is not None and series_uid not in inventory.uids:
-        raise InputError(f"There is no MR series with this UID; the input holds {', '.join(inventory.uids)}.")
+        known = ", ".join(inventory.uids)
+        raise InputError(f"There is no MR series with the UID {series_uid}; give --series one of {known}.")
     pool = [frame for frame in inventory.frames if series_uid in (None, frame.series_uid)]
     if len(pool) == 1:
         return Stack(pool), []

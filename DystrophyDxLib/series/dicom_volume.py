@@ -133,7 +133,7 @@ def _check_told_apart(at_places: list[list[Frame]]) -> None:
     if not at_other_times and not _numbered_through(crowded):
         raise InputError(
             f"The series holds {most} images at a place that its header does not tell apart; export each contrast as a "
-            "series of its own, or choose another series."
+            "series of its own, or choose another series with --series UID."
         )
 
 

@@ -72,7 +72,9 @@ def write_map(diffusivity: sitk.Image, out: Path) -> None:
     try:
         sitk.WriteImage(diffusivity, str(out), useCompression=True)
     except RuntimeError:
-        raise InputError("The map cannot be written; give a place with room whose name ends with .nii.gz.") from None
+        raise InputError(
+            f"The map {out} cannot be written; give a place with room whose name ends with .nii.gz."
+        ) from None
 
 
 def _fitted(signal: np.ndarray, tissue: np.ndarray, values: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -119,11 +121,11 @@ def _tensor_design(vectors: np.ndarray) -> np.ndarray:
 
 def _read(path: Path) -> tuple[Series, ...]:
     if not path.is_file():
-        raise InputError("The diffusion series does not exist; check the path.")
+        raise InputError(f"The diffusion series {path} does not exist; check the path.")
     try:
         frames = read_image_frames(path)
     except OSError:
-        raise InputError("The diffusion series cannot be opened; check its permissions.") from None
+        raise InputError(f"The diffusion series {path} cannot be opened; check its permissions.") from None
     if len(frames) == 1:
         raise InputError("The diffusion series has one volume only; give the 4D file with all of its volumes.")
     return frames
@@ -138,7 +140,7 @@ def _numbers(path: Path, suffix: str) -> np.ndarray:
         return np.loadtxt(io.BytesIO(read_bytes(path, LARGEST_TABLE)), ndmin=2)
     except OSError:
         raise InputError(
-            f"There is no {suffix} file beside the diffusion series; give it with --{suffix.lstrip('.')}."
+            f"There is no file {path}; give the {suffix.lstrip('.')}s with --{suffix.lstrip('.')}."
         ) from None
     except ValueError:
-        raise InputError(f"The {suffix} file is not a table of numbers; give FSL's.") from None
+        raise InputError(f"{path} is not a table of numbers; give FSL's {suffix} file.") from None

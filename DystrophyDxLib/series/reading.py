@@ -107,7 +107,7 @@ def _read(
         raise InputError("The input is a pipe or a device; give a file or a folder.")
     is_image_file = path.is_file() and path.name.lower().endswith(IMAGE_FILES)
     if is_image_file and series_uid is not None:
-        raise InputError("A series UID is for DICOM input only; leave it out for an image file.")
+        raise InputError("A series UID is for DICOM input only; leave out --series for an image file.")
     try:
         if is_image_file:
             volumes = read_image_frames(path) if cine else (read_image_file(path),)

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import InputError
 from .formats.any_format import read_header
 from .formats.stored import DamagedFile, ImageHeader, open_regular
+from .label_names import names_beside, read_label_names
 from .series import MIN_PIXELS, Geometry, check_size
 
 _KEY = re.compile(r"Segment(\d{1,6})_(Name|LabelValue|Layer)")
@@ -42,8 +43,8 @@ class SegmentationFile:
     Attributes:
         geometry: of its voxels.
         layers: (layers, z, y, x) whole numbers; segments that overlap lie in several layers.
-        segments: in the order of the file. Those of a label map without names are "Segment_1" and so on, by value.
-        named: whether the file names them.
+        segments: in the order of the file. Those of a label map are named by a table, or else "label 1" and so on.
+        named: whether the file itself names them.
     """
 
     geometry: Geometry
@@ -52,8 +53,12 @@ class SegmentationFile:
     named: bool
 
 
-def read_segmentation(path: Path) -> SegmentationFile:
+def read_segmentation(path: Path, names: Path | None = None) -> SegmentationFile:
     """Reads the segments of a `.seg.nrrd`, or of a label map (NIfTI, NRRD, MetaImage).
+
+    Args:
+        names: of the labels, where the file itself names none; see `label_names.read_label_names`. Without it a table
+            of the label map's own name beside it is taken.
 
     Raises:
         InputError: it is damaged, of another kind, or no segmentation.
@@ -65,11 +70,14 @@ def read_segmentation(path: Path) -> SegmentationFile:
     segments = _segments(header.keys, len(layers))
     if segments is not None:
         return SegmentationFile(header.geometry, layers, segments, named=True)
+    known = names_beside(path) if names is None else read_label_names(names)
     values = [np.unique(layer[layer > 0]).tolist() for layer in layers]
     if sum(map(len, values)) > _MOST_SEGMENTS:
         raise InputError(f"The segmentation file holds an image and no segments; {_GIVE}.")
-    unnamed = tuple(Segment(f"Segment_{value}", layer, value) for layer, own in enumerate(values) for value in own)
-    return SegmentationFile(header.geometry, layers, unnamed, named=False)
+    found = tuple(
+        Segment(known.get(value, f"label {value}"), layer, value) for layer, own in enumerate(values) for value in own
+    )
+    return SegmentationFile(header.geometry, layers, found, named=False)
 
 
 def segmentation_header(path: Path) -> ImageHeader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -162,6 +163,7 @@ class Series:
         orientation_known: False when the header does not say how the image lies in the patient: `geometry` is then a
             guess and no side of the patient can be told from it.
         further: voxels of further channels on the same grid, by name; see `with_channels`.
+        label: what the user calls the study; empty where nothing was said.
     """
 
     voxels: np.ndarray
@@ -175,6 +177,7 @@ class Series:
     missing_slices: tuple[int, ...] = ()
     orientation_known: bool = True
     further: Mapping[str, np.ndarray] = field(default_factory=dict)
+    label: str = ""
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3:
@@ -192,6 +195,27 @@ class Series:
         known = self.orientation_known and code not in NO_SIDE
         warnings = dict.fromkeys((*self.warnings, ResultWarning(code=code, message=message)))
         return replace(self, warnings=tuple(warnings), orientation_known=known)
+
+    @property
+    def neutral_label(self) -> str:
+        """A name that tells no identity, as the names of files and folders may: of DICOM the last digits of the UID, of
+        a file a checksum of its voxels.
+
+        >>> series = Series(np.zeros((2, 16, 16)), Geometry((0.0, 0.0, 0.0), (1.5, 1.5, 6.0), np.eye(3)), kind="dicom")
+        >>> replace(series, series_uid="1.2.840.99.31").neutral_label
+        'DICOM series 409931'
+        """
+        digits = "".join(filter(str.isdecimal, self.series_uid or ""))[-6:]
+        if self.kind == "file":
+            return f"Image file {zlib.crc32(np.ascontiguousarray(self.voxels).data):08x}"
+        return "Volume of a scene" if self.kind == "scene" else f"DICOM series {digits}".strip()
+
+    @property
+    def first_slice(self) -> Literal["inferior", "superior"] | None:
+        """End of the body at which slice 0 lies; None where slices are not axial or the header tells no orientation."""
+        if not (self.orientation_known and self.geometry.is_axial):
+            return None
+        return "inferior" if self.geometry.direction[2, 2] > 0 else "superior"
 
     @property
     def present_slices(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import time
@@ -14,7 +15,7 @@ import torch
 from ..errors import InputError
 from .training_log import Epoch
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, EARLIER = "checkpoint.pt", "checkpoint-earlier.pt"
 CHECKPOINT_SECONDS = 120.0
 """Work that a killed training loses at most; an interrupted one loses none."""
 
@@ -70,13 +71,31 @@ class Checkpoint:
             unfinished.replace(self._path)
         except (OSError, RuntimeError):  # torch wraps what the disk says
             unfinished.unlink(missing_ok=True)
-            raise InputError("The checkpoint cannot be written; free space beside --out and use --resume.") from None
+            raise InputError(
+                "The checkpoint cannot be written; free space beside --out and run the same command again to go on."
+            ) from None
         self._written = time.monotonic()
 
-    def read(self, device: torch.device) -> Saved | None:
-        """The checkpoint, None where there is none."""
-        if not self._path.exists():
-            return None
+    def read(self, device: torch.device, *, needed: bool) -> Saved | None:
+        """The checkpoint, None where there is none.
+
+        Args:
+            needed: whether a checkpoint that is damaged or of another training is refused; else it is put aside as
+                `EARLIER`, and training begins anew.
+
+        Raises:
+            InputError: as `needed` says.
+        """
+        try:
+            return self._read(device) if self._path.exists() else None
+        except InputError:
+            if needed:
+                raise
+        with contextlib.suppress(FileNotFoundError):  # another process of this training was faster
+            self._path.replace(self._path.with_name(EARLIER))
+        return None
+
+    def _read(self, device: torch.device) -> Saved:
         try:
             content = torch.load(self._path, map_location=device, weights_only=True)
             identity = content.pop("identity")
@@ -84,10 +103,10 @@ class Checkpoint:
             state = Progress(**(state | {"history": [Epoch(**epoch) for epoch in state["history"]]}))
             saved = Saved(state, **content)
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError):
-            raise InputError("The checkpoint is damaged; remove its folder and train anew without --resume.") from None
+            raise InputError("The checkpoint is damaged; leave --resume out to train anew.") from None
         if identity != self._identity:
             raise InputError(
                 "The interrupted training had another recipe, cohort, seed or starting weights; give the same as then, "
-                "or remove the checkpoint's folder and train anew without --resume."
+                "or leave --resume out to train anew."
             )
         return saved

@@ -134,7 +134,7 @@ def fit(
         decision: what the logits mean.
         folder: for the log and, until the model is safe elsewhere, the checkpoint.
         identity: of model, images and settings; a checkpoint of another identity is refused.
-        resume: go on from the checkpoint in `folder`, if there is one.
+        resume: refuse a checkpoint in `folder` that is of another training; see `Checkpoint.read`.
 
     Returns:
         All epochs; the model is that of the last stage's lowest validation loss.
@@ -224,7 +224,7 @@ class _Training:
     told: float = 0.0
 
     def run(self, examples: ExamplesOfStage, resume: bool) -> list[Epoch]:
-        saved = self.checkpoint.read(self.processes.device) if resume else None
+        saved = self.checkpoint.read(self.processes.device, needed=resume)
         if saved:
             self.state = saved.state
             self.model.load_state_dict(saved.model)
@@ -352,7 +352,7 @@ class _Training:
                 Saved(self.state, self.model.state_dict(), stage.optimiser.state_dict(), stage.schedule.state_dict())
             )
         if interrupted:
-            raise InputError("Training was interrupted; run the same command with --resume to go on from here.")
+            raise InputError("Training was interrupted; run the same command again to go on from here.")
 
     def _tell(self, stage: _Stage) -> None:
         """Shows losses, metrics and the longest that this stage can still take."""

@@ -26,7 +26,7 @@ from ..cohort.table import SPLITS, Cohort, Split
 from ..devices import channels_last, compute_device
 from ..errors import InputError
 from ..models.cam_network import CamNetwork, build_network, trainable_parameters
-from ..models.package import ModelCard, write_package
+from ..models.package import ModelCard, ModelPackage, write_package
 from ..models.recipe import Recipe
 from ..models.training_recipe import AugmentationRecipe, StageRecipe
 from ..models.weights import load_backbone
@@ -68,7 +68,8 @@ def train(
         backbone_weights: see `networks.load_backbone`.
         device: one of `devices.DEVICES`.
         processes: that make samples.
-        resume: go on where an earlier call with the same arguments was interrupted.
+        resume: refuse to begin anew where an interrupted training is there that cannot be gone on with; see
+            `Checkpoint.read`. One of the same arguments is gone on with in any case.
         trained_on: what the model card says of the cohort.
         advance: called with what is being done, how much of it is done, and how much there is.
 
@@ -77,7 +78,7 @@ def train(
             package's place cannot be used, the loss is not a number, the disk is full, or the user interrupted.
     """
     cohort = own(cohort)
-    folder = checked_place(out, resume=resume)
+    folder = checked_place(out)
     with processes_of_torchrun(compute_device(device)) as together, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(recipe)
@@ -123,8 +124,8 @@ def train(
 
 
 def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume: bool, **options: Any) -> list[Path]:
-    """Trains one package for each split of a cohort, `out`/fold1 and so on, with the options of `train`; resumed, folds
-    that have their package are kept. `splits.FOLDS` in `out` tells who is tested in which.
+    """Trains one package for each split of a cohort, `out`/fold1 and so on, with the options of `train`; packages by
+    this recipe that are there already are kept. `splits.FOLDS` in `out` tells who is tested in which.
 
     Raises:
         InputError: as `train`, or `out` holds other folds.
@@ -132,7 +133,7 @@ def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume:
     write_folds(out / FOLDS, cohorts)
     packages = [out / f"fold{n}" for n in range(1, len(cohorts) + 1)]
     for cohort, package in zip(cohorts, packages, strict=True):
-        if not (resume and package.exists()):
+        if not _is_by(package, recipe):
             train(recipe, cohort, package, resume=resume, **options)
     return packages
 
@@ -158,18 +159,23 @@ def train_repeats(
     ]
 
 
-def checked_place(out: Path, *, resume: bool) -> Path:
+def checked_place(out: Path) -> Path:
     """The folder for log and checkpoint of the package that is to be written at `out`.
 
     Raises:
-        InputError: there is something at `out`, or an interrupted training beside it that is not to be resumed.
+        InputError: there is something at `out` other than an empty folder.
     """
-    if out.exists():
-        raise InputError("There is something at the place given with --out; give a new one.")
-    folder = out.with_name(f"{out.name}-training")
-    if (folder / CHECKPOINT).exists() and not resume:
-        raise InputError(f"{folder.name} holds an interrupted training; add --resume, or remove it to begin anew.")
-    return folder
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise InputError(f"There is something at {out}, the place given with --out; give a new one.")
+    return out.with_name(f"{out.name}-training")
+
+
+def _is_by(package: Path, recipe: Recipe) -> bool:
+    """Whether a package of that recipe is there."""
+    try:
+        return package.exists() and ModelPackage.read(package).recipe == recipe
+    except InputError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -400,9 +406,11 @@ def _write(out: Path, recipe: Recipe, card: ModelCard, network: CamNetwork, spre
     try:
         shutil.rmtree(partial, ignore_errors=True)
         write_package(partial, recipe.toml(), card, tensors, half=True)
+        if out.exists():
+            out.rmdir()
         partial.rename(out)
     except OSError:
         shutil.rmtree(partial, ignore_errors=True)
         raise InputError(
-            "The package cannot be written; free space there and run the same command with --resume."
+            f"The package {out} cannot be written; free space there and run the same command again to go on."
         ) from None

@@ -50,7 +50,9 @@ def write_log(epochs: Sequence[Epoch], folder: Path) -> None:
     try:
         (folder / LOG).write_text("".join(json.dumps(asdict(epoch)) + "\n" for epoch in epochs), encoding="utf-8")
     except OSError:
-        raise InputError("The training log cannot be written; free space beside --out and use --resume.") from None
+        raise InputError(
+            "The training log cannot be written; free space beside --out and run the same command again to go on."
+        ) from None
 
 
 def draw_log(epochs: Sequence[Epoch], folder: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,9 @@ def classified(tmp_path_factory, study, model):
         dataset.PatientBirthDate = "19010203"
         dataset.save_as(named / path.name)
     out = tmp_path_factory.mktemp("out") / "result"
-    run = in_a_process_of_its_own("classify", named.parent, "--out", out, "--model", model, "--json")
+    run = in_a_process_of_its_own(
+        "classify", named.parent, "--out", out, "--model", model, "--label", " Case  7 ", "--json"
+    )
     assert run.returncode == 0, run.stderr
     return out, run
 
@@ -110,7 +113,7 @@ def test_the_share_of_each_muscle_under_the_heat_is_told(classified, study, tmp_
     refused = CliRunner().invoke(
         app, ["classify", str(study), "--out", str(tmp_path / "b"), "--muscles", "none.seg.nrrd"]
     )
-    assert "do not exist" in str(refused.exception)
+    assert "--muscles none.seg.nrrd: " in str(refused.exception)
 
 
 def test_all_files_of_the_contract_are_written(classified):
@@ -143,6 +146,14 @@ def test_nothing_that_is_written_names_the_patient(classified):
         assert secret not in run.stdout.encode() + run.stderr.encode()
         for path in out.iterdir():
             assert secret not in path.read_bytes(), (secret, path.name)
+
+
+def test_what_the_user_calls_the_study_is_in_all_results(classified):
+    out, run = classified
+    assert json.loads(run.stdout)["input"]["label"] == "Case 7"
+    assert "<title>DystrophyDx: Case 7: " in (out / "report.html").read_text(encoding="utf-8")
+    with zipfile.ZipFile(out / "scene.mrb") as scene:
+        assert [name for name in scene.namelist() if name.endswith("Case 7 heatmap.nrrd")]
 
 
 def test_results_are_never_overwritten_or_mixed(classified, study, model, tmp_path):
@@ -222,12 +233,17 @@ def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path, study, model):
         assert not (tmp_path / "out").exists()
         assert not list(tmp_path.glob(".out*"))
     assert len(set(messages.values())) >= 9, messages
+    for name, path in inputs.items():
+        assert str(path) in messages[name]
+    assert "Files: 0001.dcm." in messages["cut"]
 
 
 def test_bad_usage_gets_one_line(tmp_path, study, model):
     assert "STUDY" in refusal("classify")
     assert "--nope" in refusal("classify", study, "--out", tmp_path / "out", "--nope")
-    assert "no model package" in refusal("classify", study, "--out", tmp_path / "out", "--model", tmp_path / "none.zip")
+    assert "none.zip' does not exist" in refusal(
+        "classify", study, "--out", tmp_path / "out", "--model", tmp_path / "none.zip"
+    )
     unknown = refusal("classify", study, "--out", tmp_path / "out", "--series", "1.2.3", "--model", model)
     assert "series" in unknown.lower()
     assert "device" in refusal("classify", study, "--out", tmp_path / "out", "--device", "abacus", "--model", model)
@@ -326,7 +342,8 @@ def test_a_table_with_too_few_patients_of_a_class_is_told_without_pytorch(tmp_pa
     asked = ("train", "embedded", tmp_path / "cohort.csv", "--out", tmp_path / "model")
     run = in_a_process_of_its_own(*asked, code="import sys; sys.modules['torch'] = None")
     assert run.returncode == 2
-    assert "2 patients of class 'dystrophinopathy', and needs at least 2 of each class" in run.stderr
+    assert "2 patients of class 'dystrophinopathy'" in run.stderr
+    assert "Training and validation need at least 2 of each class" in run.stderr
 
 
 def test_the_version_is_told():

@@ -210,3 +210,11 @@ def test_a_channel_that_is_missing_is_told_with_its_column_or_row(tmp_path):
     table = table_of(tmp_path, rows_of(["DMD", "healthy"], STIR=["", "absent.nii.gz"]))
     with pytest.raises(InputError, match=r"empty STIR \(row 2\).*path of STIR that does not exist.*\(row 3\)"):
         Cohort.read(table, stir)
+
+
+def test_what_is_wrong_in_rows_and_between_them_is_told_at_once(tmp_path):
+    patients, sexes, splits = ["P0", "P1", "P1", "P3"], ["", "F", "M", ""], ["train", "test", "test", ""]
+    rows = rows_of(["DMD"] * 4, patient_id=patients, age=["old", "", "", ""], sex=sexes, split=splits)
+    message = refusal(tmp_path, rows)
+    for told in ("an age not in years", "patients with both sexes (P1)", "others have one (row 5)"):
+        assert told in message

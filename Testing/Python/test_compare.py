@@ -179,7 +179,7 @@ def test_bad_input_is_refused_before_any_training(cohort, packages, tmp_path, tr
 
 def test_an_interruption_ends_the_comparison(cohort, tmp_path, monkeypatch):
     def interrupted(*arguments, **options):
-        raise InputError("Training was interrupted; run the same command with --resume to go on from here.")
+        raise InputError("Training was interrupted; run the same command again to go on from here.")
 
     monkeypatch.setattr(module, "train", interrupted)
     with pytest.raises(InputError, match="run the same command again"):

@@ -17,7 +17,7 @@ from DystrophyDxLib.models.decision import Binary, Ranked
 from DystrophyDxLib.models.training_recipe import StageRecipe, TrainingRecipe
 from DystrophyDxLib.training import checkpoint
 from DystrophyDxLib.training import fit as fit_module
-from DystrophyDxLib.training.checkpoint import CHECKPOINT
+from DystrophyDxLib.training.checkpoint import CHECKPOINT, EARLIER
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples
 from DystrophyDxLib.training.fit import class_weights, fit
@@ -144,9 +144,9 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, optimiser
         momentum=0.9 if optimiser == "sgd" else 0,
     )
     whole, epochs = fitted(tmp_path / "whole", how)
-    with pytest.raises(InputError, match="--resume"):
+    with pytest.raises(InputError, match="run the same command again"):
         fitted(tmp_path / "cut", how, examples=interrupted_after(blobs(), 6 * 5 + 17))
-    resumed, all_epochs = fitted(tmp_path / "cut", how, resume=True)
+    resumed, all_epochs = fitted(tmp_path / "cut", how)
     assert torch.equal(whole, resumed)
     same = ("stage", "epoch", "training_loss", "validation_loss", "validation_auc", "best", "learning_rate")
     assert [[getattr(epoch, name) for name in same] for epoch in epochs] == [
@@ -218,6 +218,16 @@ def test_the_checkpoint_of_another_training_is_refused(tmp_path):
     fitted(tmp_path, recipe())
     with pytest.raises(InputError, match="another recipe, cohort, seed"):
         fitted(tmp_path, recipe(), resume=True, identity="another training")
+    assert not (tmp_path / EARLIER).exists()
+
+
+def test_the_checkpoint_of_another_training_is_put_aside_for_a_new_one(tmp_path):
+    fitted(tmp_path / "one", recipe())
+    kept = (tmp_path / "one" / CHECKPOINT).read_bytes()
+    weights, _ = fitted(tmp_path / "one", recipe(), identity="another training", seed=2)
+    anew, _ = fitted(tmp_path / "two", recipe(), identity="another training", seed=2)
+    assert torch.equal(weights, anew)
+    assert (tmp_path / "one" / EARLIER).read_bytes() == kept
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

@@ -127,7 +127,7 @@ def test_models_of_other_patients_a_lacking_one_and_a_split_are_refused(cross_va
     shutil.copytree(models, tmp_path / "models")
     shutil.move(tmp_path / "models" / "fold2", tmp_path / "fold2")
     asked = ["evaluate", str(tmp_path / "models"), str(table), "--out", str(tmp_path / "out")]
-    with pytest.raises(InputError, match=r"fold2 in models: There is no model package.*--resume"):
+    with pytest.raises(InputError, match=r"fold2 in models: There is no model package.*to finish it"):
         CliRunner().invoke(app, asked, catch_exceptions=False)
     folds = (tmp_path / "models" / FOLDS).read_text().splitlines()
     (tmp_path / "models" / FOLDS).write_text("\n".join(folds[:-1]) + "\n")

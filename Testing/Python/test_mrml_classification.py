@@ -69,6 +69,11 @@ def test_the_table_has_the_figures_of_each_image_leg_by_leg(classification):
     assert column(table, "Anatomy") == anatomy
 
 
+def test_table_and_chart_tell_which_end_is_the_knee(classification):
+    assert classification.chart.GetXAxisTitle() == "Slice, from the knee to the hip"
+    assert classification.images_table.GetColumnTitle("Slice") == "Slice (0: knee)"
+
+
 def test_the_chart_plots_the_table(classification):
     images = classification.images
     assert [series.GetName() for series in plot_series_of(classification.chart)] == ["Left leg", "Right leg"]

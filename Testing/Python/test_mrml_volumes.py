@@ -138,3 +138,10 @@ def test_a_heatmap_that_cannot_be_written_is_an_error_in_one_line(scene, tmp_pat
     with pytest.raises(InputError, match="cannot be written") as error:
         write_volume(node, tmp_path / "absent" / "heatmap.nrrd")
     assert str(tmp_path) not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("4: T1 axial, A. Miller", "Series 4"), ("Miller_Anna_T1", ""), ("1901: ", "Series 1901")]
+)
+def test_of_a_volumes_name_only_what_tells_no_identity_is_a_label(scene, name, label):
+    assert series_from_volume(add_series(scene, series_of(np.eye(3)), name)).label == label

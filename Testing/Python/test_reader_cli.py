@@ -7,6 +7,7 @@ import pytest
 from cohort_cases import rows_of, table_of, two_legs, write_series, write_table
 from model_packages import make_package
 from reader_studies import SetClock, items_until_the_end, make_protocol, make_study, quick_folder
+from reading_cases import make_reading_study
 
 from DystrophyDxLib.commands.main import main
 from DystrophyDxLib.commands.progress import LOADING, READING
@@ -193,5 +194,24 @@ def test_a_damaged_file_and_a_changed_case_are_told_after_the_other_readers(dyst
 def test_a_study_that_nobody_has_read_is_told(refusal, tmp_path):
     study = make_study(tmp_path / "study", make_protocol())
     assert "No reader has answered" in refusal("readers", "analyse", study.folder, "--out", tmp_path / "out")
-    assert "No reader has answered" in refusal("readers", "export", study.folder, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_study_is_read_without_slicer(dystrophydx, refusal, tmp_path):
+    study = make_reading_study(tmp_path / "study", make_protocol(readers=1, cases=4, design="fully-crossed"))
+    tables = tmp_path / "tables"
+    status, out, _ = dystrophydx("readers", "export", study.folder, "--out", tables)
+    assert status == 0
+    assert f"8 answers to fill in, a folder a reader and session, with a page a case: {tables}" in out
+    assert not list(tables.rglob("truth*")), "nothing that unblinds"
+    table = tables / "R1" / "session-1" / "answers.csv"
+    header, *rows = table.read_text().splitlines()
+    assert header == "study,reader,session,case,arm,read_on,answer,confidence"
+    table.write_text("\n".join([header, *(row.replace(",,,", ",2026-02-01,no,10") for row in rows)]))
+    assert dystrophydx("readers", "import", study.folder, tables)[:2] == (0, "R1: 4 answers taken over.\n")
+    assert "4 of 8 answers" in dystrophydx("readers", "status", study.folder)[1]
+    assert dystrophydx("readers", "export", study.folder, "--out", tmp_path / "answers")[0] == 0
+    assert (tmp_path / "answers" / "truth.csv").exists()
+    again = ("readers", "export", study.folder, "--to-fill-in", "--out", tmp_path / "rest")
+    assert "4 answers to fill in" in dystrophydx(*again)[1]
+    assert "does not exist" in refusal("readers", "import", study.folder, tmp_path / "none.csv")

@@ -159,13 +159,14 @@ def test_a_newer_file_is_refused_as_it_is(answered):
 
 
 def test_an_older_file_is_brought_up_to_date_with_its_answers(answered, monkeypatch):
+    version = len(schema.MIGRATIONS)
     added = ("ALTER TABLE draft ADD COLUMN at TEXT", "CREATE INDEX event_of ON event (presentation)")
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, added))
     store = opened(answered)
     assert len(store.answers) == 4
     store.close()
     database = sqlite3.connect(answered)
-    assert database.execute("PRAGMA user_version").fetchone() == (2,)
+    assert database.execute("PRAGMA user_version").fetchone() == (version + 1,)
     assert [row[1] for row in database.execute("PRAGMA table_info(draft)")] == ["presentation", "content", "at"]
     database.close()
     monkeypatch.undo()

@@ -297,12 +297,18 @@ def test_readers_are_read_as_spreadsheets_write_them(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"reader,role,years\nR1,radiologist,many\n", "row 2: years is not a number from 0 to 80, or empty; correct"),
+        (
+            b"reader,role,years\nR1,radiologist,many\n",
+            r"years is not a number from 0 to 80, or empty \(row 2\)",
+        ),
         (
             b"reader,role,years\nR1,radiologist,12\nDr. Meier,radiologist,12\n",
-            r"row 3: reader is not a code \(1 to 16 letters, digits, - or _, such as R1; never a name\); correct it.$",
+            r"reader is not a code \(1 to 16 letters, digits, - or _, such as R1; never a name\) \(row 3\); correct",
         ),
-        (b"reader,role,years\nR1,,12\n", "row 2: role is not 1 to 60 characters"),
+        (
+            b"reader,role,years\nR1,,12\nR 2,resident,x\nR3\n",
+            r"cells than the header \(row 4\); role is not 1 to 60.*\(row 2\); reader.*\(row 3\); years.*row 3",
+        ),
         (b"reader,role\nR1,radiologist\n", "lacks years; it has the columns reader, role, years"),
         (b"reader,role,years\n", "lacks rows"),
         (b"reader,role,years\nR\xf6,x,1\n", "UTF-8"),

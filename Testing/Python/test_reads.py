@@ -186,3 +186,24 @@ def test_a_grade_that_mercuri_does_not_know_is_told(tmp_path):
         tmp_path, mercuri=header + "R1,C1,unaided,sartorius,left,2\n"
     )
     assert "side not one of left, right" in refusal(tmp_path, mercuri=header + "R1,C1,unaided,sartorius,l,2a\n")
+
+
+def test_everything_that_is_wrong_in_any_table_is_told_at_once(tmp_path):
+    reads = FILES["reads"].replace("unaided", "seldom", 1)
+    truth = FILES["truth"].replace("label", "labels", 1)
+    message = refusal(tmp_path, reads=reads, truth=truth, readers="reader,role,years\nR1,radiologist,many\n")
+    for told in (
+        "reads.csv, row 2: arm not one of",
+        "truth.csv lacks the columns label",
+        "readers.csv, row 2: years not 0 to 80",
+    ):
+        assert told in message
+    more = "R9,C1,unaided,1,0,1,60,,\nR1,C9,unaided,1,0,1,60,,\n"
+    message = refusal(tmp_path, reads=FILES["reads"] + more)
+    assert "a reader that readers.csv does not hold" in message
+    assert "a case that truth.csv does not hold" in message
+    for name in ("reads", "truth"):
+        (tmp_path / f"{name}.csv").unlink()
+    message = refusal(tmp_path, reads=None, truth=None)
+    assert "reads.csv cannot be opened" in message
+    assert "truth.csv cannot be opened" in message

@@ -261,3 +261,33 @@ def test_a_report_of_a_heart_speaks_of_no_legs(page):
     assert "classification of an MRI" in bare.text
     assert "Probability by slice" in bare.text
     assert "classification of a thigh MRI" in page(result([image(0, "left", 0.3)])).text
+
+
+@pytest.mark.parametrize(
+    ("first", "told"),
+    [("inferior", "from 0 at the knee to 6 at the hip"), ("superior", "from 0 at the hip to 6 at the knee")],
+)
+def test_slices_are_told_with_the_end_of_the_thigh_at_which_they_begin(page, first, told):
+    given = result().input.model_copy(update={"first_slice": first})
+    study = result([image(2, "left", 0.7)], input=given)
+    assert f"Slices are numbered {told}." in extent(study)
+    written = page(study)
+    assert written.text.count(f"Slices are numbered {told}.") == 2, "at the pictures and at the table of images"
+    ends = told.removeprefix("from 0 at the ").split(" to 6 at the ")
+    assert f"slice: 0 at the {ends[0]}, 6 at the {ends[1]}" in written.text
+    shin = image(2, "left", 0.7).model_copy(update={"anatomy": "other"})
+    assert "knee" not in extent(result([shin], input=given)), "the lower end of a calf is no knee"
+
+
+def test_nothing_is_said_of_ends_that_geometry_does_not_tell(page):
+    study = result([image(2, "left", 0.7)])
+    assert study.ends is None
+    assert "numbered" not in page(study).text + extent(study)
+
+
+def test_the_name_of_the_study_heads_everything_that_is_said(page):
+    study = result(input=result().input.model_copy(update={"label": "Case 7 <b>"}))
+    assert summary(study).startswith("Case 7 <b>: Pattern does not suggest")
+    written = page(study)
+    assert "Case 7 <b>: Pattern does not suggest dystrophinopathy" in written.text
+    assert "Name Case 7 <b>" in written.text

@@ -10,11 +10,12 @@ import warnings
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from dicom_files import IDENTITY, series_datasets, thigh_like, write_series
 from series_cases import assert_same_volume, read_by_gdcm
 
 from DystrophyDxLib.series.reading import read_study
-from DystrophyDxLib.series.series import Acquisition, Series
+from DystrophyDxLib.series.series import Acquisition, Geometry, Series
 
 
 def _said(series: Series) -> str:
@@ -119,3 +120,27 @@ def test_real_nifti_files_are_read(shared, name):
         raw = np.frombuffer(file.read()[352:], "<f4").reshape(31, 320, 320)
     np.testing.assert_array_equal(series.voxels, raw)
     assert series.geometry.spacing == pytest.approx((1.5, 1.5, 6.0))
+
+
+@pytest.mark.parametrize(
+    ("direction", "known", "first"),
+    [
+        (np.eye(3), True, "inferior"),
+        (np.diag([1.0, 1.0, -1.0]), True, "superior"),
+        (np.array([[0.0, 0, 1], [1, 0, 0], [0, -1, 0]]), True, None),  # sagittal
+        (np.eye(3), False, None),
+    ],
+)
+def test_the_end_at_which_slices_begin_is_told_by_their_direction(direction, known, first):
+    geometry = Geometry((0.0, 0.0, 0.0), (1.5, 1.5, 6.0), direction)
+    assert Series(np.zeros((4, 16, 16)), geometry, orientation_known=known).first_slice == first
+
+
+def test_a_study_without_a_label_is_called_by_nothing_that_its_file_is_called(tmp_path):
+    for name, shift in (("Miller_Anna.nii", 0), ("again.nii", 0), ("other.nii", 1)):
+        sitk.WriteImage(sitk.GetImageFromArray(thigh_like(4) + shift), tmp_path / name)
+    one, again, other = (
+        read_study(tmp_path / name).neutral_label for name in ("Miller_Anna.nii", "again.nii", "other.nii")
+    )
+    assert one.startswith("Image file ")
+    assert one == again != other

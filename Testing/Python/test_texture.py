@@ -59,7 +59,7 @@ def recipe(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(cohort, tmp_path_factory):
-    """Two networks with a package of random weights a fold, as `train --split kfold:3` lays them out."""
+    """Two networks with a package of random weights a fold, as `train --split-by kfold:3` lays them out."""
     folders = []
     for name, pooled in (("icam", ("stage3", "stage5")), ("plain", ("stage5",))):
         found = small_recipe(pooled)

@@ -19,7 +19,7 @@ from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.models.training_recipe import StageRecipe, TrainingRecipe
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.series.reading import read_channels, read_study
-from DystrophyDxLib.training.checkpoint import CHECKPOINT
+from DystrophyDxLib.training.checkpoint import CHECKPOINT, EARLIER
 from DystrophyDxLib.training.train import train
 from DystrophyDxLib.training.training_log import FIGURES
 
@@ -217,10 +217,15 @@ def test_a_place_that_is_taken_is_refused_before_any_work(cohort, tmp_path):
         packaged(cohort, tmp_path)
 
 
-def test_an_interrupted_training_is_not_begun_anew_by_mistake(cohort, tmp_path):
+def test_what_a_training_that_failed_left_does_not_block_the_next(cohort, tmp_path):
+    (tmp_path / "package").mkdir()
     (tmp_path / "package-training").mkdir()
-    (tmp_path / "package-training" / CHECKPOINT).touch()
-    with pytest.raises(InputError, match="add --resume"):
+    (tmp_path / "package-training" / CHECKPOINT).write_bytes(b"cut off")
+    with pytest.raises(InputError, match="damaged; leave --resume out"):
+        packaged(cohort, tmp_path / "package", resume=True)
+    assert packaged(cohort, tmp_path / "package").card.threshold > 0
+    assert (tmp_path / "package-training" / EARLIER).read_bytes() == b"cut off"
+    with pytest.raises(InputError, match=r"something at .*package, the place given with --out"):
         packaged(cohort, tmp_path / "package")
 
 
@@ -241,10 +246,10 @@ def test_a_disk_that_fills_up_leaves_no_package(cohort, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("DystrophyDxLib.training.train.write_package", full)
-        with pytest.raises(InputError, match="--resume"):
+        with pytest.raises(InputError, match="run the same command again"):
             packaged(cohort, tmp_path / "package")
     assert {path.name for path in tmp_path.iterdir()} == {"package-training"}
-    assert packaged(cohort, tmp_path / "package", resume=True).card.threshold > 0
+    assert packaged(cohort, tmp_path / "package").card.threshold > 0
 
 
 def test_a_place_that_cannot_be_written_is_told(cohort, tmp_path):
@@ -271,5 +276,5 @@ def test_splits_are_as_the_command_line_says(cohort):
     twice = replace(table, cases=table.cases + tuple(replace(c, patient_id=f"Q{c.patient_id}") for c in table.cases))
     assert chosen_splits(twice, "stratified", 1)[0] != twice
     for wrong in ("kfold", "kfold:x", "centre:", "random", "stratified:2"):
-        with pytest.raises(InputError, match="--split"):
+        with pytest.raises(InputError, match="--split-by"):
             chosen_splits(table, wrong, 1)

@@ -282,7 +282,7 @@ def test_an_atlas_elsewhere_or_without_labels_is_named(brain, tmp_path):
     labels, names = atlas()
     found, numbers = read_atlas(written(labels), None, brain)
     np.testing.assert_array_equal(found, labels)
-    assert numbers == {value: str(value) for value in names}
+    assert numbers == {value: f"label {value}" for value in names}
     with pytest.raises(InputError, match="mm away"):
         read_atlas(written(labels, (9.0, 0.0, 0.0)), None, brain)
     with pytest.raises(InputError, match="voxels"):

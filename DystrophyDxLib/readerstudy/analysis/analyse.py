@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ...cohort.table import listed
 from ...reporting.harness import FIGURES, Report, report_notices
 from ...reporting.pages import Section
 from ...reporting.tables import Table, cell_text
@@ -76,13 +77,30 @@ def _unfinished(reads: Reads) -> tuple[str, ...]:
 
 
 def _notices(reads: Reads) -> tuple[str, ...]:
-    """What stands beside every figure: what was read, what the model was trained on, and what it is all for."""
+    """What stands beside every figure: how it was read, what the model was trained on, and what it is all for."""
     trained_on = () if reads.model is None else sorted(set(filter(None, reads.model["trained_on"])))
     return report_notices(
         demonstration=False,
         synthetic=bool(reads.truth["synthetic"].any()),
-        further=[f"The model was trained on {told}." for told in trained_on],
+        further=[*(f"The model was trained on {told}." for told in trained_on), *_read_elsewhere(reads)],
     )
+
+
+def _read_elsewhere(reads: Reads) -> Iterator[str]:
+    """What is not known of answers that were given on paper or in a spreadsheet, and where they depart from the
+    protocol."""
+    first = reads.reads[reads.reads["amended"] == 0]
+    imported = first[first["imported"] == 1]
+    if len(imported):
+        who = ", ".join(sorted(set(imported["reader"])))
+        yield (
+            f"{len(imported)} of {len(first)} answers ({who}) were given on paper or in a spreadsheet: that "
+            "cases came in their order, and the model's answer only when it was due, rests on the readers' word, and "
+            "times and slices seen are not known."
+        )
+    broken = [f"{row['reader']}, {row['deviation']}" for row in imported.to_dict("records") if row["deviation"]]
+    if broken:
+        yield f"The protocol was not kept: {listed(broken)}."
 
 
 def _brief(
