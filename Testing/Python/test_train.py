@@ -213,6 +213,7 @@ def test_a_share_of_starting_weights_needs_a_package(cohort, tmp_path):
 
 
 def test_a_place_that_is_taken_is_refused_before_any_work(cohort, tmp_path):
+    (tmp_path / "notes.txt").touch()
     with pytest.raises(InputError, match="--out"):
         packaged(cohort, tmp_path)
 
