@@ -139,8 +139,6 @@ def _numbers(path: Path, suffix: str) -> np.ndarray:
     try:
         return np.loadtxt(io.BytesIO(read_bytes(path, LARGEST_TABLE)), ndmin=2)
     except OSError:
-        raise InputError(
-            f"There is no file {path}; give the {suffix.lstrip('.')}s with --{suffix.lstrip('.')}."
-        ) from None
+        raise InputError(f"There is no {suffix} file {path}; give it with --{suffix.lstrip('.')}.") from None
     except ValueError:
         raise InputError(f"{path} is not a table of numbers; give FSL's {suffix} file.") from None
