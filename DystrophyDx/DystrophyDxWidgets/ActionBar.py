@@ -35,7 +35,13 @@ class ActionBar:
             self._context.said(_("The corrected region was classified. “Back to automatic” takes the correction back."))
 
     def onReclassify(self):
-        self._classify("reclassify")
+        """The answer may be scrolled out of sight, so that what has changed is said here, too."""
+        if self._classify("reclassify"):
+            from DystrophyDxLib.panel.rich_text import difference
+
+            classification = self._context.classification
+            if classification.result_before is not None:
+                self._context.said(difference(classification.result, classification.result_before))
 
     def _classify(self, what):
         """Returns whether there is a new answer."""

@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 
 from ..errors import InputError
+from ..results import ImageResult
 from .classification import SceneClassification
 from .display import LEGEND_SIZE, HeatmapDisplay
 from .layouts import MAIN_VIEW, MRI_VIEW
@@ -102,8 +103,8 @@ def place_legend(classification: SceneClassification, make_room: bool = False) -
 
 
 def look_through_a_leg(classification: SceneClassification) -> None:
-    """Moves each view that looks along the slices and past all windows, as a sagittal one between the legs does, to the
-    middle of a window; nothing without an answer, or under a transform that is not linear."""
+    """Moves each view along the slices that misses most windows of both legs, as a sagittal one between the legs does,
+    to the middle of a window; nothing without an answer, or under a transform that is not linear."""
     images = classification.result.images if classification.result is not None else ()
     for name, view in _views(classification).items():
         with suppress(InputError):
@@ -111,10 +112,19 @@ def look_through_a_leg(classification: SceneClassification) -> None:
                 continue
             plane = SlicePlane(view, classification.volume)
             axis, place = plane.across
-            if axis < 2 and not any(image.window_ijk[axis][0] <= place < image.window_ijk[axis][1] for image in images):
+            if axis < 2 and not _through_most_windows(images, axis, place):
                 image = min(images, key=lambda image: abs(image.slice - plane.slice))
                 (i0, i1), (j0, j1) = image.window_ijk
                 plane.go_to(((i0 + i1 - 1) / 2, (j0 + j1 - 1) / 2, image.slice))
+
+
+def _through_most_windows(images: Sequence[ImageResult], axis: int, place: float) -> bool:
+    """Whether a plane lies in at least half of the windows of one side; near the hip, both legs reach the middle."""
+    hits: dict[str, list[bool]] = {}
+    for image in images:
+        start, stop = image.window_ijk[axis]
+        hits.setdefault(image.side, []).append(start <= place < stop)
+    return any(2 * sum(of_side) >= len(of_side) for of_side in hits.values())
 
 
 def _views(classification: SceneClassification) -> dict[str, slicer.vtkMRMLSliceNode]:

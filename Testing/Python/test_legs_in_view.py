@@ -37,11 +37,9 @@ def classification(scene):
     """Legs at the left and the right third of the images, as high as these."""
     _, rows, columns = SHAPE
     third = columns // 3
-    images = [
-        window(k, side, i, (0, rows))
-        for k in (0, 1)
-        for side, i in (("left", (0, third)), ("right", (columns - third, columns)))
-    ]
+    sides = (("left", (0, third)), ("right", (columns - third, columns)))
+    images = [window(k, side, i, (0, rows)) for k in range(3) for side, i in sides]
+    images += [window(3, "left", (0, 2 * third), (0, rows))]  # near the hip the legs reach the middle
     made = planted(scene, series_of(np.eye(3)), heat=np.full(SHAPE, 0.5, np.float32), images=images)
     ClassificationView(scene).show(made)
     return made
@@ -117,7 +115,7 @@ def test_a_legend_without_room_is_not_seen_until_there_is_some_again(scene, clas
 
 def test_no_sagittal_view_looks_between_the_legs(scene, classification):
     sagittal = SlicePlane(scene.GetNodeByID("vtkMRMLSliceNodeYellow"), classification.volume)
-    windows = [image.window_ijk[0] for image in classification.result.images]
+    windows = [image.window_ijk[0] for image in classification.result.images if image.slice < 3]
 
     def through_a_leg():
         axis, place = sagittal.across

@@ -20,6 +20,7 @@ from desk import Desk, composite, settle, until
 from DystrophyDxWidgets.helpers import loadSample
 
 from DystrophyDx import DystrophyDxTest
+from DystrophyDxLib.mrml.legs_in_view import legs_in_view, taken
 
 
 class PanelTest(unittest.TestCase):
@@ -53,6 +54,48 @@ class PanelTest(unittest.TestCase):
         assert self.page.result.chart.view.chart().GetNumberOfPlots() == 2
         hidden = self.ui.inputSelector.sortFilterProxyModel().hiddenNodeIDs
         assert classification.heatmap.GetID() in hidden
+
+    def test_what_is_needed_is_in_sight_on_a_low_screen(self):
+        window, area = slicer.util.mainWindow(), slicer.util.findChildren(self.page.widget, className="QScrollArea")[0]
+        before = window.size
+        self.module.exit()  # on a low window the data probe makes room
+        window.showNormal()
+        window.resize(1366, 740)
+        self.module.enter()
+        settle()
+        assert area.verticalScrollBar().maximum == 0, "before a classification nothing has to be scrolled"
+        self.desk.classify()
+        for widget in (self.ui.answerLabel, self.ui.figuresLabel, self.ui.opacitySlider, self.ui.layoutSelector):
+            lower = widget.mapTo(area.viewport(), qt.QPoint(0, widget.height)).y()
+            assert 0 < lower <= area.viewport().height, widget.name
+        assert not area.isAncestorOf(self.ui.classifyButton)
+        self.ui.editButton.click()
+        settle()
+        editor = self.page.region.editor.widget
+        assert editor.mapTo(area.viewport(), qt.QPoint(0, editor.height)).y() <= area.viewport().height
+        self.ui.editButton.click()
+        window.resize(before)
+
+    def test_the_views_suit_axial_reading_and_the_own_layout_comes_back(self):
+        qt.QSettings().remove("DystrophyDx/Views")
+        layouts, four_up = slicer.app.layoutManager(), slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        layouts.setLayout(four_up)
+        settle()
+        classification = self.desk.classify()
+        assert self.ui.layoutSelector.currentText == "Heatmap over the MRI"
+        red = layouts.sliceWidget("Red").mrmlSliceNode()
+        legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(classification.heatmap.GetDisplayNode())
+        place = taken(legend.GetPosition())
+        assert legend.GetVisibility()
+        assert not any(place.meets(leg) for leg in legs_in_view(classification, red))
+        slicer.util.selectModule("Data")
+        assert layouts.layout == four_up
+        slicer.util.selectModule("DystrophyDx")
+        assert layouts.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
+        layouts.setLayout(four_up)  # the reader's choice
+        settle()
+        self.ui.classifyButton.click()
+        assert layouts.layout == four_up
 
     def test_rows_sort_as_numbers_and_move_the_views(self):
         self.desk.classify()
