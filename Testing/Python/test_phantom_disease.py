@@ -26,6 +26,7 @@ from DystrophyDxLib.phantom.disease import (
     fat_fraction,
 )
 from DystrophyDxLib.phantom.known_fat import trefoil_sign
+from DystrophyDxLib.phantom.published_cohort import OTHERS
 from DystrophyDxLib.phantom.texture import lesions
 
 INDEX = {name: number for number, name in enumerate(MUSCLES)}
@@ -56,8 +57,7 @@ def patients() -> list[Infiltration]:
     """A third with a dystrophinopathy, 57 % of them DMD, the others evenly from the other diseases; no healthy ones
     (Yang et al. 2021: 148 of 432 patients)."""
     rng = np.random.default_rng(4)
-    others = [name for name in DIAGNOSES if name not in DYSTROPHINOPATHY | {"healthy"}]
-    names = ["DMD"] * 280 + ["BMD"] * 210 + [others[n % len(others)] for n in range(940)]
+    names = ["DMD"] * 280 + ["BMD"] * 210 + [OTHERS[n % len(OTHERS)] for n in range(940)]
     return [Infiltration.drawn(rng, name, SHARES) for name in names]
 
 
@@ -69,11 +69,13 @@ def of_both_legs(persons: list[Infiltration]) -> np.ndarray:
     return np.array([person.fractions.mean(axis=0) for person in persons])
 
 
-def test_groups_are_those_of_the_published_cohort_and_health():
-    assert set(DIAGNOSES) == {
+def test_groups_are_those_of_the_published_cohort_health_and_some_that_must_be_asked_for(mixture):
+    published = {
         "DMD", "BMD", "LGMD2A", "LGMD2B", "LGMD2C", "LGMD2D", "LGMD2E", "LGMD2I", "Bethlem", "FSHMD", "CMD", "GNE",
         "MADD", "myositis", "neurogenic", "healthy",
     }  # fmt: skip
+    assert set(DIAGNOSES) == published | {"DM1", "IBM", "Pompe"}
+    assert {person.diagnosis for person in mixture} == published
     assert sorted(DYSTROPHINOPATHY) == ["BMD", "DMD"]
 
 
@@ -94,13 +96,16 @@ def test_same_seed_same_person():
          ("sartorius", "gracilis", "adductor longus")),
         ("LGMD2A", ("adductor magnus", "semimembranosus", "biceps femoris long head"),
          ("vastus lateralis", "sartorius", "rectus femoris")),
-        ("LGMD2B", ("adductor magnus", "semimembranosus"), ("sartorius", "gracilis")),
+        ("LGMD2B", ("adductor magnus", "semimembranosus"), ("sartorius", "gracilis", "gluteus maximus")),
         ("LGMD2D", ("adductor magnus", "gluteus maximus"), ("sartorius", "gracilis")),
         ("LGMD2I", ("adductor magnus", "vastus intermedius"), ("rectus femoris", "sartorius", "gracilis")),
         ("Bethlem", ("vastus lateralis",), ("sartorius", "gracilis")),
         ("FSHMD", ("semimembranosus",), ("vastus lateralis", "vastus intermedius", "gluteus maximus")),
         ("CMD", ("adductor magnus", "gluteus maximus"), ("sartorius", "gracilis")),
         ("GNE", ("biceps femoris short head",), ("vastus lateralis",)),
+        ("DM1", ("vastus intermedius", "vastus medialis"), ("rectus femoris",)),
+        ("IBM", ("vastus lateralis", "vastus intermedius", "vastus medialis"), ("adductor magnus", "adductor longus")),
+        ("Pompe", ("adductor magnus", "semimembranosus"), ("sartorius", "gracilis", "rectus femoris")),
     ],
 )  # fmt: skip
 def test_disease_takes_the_muscles_that_the_literature_says(diagnosis, leading, spared):
@@ -116,6 +121,30 @@ def test_fat_grows_with_the_duration_of_the_disease(diagnosis):
     assert np.all(early < later)
     assert np.all(later < late)
     assert course(diagnosis, 0, SHARES).max() == 0
+
+
+def test_becker_has_the_published_mean_and_spread_of_each_muscle():
+    """De Wel et al. 2024, Eur J Neurol 31:e16282, Table 2: 21 adults. Sartorius and gracilis are not spared for ever."""
+    published = {
+        "biceps femoris long head": (45.4, 34.3), "adductor magnus": (44.1, 32.6), "semimembranosus": (42.9, 32.1),
+        "gluteus maximus": (41.8, 25.8), "vastus lateralis": (39.1, 29.9), "vastus medialis": (38.0, 28.1),
+        "vastus intermedius": (35.6, 27.2), "semitendinosus": (31.5, 29.5), "biceps femoris short head": (26.8, 25.2),
+        "adductor longus": (23.1, 28.4), "rectus femoris": (23.0, 22.4), "gracilis": (17.1, 18.2),
+        "sartorius": (13.5, 12.6),
+    }  # fmt: skip
+    adults = [person for person in drawn("BMD", 1500) if person.age_years >= 18]
+    fat = dict(zip(MUSCLES, 100 * of_both_legs(adults).T, strict=True))
+    for name, (mean, spread) in published.items():
+        assert fat[name].mean() == pytest.approx(mean, abs=6), name
+        assert fat[name].std() == pytest.approx(spread, abs=6), name
+    assert np.quantile(fat["sartorius"], 0.95) > 30
+
+
+def test_early_becker_looks_alike_in_all_muscles():
+    """From a common onset the muscles part, so that what tells late disease does not tell early disease."""
+    early, late = (course("BMD", years, SHARES) for years in (6, 25))
+    assert np.ptp(early) < 0.1
+    assert np.ptp(late) > 0.5
 
 
 def test_becker_is_milder_than_duchenne_at_equal_duration():
@@ -206,42 +235,45 @@ def test_neither_the_amount_of_fat_nor_age_tells_the_group(persons, request):
     assert 0.30 < auc(truth, np.array([person.age_years for person in persons])) < 0.70
 
 
-def test_half_of_the_drawn_have_a_dystrophinopathy_and_every_diagnosis_is_drawn(mixture):
+def test_half_of_the_drawn_have_a_dystrophinopathy(mixture):
     assert 0.45 < is_dystrophinopathy(mixture).mean() < 0.55
-    assert {person.diagnosis for person in mixture} == set(DIAGNOSES)
 
 
 def test_trefoil_sign_is_as_specific_and_as_insensitive_as_published(patients):
     """Zheng et al. 2015: sensitivity 0.416 (0.340 to 0.495), specificity 0.992 (0.971 to 0.999); those with the sign
-    were older."""
+    were older. In Becker dystrophy the sign comes and goes, as the leaflets go to fat at the end (De Wel et al. 2024)."""
     truth = is_dystrophinopathy(patients)
     sign = np.array([trefoil_sign(fractions) for fractions in of_both_legs(patients)])
     age = np.array([person.age_years for person in patients])
+    boys = np.array([person.diagnosis == "DMD" for person in patients])
     assert 0.34 < sign[truth].mean() < 0.495
     assert sign[~truth].mean() < 0.029
-    assert age[truth & sign].mean() > age[truth & ~sign].mean()
+    assert age[boys & sign].mean() > age[boys & ~sign].mean()
 
 
-def test_trefoil_needs_all_three_leaflets_and_fat_around_them():
+def test_trefoil_needs_all_three_leaflets_the_fruit_and_fat_around_them():
     fat = np.full(13, 0.7)
     assert not trefoil_sign(fat)
     fat[[INDEX["sartorius"], INDEX["gracilis"], INDEX["adductor longus"]]] = 0.1
+    fat[INDEX["semitendinosus"]] = 0.4
     assert trefoil_sign(fat)
-    for name, amount in (("gracilis", 0.6), ("adductor magnus", 0.2)):
+    for name, amount in (("gracilis", 0.6), ("adductor magnus", 0.15), ("semitendinosus", 0.7), ("sartorius", np.nan)):
         changed = fat.copy()
         changed[INDEX[name]] = amount
         assert not trefoil_sign(changed)
 
 
-def test_the_pattern_of_muscles_tells_the_group(mixture):
-    """A logistic regression on the true fat of the 13 muscles: the groups can be learnt."""
+def test_the_pattern_of_muscles_tells_the_group_but_not_of_everyone(mixture):
+    """A logistic regression on the true fat of the 13 muscles: the groups can be learnt, early patients hardly, and none
+    so well that a table alone would do (Yang et al. 2021 reach an AUC of about 0.9)."""
     truth = is_dystrophinopathy(mixture)
-    probit = ndtri(np.clip(of_both_legs(mixture), 1e-3, 1 - 1e-3))
+    fat = of_both_legs(mixture)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    probit = ndtri(np.clip(fat, 1e-3, 1 - 1e-3))
     score = cross_val_predict(model, probit, truth, cv=4, method="predict_proba")[:, 1]
-    assert auc(truth, score) > 0.98
-    becker = np.array([person.diagnosis == "BMD" for person in mixture])
-    assert np.mean(score[becker] > np.quantile(score[~truth], 0.9)) > 0.9
+    middle = (fat @ SHARES > 0.2) & (fat @ SHARES < 0.5)
+    assert 0.85 < auc(truth, score) < 0.96
+    assert auc(truth[middle], score[middle]) > 0.9
 
 
 @pytest.mark.parametrize("sharpness", [0.0, 0.7, 3.0])
