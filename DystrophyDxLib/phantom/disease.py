@@ -2,10 +2,10 @@
 
 A disease is a `Pattern`: a distribution of patients. Fat follows a latent probit scale. At onset all muscles are nearly
 alike; from there each moves at its own speed, the average one a step in `pace_years`, so that in mid-course the muscles
-lie apart by their `lead` and at the end by more. (This is what a table of adults with Becker dystrophy shows, De Wel et
-al. 2024, Eur J Neurol 31:e16282, Table 2: the less fat a muscle has in the mean, the less patients differ in it.) Around
-the pattern persons differ: in how strongly they show it, by compartment, muscle and side. Spreads are narrow where
-muscle by muscle figures are published and wide where only grades or an order are. `Tools/phantom_fat.py` prints the
+lie apart by their `lead` and at the end by more. A table of adults with Becker dystrophy shows this (De Wel et al.
+2024, Eur J Neurol 31:e16282, Table 2): the less fat a muscle has in the mean, the less patients differ in it. Around
+the pattern persons differ: in how strongly they show it, and by compartment, muscle and side. Spreads are narrow where
+figures of each muscle are published, and wide where only grades or an order are. `Tools/phantom_fat.py` prints the
 phantoms' fat beside the published figures. How far the disease has gone when a person is examined is drawn from the
 same distribution for every disease, so that the amount of fat tells little of the diagnosis.
 """
@@ -22,13 +22,10 @@ from ..muscles.structures import MUSCLES
 
 # Fine and coarse patches ("moth-eaten"), streaks along the fascicles, a net (reticular), and the rim of the muscle.
 TEXTURES = ("fine", "coarse", "fascicles", "net", "rim")
-# Probit of the average muscle's fat at onset, and steps from onset to mid-course: so the average muscle of De Wel et
-# al.'s adults has a probit of -0.55. With them and a step in 3.4 years the vastus lateralis has 15 % fat after 5 years of
-# DMD and gains 8 % in the next; Willcocks et al. 2016, Ann Neurol 79:535, Table 2: 18 %, 7 % a year.
-_ONSET, _MIDDLE = -2.65, 1.95
-# Steps between onset and examination: from early cases that look healthy to end stage. With these the spread of the
-# phantoms' fat in Becker dystrophy is De Wel et al.'s.
-_EARLIEST, _LATEST = 0.2, 3.9
+# Probit of the average muscle's fat at onset, and steps from onset to mid-course. With them adults with Becker
+# dystrophy have the means of De Wel et al.; and with a step in 3.15 years the vastus lateralis has 15 % fat after 5
+# years of DMD and gains 8 % in the next (Willcocks et al. 2016, Ann Neurol 79:535, Table 2: 18 %, 7 % a year).
+_ONSET, _MIDDLE = -2.75, 1.95
 # The slowest muscle's speed, relative to the average one: none is spared for ever (our estimate).
 _SLOWEST = 0.25
 # SD of the logarithm of how strongly a person shows the pattern (our estimate).
@@ -50,9 +47,11 @@ class Pattern:
         speed: steps of each muscle for one of the average one; empty where all started alike.
         onset_years: range of the age at onset; the earlier ages are the more frequent ones.
         pace_years: median duration of one step.
+        stages: steps between onset and examination, from early cases that look healthy to end stage; with these the
+            spread of the phantoms' fat in Becker dystrophy is De Wel et al.'s.
         male: share of male patients.
-        scatter: SD in steps of a person's muscles about the pattern, on both sides alike; half of the variance is common
-            to a compartment.
+        scatter: SD in steps of a person's muscles about the pattern, on both sides alike; half of the variance is
+            common to a compartment.
         asymmetry: SD in steps of each muscle between the sides.
         side: SD in steps of one whole leg against the other.
         gradient: change of the probit from the knee (level 0) to the hip (level 1), beyond the usual, by muscle.
@@ -70,6 +69,7 @@ class Pattern:
     speed: tuple[float, ...] = ()
     onset_years: tuple[float, float] = (5, 60)
     pace_years: float = 8.0
+    stages: tuple[float, float] = (0.2, 3.9)
     male: float = 0.5
     scatter: float = 0.5
     asymmetry: float = 0.12
@@ -92,11 +92,11 @@ _TREFOIL = ("sartorius", "gracilis", "adductor longus")
 _LEADS = {
     #              SAR     RF     VL     VI     VM     AM    GRA    BFL     ST     SM    BFS     AL     GM
     "sarcoglycan": (-0.8,  -0.3,   0.1,   0.5,   0.2,   0.8,  -0.8,   0.3,   0.1,   0.3,  -0.2,   0.1,   0.6),
-    "DMD":         (-1.3,   0.1,   0.1,   0.1,   0.1,   0.6,  -1.3,   0.4, -0.35,   0.0,  -0.2,  -1.2,   0.5),
+    "DMD":         (-1.3,   0.1,   0.1,   0.1,   0.1,   0.6,  -1.4,   0.4, -0.35,   0.0,  -0.2,  -1.2,   0.5),
     "BMD":         (-0.9, -0.45,  0.15,   0.1,  0.15,  0.25,  -0.9,  0.35, -0.25,  0.25, -0.35,  -1.1,  0.25),
     "LGMD2A":      (-0.8,  -0.7,  -0.7,  -0.1,  -0.4,   0.9,  -0.4,   0.8,   0.5,   0.9,   0.2,   0.6,   0.3),
     "LGMD2B":      (-0.6,  -0.1,   0.3,   0.3,   0.2,   0.6,  -0.7,   0.4,   0.4,   0.6,   0.0,   0.3,  -0.3),
-    "LGMD2I":      (-0.9,  -0.7,   0.1,   0.6,   0.3,   0.9,  -0.8,   0.6,   0.4,   0.5,   0.3,   0.2,   0.4),
+    "LGMD2I":      (-0.9,  -0.7,   0.1,   0.7,   0.3,   0.9,  -0.8,   0.5,   0.4,   0.5,   0.3,   0.2,   0.4),
     "Bethlem":     (-0.6,   0.1,   0.6,   0.4,   0.3,   0.2,  -0.6,   0.2,   0.2,   0.2,   0.1,  -0.1,   0.3),
     "FSHMD":       ( 0.0,   0.4,  -0.4,  -0.4,  -0.2,   0.4,   0.2,   0.4,   0.5,   0.8,   0.0,   0.4,  -0.4),
     "CMD":         (-0.6,  -0.3,   0.2,   0.2,   0.1,   0.6,  -0.6,   0.3,  -0.1,   0.3,   0.2,  -0.1,   0.5),
@@ -121,22 +121,22 @@ _SARCOGLYCAN = Pattern(
 # dystrophinopathy, semitendinosus less ("trefoil with single fruit": Zheng et al. 2015, the sign is seen in 41.6 % of
 # 166 patients and 0.8 % of 244 others).
 PATTERNS: dict[str, Pattern] = {
-    # Adductor magnus, gluteus maximus, quadriceps and biceps have the highest grades, semimembranosus and semitendinosus
-    # lower ones, sartorius, gracilis and adductor longus the lowest (48 patients: "Muscle MRI of Duchenne muscular
-    # dystrophy", abstract); biceps long head, vastus lateralis and rectus gain most (Hollingsworth et al. 2013, Muscle
-    # Nerve 48:586); boys of 5 to 9 years have 23.5 % fat in the glutei, 15.2 % in the hamstrings, 14.2 % in the
-    # quadriceps (73 boys, NCT03882827, abstract of the MDA conference). Gracilis hardly changes in a year (Willcocks et
-    # al. 2016).
+    # Adductor magnus, gluteus maximus, quadriceps and biceps have the highest grades, semimembranosus and
+    # semitendinosus lower ones, sartorius, gracilis and adductor longus the lowest (48 patients: abstract of "Muscle
+    # magnetic resonance imaging of Duchenne muscular dystrophy"); biceps long head, vastus lateralis and rectus gain
+    # most (Hollingsworth et al. 2013, Muscle Nerve 48:586); boys of 5 to 9 years have 23.5 % fat in the glutei, 15.2 %
+    # in the hamstrings, 14.2 % in the quadriceps (73 boys of NCT03882827, abstract at the MDA conference). The gracilis
+    # hardly changes in a year (Willcocks et al. 2016). How the leaflets of the trefoil go at the end is our estimate.
     "DMD": Pattern(
         _LEADS["DMD"],
-        (0.6, 1.0, 1.0, 1.0, 1.0, 1.3, 0.6, 1.2, 0.8, 1.0, 0.9, 0.8, 1.2),
-        onset_years=(2, 6), pace_years=3.1, male=1.0, scatter=0.3, oedema=(0.1, 0.6), oedema_lead=1.2,
+        (0.6, 0.9, 0.9, 0.9, 0.9, 1.3, 0.6, 1.2, 0.8, 1.0, 0.9, 0.8, 1.2),
+        onset_years=(2, 6), pace_years=3.15, male=1.0, scatter=0.3, oedema=(0.1, 0.6), oedema_lead=1.2,
         bulky=_TREFOIL, weight=1.3,
     ),
-    # Leads and speeds give the means and SDs of 21 adults (De Wel et al. 2024, Table 2), where the SDs of whole
-    # compartments, nearly those of their muscles, say how alike muscles go; late, all have fat, the adductor longus too.
-    # Slower than DMD: muscles gain 0.2 to 2.6 % in two years (Neurology 2021 97:e513), 1.0 to 5.1 % in 18 months (De Wel
-    # et al.); a step in 10 years is our estimate.
+    # Leads and speeds give the means and SDs of 21 adults (De Wel et al. 2024, Table 2). There the SDs of whole
+    # compartments are nearly those of their muscles, so a person's muscles go together; late, all have fat, the
+    # adductor longus too. Slower than DMD: muscles gain 0.2 to 2.6 % in two years (Neurology 2021 97:e513), 1.0 to 5.1
+    # % in 18 months (De Wel et al.); a step in 10 years is our estimate.
     "BMD": Pattern(
         _LEADS["BMD"],
         (0.51, 0.83, 1.04, 0.93, 0.93, 1.24, 0.83, 1.34, 1.24, 1.24, 0.93, 1.54, 0.83),
@@ -148,9 +148,10 @@ PATTERNS: dict[str, Pattern] = {
     # Nerve 58:536).
     "LGMD2A": Pattern(_LEADS["LGMD2A"], onset_years=(4, 30), pace_years=5),
     # Front and back together (Diaz-Manera et al. 2018, J Neurol Neurosurg Psychiatry 89:1071), the back most, and very
-    # different from patient to patient (Reyngoudt et al. 2022, J Cachexia Sarcopenia Muscle 13:1850: the thigh gains 4.1 %
-    # a year); sartorius and the front more than in LGMD2A (Arrigoni et al. 2018, Muscle Nerve); adductor magnus at least
-    # as much as adductor longus in 73 % (Moore et al. 2023); sartorius and gracilis relatively spared. Oedema is early.
+    # different from patient to patient (Reyngoudt et al. 2022, J Cachexia Sarcopenia Muscle 13:1850; the thigh gains
+    # 4.1 % a year); sartorius and the front more than in LGMD2A (Arrigoni et al. 2018, Muscle Nerve); adductor magnus
+    # at least as much as adductor longus in 73 % (Moore et al. 2023, "Expanding the muscle imaging spectrum in
+    # dysferlinopathy"); sartorius and gracilis relatively spared. Oedema is early.
     "LGMD2B": Pattern(_LEADS["LGMD2B"], onset_years=(10, 35), pace_years=5, oedema=(0.2, 0.7), oedema_lead=1.6),
     "LGMD2C": _SARCOGLYCAN,
     "LGMD2D": replace(_SARCOGLYCAN, onset_years=(4, 40), pace_years=8),
@@ -207,19 +208,19 @@ PATTERNS: dict[str, Pattern] = {
     # they are asked for.
     # Vasti about the femur first, rectus spared (Kornblum et al. 2006, J Neurol 253:111), quadriceps more towards the
     # knee (Garibaldi et al. 2022, Eur J Neurol 29:843); 15.6 (SD 11.1) % fat in twenty muscles of leg and thigh of 33
-    # patients (Heskamp et al. 2019, Neurology 92:e2803), so a step takes long.
+    # patients (Heskamp et al. 2019, Neurology 92:e2803), so a step takes long and few reach the end.
     "DM1": Pattern(
-        _LEADS["DM1"], onset_years=(8, 50), pace_years=16, gradient=dict.fromkeys(_VASTI, -0.6),
+        _LEADS["DM1"], onset_years=(8, 50), pace_years=14, stages=(0.2, 3.0), gradient=dict.fromkeys(_VASTI, -0.6),
         rim={"vastus intermedius": 0.3}, oedema=(0.0, 0.4), weight=0,
     ),
     # Inclusion body myositis: vasti, the rectus and the adductors spared (Cox et al. 2011, Rheumatology 50:1153), the
     # quadriceps more towards the knee (Ansari et al. 2020, Muscle Nerve 61:496).
     "IBM": Pattern(
-        _LEADS["IBM"], onset_years=(45, 75), pace_years=4, scatter=0.6, asymmetry=0.3, gradient=dict.fromkeys(_VASTI, -0.5),
-        oedema=(0.1, 0.7), oedema_lead=1.5, wasting=0.6, male=0.6, weight=0,
+        _LEADS["IBM"], onset_years=(45, 75), pace_years=4, male=0.6, scatter=0.6, asymmetry=0.3,
+        gradient=dict.fromkeys(_VASTI, -0.5), oedema=(0.1, 0.7), oedema_lead=1.5, wasting=0.6, weight=0,
     ),
-    # Late onset: hamstrings and adductors go fastest, 0.9 % a year in the mean (Carlier et al. 2015, J Inherit Metab Dis
-    # 38:565), 1.7 % where there are symptoms (Figueroa-Bonaparte et al. 2018, Sci Rep 8:10898).
+    # Late onset: hamstrings and adductors go fastest, all muscles 0.9 % a year (Carlier et al. 2015, J Inherit Metab
+    # Dis 38:565), the thigh 1.7 % where there are symptoms (Figueroa-Bonaparte et al. 2018, Sci Rep 8:10898).
     "Pompe": Pattern(_LEADS["Pompe"], onset_years=(15, 60), pace_years=10, weight=0),
     "healthy": Pattern(onset_years=(_YOUNGEST, _OLDEST), weight=2.5),
 }  # fmt: skip
@@ -345,7 +346,8 @@ def _history(rng: np.random.Generator, diagnosis: str) -> tuple[float, float, fl
     if diagnosis == "healthy":
         return onset, 0.0, pattern.pace_years
     pace = pattern.pace_years * rng.lognormal(0, 0.3)
-    steps = _EARLIEST + (_LATEST - _EARLIEST) * rng.beta(1.3, 1.5)
+    earliest, latest = pattern.stages
+    steps = earliest + (latest - earliest) * rng.beta(1.3, 1.5)
     duration = float(np.clip(steps * pace, _YOUNGEST - onset, _OLDEST - onset))
     return onset + duration, duration, pace
 
@@ -353,8 +355,8 @@ def _history(rng: np.random.Generator, diagnosis: str) -> tuple[float, float, fl
 def _fat_of_age(rng: np.random.Generator, age_years: float) -> np.ndarray:
     """(2, 13) fat fraction of healthy muscle: about 2 % in the young and 6 % at 70.
 
-    Boys have 2 (SD 1) % (Willcocks et al. 2016, Table 2), adults 3.7 (SD 1.5) % (Heskamp et al. 2019), rising with age in
-    all compartments (Yoon et al. 2018, Radiology 287:235). How muscles differ is our estimate.
+    Boys have 2 (SD 1) % (Willcocks et al. 2016, Table 2), adults 3.7 (SD 1.5) % (Heskamp et al. 2019), rising with age
+    in all compartments (Yoon et al. 2018, Radiology 287:235). How muscles differ is our estimate.
     """
     mean = (0.019 + 0.0008 * max(age_years - 20, 0)) * rng.lognormal(0, 0.4)
     return np.clip(mean * rng.lognormal(0, 0.35, 13) * rng.lognormal(0, 0.1, (2, 13)), 0.002, 0.3)
