@@ -93,6 +93,7 @@ class Body:
         shifts: (2, 12) levels by which each outline of the shape model lies higher.
         bulk: (2, 13) area of each muscle relative to the shape model's.
         waves: (8, 5) elastic deformation: wave vector, phase, and displacement amplitude (x, y) of each wave.
+        tone: (2, 13) signal of each muscle's water relative to the average one.
     """
 
     size: float
@@ -107,6 +108,7 @@ class Body:
     shifts: np.ndarray
     bulk: np.ndarray
     waves: np.ndarray
+    tone: np.ndarray
 
     @classmethod
     def drawn(cls, rng: np.random.Generator, bulk: np.ndarray, age_years: float, sex: str) -> Body:
@@ -140,4 +142,5 @@ class Body:
             shifts=np.column_stack([rng.normal(0, 0.03, 11) + rng.normal(0, 0.01, (2, 11)), np.zeros(2)]),
             bulk=bulk * rng.uniform(1.0, 1.3),
             waves=np.column_stack([vector, rng.uniform(0, 2 * np.pi, 8), amplitude]),
+            tone=np.exp(rng.normal(0, 0.05, 13) + rng.normal(0, 0.02, (2, 13))),
         )

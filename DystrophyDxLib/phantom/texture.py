@@ -16,6 +16,10 @@ _CELLS, _STEPS = 128, 4
 _TILES = 4
 # Fat grows inwards from a rim this wide, in mm (our estimate).
 _RIM_MM = 3.0
+# Whether a muscle of the left and of the right leg is wound about the femur; an angle about it is measured as length at
+# this radius in mm.
+_WOUND = np.isin(np.arange(26) % 13, (anatomy.VASTUS_LATERALIS, anatomy.VASTUS_INTERMEDIUS, anatomy.VASTUS_MEDIALIS))
+_RADIUS_MM = 35.0
 
 
 def lesions(
@@ -43,16 +47,14 @@ def lesions(
     pixels = codes[muscle]
     which = (pixels // anatomy.RIGHT) * 13 + (pixels & 15) - 1
     y, x = (axis.astype(np.float32) * np.float32(pixel_mm) for axis in np.nonzero(muscle))
-    fine, coarse = rng.uniform(1.2, 2.6), rng.uniform(4, 9)
-    bearing = infiltration.bearings.ravel()
-    cos, sin = (f(bearing).astype(np.float32)[which] for f in (np.cos, np.sin))
-    across, along = y * cos - x * sin, y * sin + x * cos
-    clouds = _noise(rng, y / coarse, x / coarse)
+    fine, coarse = infiltration.grain_mm.reshape(26, 2).T.astype(np.float32)[:, which]
+    across, along = _along_fascicles(which, y, x, infiltration.bearings.ravel())
+    clouds = _noise(rng, which, y / coarse, x / coarse)
     fields = [
-        _noise(rng, y / fine, x / fine),
+        _noise(rng, which, y / fine, x / fine),
         clouds,
-        _noise(rng, across / (0.7 * fine), along / (3.5 * fine)),
-        _net(_noise(rng, y / (1.6 * fine), x / (1.6 * fine))),
+        _noise(rng, which, across / (np.float32(0.7) * fine), along / (np.float32(3.5) * fine)),
+        _net(_noise(rng, which, y / (np.float32(1.6) * fine), x / (np.float32(1.6) * fine))),
     ]
     weights = infiltration.textures.reshape(26, -1).astype(np.float32)
     field = sum(weights[which, n] * values for n, values in enumerate(fields))
@@ -81,15 +83,36 @@ def _tiles() -> np.ndarray:
     return (noise - noise.mean(axis=(1, 2), keepdims=True)) / noise.std(axis=(1, 2), keepdims=True)
 
 
-def _noise(rng: np.random.Generator, down: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Standard normal noise at points whose coordinates are in cells; a random piece of a random tile, turned."""
+def _along_fascicles(
+    which: np.ndarray, y: np.ndarray, x: np.ndarray, bearing: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates in mm across and along the fascicles of the own muscle, `bearing` (26,) in radians.
+
+    The bearing is measured in the image from left-right; in the vasti, which are wound about the femur, from the line
+    to the middle of the leg, so that their fascicles are curved.
+    """
+    wound = _WOUND[which]
+    down, right = y.copy(), x.copy()
+    for leg in range(2):
+        own = which // 13 == leg
+        if (part := own & wound).any():
+            below, beside = y[part] - y[own].mean(), x[part] - x[own].mean()
+            right[part] = np.hypot(below, beside)
+            down[part] = np.arctan2(below, beside) * np.float32(_RADIUS_MM)
+    cos, sin = (f(bearing).astype(np.float32)[which] for f in (np.cos, np.sin))
+    return down * cos - right * sin, down * sin + right * cos
+
+
+def _noise(rng: np.random.Generator, which: np.ndarray, down: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Standard normal noise at points whose coordinates are in cells: of each muscle another piece of a random tile,
+    turned, so that no texture goes on in the next muscle."""
     size = _CELLS * _STEPS
     tile = _tiles()[rng.integers(_TILES)].ravel()
     angle = rng.uniform(0, 2 * np.pi)
     cos, sin = np.float32(_STEPS * np.cos(angle)), np.float32(_STEPS * np.sin(angle))
-    start = rng.uniform(size, 2 * size, 2).astype(np.float32)
-    row = (down * cos - right * sin + start[0]).astype(np.int32) & (size - 1)
-    column = (down * sin + right * cos + start[1]).astype(np.int32) & (size - 1)
+    first, second = rng.uniform(2 * size, 3 * size, (2, 26)).astype(np.float32)[:, which]
+    row = (down * cos - right * sin + first).astype(np.int32) & (size - 1)
+    column = (down * sin + right * cos + second).astype(np.int32) & (size - 1)
     return tile[row * size + column]
 
 

@@ -24,6 +24,8 @@ from .texture import lesions
 _PERSON, _BODY, _VIEW, _PLANES, _SCANNER, _T1, _STIR, _DIXON = range(8)
 # Depths within a slice that are drawn, in slice thicknesses from its centre: partial volume through the plane.
 _DEPTHS = np.array([-0.25, 0.25])
+# Share of fat above which a septum is wide (our estimate).
+_FATTY = 0.6
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class _View:
         pixel_mm, matrix: of the image.
         margin: pixels around the image that are drawn as well, because they wrap around.
         pad: first row and number of rows of a pad under the legs, in pixels of the drawing; None where there is none.
-        septa, lobules: strength of the fat between muscles and of the septa in subcutaneous fat.
+        septa, collagen, lobules: strength of the fat between muscles, of the borders of muscles that went to fat, and
+            of the septa in subcutaneous fat.
     """
 
     origin: np.ndarray
@@ -88,6 +91,7 @@ class _View:
     margin: int
     pad: tuple[int, int] | None
     septa: float
+    collagen: float
     lobules: float
 
 
@@ -143,7 +147,7 @@ def make_phantom(
     view = _view(view_rng, pairs, matrix, scanner.readout)
     rng = stream(_PLANES)
     made = [
-        _plane(pairs[n * len(_DEPTHS) : (n + 1) * len(_DEPTHS)], level, view, infiltration, rng)
+        _plane(pairs[n * len(_DEPTHS) : (n + 1) * len(_DEPTHS)], level, view, infiltration, body.tone, rng)
         for n, level in enumerate(levels)
     ]
     planes = [plane for plane, *_ in made]
@@ -227,11 +231,17 @@ def _view(rng: np.random.Generator, pairs: list[list[Leg | None]], matrix: int, 
     if rng.random() < 0.12:
         first = int((high[1] + rng.uniform(2, 15) - origin[1]) / (pixel_mm / FINE)) + margin * FINE
         pad = (first, max(1, round(rng.uniform(1, 6) / (pixel_mm / FINE))))
-    return _View(np.round(origin, 2), pixel_mm, matrix, margin, pad, rng.uniform(0.15, 0.95), rng.uniform(0.03, 0.3))
+    septa, collagen, lobules = rng.uniform(0.15, 0.95), rng.uniform(0.1, 0.9), rng.uniform(0.03, 0.3)
+    return _View(np.round(origin, 2), pixel_mm, matrix, margin, pad, septa, collagen, lobules)
 
 
 def _plane(
-    parts: list[list[Leg | None]], level: float, view: _View, infiltration: Infiltration, rng: np.random.Generator
+    parts: list[list[Leg | None]],
+    level: float,
+    view: _View,
+    infiltration: Infiltration,
+    tone: np.ndarray,
+    rng: np.random.Generator,
 ) -> tuple[Plane, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """One slice, drawn at several depths; and its truth, each (matrix, matrix): structures, legs, fat, oedema."""
     mm, size = view.pixel_mm, view.matrix + 2 * view.margin
@@ -247,14 +257,20 @@ def _plane(
     muscle = share > 0
     fat, oedema = (np.zeros(codes.shape, np.float32) for _ in range(2))
     fat[muscle], oedema[muscle] = lesions(codes, muscle, level, mm, infiltration, rng)
-    septa = np.float32(view.septa) * block_mean(_borders(tissue) & is_muscle) * _fat_in_septa(codes.shape, mm, rng)
+    border = _borders(tissue) & is_muscle
+    thin, profile = block_mean(border), _fat_in_septa(codes.shape, mm, rng)
+    # Where a septum holds much fat it is wider.
+    border = np.where(profile > _FATTY, block_mean(_widened(border) & is_muscle), thin)
     healthy = share * (1 - fat)
-    septa = np.clip(septa, -healthy, healthy)
+    septa = np.clip(np.float32(view.septa) * profile * border, -healthy, healthy)
+    tones = np.ones(256, np.float32)
+    tones[anatomy.LEFT + 1 : anatomy.LEFT + 14], tones[anatomy.RIGHT + 1 : anatomy.RIGHT + 14] = tone
     plane = Plane(
         tissue=tissue,
-        muscle=healthy - np.abs(septa),
+        muscle=(healthy - np.abs(septa)) * tones[codes],
         oedema=oedema,
-        lipid=share * fat + np.maximum(septa, 0),
+        # The borders of muscles that went to fat stay as dark lines of collagen.
+        lipid=(share - np.float32(view.collagen) * thin) * fat + np.maximum(septa, 0),
         lobules=1 - np.float32(view.lobules) * _fat_septa(codes == anatomy.FAT, mm, rng),
         margin=view.margin,
     )
@@ -273,6 +289,16 @@ def _borders(tissue: np.ndarray) -> np.ndarray:
     border[:, 1:] = (tissue[:, 1:] != tissue[:, :-1]) & (tissue[:, :-1] > anatomy.LEFT)
     border[..., 1:] |= (tissue[..., 1:] != tissue[..., :-1]) & (tissue[..., :-1] > anatomy.LEFT)
     return border
+
+
+def _widened(border: np.ndarray) -> np.ndarray:
+    """The border three drawn pixels wide."""
+    wide = border.copy()
+    wide[:, 1:] |= border[:, :-1]
+    wide[:, :-1] |= border[:, 1:]
+    wide[..., 1:] |= border[..., :-1]
+    wide[..., :-1] |= border[..., 1:]
+    return wide
 
 
 def _fat_in_septa(shape: tuple[int, int], pixel_mm: float, rng: np.random.Generator) -> np.ndarray:

@@ -302,6 +302,7 @@ def only(texture: str, person: Infiltration, sharpness: float = 2.0) -> Infiltra
         latent=flat,
         slope=flat[0],
         sharpness=flat + sharpness,
+        grain_mm=np.broadcast_to([1.9, 6.5], (*shape, 2)),
         bearings=flat,
         oedema=flat + 0.5,
     )
@@ -309,7 +310,7 @@ def only(texture: str, person: Infiltration, sharpness: float = 2.0) -> Infiltra
 
 def field_of(texture: str, seed: int = 0) -> np.ndarray:
     """(120, 120) values of one texture as they underlie the fat."""
-    codes, muscle = block(2)
+    codes, muscle = block(INDEX["semimembranosus"])
     rng = np.random.default_rng(seed)
     fat, _ = lesions(codes, muscle, 0.5, 0.8, only(texture, drawn("DMD", 1)[0]), rng)
     return ndtri(np.clip(fat, 1e-6, 1 - 1e-6)).reshape(120, 120) / 2
