@@ -53,7 +53,8 @@ def lesions(
     fields = [
         _noise(rng, which, y / fine, x / fine),
         clouds,
-        _noise(rng, which, across / (np.float32(0.7) * fine), along / (np.float32(3.5) * fine)),
+        # Long and wavy.
+        _noise(rng, which, across / (np.float32(0.7) * fine) + clouds, along / (np.float32(8) * fine)),
         _net(_noise(rng, which, y / (np.float32(1.6) * fine), x / (np.float32(1.6) * fine))),
     ]
     weights = infiltration.textures.reshape(26, -1).astype(np.float32)

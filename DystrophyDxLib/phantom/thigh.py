@@ -258,8 +258,8 @@ def _plane(
     fat, oedema = (np.zeros(codes.shape, np.float32) for _ in range(2))
     fat[muscle], oedema[muscle] = lesions(codes, muscle, level, mm, infiltration, rng)
     border = _borders(tissue) & is_muscle
-    thin, profile = block_mean(border), _fat_in_septa(codes.shape, mm, rng)
-    # Where a septum holds much fat it is wider.
+    # Septa hold more fat about muscles that go to fat, and where they hold much they are wider.
+    thin, profile = block_mean(border), np.minimum(_fat_in_septa(codes.shape, mm, rng) + fat, 1)
     border = np.where(profile > _FATTY, block_mean(_widened(border) & is_muscle), thin)
     healthy = share * (1 - fat)
     septa = np.clip(np.float32(view.septa) * profile * border, -healthy, healthy)
