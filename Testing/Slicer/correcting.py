@@ -80,8 +80,8 @@ class Correcting:
         self._desk.ui.resetAllButton.click()
         with self._desk.during(self._desk.ui.cancelButton.click):
             self._desk.ui.classifyButton.click()
-        if self._desk.context.result == before:
-            assert "everything is as it was" in self._desk.ui.messageLabel.text
+        assert self._desk.context.result == before
+        assert "everything is as it was" in self._desk.ui.messageLabel.text
 
     def region_deleted(self):
         """A region that is deleted while it is edited ends the editing; the answer stays."""

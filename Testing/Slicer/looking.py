@@ -32,6 +32,8 @@ class Looking:
 
     def row_selected(self):
         """A row of the table of images leads the views to its slice."""
+        self._desk.ui.imagesSection.collapsed = False
+        self._desk.context.bringIntoView(self._desk.ui.imagesSection)
         self._desk.select(10)
         assert self._desk.view.slice == 10
 
@@ -43,6 +45,7 @@ class Looking:
 
     def beside(self):
         """The MRI beside the heatmap, on the slice that was shown before."""
+        self._desk.ui.imagesSection.collapsed = True
         self._desk.ui.layoutSelector.currentIndex = 2
         settle()
         assert self._desk.view.slice == 12
@@ -95,14 +98,16 @@ class Looking:
 
     def two_of_one_name(self):
         """Two studies of one name are told apart at the answer."""
-        slicer.util.getNode("Patient B").SetName(self._desk.classification.volume.GetName())
+        volume = self._desk.classification.volume
+        slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, volume, volume.GetName())
         settle()
-        assert self._desk.ui.studyLabel.text != f"“{self._desk.classification.volume.GetName()}”"
+        assert self._desk.ui.studyLabel.text != f"“{volume.GetName()}”"
 
     def report(self):
         """The report is written, and named with its study."""
         self._desk.ui.folderSelector.currentPath = str(self._scratch / "report")
         self._desk.ui.reportButton.click()
+        self._desk.context.bringIntoView(self._desk.ui.reportButton)
         assert "report.html" in self._desk.ui.reportLabel.text
         assert (self._scratch / "report" / "report.html").is_file()
 
