@@ -16,8 +16,10 @@ from ..series.reading import read_study
 from ..series.series import Series
 from .classification import SceneClassification
 from .classification_view import ClassificationView
+from .display import HeatmapDisplay
 from .layers import Layers, keep_with_images, layers, set_layers
 from .layouts import MAIN_VIEW, Layout
+from .legs_in_view import PLACES
 from .views_state import ViewsState
 from .volumes import add_series
 
@@ -153,6 +155,8 @@ class ReadingRoom:
         self._view.show(shown)
         if place is not None:
             self._view.fit(place)  # the layout may be another one; another case is fitted where it is shown
+        if evidence is not None:  # the lower right corner: beside each other, the views are higher than the images
+            HeatmapDisplay(shown.heatmap).place_legend(f"vtkMRMLSliceNode{MAIN_VIEW}", PLACES[2])
         self._observe(shown.volume.GetDisplayNode())
 
     def _arrange(self, layout: Layout) -> None:

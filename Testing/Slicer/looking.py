@@ -97,9 +97,11 @@ class Looking:
         assert self._outline().IsDisplayableInView("vtkMRMLSliceNodeRed")
 
     def two_of_one_name(self):
-        """Two studies of one name are told apart at the answer."""
+        """Two studies that were given one name in the module Data are told apart at the answer."""
         volume = self._desk.classification.volume
-        slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, volume, volume.GetName())
+        slicer.util.selectModule("Data")
+        slicer.util.getNode("Patient B").SetName(volume.GetName())
+        slicer.util.selectModule("DystrophyDx")
         settle()
         assert self._desk.ui.studyLabel.text != f"“{volume.GetName()}”"
 
