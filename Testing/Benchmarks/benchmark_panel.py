@@ -48,6 +48,7 @@ def main(path: Path) -> None:
     batches = _Batches()
     whole, seen, again, pending, pictures = [], [], [], [], []
     for run in range(RUNS + 1):
+        classification.reset()  # else it would be the correction that is classified
         batches.start()
         whole.append(_seconds(lambda: classification.classify(classifier, batches)))
         seen.append(_seconds(lambda: (view.show(classification), slicer_app.picture())))
