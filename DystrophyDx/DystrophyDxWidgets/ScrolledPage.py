@@ -28,6 +28,8 @@ class ScrolledPage:
             widget.autoFillBackground = False  # one colour with the bar
         self._sought = None
         self._timer = makeTimer(0, self.onSought)
+        self._widthTimer = makeTimer(0, self.fit)
+        self._area.horizontalScrollBar().connect("rangeChanged(int,int)", self.onWider)
         layout.addWidget(self._area, 1)
         if bar is not None:
             layout.addWidget(bar)
@@ -37,6 +39,11 @@ class ScrolledPage:
         self._area.minimumWidth = (
             self._content.minimumSizeHint.width() + self._area.verticalScrollBar().sizeHint.width()
         )
+
+    def onWider(self, first, last):
+        """What is shown has become wider than the page, as the segment editor does with the options of an effect."""
+        if last > first:
+            self._widthTimer.start()
 
     def bringIntoView(self, widget):
         """Scrolls so that a widget of the page begins at the page's top, or as near to it as can be; as soon as the
@@ -49,3 +56,4 @@ class ScrolledPage:
 
     def cleanup(self):
         self._timer.stop()
+        self._widthTimer.stop()

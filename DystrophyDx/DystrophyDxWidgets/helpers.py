@@ -43,8 +43,9 @@ def loadSample():
         from DystrophyDxLib.series.reading import read_study
     except ImportError:
         first = min(sample_study().iterdir())
-        return slicer.util.loadVolume(str(first), {"name": SAMPLE_NAME, "singleFile": False})
-    volume = add_series(slicer.mrmlScene, read_study(sample_study()), SAMPLE_NAME)
+        volume = slicer.util.loadVolume(str(first), {"name": SAMPLE_NAME, "singleFile": False})
+    else:
+        volume = add_series(slicer.mrmlScene, read_study(sample_study()), SAMPLE_NAME)
     showVolume(volume)
     return volume
 

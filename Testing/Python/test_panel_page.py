@@ -261,6 +261,16 @@ def test_edit_brings_the_editor_into_view(desktop, panel, classification):
     assert 0 <= top < area.height() / 3
 
 
+def test_the_page_widens_with_the_options_of_an_effect(desktop, panel, classification):
+    panel.ui.editButton.click()
+    desktop.settle(20)
+    (area,) = unwrap(panel.page.widget).findChildren(QtWidgets.QScrollArea)
+    panel.editor.setMinimumWidth(900)
+    desktop.wait(lambda: area.minimumWidth() > 900)
+    desktop.settle(50)
+    assert area.horizontalScrollBar().maximum() == 0
+
+
 def test_the_study_is_folded_after_classify_and_what_the_user_opens_stays_open(desktop, panel, classification, series):
     ui = panel.ui
     assert ui.studySection.collapsed
