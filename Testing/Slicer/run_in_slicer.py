@@ -92,6 +92,10 @@ class PanelTest(unittest.TestCase):
         assert layouts.layout == four_up
         slicer.util.selectModule("DystrophyDx")
         assert layouts.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
+        layouts.setLayout(four_up)  # the reader's choice
+        settle()
+        self.ui.classifyButton.click()
+        assert layouts.layout == four_up
 
     def test_rows_sort_as_numbers_and_move_the_views(self):
         self.desk.classify()
