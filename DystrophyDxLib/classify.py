@@ -19,6 +19,8 @@ from .explain.texture_score import texture_scores
 from .models.decision import Decision, decision_of
 from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
+from .muscles.mapper import MuscleMapper
+from .muscles.muscle_map import MuscleMap
 from .regions.windows import AnyWindow, Regions
 from .results import (
     FAINT,
@@ -76,6 +78,7 @@ class Classification:
         scores: of each window, in the order of `seen` and of `result.images`.
         heat: of the class that `Decision.told` gives.
         drawing: by which the maps of `scores` become heat.
+        muscles: of the legs; None without a model of muscle maps, or where no thigh is looked at.
     """
 
     result: StudyResult
@@ -84,6 +87,7 @@ class Classification:
     scores: tuple[ImageScore, ...]
     heat: Heat
     drawing: HeatDrawing
+    muscles: MuscleMap | None = None
 
     @property
     def heatmap(self) -> np.ndarray:
@@ -111,6 +115,7 @@ class Classifier:
     Args:
         package: the model.
         device: one of `devices.DEVICES`; "auto" takes CUDA, then MPS, then the CPU.
+        mapper: finds the muscles, where the model looks at legs; None for no map.
 
     Attributes:
         region: what the model looks at.
@@ -120,8 +125,9 @@ class Classifier:
         InputError: when the weights do not fit the recipe's network or the device is not there.
     """
 
-    def __init__(self, package: ModelPackage, device: str = "auto") -> None:
+    def __init__(self, package: ModelPackage, device: str = "auto", mapper: MuscleMapper | None = None) -> None:
         self.package = package
+        self.mapper = mapper if package.recipe.sample.region.kind == "legs" else None
         self.region = region_of(package.recipe.sample)
         self.network = InferenceNetwork(package, device)
 
@@ -180,10 +186,15 @@ class Classifier:
         else:
             heat = drawing.redraw(previous.heat, previous.seen, kept, seen, maps, counted)
         timing_s["network"] = time.perf_counter() - start
+        start = time.perf_counter()
+        muscles = self.mapper.map(series, regions, previous.muscles if previous else None) if self.mapper else None
+        if muscles is not None:
+            timing_s["muscles"] = time.perf_counter() - start
         warnings = [
             *series.warnings,
             *regions.warnings,
             *judged.warnings,
+            *(muscles.warnings if muscles else ()),
             *self._model_warnings(scores, probabilities, counted),
         ]
         case = self._case(seen, probabilities, counted, warnings)
@@ -220,7 +231,7 @@ class Classifier:
             ),
             timing_s=timing_s,
         )
-        return Classification(result, regions, seen, scores, heat, drawing)
+        return Classification(result, regions, seen, scores, heat, drawing, muscles)
 
     @property
     def _decision(self) -> Decision:

@@ -35,6 +35,8 @@ class WarningCode(str, Enum):
     DEMONSTRATION_MODEL = "DEMONSTRATION_MODEL"
     SIDE_CONTRADICTED = "SIDE_CONTRADICTED"
     SIDE_UNKNOWN = "SIDE_UNKNOWN"
+    SIDE_MIRRORED = "SIDE_MIRRORED"
+    SIDE_BY_MUSCLES = "SIDE_BY_MUSCLES"
     SLICES_MISSING = "SLICES_MISSING"
     SLICES_MISPLACED = "SLICES_MISPLACED"
     IMAGES_LEFT_OUT = "IMAGES_LEFT_OUT"
@@ -60,11 +62,12 @@ class ResultWarning(Strict):
     """What may change the meaning of an answer: a code, and a sentence on what was found and what to do.
 
     SIDE_CONTRADICTED: a source of a side (a laterality of the header, another transform of a file) tells another one
-    than geometry; the side is then unknown. SIDE_UNKNOWN: nothing tells the sides. SLICES_MISSING, SLICES_MISPLACED:
-    slices are not there, or are shown off their place. IMAGES_LEFT_OUT: images of the chosen series are not part of
-    the case, or double others. REGION_CLEANED, REGION_OVERLAP: what is drawn is not all that counts. CASE_INCOMPLETE: a
-    leg or a third of the images is not in the case. SEEN_IN_TRAINING: the model was fitted to the series, or its
-    threshold chosen by it.
+    than geometry; the side is then unknown. SIDE_UNKNOWN: nothing tells the sides. SIDE_MIRRORED: by the muscles, left
+    and right are exchanged. SIDE_BY_MUSCLES: the muscles tell a side that nothing else does. SLICES_MISSING,
+    SLICES_MISPLACED: slices are not there, or are shown off their place. IMAGES_LEFT_OUT: images of the chosen
+    series are not part of the case, or double others. REGION_CLEANED, REGION_OVERLAP: what is drawn is not all that
+    counts. CASE_INCOMPLETE: a leg or a third of the images is not in the case. SEEN_IN_TRAINING: the model was
+    fitted to the series, or its threshold chosen by it.
     """
 
     code: WarningCode

@@ -9,9 +9,10 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.small_files import read_bytes
-from ..models.recipe import LARGEST, Recipe
+from ..models.map_package import MapRecipe, names_maps
+from ..models.recipe import LARGEST, Recipe, shipped_recipe
 from .splits import hold_out_centre, k_folds, own, stratified
-from .table import Cohort
+from .table import AnyRecipe, Cohort
 
 PUBLISHED_RECIPE = "yang2021"
 PUBLISHED_BACKBONES = "vgg19,resnet50,densenet201,densenet121,inception_v3"
@@ -34,8 +35,8 @@ def chosen_recipe(
     matrix: str | None = None,
     task: str | None = None,
     channels: Sequence[str] = (),
-) -> Recipe:
-    """A recipe with what options change in it.
+) -> AnyRecipe:
+    """A recipe with what options change in it; a recipe of muscle maps is taken as it is.
 
     Args:
         recipe: name of one that ships with the library, or path of a .toml file.
@@ -55,9 +56,14 @@ def chosen_recipe(
             raise InputError(
                 f"The recipe {recipe} cannot be read; give the path of a TOML file, or a recipe's name."
             ) from None
-        found = Recipe.parse(text, Path(recipe).name)
+        name = Path(recipe).name
     else:
-        found = Recipe.named(recipe)
+        text, name = shipped_recipe(recipe), f"{recipe}.toml"
+    if names_maps(text):
+        if any((backbone, from_scratch, matrix, task, channels)):
+            raise InputError("A recipe of muscle maps has one network and one task; leave these options out.")
+        return MapRecipe.parse(text, name)
+    found = Recipe.parse(text, name)
     found = found.for_task(task) if task else found
     found = found.with_channels(channels) if channels else found
     network, training = found.network.model_dump(), found.training.model_dump()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError
+from ..models.map_package import MapCard
 from ..models.package import ModelCard
 from ..results import WarningCode
 from ..series.file_digests import digest_of_files, series_digest
@@ -57,7 +58,7 @@ def told_if_seen(series: Series, files: Sequence[Path], card: ModelCard) -> Seri
     )
 
 
-def seen_patients(cohort: Cohort, card: ModelCard) -> frozenset[str]:
+def seen_patients(cohort: Cohort, card: ModelCard | MapCard) -> frozenset[str]:
     """The patients of whom a series is among those that the model was fitted to or whose threshold was chosen by them;
     none where the card does not tell."""
     seen = frozenset(card.seen)
@@ -72,7 +73,9 @@ def seen_notice(seen: int, patients: int) -> str:
     )
 
 
-def evaluated_cases(cohort: Cohort, split: str | None, cards: Sequence[ModelCard]) -> tuple[Cohort, str | None]:
+def evaluated_cases(
+    cohort: Cohort, split: str | None, cards: Sequence[ModelCard | MapCard]
+) -> tuple[Cohort, str | None]:
     """The cases to evaluate, and the split that they are; None for patients of any split.
 
     Args:

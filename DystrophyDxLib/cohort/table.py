@@ -20,8 +20,10 @@ import numpy as np
 
 from ..errors import InputError
 from ..files.spreadsheet import Sheet, column_name, existing, spelling_key, spellings_by_key
+from ..models.map_package import MapRecipe
 from ..models.recipe import Recipe
 
+AnyRecipe = Recipe | MapRecipe
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 OLDEST = 120.0
@@ -53,6 +55,7 @@ class Case:
         extra: cells of the columns that have no meaning here, by `spreadsheet.column_name`.
         further: what `series.read_study` reads as each channel of the recipe beside the first, by the channel's name.
         spelling: `patient_id` as the row itself spells it; None where that is the same.
+        map: a person's map of the series, where the recipe is taught by maps.
     """
 
     patient_id: str
@@ -68,6 +71,7 @@ class Case:
     extra: Mapping[str, str] = field(default_factory=dict, hash=False)
     further: Mapping[str, Path] = field(default_factory=dict, hash=False)
     spelling: str | None = None
+    map: Path | None = None
 
     @property
     def disease(self) -> str:
@@ -105,7 +109,7 @@ class Cohort:
     """
 
     cases: tuple[Case, ...]
-    recipe: Recipe
+    recipe: AnyRecipe
     others: tuple[Case, ...] = ()
 
     def __post_init__(self) -> None:
@@ -117,7 +121,7 @@ class Cohort:
         problems.raise_any()
 
     @classmethod
-    def read(cls, path: str | Path, recipe: Recipe) -> Cohort:
+    def read(cls, path: str | Path, recipe: AnyRecipe) -> Cohort:
         """Reads the table and checks all of it; the series themselves are read later.
 
         Args:
@@ -226,7 +230,7 @@ def _known_as(first: Mapping[str, str], case: Case) -> Case:
     return case if name == case.patient_id else replace(case, patient_id=name, spelling=case.patient_id)
 
 
-def _table(path: Path, recipe: Recipe) -> Sheet:
+def _table(path: Path, recipe: AnyRecipe) -> Sheet:
     sheet = Sheet.read(path, f"The cohort table {path}")
     told = []
     if missing := sheet.missing(_REQUIRED):
@@ -237,6 +241,10 @@ def _table(path: Path, recipe: Recipe) -> Sheet:
             f"The recipe needs {' and '.join(channels)} beside {recipe.sample.channels[0].name}; add a column of that "
             "name with the path of each row's series."
         )
+    if isinstance(recipe, MapRecipe) and column_name(recipe.maps) not in sheet.header:
+        told.append(
+            f"The recipe is taught by muscle maps; add the column {recipe.maps} with the path of each series' map."
+        )
     if twice := sheet.repeated(_KNOWN):
         told.append(f"The cohort table has the columns {', '.join(twice)} more than once; keep one of each.")
     if told:
@@ -244,7 +252,7 @@ def _table(path: Path, recipe: Recipe) -> Sheet:
     return sheet
 
 
-def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, problems: Problems) -> Case | None:
+def _case(number: int, cells: dict[str, str], folder: Path, recipe: AnyRecipe, problems: Problems) -> Case | None:
     """The case of a row, or None where the row is told to `problems`."""
     optional = {name: cells.get(name, "") for name in _OPTIONAL}
     known = {name: None if cell.lower() in _UNKNOWN else cell for name, cell in optional.items()}
@@ -259,6 +267,8 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
     if recipe.sample.of_cine and not any(texts.values()):
         texts = {}
     further = {name: found for name, cell in texts.items() if cell and (found := existing(folder, cell))}
+    drawn = cells.get(column_name(recipe.maps), "") if isinstance(recipe, MapRecipe) else None
+    map_path = existing(folder, drawn) if drawn else None
     checks = (
         *((not cells[name], f"an empty {name}") for name in _REQUIRED),
         (
@@ -274,6 +284,8 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
         (known["age"] and age is None, f"an age not in years from 0 to {OLDEST:.0f}, nor empty for not known"),
         (path and series is None, "a path that does not exist, seen from the table's folder"),
         *((not cell, f"an empty {name}") for name, cell in texts.items()),
+        (drawn == "", "no muscle map"),
+        (drawn and map_path is None, "a path of a muscle map that does not exist, seen from the table's folder"),
         *(
             (cell and name not in further, f"a path of {name} that does not exist, seen from the table's folder")
             for name, cell in texts.items()
@@ -298,10 +310,11 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: Recipe, prob
         split,
         extra={name: cell for name, cell in cells.items() if name and name not in meant},
         further=further,
+        map=map_path,
     )
 
 
-def _class_and_name(diagnosis: str | None, recipe: Recipe) -> tuple[int | None, str | None]:
+def _class_and_name(diagnosis: str | None, recipe: AnyRecipe) -> tuple[int | None, str | None]:
     """Class of a disease or class, None where the recipe does not know it, and its name as the recipe spells it."""
     if not diagnosis:
         return None, None
@@ -309,10 +322,10 @@ def _class_and_name(diagnosis: str | None, recipe: Recipe) -> tuple[int | None, 
         label = recipe.class_of(diagnosis)
     except InputError:
         return None, diagnosis
-    return label, next(name for name in _names(recipe) if name.casefold() == diagnosis.casefold())
+    return label, next((name for name in _names(recipe) if name.casefold() == diagnosis.casefold()), diagnosis)
 
 
-def _names(recipe: Recipe) -> tuple[str, ...]:
+def _names(recipe: AnyRecipe) -> tuple[str, ...]:
     """Diseases and classes that a recipe knows."""
     return (*(disease for diseases in recipe.diagnoses.values() for disease in diseases), *recipe.classes)
 

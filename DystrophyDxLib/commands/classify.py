@@ -31,7 +31,10 @@ def classify(
     ] = None,
     muscles: Annotated[
         Path | None,
-        typer.Option(help="Segmentation with a segment a muscle, for the share of each that lies under the heat."),
+        typer.Option(
+            help="Segmentation with a segment a muscle, instead of the muscles that are found, for the share of each "
+            "that lies under the heat."
+        ),
     ] = None,
     label_names: Annotated[
         Path | None,
@@ -41,6 +44,7 @@ def classify(
             show_default="a table of the label map's own name beside it",
         ),
     ] = None,
+    muscle_map: Annotated[bool, typer.Option("--muscle-map/--no-muscle-map", help="Find the muscles.")] = True,
     atlas: Annotated[
         Path | None,
         typer.Option(
@@ -84,7 +88,7 @@ def classify(
     started = time.perf_counter()
     with progress(json) as advance:
         advance("Loading the model", 0, 0)
-        from ..files.resources import embedded_model
+        from ..files.resources import embedded_model, muscle_model
         from ..models.package import ModelPackage
         from ..mrml.pipeline import ModelOnDevice, Stopwatch, StudyFiles, classify_into_folder
 
@@ -104,8 +108,9 @@ def classify(
             modality=modality,
             label=" ".join(label.split()),
         )
+        maps = muscle_model() if muscle_map and muscles is None else None
         result = classify_into_folder(
-            files, ModelOnDevice(package, device), out, overwrite=overwrite, watch=watch, advance=advance
+            files, ModelOnDevice(package, device, maps), out, overwrite=overwrite, watch=watch, advance=advance
         )
     if json:
         print(result.to_json())

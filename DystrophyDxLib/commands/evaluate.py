@@ -57,12 +57,16 @@ def evaluate(
         from ..evaluation.evaluate import evaluate as evaluated
         from ..evaluation.evaluated import EvaluationOptions
         from ..evaluation.folds import evaluate_folds
+        from ..evaluation.muscle_maps import evaluate_maps
         from ..evaluation.repeats import evaluate_repeats
+        from ..models.map_package import is_map_package
 
         of_atlas = atlas_with_names(atlas, atlas_names)
         options = EvaluationOptions(device, overwrite, advance, of_atlas, reference, quick)
         summary: Summary
-        if repeated:
+        if not (repeated or folds) and is_map_package(package):
+            summary = evaluate_maps(package, cohort, out, options, split=split, seed=seed)
+        elif repeated:
             summary = evaluate_repeats(package, cohort, out, options)
         elif folds:
             summary = evaluate_folds(package, cohort, out, options)

@@ -98,9 +98,11 @@ def check_cohort(cohort: Path, package: Path) -> None:
         InputError: one of them cannot be used.
     """
     from ..cohort.table import Cohort
+    from ..models.map_package import MapPackage, is_map_package
     from ..models.package import ModelPackage
 
-    Cohort.read(cohort, ModelPackage.read(package).recipe)
+    kind = MapPackage if is_map_package(package) else ModelPackage
+    Cohort.read(cohort, kind.read(package).recipe)
 
 
 def tell(summary: Summary, out: Path, *, json: bool) -> None:

@@ -100,6 +100,7 @@ def train(
         from ..cohort.options import chosen_recipe, chosen_splits
         from ..cohort.table import Cohort
         from ..models.published_weights import fetch_published
+        from ..models.recipe import Recipe
 
         chosen = chosen_recipe(recipe, backbone, from_scratch, sample_size, task, listed(channels))
         read = Cohort.read(cohort, chosen)
@@ -107,14 +108,15 @@ def train(
         folds = len(cohorts) > 1
         if repeats > 1 and not folds:
             raise InputError("Only cross-validation is repeated; add --split-by kfold:K.")
-        fetch_published(chosen, backbone_weights, advance)
+        if isinstance(chosen, Recipe):
+            fetch_published(chosen, backbone_weights, advance)
     for told in (*((read.others_told,) if read.others else ()), *read.notices):
         print(told)
     with progress() as advance:
         advance(LOADING, 0, 0)
         from ..training.checkpoint import CHECKPOINT, EARLIER
-        from ..training.train import LEFT_OUT, checked_place, train_folds, train_repeats
-        from ..training.train import train as trained
+        from ..training.preparation import LEFT_OUT, checked_place
+        from ..training.train import train_any, train_folds, train_repeats
 
         work = checked_place(out) if not folds else out
         if (work / CHECKPOINT).exists():
@@ -137,8 +139,9 @@ def train(
         elif folds:
             packages = train_folds(chosen, cohorts, out, **options)
         else:
-            packages = [trained(chosen, cohorts[0], out, **options)]
-    from ..models.package import ModelPackage
+            packages = [train_any(chosen, cohorts[0], out, **options)]
+    from ..models.map_package import MapPackage, MapRecipe
+    from ..models.package import ModelCard, ModelPackage
     from ..reporting.case_report import NOT_SHOWN_TO_TELL
 
     for package in packages:
@@ -148,8 +151,9 @@ def train(
             print(f"{len(lines)} series left out, of training and of all figures; all are in {left_out}:")
             print("\n".join(f"  {line}" for line in lines[:LEFT_OUT_SHOWN]))
         print(f"{package}:")
-        card = ModelPackage.read(package).card
+        is_map = isinstance(chosen, MapRecipe)
+        card = MapPackage.read(package).card if is_map else ModelPackage.read(package).card
         for name, metric in card.metrics.items():
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
-        if not card.shown_to_tell:
+        if isinstance(card, ModelCard) and not card.shown_to_tell:
             print(f"  {NOT_SHOWN_TO_TELL}")

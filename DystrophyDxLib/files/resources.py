@@ -18,3 +18,9 @@ def embedded_model() -> Path:
 def sample_study() -> Path:
     """DICOM folder of the phantom study that ships with the extension."""
     return resources_folder() / "SampleStudy"
+
+
+def muscle_model() -> Path | None:
+    """Folder of the package of the model of muscle maps that ships with the extension; None where it was left out."""
+    folder = resources_folder() / "MuscleModel"
+    return folder if folder.is_dir() else None

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -27,6 +27,7 @@ LARGEST = 64 << 10
 """Bytes of a recipe; more is refused before it is read."""
 _DEEP = re.compile(r"\.(?:\s*[\w\"'-]{1,64}\s*\.){16}")
 """Keys nested as no recipe nests them; the time of reading them grows with the square of their number."""
+AnyRecipe = TypeVar("AnyRecipe", bound=Strict)
 LEG_SIZES = (112, 224, 448, 896)
 """Edges of the samples of legs: `samples.GRID` times a power of two."""
 
@@ -347,7 +348,7 @@ class Recipe(Strict):
 
     def toml(self) -> str:
         """The recipe as TOML text, which `parse` reads back."""
-        return "\n".join(_toml_lines(self.model_dump(exclude_none=True))) + "\n"
+        return toml_text(self)
 
     def _names(self) -> Iterator[tuple[str, int]]:
         """Each class and disease with the index of its class."""
@@ -365,12 +366,7 @@ class Recipe(Strict):
         Raises:
             InputError: when it is not TOML or not a recipe.
         """
-        try:
-            if len(text) > LARGEST or _DEEP.search(text):
-                raise ValueError("larger or nested deeper than any recipe")
-            return cls.model_validate(parsed(tomllib.loads, text))
-        except ValueError as error:  # of TOML, numbers of too many digits, and entries that do not go together
-            raise InputError(f"{name} is not a valid recipe ({_first_line(error)}); correct that entry.") from None
+        return parsed_toml(cls, text, name)
 
     @classmethod
     def named(cls, name: str) -> Recipe:
@@ -383,14 +379,23 @@ class Recipe(Strict):
         Raises:
             InputError: when there is none.
         """
-        if name not in known_recipes():
-            raise InputError(f"There is no recipe {name!r}; choose one of {', '.join(known_recipes())}.")
-        return cls.parse((_RECIPES / f"{name}.toml").read_text(encoding="utf-8"))
+        return cls.parse(shipped_recipe(name))
 
 
 def known_recipes() -> list[str]:
     """Names of the recipes that ship with the library."""
     return sorted(path.stem for path in _RECIPES.glob("*.toml"))
+
+
+def shipped_recipe(name: str) -> str:
+    """Text of the recipe of that name that ships with the library.
+
+    Raises:
+        InputError: when there is none.
+    """
+    if name not in known_recipes():
+        raise InputError(f"There is no recipe {name!r}; choose one of {', '.join(known_recipes())}.")
+    return (_RECIPES / f"{name}.toml").read_text(encoding="utf-8")
 
 
 def about_recipe(name: str) -> str:
@@ -402,6 +407,28 @@ def about_recipe(name: str) -> str:
     lines = (_RECIPES / f"{name}.toml").read_text(encoding="utf-8").splitlines()
     comment = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
     return re.split(r"(?<!al)\.(?:\s|$)|:\s", comment, maxsplit=1)[0] + "."
+
+
+def parsed_toml(kind: type[AnyRecipe], text: str, name: str) -> AnyRecipe:
+    """A recipe of a kind from TOML text.
+
+    Args:
+        name: of the file that it is from.
+
+    Raises:
+        InputError: when it is not TOML or not such a recipe.
+    """
+    try:
+        if len(text) > LARGEST or _DEEP.search(text):
+            raise ValueError("larger or nested deeper than any recipe")
+        return kind.model_validate(parsed(tomllib.loads, text))
+    except ValueError as error:  # of TOML, numbers of too many digits, and entries that do not go together
+        raise InputError(f"{name} is not a valid recipe ({_first_line(error)}); correct that entry.") from None
+
+
+def toml_text(recipe: Strict) -> str:
+    """A recipe as TOML text."""
+    return "\n".join(_toml_lines(recipe.model_dump(exclude_none=True))) + "\n"
 
 
 def _first_line(error: Exception) -> str:

@@ -20,6 +20,7 @@ from ..series.series import Series
 from .drawn_region import SEGMENTATION, Digests, SceneRegion, digests, with_automatic
 from .images_table import leg_by_leg, tabulate
 from .model_input import CHANNEL, InputState, input_state, model_input, series_as_read
+from .muscle_nodes import MUSCLES, put_muscles
 from .nodes import VolumeNodes, nodes_of_class, remove_node
 from .segmentation import move_regions, muscles_from_segmentation
 from .volumes import add_map, move_map, update_map
@@ -33,7 +34,7 @@ Progress = Callable[[int, int], None]
 _HEATMAP, _IMAGES, _CHART, _RESULT, _BEFORE = _OWN_ROLES = tuple(
     f"DystrophyDx.{role}" for role in ("heatmap", "images", "chart", "result", "resultBefore")
 )
-_ROLES = (SEGMENTATION, *_OWN_ROLES)
+_ROLES = (SEGMENTATION, MUSCLES, *_OWN_ROLES)
 _REGIONS = "DystrophyDx.regions"
 _CLASS = "DystrophyDx.class"
 _MEMORY = "dystrophydx_run"
@@ -287,8 +288,9 @@ class SceneClassification:
         hardened on the volume alone."""
         if self.heatmap is not None:
             move_map(self.heatmap, self.volume)
-        if self.segmentation is not None:
-            move_regions(self.segmentation, self.volume)
+        for node in (self.segmentation, self._nodes.get(MUSCLES)):
+            if node is not None:
+                move_regions(node, self.volume)
 
     def remove(self) -> None:
         """Takes everything but the volume out of the scene."""
@@ -318,6 +320,7 @@ class SceneClassification:
     def _show(self, classification: Classification, regions: Digests) -> None:
         """Heatmap, result, table and chart of a classification whose region, of these digests, is already shown."""
         self.show_heat(classification.heat)
+        put_muscles(self.volume, classification.muscles)
         result = self._nodes.get_or_add(_RESULT, "vtkMRMLTextNode", "result")
         result.SetText(classification.result.to_json())
         result.SetAttribute(_REGIONS, " ".join(regions))

@@ -93,11 +93,13 @@ class ModelOnDevice:
 
     Args:
         device: one of `devices.DEVICES`.
+        muscles: package of a model of muscle maps; None for no map.
     """
 
-    def __init__(self, package: ModelPackage, device: str) -> None:
+    def __init__(self, package: ModelPackage, device: str, muscles: Path | None = None) -> None:
         self.package = package
         self._device = device
+        self._muscles = muscles
 
     def check_device(self) -> None:
         """Raises `InputError` where the device that was asked for is not there; PyTorch is asked of a GPU alone."""
@@ -108,8 +110,12 @@ class ModelOnDevice:
     def classifier(self) -> Classifier:
         """Raises `InputError` as `Classifier`."""
         from ..classify import Classifier
+        from ..models.map_package import MapPackage
+        from ..muscles.mapper import MuscleMapper
 
-        return Classifier(self.package, self._device)
+        looks_at_legs = self.package.recipe.sample.region.kind == "legs"
+        maps = MapPackage.read(self._muscles) if self._muscles is not None and looks_at_legs else None
+        return Classifier(self.package, self._device, MuscleMapper(maps, self._device) if maps is not None else None)
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,7 @@ def classify_into_folder(
         _require_slicer()
         from ..classify import with_region_heat, with_texture_scores
         from .classification import SceneClassification
+        from .muscle_nodes import map_drawn
         from .report_folder import write_report_folder
         from .scenes import new_scene, vtk_messages_to_log
         from .segmentation import read_labels, read_muscles
@@ -200,7 +207,7 @@ def classify_into_folder(
             advance(f"{warning.code.value}: {warning.message}", 0, 0)
     found = classifier.classify(series, regions, watch.seconds, lambda done, total: advance("Classifying", done, total))
     if muscles is not None:
-        found = with_texture_scores(found, *muscles)
+        found = replace(with_texture_scores(found, *muscles), muscles=map_drawn(muscles, found.regions))
     if places is not None:
         found = with_region_heat(found, *places)
     advance("Writing the results", 0, 0)

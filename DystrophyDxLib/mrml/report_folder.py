@@ -16,6 +16,8 @@ from ..results import StudyResult
 from .classification import SceneClassification
 from .classification_view import ClassificationView
 from .display import HeatmapDisplay
+from .muscle_nodes import MUSCLES
+from .nodes import VolumeNodes
 from .overview import most_suspicious, render_overview
 from .scenes import copy_into, new_scene
 from .segmentation import write_segmentation
@@ -57,6 +59,9 @@ def write_report_folder(
     display.shown_class, display.legend = 1, True
     write_volume(alone.heatmap, folder / "heatmap.nrrd")
     write_segmentation(alone.segmentation, folder / "roi.seg.nrrd")
+    muscles = VolumeNodes(alone.volume).get(MUSCLES)
+    if muscles is not None:
+        write_segmentation(muscles, folder / "muscles.seg.nrrd")
     render_overview(alone, folder / "overview.png")
     view = ClassificationView(scene)
     view.show(alone)

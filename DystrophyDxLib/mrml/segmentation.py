@@ -97,7 +97,7 @@ def set_labels(
     segmentation = node.GetSegmentation()
     ijk_to_ras = vtkMatrix4x4()
     volume.GetIJKToRASMatrix(ijk_to_ras)
-    labelmap = _labelmap(labels.astype(np.uint8, copy=False), ijk_to_ras)  # one for all segments
+    labelmap = labelmap_of(labels.astype(np.uint8, copy=False), ijk_to_ras)  # one for all segments
     of_legs = not (labels == LABEL_OF_SIDE[Side.NONE]).any()
     for side, value in LABEL_OF_SIDE.items():
         segments = [segment for segment in _segments(segmentation) if _side_named(segment) is side]
@@ -290,7 +290,7 @@ def _node(file: SegmentationFile) -> slicer.vtkMRMLSegmentationNode:
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(BINARY_LABELMAP)
     ijk_to_ras = slicer.util.vtkMatrixFromArray(ijk_to_ras_of(file.geometry))
-    labelmaps = [_labelmap(layer, ijk_to_ras) for layer in file.layers]
+    labelmaps = [labelmap_of(layer, ijk_to_ras) for layer in file.layers]
     for own in file.segments:
         segment = slicer.vtkSegment()
         segment.SetName(own.name)
@@ -408,7 +408,8 @@ def _resampled(
     return vtk_to_numpy(merged.GetPointData().GetScalars()).reshape(shape).astype(np.uint8)
 
 
-def _labelmap(labels: np.ndarray, ijk_to_ras: vtkMatrix4x4) -> slicer.vtkOrientedImageData:
+def labelmap_of(labels: np.ndarray, ijk_to_ras: vtkMatrix4x4) -> slicer.vtkOrientedImageData:
+    """(z, y, x) labels as the voxels of segments."""
     image = vtkImageData()
     image.SetDimensions(*labels.shape[::-1])
     # A copy, as the segment editor writes into it.

@@ -65,6 +65,14 @@ WARNINGS = {
         "Nothing tells which side of the patient is which.",
         "Find out from the scanner's own images which leg is which, or export the series with its full headers.",
     ),
+    WarningCode.SIDE_MIRRORED: (
+        "By their muscles, left and right legs are exchanged.",
+        "Find out from the scanner's own images which leg is which before any figure is used for a side.",
+    ),
+    WarningCode.SIDE_BY_MUSCLES: (
+        "The muscles alone tell which side is which.",
+        "Find out from the scanner's own images whether that is so before any figure is used for a side.",
+    ),
     WarningCode.SEEN_IN_TRAINING: (
         "The model was trained on this series.",
         "Use the answer to see how the program works; it says nothing of how well the model knows new patients.",

@@ -21,8 +21,10 @@ from .exchange_folders import exchange
 if os.name == "posix":
     import fcntl
 
-FILES: Collection[str] = ("result.json", "heatmap.nrrd", "roi.seg.nrrd", "overview.png", "report.html", "scene.mrb")
-"""What `classify` writes."""
+FILES: Collection[str] = (
+    "result.json", "heatmap.nrrd", "roi.seg.nrrd", "muscles.seg.nrrd", "overview.png", "report.html", "scene.mrb",
+)  # fmt: skip
+"""What `classify` writes; the muscles where a thigh has a map."""
 Content = frozenset[Path]
 """Paths of all that lies in a folder, seen from it; nothing where there is none."""
 _READY, _ASIDE = ".ready", ".aside"

@@ -18,11 +18,11 @@ from ..models.cam_network import CamNetwork
 from ..reporting.progress import Advance
 from . import augment
 from .distributed import Processes
-from .fit import EVALUATION_BATCH, SampleExamples, fast_precision, placed
+from .fit import EVALUATION_BATCH, Labelled, SampleExamples, fast_precision, placed
 
 
 @dataclass(frozen=True)
-class FeatureExamples:
+class FeatureExamples(Labelled):
     """Pooled features, for a head.
 
     Attributes:

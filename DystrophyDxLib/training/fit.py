@@ -15,18 +15,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import nn
 from torch.nn import functional
 
 from ..devices import channels_last, has_bfloat16
 from ..errors import InputError
 from ..models.cam_network import CamNetwork
-from ..models.decision import Decision
 from ..models.training_recipe import AugmentationRecipe, StageRecipe, TrainingRecipe
 from ..reporting.progress import Advance
 from .augment import augmented, slightly_changed
@@ -57,9 +55,41 @@ class Examples(Protocol):
     def varied(self, chosen: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
         """Model input of the chosen images, each augmented as its seed (int64) says."""
 
+    def varied_with_truth(self, chosen: torch.Tensor, seeds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`varied`, and what the model should answer."""
+
+
+class Objective(Protocol):
+    """What a model's answers are held against.
+
+    Attributes:
+        score: name of the figure, the higher the better, that `validated` gives beside the loss.
+    """
+
+    score: ClassVar[str]
+
+    def fitted_to(self, training: Examples, recipe: TrainingRecipe) -> Objective:
+        """The objective for these training images."""
+
+    def losses(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(N,) losses of the model's outputs for N images, and what it should have answered."""
+
+    def validated(self, model: nn.Module, examples: Examples, processes: Processes) -> tuple[float, float]:
+        """Mean loss and score over examples as they are."""
+
+
+class Labelled:
+    """Examples whose truth no augmentation changes."""
+
+    labels: torch.Tensor
+
+    def varied_with_truth(self, chosen: torch.Tensor, seeds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Examples`."""
+        return self.varied(chosen, seeds), self.labels[chosen]  # type: ignore[attr-defined]
+
 
 @dataclass(frozen=True)
-class SampleExamples:
+class SampleExamples(Labelled):
     """Samples at one size, for a network.
 
     Attributes:
@@ -116,7 +146,7 @@ def fit(
     examples: ExamplesOfStage,
     recipe: TrainingRecipe,
     *,
-    decision: Decision,
+    objective: Objective,
     seed: int,
     folder: Path,
     identity: str,
@@ -124,14 +154,14 @@ def fit(
     processes: Processes,
     advance: Advance,
 ) -> list[Epoch]:
-    """Fits the parameters of `model` that require a gradient, in place, by weighted cross-entropy.
+    """Fits the parameters of `model` that require a gradient, in place.
 
     The random numbers of an epoch follow from the seed and its number: the same examples give the same model, also
     after an interruption and, but for rounding, in several processes.
 
     Args:
-        model: on the device of `processes`, gives logits (N, outputs).
-        decision: what the logits mean.
+        model: on the device of `processes`.
+        objective: what its answers are held against.
         folder: for the log and, until the model is safe elsewhere, the checkpoint.
         identity: of model, images and settings; a checkpoint of another identity is refused.
         resume: refuse a checkpoint in `folder` that is of another training; see `Checkpoint.read`.
@@ -144,22 +174,10 @@ def fit(
             the disk is full.
     """
     training = _Training(
-        model, recipe, decision, seed, folder, Checkpoint(folder / CHECKPOINT, identity), processes, advance
+        model, recipe, objective, seed, folder, Checkpoint(folder / CHECKPOINT, identity), processes, advance
     )
     with torch.backends.cudnn.flags(benchmark=False, deterministic=True):
         return training.run(examples, resume)
-
-
-def class_weights(labels: torch.Tensor, recipe: TrainingRecipe) -> tuple[float, ...]:
-    """What an image of each class counts; over all images the mean is 1.
-
-    Args:
-        labels: (N,) index of the class, every class at least once.
-    """
-    counts = torch.bincount(labels.long()).double()
-    if recipe.class_weights == "none":
-        return (1.0,) * len(counts)
-    return tuple((len(labels) / (len(counts) * counts)).tolist())
 
 
 def predicted(model: nn.Module, examples: Examples, processes: Processes) -> torch.Tensor:
@@ -190,22 +208,16 @@ class _Stage:
     """What one stage of the recipe works with."""
 
     def __init__(
-        self, number: int, recipe: TrainingRecipe, decision: Decision, examples: ExamplesOfStage, model: nn.Module
+        self, number: int, recipe: TrainingRecipe, objective: Objective, examples: ExamplesOfStage, model: nn.Module
     ) -> None:
-        self.number, self.recipe, self.decision = number, recipe.stages[number], decision
+        self.number, self.recipe = number, recipe.stages[number]
         self.training, self.validation = examples(self.recipe)
-        self.class_weights = class_weights(self.training.labels, recipe)
+        self.objective = objective.fitted_to(self.training, recipe)
         self.images = len(self.training.labels)
         self.batches = math.ceil(self.images / recipe.batch)
         self.epochs = self.recipe.epochs_of(self.batches)
         self.optimiser = _optimiser(model, recipe, self.recipe.learning_rate)
         self.schedule = _schedule(self.optimiser, self.recipe, self.batches)
-
-    def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """(N,) weighted cross-entropy of logits (N, outputs) and labels (N,)."""
-        labels = labels.to(logits.device)
-        weights = torch.tensor(self.class_weights, device=logits.device)
-        return self.decision.losses(logits, labels) * weights[labels.long()]
 
 
 @dataclass
@@ -214,7 +226,7 @@ class _Training:
 
     model: nn.Module
     recipe: TrainingRecipe
-    decision: Decision
+    objective: Objective
     seed: int
     folder: Path
     checkpoint: Checkpoint
@@ -233,7 +245,7 @@ class _Training:
         self.together = self.processes.together(self.model)
         with _interruption() as self.interrupted:
             for number in range(self.state.stage, len(self.recipe.stages)):
-                stage = _Stage(number, self.recipe, self.decision, examples, self.model)
+                stage = _Stage(number, self.recipe, self.objective, examples, self.model)
                 if stage.images // stage.batches < self.processes.count:
                     raise InputError(f"A batch has {stage.images // stage.batches} images; start fewer processes.")
                 if saved and saved.optimiser and saved.schedule:
@@ -261,8 +273,8 @@ class _Training:
         order = torch.from_numpy(generator.permutation(stage.images)).tensor_split(stage.batches)
         seeds = torch.from_numpy(generator.integers(1 << 62, size=stage.images)).tensor_split(stage.batches)
         todo = zip(order[state.step :], seeds[state.step :], strict=True)
-        for mine, samples, count in _prepared_ahead(partial(self._batch, stage), todo):
-            loss = self._step(stage, samples, stage.training.labels[mine], count)
+        for samples, truth, count in _prepared_ahead(partial(self._batch, stage), todo):
+            loss = self._step(stage, samples, truth, count)
             state.step += 1
             state.loss += loss
             state.seconds = time.perf_counter() - started
@@ -272,17 +284,16 @@ class _Training:
     def _batch(
         self, stage: _Stage, chosen_and_seeds: tuple[torch.Tensor, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor, int]:
-        """This process's share of a batch, its model input, and the size of the batch."""
+        """Model input and truth of this process's share of a batch, and the size of the batch."""
         chosen, seeds = chosen_and_seeds
-        mine = self.processes.share(chosen)
-        return mine, stage.training.varied(mine, self.processes.share(seeds)), len(chosen)
+        return *stage.training.varied_with_truth(*map(self.processes.share, (chosen, seeds))), len(chosen)
 
     def _step(self, stage: _Stage, samples: torch.Tensor, labels: torch.Tensor, count: int) -> float:
         """Takes one step down the gradient of the mean loss of `count` images, this process's share of them given;
         gives the sum of the share's losses."""
         with fast_precision(self.processes.device):
             logits = self.together(placed(samples, self.processes.device))
-        loss = stage.losses(logits, labels).sum()
+        loss = stage.objective.losses(logits.float(), labels).sum()
         stage.optimiser.zero_grad()
         # The processes' gradients are averaged; their losses add up.
         (loss * self.processes.count / count).backward()
@@ -295,7 +306,8 @@ class _Training:
         state = self.state
         started = time.perf_counter()
         self.processes.share_buffers(self.model)
-        loss, auc = self._validated(stage)
+        loss, score = stage.objective.validated(self.model, stage.validation, self.processes)
+        loss = self._finite(loss)
         losses = self.processes.gathered(torch.tensor([state.loss], device=self.processes.device), self.processes.count)
         earlier = self._epochs_of(stage)
         epoch = Epoch(
@@ -305,7 +317,8 @@ class _Training:
             learning_rate=float(stage.schedule.get_last_lr()[0]),
             training_loss=float(losses.sum()) / stage.images,
             validation_loss=loss,
-            validation_auc=auc,
+            validation_score=score,
+            score=stage.objective.score,
             best=all(loss < before.validation_loss for before in earlier),
             seconds=round(state.seconds + time.perf_counter() - started, 3),
         )
@@ -319,16 +332,6 @@ class _Training:
     def _write_log(self) -> None:
         if self.processes.writes:
             write_log(self.state.history, self.folder)
-
-    def _validated(self, stage: _Stage) -> tuple[float, float]:
-        """Mean loss over the validation images, and the mean AUC of each class that has a map against the rest."""
-        labels = stage.validation.labels
-        logits = predicted(self.model, stage.validation, self.processes)
-        loss = self._finite(stage.losses(logits, labels).mean().item())
-        truth, of_classes = labels.numpy(), self.decision.probabilities(logits.numpy(), 1.0).T
-        shown = self.decision.has_map(np.arange(len(of_classes)))
-        areas = [roc_auc_score(truth == k, of_class) for k, of_class in enumerate(of_classes) if shown[k]]
-        return loss, float(np.mean(areas))
 
     def _converged(self, stage: _Stage) -> bool:
         epochs, patience = self._epochs_of(stage), stage.recipe.patience
@@ -370,7 +373,8 @@ class _Training:
         if epochs:
             last = epochs[-1]
             figures = (
-                f", loss {last.training_loss:.3f}, validation {last.validation_loss:.3f}, AUC {last.validation_auc:.3f}"
+                f", loss {last.training_loss:.3f}, validation {last.validation_loss:.3f}, {last.score} "
+                f"{last.validation_score:.3f}"
             )
         self.advance(f"Training: {where}{figures}, at most {left} left", done, total)
 

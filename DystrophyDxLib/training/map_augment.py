@@ -48,7 +48,7 @@ def augmented_maps(
     samples, labels = _moved(
         at_size(samples, size), labels[:, :: labels.shape[-1] // size, :: labels.shape[-1] // size], draw
     )
-    leg = samples > 0.02
+    leg = (samples > 0.02) | (labels > 0)[:, None]
     samples = _refilled(samples, labels, draw)
     samples = _with_masses(samples, draw)
     samples = _with_other_contrast(samples, draw) * leg

@@ -15,7 +15,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -30,17 +30,20 @@ import torch
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
 from ..models.recipe import SampleRecipe
-from ..regions.windows import AnyWindow, Regions
+from ..muscles.label_maps import read_label_map
+from ..muscles.structures import MUSCLES
+from ..regions.windows import AnyWindow, Regions, Side
 from ..reporting.progress import Advance
 from ..samples.kinds import region_of
+from ..samples.label_samples import make_label_samples
 from ..samples.region import Region, why_unusable
 from ..samples.slice_samples import BRIGHTEST, SampleBatch
 from ..series.file_digests import file_digest, series_digest
 from ..series.reading import read_input
 from ..series.series import Series
 
-_Paths = tuple[Path, Mapping[str, Path]]
-"""Of a series, and of its further channels by name."""
+_Paths = tuple[Path, Mapping[str, Path], Path | None]
+"""Of a series, of its further channels by name, and of a person's map of it where samples have one."""
 
 
 def stored(pixels: torch.Tensor) -> torch.Tensor:
@@ -56,20 +59,20 @@ def restored(pixels: torch.Tensor) -> torch.Tensor:
 class StoredImages:
     """Images in many files, read when they are asked for.
 
-    `images[index]`, with an array of n indices, a mask or a slice, is an array (n, *sample.shape).
+    `images[index]`, with an array of n indices, a mask or a slice, is an array (n, *shape).
 
     Attributes:
-        shape: (N, *sample.shape) of all images.
+        shape: (N, *shape) of all images.
         dtype: uint8, see `stored`.
     """
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, files: list[Path], counts: list[int], sample: SampleRecipe) -> None:
+    def __init__(self, files: list[Path], counts: list[int], shape: tuple[int, ...]) -> None:
         self._files = files
         self._ends = np.cumsum(counts)
         self._starts = self._ends - counts
-        self.shape = (int(sum(counts)), *sample.shape)
+        self.shape = (int(sum(counts)), *shape)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -99,7 +102,8 @@ class SampleStore:
 
     Attributes:
         cohort: the cases that gave an image.
-        pixels: (N, *sample.shape) uint8, on disk.
+        pixels: (N, *sample.shape) uint8, on disk; with the labels of a person's map as one plane more, where the cases
+            have maps.
         case: (N,) index of each image's case in `cohort.cases`.
         slice: (N,) index of each image's slice in its series.
         side: (N,) str, the patient's side: left, right or unknown.
@@ -147,7 +151,7 @@ class SampleStore:
         counts = [len(entry.slices) for _, entry in given]
         return cls(
             cohort=Cohort(tuple(case for case, _ in given), cohort.recipe),
-            pixels=StoredImages([entry.images(folder) for _, entry in given], counts, sample),
+            pixels=StoredImages([entry.images(folder) for _, entry in given], counts, _shape(cohort, sample)),
             case=np.repeat(np.arange(len(given)), counts),
             slice=np.array([k for _, entry in given for k in entry.slices], np.int64),
             side=np.array([side for _, entry in given for side in entry.sides], np.str_),
@@ -184,7 +188,7 @@ class _Entry:
 
 def _made_of_all(cohort: Cohort, sample: SampleRecipe, folder: Path, processes: int) -> Iterator[_Entry | str]:
     """The entry of each case, in order, or why its series cannot be read."""
-    paths = [(case.path, dict(case.further)) for case in cohort.cases]
+    paths = [(case.path, dict(case.further), case.map) for case in cohort.cases]
     if processes == 1:
         with _one_thread():
             yield from map(_made, paths, repeat(folder), repeat(sample))
@@ -216,7 +220,7 @@ def _one_thread() -> Iterator[None]:
 def _made(paths: _Paths, folder: Path, sample: SampleRecipe) -> _Entry | str:
     """The entry of a series, taken from the folder or made; or why the series cannot be read."""
     try:
-        content = " ".join(map(series_digest, (paths[0], *paths[1].values())))
+        content = " ".join(map(series_digest, (paths[0], *paths[1].values(), *([paths[2]] if paths[2] else []))))
         key = hashlib.sha256(f"{_preprocessing()} {sample} {content}".encode()).hexdigest()[:32]
         entry = _read(folder, key)
         if entry is not None:
@@ -234,7 +238,8 @@ def _made(paths: _Paths, folder: Path, sample: SampleRecipe) -> _Entry | str:
 
 def _samples(paths: _Paths, sample: SampleRecipe) -> tuple[np.ndarray, dict]:
     """Images (n, *sample.shape) uint8 of a series and the other attributes of its `_Entry`."""
-    study = read_input(*paths, sample)
+    study = read_input(*paths[:2], sample)
+    drawn = read_label_map(paths[2], study) if paths[2] else None
     windows: list[AnyWindow] = []
     reason: str | None = "No leg was found in any slice"
     region = region_of(sample)
@@ -246,12 +251,39 @@ def _samples(paths: _Paths, sample: SampleRecipe) -> tuple[np.ndarray, dict]:
         if reason is None:
             windows = [window for window, fits in zip(batch.windows, shown, strict=True) if fits]
             images = stored(batch.pixels[torch.tensor(shown)]).numpy()
+            if drawn is not None:
+                maps = make_label_samples(study.geometry, drawn, batch)[list(shown)]
+                kept, images = left_legs_with_maps(windows, images, maps)
+                windows = [windows[n] for n in kept]
+                reason = None if windows else "Its map holds no muscle in any leg whose side is known"
     return images, {
         "slices": tuple(window.slice for window in windows),
         "sides": tuple(window.side.value for window in windows),
         "field_strength_t": study.acquisition.field_strength_t,
         "reason": reason,
     }
+
+
+def left_legs_with_maps(
+    windows: Sequence[AnyWindow], images: np.ndarray, maps: np.ndarray
+) -> tuple[list[int], np.ndarray]:
+    """Legs as the network of muscle maps is taught by them: right ones mirrored, none without a muscle or of an unknown
+    side.
+
+    Returns:
+        Numbers of the n windows that are kept, and (n, planes + 1, size, size) uint8 images with the labels last.
+    """
+    named = ((maps > 0) & (maps <= len(MUSCLES))).any(axis=(1, 2))
+    kept = [n for n, window in enumerate(windows) if named[n] and window.side in (Side.LEFT, Side.RIGHT)]
+    both = np.concatenate([images, maps[:, None]], axis=1)
+    mirrored = [both[n, ..., ::-1] if windows[n].side is Side.RIGHT else both[n] for n in kept]
+    return kept, np.stack(mirrored) if kept else both[:0]
+
+
+def _shape(cohort: Cohort, sample: SampleRecipe) -> tuple[int, ...]:
+    """Of an image in the store."""
+    planes, *edges = sample.shape
+    return (planes + any(case.map is not None for case in cohort.cases), *edges)
 
 
 def _fitting(
@@ -266,9 +298,11 @@ def _fitting(
 def _preprocessing() -> str:
     """Digest of the code between a file and its samples."""
     library = Path(__file__).parents[1]
-    files = sorted(file for folder in ("series", "regions", "samples") for file in (library / folder).glob("*.py"))
+    files = sorted(
+        file for folder in ("series", "regions", "samples", "muscles") for file in (library / folder).glob("*.py")
+    )
     code = [file.read_text(encoding="utf-8") for file in files]
-    code += [inspect.getsource(function) for function in (stored, _samples, _fitting)]
+    code += [inspect.getsource(function) for function in (stored, _samples, _fitting, left_legs_with_maps)]
     return hashlib.sha256("".join(code).encode()).hexdigest()
 
 

@@ -6,8 +6,6 @@ package is written, the checkpoint from which an interrupted training goes on.
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +20,11 @@ from .. import __version__
 from ..cohort.options import chosen_splits
 from ..cohort.seen import seen_keys, seen_patients
 from ..cohort.splits import FOLDS, REPEAT, own, write_folds
-from ..cohort.table import SPLITS, Cohort, Split
+from ..cohort.table import SPLITS, AnyRecipe, Cohort, Split
 from ..devices import channels_last, compute_device
 from ..errors import InputError
 from ..models.cam_network import CamNetwork, build_network, trainable_parameters
+from ..models.map_package import MapPackage, MapRecipe
 from ..models.package import ModelCard, ModelPackage, write_package
 from ..models.recipe import Recipe
 from ..models.training_recipe import AugmentationRecipe, StageRecipe
@@ -35,12 +34,20 @@ from .calibration import FeatureSpread, Scores, as_metrics, figures, temperature
 from .checkpoint import CHECKPOINT
 from .distributed import Processes, processes_of_torchrun
 from .features import FeatureExamples, FeatureStore
-from .fit import Examples, ExamplesOfStage, Logits, SampleExamples, class_weights, fit
+from .fit import Examples, ExamplesOfStage, Logits, SampleExamples, fit
+from .objectives import ClassObjective, class_weights
+from .preparation import (
+    check_room,
+    checked_place,
+    identity_of,
+    made_samples,
+    make_folder,
+    put_package,
+    round_weights,
+)
 from .sample_store import SampleStore
+from .train_maps import train_maps
 from .training_log import Epoch, draw_log
-
-LEFT_OUT = "left-out.txt"
-"""File beside the training log that names the series without an image that can be used, and why."""
 
 
 def train(
@@ -85,15 +92,13 @@ def train(
         started_from = load_backbone(network, recipe, backbone_weights)
         seen_before = () if started_from is None else started_from.seen
         _check_unseen(cohort, started_from)
-        _check_room(network, out)
+        check_room(network, out)
         advance = advance if together.writes else silent
-        store = _samples(cohort, recipe, cache / "samples", processes, together, advance)
+        store = made_samples(cohort, recipe, cache / "samples", processes, together, advance)
         own(store.cohort)
         images = _Images.of(store)
-        _make(folder)
-        if together.writes and store.warnings:
-            (folder / LEFT_OUT).write_text("\n".join(store.warnings) + "\n", encoding="utf-8")
-        identity = _identity(network, recipe, store, seed)
+        make_folder(folder, store.warnings if together.writes else ())
+        identity = identity_of(network, recipe, store, seed)
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         trainable_parameters(network, recipe)
         network.to(together.device).to(memory_format=channels_last(1 + len(recipe.sample.shape)))
@@ -102,7 +107,7 @@ def train(
             model,
             examples,
             recipe.training,
-            decision=recipe.decision,
+            objective=ClassObjective(recipe.decision),
             seed=seed,
             folder=folder,
             identity=identity,
@@ -112,7 +117,7 @@ def train(
         )
         advance("Measuring the model", 0, 1)
         _average(network, start, recipe.training.start_share)
-        _round(network)
+        round_weights(network)
         scores = {split: images.scores(split, network, recipe, together) for split in images.rows}
         if together.writes:
             card, spread = _card(out.name, recipe, images, scores, epochs, seed, trained_on, seen_before)
@@ -123,7 +128,7 @@ def train(
     return out
 
 
-def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume: bool, **options: Any) -> list[Path]:
+def train_folds(recipe: AnyRecipe, cohorts: Sequence[Cohort], out: Path, *, resume: bool, **options: Any) -> list[Path]:
     """Trains one package for each split of a cohort, `out`/fold1 and so on, with the options of `train`; packages by
     this recipe that are there already are kept. `splits.FOLDS` in `out` tells who is tested in which.
 
@@ -134,12 +139,19 @@ def train_folds(recipe: Recipe, cohorts: Sequence[Cohort], out: Path, *, resume:
     packages = [out / f"fold{n}" for n in range(1, len(cohorts) + 1)]
     for cohort, package in zip(cohorts, packages, strict=True):
         if not _is_by(package, recipe):
-            train(recipe, cohort, package, resume=resume, **options)
+            train_any(recipe, cohort, package, resume=resume, **options)
     return packages
 
 
+def train_any(recipe: AnyRecipe, cohort: Cohort, out: Path, **options: Any) -> Path:
+    """`train` or `train_maps`, as the recipe says."""
+    if isinstance(recipe, MapRecipe):
+        return train_maps(recipe, cohort, out, **options)
+    return train(recipe, cohort, out, **options)
+
+
 def train_repeats(
-    recipe: Recipe, cohort: Cohort, split: str, out: Path, *, repeats: int, seed: int, **options: Any
+    recipe: AnyRecipe, cohort: Cohort, split: str, out: Path, *, repeats: int, seed: int, **options: Any
 ) -> list[Path]:
     """Trains the models of a cross-validation so many times, `out`/repeat1 and so on, each time with patients dealt and
     weights drawn from another seed; the options are those of `train_folds`.
@@ -159,21 +171,11 @@ def train_repeats(
     ]
 
 
-def checked_place(out: Path) -> Path:
-    """The folder for log and checkpoint of the package that is to be written at `out`.
-
-    Raises:
-        InputError: there is something at `out` other than an empty folder.
-    """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"There is something at {out}, the place given with --out; give a new one.")
-    return out.with_name(f"{out.name}-training")
-
-
-def _is_by(package: Path, recipe: Recipe) -> bool:
+def _is_by(package: Path, recipe: AnyRecipe) -> bool:
     """Whether a package of that recipe is there."""
+    kind = MapPackage if isinstance(recipe, MapRecipe) else ModelPackage
     try:
-        return package.exists() and ModelPackage.read(package).recipe == recipe
+        return package.exists() and kind.read(package).recipe == recipe
     except InputError:
         return False
 
@@ -217,18 +219,6 @@ class _Images:
         patient = np.array([case.patient_id for case in self.store.cohort.cases])[series]
         samples = self.samples(split, recipe.sample.size)
         return Scores.of(network, recipe.decision, samples, patient, series, processes)
-
-
-def _samples(
-    cohort: Cohort, recipe: Recipe, folder: Path, processes: int, together: Processes, advance: Advance
-) -> SampleStore:
-    """The cohort's samples, made by the first process."""
-    if together.writes:
-        store = SampleStore.of(cohort, recipe.sample, folder, processes, advance)
-    together.wait()
-    if not together.writes:
-        store = SampleStore.of(cohort, recipe.sample, folder, 1, advance)
-    return store
 
 
 def _model_and_examples(
@@ -280,47 +270,12 @@ def _check_unseen(cohort: Cohort, started_from: ModelCard | None) -> None:
         )
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        raise InputError("The folder of --out cannot be written; check the place and its permissions.") from None
-
-
-def _identity(network: CamNetwork, recipe: Recipe, store: SampleStore, seed: int) -> str:
-    """Digest of all that the trained weights depend on."""
-    cases = [(case.label, case.split, digest) for case, digest in zip(store.cohort.cases, store.digests, strict=True)]
-    digest = hashlib.sha256(repr((__version__, recipe.toml(), seed, cases)).encode())
-    for tensor in network.state_dict().values():
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _check_room(network: CamNetwork, out: Path) -> None:
-    """Raises an `InputError` when package and checkpoints (model, best model and two moments, twice) have no room."""
-    size = 4 * sum(tensor.numel() for tensor in network.state_dict().values()) * 9
-    there = next(parent for parent in out.absolute().parents if parent.exists())
-    if shutil.disk_usage(there).free < size:
-        raise InputError(f"Training needs {size / 2**30:.1f} GiB beside --out, which has less; free space there.")
-
-
 def _average(network: CamNetwork, start: dict[str, torch.Tensor], share: float) -> None:
     """Puts that share of the starting weights into the fitted ones; integers, which count, stay."""
     state = network.state_dict()
     for name, fitted in state.items():
         if fitted.is_floating_point():
             fitted.lerp_(start[name].to(fitted.device), share)
-
-
-def _round(network: CamNetwork) -> None:
-    """Rounds the weights as the package stores them, so that what is measured is what is shipped."""
-    state = {
-        name: tensor.half().to(tensor.dtype) if tensor.is_floating_point() else tensor
-        for name, tensor in network.state_dict().items()
-    }
-    if not all(tensor.isfinite().all() for tensor in state.values()):
-        raise InputError("The trained weights are too large for half precision; lower the recipe's learning_rate.")
-    network.load_state_dict(state)
 
 
 def _card(
@@ -400,17 +355,5 @@ def _trained_on(recipe: Recipe, images: _Images) -> str:
 
 
 def _write(out: Path, recipe: Recipe, card: ModelCard, network: CamNetwork, spread: FeatureSpread) -> None:
-    """Writes the package under another name, which it leaves when it is whole."""
-    partial = out.with_name(f".{out.name}.partial")
     tensors = {name: tensor.cpu() for name, tensor in network.state_dict().items()} | spread.tensors()
-    try:
-        shutil.rmtree(partial, ignore_errors=True)
-        write_package(partial, recipe.toml(), card, tensors, half=True)
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except OSError:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise InputError(
-            f"The package {out} cannot be written; free space there and run the same command again to go on."
-        ) from None
+    put_package(out, lambda folder: write_package(folder, recipe.toml(), card, tensors, half=True))

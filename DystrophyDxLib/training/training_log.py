@@ -22,10 +22,11 @@ class Epoch:
         size: edge of the samples in pixels.
         epoch: number in its stage, from 1.
         learning_rate: at the end of the epoch.
-        training_loss: weighted cross-entropy, mean over the epoch's augmented samples.
+        training_loss: mean over the epoch's augmented samples.
         validation_loss: the same over the validation images as they are.
-        validation_auc: area under the ROC curve over the validation images; of more than two classes, the mean of each
-            against the rest.
+        validation_score: over the validation images, the area under the ROC curve (of more than two classes, the mean
+            of each against the rest), or of maps the mean Dice of the labels.
+        score: name of that figure.
         best: whether no epoch of its stage before had a lower validation loss.
         seconds: that the epoch took.
     """
@@ -36,9 +37,10 @@ class Epoch:
     learning_rate: float
     training_loss: float
     validation_loss: float
-    validation_auc: float
+    validation_score: float
     best: bool
     seconds: float
+    score: str = "AUC"
 
 
 def write_log(epochs: Sequence[Epoch], folder: Path) -> None:
@@ -56,7 +58,7 @@ def write_log(epochs: Sequence[Epoch], folder: Path) -> None:
 
 
 def draw_log(epochs: Sequence[Epoch], folder: Path) -> None:
-    """Draws losses and validation AUC over the epochs into `FIGURES`, best epochs and beginnings of stages marked."""
+    """Draws losses and validation scores over the epochs into `FIGURES`, with best epochs and stages marked."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 5), layout="constrained")
@@ -64,12 +66,12 @@ def draw_log(epochs: Sequence[Epoch], folder: Path) -> None:
     number = range(1, len(epochs) + 1)
     above.plot(number, [epoch.training_loss for epoch in epochs], color="#0072b2", label="training (augmented)")
     above.plot(number, [epoch.validation_loss for epoch in epochs], color="#d55e00", label="validation")
-    below.plot(number, [epoch.validation_auc for epoch in epochs], color="#d55e00")
+    below.plot(number, [epoch.validation_score for epoch in epochs], color="#d55e00")
     last = {epoch.stage: n for n, epoch in enumerate(epochs) if epoch.best}
     kept = list(last.values())
     for panel, values in (
         (above, [epochs[n].validation_loss for n in kept]),
-        (below, [epochs[n].validation_auc for n in kept]),
+        (below, [epochs[n].validation_score for n in kept]),
     ):
         panel.plot([n + 1 for n in kept], values, "o", color="black", markersize=5, label="kept")
         for n, epoch in enumerate(epochs):
@@ -78,7 +80,7 @@ def draw_log(epochs: Sequence[Epoch], folder: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
     above.set_ylabel("cross-entropy")
     above.legend(frameon=False)
-    below.set_ylabel("validation AUC")
+    below.set_ylabel(f"validation {epochs[0].score}")
     below.set_xlabel("epoch")
     for name in FIGURES:
         figure.savefig(folder / name, dpi=150, metadata={"Date": None} if name.endswith("svg") else None)

@@ -19,6 +19,7 @@ from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples, FeatureStore
 from DystrophyDxLib.training.fit import ExamplesOfStage, Logits, SampleExamples, fit
+from DystrophyDxLib.training.objectives import ClassObjective
 
 IMAGES = 128
 VALIDATION = 32
@@ -54,7 +55,7 @@ def seconds_an_epoch(model: nn.Module, examples: ExamplesOfStage, recipe: Recipe
             model,
             examples,
             recipe.training.model_copy(update={"stages": (stage,)}),
-            decision=recipe.decision,
+            objective=ClassObjective(recipe.decision),
             seed=0,
             folder=Path(folder),
             identity="benchmark",

@@ -17,6 +17,7 @@ from DystrophyDxLib.models.training_recipe import StageRecipe, TrainingRecipe
 from DystrophyDxLib.training import fit as fit_module
 from DystrophyDxLib.training.distributed import Processes, _normalised_together, processes_of_torchrun
 from DystrophyDxLib.training.fit import Logits, SampleExamples, fit
+from DystrophyDxLib.training.objectives import ClassObjective
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,7 @@ def train_small(processes: Processes, folder: Path, normalisation: nn.Module):
         model,
         lambda stage: (training, validation),
         recipe,
-        decision=Binary(("other", "positive"), 0.5),
+        objective=ClassObjective(Binary(("other", "positive"), 0.5)),
         seed=3,
         folder=folder,
         identity="small",
@@ -114,7 +115,7 @@ def test_batch_normalisation_is_over_the_whole_batch_on_gpus_alone():
 def test_losses_are_those_of_the_whole_batch(both):
     (_, epochs), ranks, _ = both
     for rank in ranks:
-        expected = [(epoch.training_loss, epoch.validation_loss, epoch.validation_auc) for epoch in epochs]
+        expected = [(epoch.training_loss, epoch.validation_loss, epoch.validation_score) for epoch in epochs]
         np.testing.assert_allclose(rank["losses"], expected, rtol=1e-4)
 
 
@@ -135,7 +136,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with processes_of_torchrun(CPU) as processes:
         state, epochs = train_small(processes, folder, NORMALISATIONS[sys.argv[2]]())
-        losses = [[epoch.training_loss, epoch.validation_loss, epoch.validation_auc] for epoch in epochs]
+        losses = [[epoch.training_loss, epoch.validation_loss, epoch.validation_score] for epoch in epochs]
         torch.save({"state": state, "losses": losses}, folder / f"rank{processes.rank}.pt")
 
 

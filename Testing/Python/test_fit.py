@@ -20,10 +20,12 @@ from DystrophyDxLib.training import fit as fit_module
 from DystrophyDxLib.training.checkpoint import CHECKPOINT, EARLIER
 from DystrophyDxLib.training.distributed import Processes
 from DystrophyDxLib.training.features import FeatureExamples
-from DystrophyDxLib.training.fit import class_weights, fit
+from DystrophyDxLib.training.fit import fit
+from DystrophyDxLib.training.objectives import ClassObjective, class_weights
 from DystrophyDxLib.training.training_log import FIGURES, LOG, Epoch, draw_log
 
 pytestmark = pytest.mark.slow
+TWO = ClassObjective(Binary(("other", "positive"), 0.5))
 
 
 def stage(**changes) -> StageRecipe:
@@ -54,7 +56,7 @@ def fitted(folder: Path, how: TrainingRecipe, *, seed: int = 1, resume: bool = F
     folder.mkdir(exist_ok=True)
     examples = examples or blobs()
     facts = {
-        "decision": Binary(("other", "positive"), 0.5), "identity": "this training", "processes": Processes(),
+        "objective": TWO, "identity": "this training", "processes": Processes(),
         "advance": lambda what, done, total: None,
     }  # fmt: skip
     epochs = fit(head, lambda stage: examples, how, seed=seed, folder=folder, resume=resume, **(facts | options))
@@ -67,7 +69,7 @@ def read_log(folder: Path) -> list[Epoch]:
 
 def test_two_classes_that_lie_apart_are_told_apart(tmp_path):
     weights, epochs = fitted(tmp_path, recipe(), examples=blobs(apart=2.0))
-    assert epochs[-1].validation_auc > 0.95
+    assert epochs[-1].validation_score > 0.95
     assert (weights[:4] > 0).all()
     assert epochs[-1].training_loss < epochs[0].training_loss
 
@@ -148,7 +150,7 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, optimiser
         fitted(tmp_path / "cut", how, examples=interrupted_after(blobs(), 6 * 5 + 17))
     resumed, all_epochs = fitted(tmp_path / "cut", how)
     assert torch.equal(whole, resumed)
-    same = ("stage", "epoch", "training_loss", "validation_loss", "validation_auc", "best", "learning_rate")
+    same = ("stage", "epoch", "training_loss", "validation_loss", "validation_score", "best", "learning_rate")
     assert [[getattr(epoch, name) for name in same] for epoch in epochs] == [
         [getattr(epoch, name) for name in same] for epoch in all_epochs
     ]
@@ -206,7 +208,7 @@ def test_a_finished_fit_is_not_done_again(tmp_path):
     torch.manual_seed(5)
     head = nn.Linear(4, 1)
     again = fit(
-        head, no_examples, recipe(), decision=Binary(("other", "positive"), 0.5), seed=1, folder=tmp_path,
+        head, no_examples, recipe(), objective=TWO, seed=1, folder=tmp_path,
         identity="this training", resume=True, processes=Processes(),
         advance=lambda what, done, total: None,
     )  # fmt: skip
@@ -280,12 +282,13 @@ def test_three_classes_that_lie_apart_are_told_apart(tmp_path):
     torch.manual_seed(0)
     head = nn.Linear(4, 3)
     epochs = fit(
-        head, lambda stage: examples, recipe(), decision=Ranked(("a", "b", "c")), seed=1, folder=tmp_path,
-        identity="three", resume=False, processes=Processes(), advance=lambda what, done, total: None,
+        head, lambda stage: examples, recipe(), seed=1, folder=tmp_path,
+        objective=ClassObjective(Ranked(("a", "b", "c"))), identity="three", resume=False, processes=Processes(),
+        advance=lambda what, done, total: None,
     )  # fmt: skip
     probabilities = head(examples[1].plain(torch.arange(45))).softmax(dim=1).detach().double().numpy()
     expected = roc_auc_score(labels[45:].numpy(), probabilities, multi_class="ovr")
     best = min(epochs, key=lambda epoch: epoch.validation_loss)
-    assert best.validation_auc == pytest.approx(expected, abs=0.01)
+    assert best.validation_score == pytest.approx(expected, abs=0.01)
     assert expected > 0.9
     assert (probabilities.argmax(axis=1) == labels[45:].numpy()).mean() > 0.8

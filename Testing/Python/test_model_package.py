@@ -9,7 +9,8 @@ from model_packages import make_package
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.models.package import LARGEST, ModelPackage
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.package_files import LARGEST
 
 
 @pytest.fixture(scope="module")

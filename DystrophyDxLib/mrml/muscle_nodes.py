@@ -1,0 +1,125 @@
+"""The muscle map of a volume as a segmentation node, its segments named and coded."""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+
+import numpy as np
+import slicer
+from vtkmodules.vtkCommonMath import vtkMatrix4x4
+
+from ..errors import InputError
+from ..muscles.muscle_map import MuscleMap
+from ..muscles.structures import CODES, STRUCTURES, label_of
+from ..regions.windows import LABEL_OF_SIDE, Regions, Side
+from .nodes import VolumeNodes
+from .segmentation import BINARY_LABELMAP, NamedSegments, labelmap_of, muscles_from_segmentation
+
+MUSCLES = "DystrophyDx.muscles"
+"""Role of the node."""
+_FOUND = "DystrophyDx.found"
+_LATERALITY = {Side.LEFT: "SCT^7771000^Left", Side.RIGHT: "SCT^24028007^Right"}
+_PER_SIDE = len(STRUCTURES) + 1
+
+
+def put_muscles(volume: slicer.vtkMRMLScalarVolumeNode, muscles: MuscleMap | None) -> None:
+    """Makes the muscle map of a volume that of its scene; without one, takes away what was there.
+
+    Each structure of each side is a segment such as “Left sartorius”, coded in SNOMED CT as Slicer's terminologies are.
+    The node is not shown until somebody asks for it, so that the heatmap stays in view. A map that somebody has
+    corrected stays.
+    """
+    if muscles_corrected(volume):
+        return
+    nodes = VolumeNodes(volume)
+    nodes.remove(MUSCLES)
+    if muscles is None or not muscles.shown:
+        return
+    node = volume.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", nodes.named("muscles"))
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segmentation, ijk_to_ras = node.GetSegmentation(), vtkMatrix4x4()
+    segmentation.SetSourceRepresentationName(BINARY_LABELMAP)
+    volume.GetIJKToRASMatrix(ijk_to_ras)
+    values = muscles.labels + np.where(muscles.labels > 0, (muscles.sides - 1) * _PER_SIDE, 0).astype(np.uint8)
+    labelmap = labelmap_of(values, ijk_to_ras)  # one for all segments
+    for side, label in muscles.shown:
+        segment = slicer.vtkSegment()
+        segment.SetName(segment_name(side, label))
+        segment.SetColor(*_colour(label))
+        segment.SetTag(segment.GetTerminologyEntryTagName(), terminology(side, label))
+        segment.SetLabelValue((LABEL_OF_SIDE[side] - 1) * _PER_SIDE + label)
+        segment.AddRepresentation(BINARY_LABELMAP, labelmap)
+        segmentation.AddSegment(segment)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetVisibility(False)
+    display.SetOpacity2DFill(0.35)
+    nodes.put(MUSCLES, node)
+    if muscles.source == "auto":
+        node.SetAttribute(_FOUND, _digest(node, volume))
+
+
+def muscles_corrected(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
+    """Whether a person drew the muscle map of a volume, or changed the one that was found."""
+    node = VolumeNodes(volume).get(MUSCLES)
+    return node is not None and node.GetAttribute(_FOUND) != _digest(node, volume)
+
+
+def muscles_of(volume: slicer.vtkMRMLScalarVolumeNode, regions: Regions) -> MuscleMap | None:
+    """The muscle map of a volume as it is now, also where a person corrected it; None where there is none.
+
+    Raises:
+        InputError: as `MuscleMap.drawn`, or its segments cannot be read.
+    """
+    node = VolumeNodes(volume).get(MUSCLES)
+    return map_drawn(muscles_from_segmentation(node, volume), regions) if node is not None else None
+
+
+def map_drawn(segments: NamedSegments, regions: Regions) -> MuscleMap | None:
+    """The muscle map that segments are by their names, see `structures.label_of`; None where none names a structure.
+
+    Raises:
+        InputError: as `MuscleMap.drawn`.
+    """
+    labels = np.zeros(256, np.uint8)
+    for value, name in segments.names.items():
+        labels[value] = label_of(name) or 0
+    return MuscleMap.drawn(labels[segments.labels], regions) if labels.any() else None
+
+
+def _digest(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Equal for equal segments."""
+    try:
+        drawn = muscles_from_segmentation(node, volume)
+    except InputError:  # all segments were deleted
+        return ""
+    return hashlib.blake2b(repr(drawn.names).encode() + drawn.labels.tobytes(), digest_size=8).hexdigest()
+
+
+def segment_name(side: Side, label: int) -> str:
+    """Name of a structure of a side.
+
+    >>> segment_name(Side.LEFT, 1), segment_name(Side.UNKNOWN, 14)
+    ('Left sartorius', 'Femur, side unknown')
+    """
+    name = STRUCTURES[label - 1]
+    return f"{name.capitalize()}, side unknown" if side is Side.UNKNOWN else f"{side.value.capitalize()} {name}"
+
+
+def terminology(side: Side, label: int) -> str:
+    """A structure of a side as Slicer's terminologies write it: context, category, type and its laterality.
+
+    >>> terminology(Side.RIGHT, 14).split("~")[2:4]
+    ['SCT^71341001^Femur', 'SCT^24028007^Right']
+    """
+    category, kind = CODES[label - 1]
+    context = "Segmentation category and type - DICOM master list"
+    anatomy = "Anatomic codes - DICOM master list~^^~^^"
+    return "~".join((context, category, kind, _LATERALITY.get(side, "^^"), anatomy)) + "|"
+
+
+def _colour(label: int) -> tuple[float, float, float]:
+    """Of a structure, the same on both sides; neighbours in the list lie far apart on the colour circle."""
+    return colorsys.hsv_to_rgb(label * 0.381966 % 1, 0.45 + 0.25 * (label % 2), 0.95)

@@ -1,0 +1,77 @@
+"""`MuscleMap`: which muscle each voxel of the thighs belongs to; `mapper` finds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+from ..regions.windows import LABEL_OF_SIDE, Regions, Side, Source, Window
+from ..results import ResultWarning
+
+
+@dataclass(frozen=True)
+class LegMap:
+    """What the network says of one leg in one slice.
+
+    Attributes:
+        window: the leg.
+        labels: as `window.mask`, uint8 labels of `STRUCTURES`; 0 outside the leg, and everywhere where it is no thigh.
+        thigh: whether it is one.
+        as_left: whether the map is that of a left leg.
+        either: mean log probability of the map where the leg is taken for a left one, and for a right one.
+    """
+
+    window: Window
+    labels: np.ndarray
+    thigh: bool
+    as_left: bool
+    either: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class MuscleMap:
+    """The muscles of a series. Arrays are (z, y, x) as the series.
+
+    Attributes:
+        labels: uint8, 0 or 1 + index in `STRUCTURES`.
+        sides: uint8, `LABEL_OF_SIDE` of the leg of each voxel with a label; 0 elsewhere.
+        source: "edited" where a person drew it.
+        legs: of each window; none where a person drew the map.
+        warnings: on the sides.
+    """
+
+    labels: np.ndarray
+    sides: np.ndarray
+    source: Source = "auto"
+    legs: tuple[LegMap, ...] = ()
+    warnings: tuple[ResultWarning, ...] = ()
+
+    @classmethod
+    def drawn(cls, labels: np.ndarray, regions: Regions) -> MuscleMap:
+        """The map that a person drew, each voxel on the side of the leg that it lies in.
+
+        Args:
+            labels: uint8, labels of `STRUCTURES`.
+
+        Raises:
+            InputError: it lies on another grid, or nothing of it in a leg.
+        """
+        if labels.shape != regions.labels.shape:
+            raise InputError("The muscle map lies on another grid than the MRI; draw it on this series.")
+        inside = np.where(regions.labels > 0, labels, 0).astype(np.uint8)
+        if not inside.any():
+            raise InputError("The muscle map holds no muscle within the legs; draw it on this series.")
+        return cls(inside, np.where(inside > 0, regions.labels, 0).astype(np.uint8), "edited")
+
+    @property
+    def shown(self) -> tuple[tuple[Side, int], ...]:
+        """Side and label of all that is there, left before right."""
+        found = np.unique(self.sides.astype(np.uint16) * 256 + self.labels)
+        sides = {value: side for side, value in LABEL_OF_SIDE.items()}
+        return tuple((sides[int(code) // 256], int(code) % 256) for code in found if code % 256)
+
+    def mask(self, side: Side, label: int) -> np.ndarray:
+        """(z, y, x) bool: the voxels of a structure of a side."""
+        return (self.labels == label) & (self.sides == LABEL_OF_SIDE[side])

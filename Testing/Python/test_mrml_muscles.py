@@ -1,0 +1,109 @@
+"""The muscle map of a volume in a scene: named and coded segments, which a person may correct and a file keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from mrml_cases import DIRECTIONS, SHAPE, planted, series_of
+from vtkmodules.vtkCommonCore import reference
+
+from DystrophyDxLib.mrml.muscle_nodes import MUSCLES, muscles_corrected, muscles_of, put_muscles
+from DystrophyDxLib.mrml.nodes import VolumeNodes
+from DystrophyDxLib.mrml.scenes import copy_into, new_scene
+from DystrophyDxLib.mrml.segmentation import write_segmentation
+from DystrophyDxLib.muscles.muscle_map import MuscleMap
+from DystrophyDxLib.muscles.structures import CODES, STRUCTURES
+from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Regions, Side
+
+pytest_plugins = ("mrml_fixtures",)
+LEFT, RIGHT = (LABEL_OF_SIDE[side] for side in (Side.LEFT, Side.RIGHT))
+
+
+def legs():
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[1:5, 5:40, 35:55], labels[1:5, 5:40, 5:30] = LEFT, RIGHT
+    return Regions(labels, ())
+
+
+def mapped():
+    regions = legs()
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[2, 10:20, 38:50], labels[2, 20:30, 38:50], labels[3, 10:20, 8:20] = 1, 14, 13
+    sides = np.where(labels > 0, regions.labels, 0).astype(np.uint8)
+    return MuscleMap(labels, sides)
+
+
+def node_of(classification):
+    return VolumeNodes(classification.volume).get(MUSCLES)
+
+
+def names(node):
+    segmentation = node.GetSegmentation()
+    return [segmentation.GetNthSegment(n).GetName() for n in range(segmentation.GetNumberOfSegments())]
+
+
+@pytest.fixture(params=["head first", "20° oblique"])
+def classification(request, scene):
+    found = planted(scene, series_of(DIRECTIONS[request.param]), labels=legs().labels)
+    put_muscles(found.volume, mapped())
+    return found
+
+
+def test_segments_are_named_coded_and_hidden(classification):
+    node = node_of(classification)
+    assert names(node) == ["Left sartorius", "Left femur", "Right gluteus maximus"]
+    tags = [terminology_of(node.GetSegmentation().GetNthSegment(n)) for n in range(3)]
+    assert "SCT^71341001^Femur~SCT^7771000^Left" in tags[1]
+    assert "SCT^206007^Gluteus maximus muscle~SCT^24028007^Right" in tags[2]
+    assert not node.GetDisplayNode().GetVisibility()
+
+
+def terminology_of(segment):
+    text = reference("")
+    assert segment.GetTag(segment.GetTerminologyEntryTagName(), text)
+    return str(text)
+
+
+def test_the_file_holds_each_structure_on_the_voxels_of_the_volume(classification, tmp_path):
+    write_segmentation(node_of(classification), tmp_path / "muscles.seg.nrrd")
+    image = sitk.ReadImage(str(tmp_path / "muscles.seg.nrrd"))
+    keys = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
+    assert {keys[f"Segment{n}_Name"] for n in range(3)} == {"Left sartorius", "Left femur", "Right gluteus maximus"}
+    assert "SCT^71341001^Femur" in "".join(keys.values())
+    assert np.count_nonzero(sitk.GetArrayFromImage(image)) == np.count_nonzero(mapped().labels)
+
+
+def test_what_lies_in_the_scene_is_the_map_again(classification):
+    found = muscles_of(classification.volume, legs())
+    np.testing.assert_array_equal(found.labels, mapped().labels)
+    np.testing.assert_array_equal(found.sides, mapped().sides)
+    assert not muscles_corrected(classification.volume)
+
+
+def test_a_corrected_map_stays_and_is_what_counts(classification):
+    segmentation = node_of(classification).GetSegmentation()
+    segmentation.RemoveSegment(segmentation.GetNthSegmentID(1))
+    assert muscles_corrected(classification.volume)
+    put_muscles(classification.volume, mapped())
+    assert names(node_of(classification)) == ["Left sartorius", "Right gluteus maximus"]
+    assert muscles_of(classification.volume, legs()).shown == ((Side.LEFT, 1), (Side.RIGHT, 13))
+
+
+def test_a_new_map_takes_the_place_of_the_last_and_none_takes_it_away(classification):
+    put_muscles(classification.volume, mapped())
+    assert len(names(node_of(classification))) == 3
+    put_muscles(classification.volume, None)
+    assert node_of(classification) is None
+    assert muscles_of(classification.volume, legs()) is None
+
+
+def test_a_copied_scene_has_the_map(classification):
+    room = new_scene()
+    copy = copy_into(room, classification)
+    np.testing.assert_array_equal(muscles_of(copy.volume, legs()).labels, mapped().labels)
+
+
+def test_every_structure_has_a_code():
+    assert len(CODES) == len(STRUCTURES)
+    assert all(code.count("^") == 2 for pair in CODES for code in pair)
