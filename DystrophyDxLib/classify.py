@@ -187,8 +187,11 @@ class Classifier:
             heat = drawing.redraw(previous.heat, previous.seen, kept, seen, maps, counted)
         timing_s["network"] = time.perf_counter() - start
         start = time.perf_counter()
-        muscles = self.mapper.map(series, regions, previous.muscles if previous else None) if self.mapper else None
-        if muscles is not None:
+        muscles = None
+        if self.mapper is not None:
+            of_slices = len(seen) == len(regions.windows)  # else each leg was judged as a whole
+            thighs = [anatomy == "thigh" for anatomy in judged.anatomy] if of_slices else None
+            muscles = self.mapper.map(series, regions, previous.muscles if previous else None, thighs)
             timing_s["muscles"] = time.perf_counter() - start
         warnings = [
             *series.warnings,

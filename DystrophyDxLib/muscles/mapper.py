@@ -56,12 +56,19 @@ class MuscleMapper:
             ) from None
         self.network = network.to(self.device).to(memory_format=channels_last(4))
 
-    def map(self, series: Series, regions: Regions, previous: MuscleMap | None = None) -> MuscleMap:
+    def map(
+        self,
+        series: Series,
+        regions: Regions,
+        previous: MuscleMap | None = None,
+        thighs: Sequence[bool] | None = None,
+    ) -> MuscleMap:
         """The muscles of a series; no leg of a slice without a thigh gets a map.
 
         Args:
             regions: windows of its legs.
             previous: of the same voxels with other regions; legs that it holds unchanged are not mapped again.
+            thighs: of each window, whether it shows a thigh as far as that was judged otherwise; None where it was not.
         """
         known = {_place(leg.window): leg for leg in previous.legs} if previous else {}
         kept = {}
@@ -80,7 +87,10 @@ class MuscleMapper:
             for n in range(len(regions.windows))
         )
         labels, placed = np.zeros(series.voxels.shape, np.uint8), np.zeros(series.voxels.shape, np.uint8)
-        for leg, side in zip(legs, sides.sides, strict=True):
+        judged = thighs if thighs is not None else [True] * len(legs)
+        for leg, side, thigh in zip(legs, sides.sides, judged, strict=True):
+            if not (thigh and leg.thigh):
+                continue
             labels[leg.window.box][leg.window.mask] = leg.labels[leg.window.mask]
             placed[leg.window.box][leg.labels > 0] = LABEL_OF_SIDE[side]
         return MuscleMap(labels, placed, "auto", legs, sides.warnings)

@@ -49,11 +49,11 @@ def make_map_package(folder: Path, **card) -> Path:
 
 class ByPlace(nn.Module):
     """Of a left leg the outer half of the sample is `VASTUS`, the inner half `ADDUCTOR`, and the middle femur; surer of
-    samples whose outer half is the brighter one, and 0 where the sample is darker than `dark`."""
+    samples whose outer half is the brighter one (unless `even`), and 0 where the sample is darker than `dark`."""
 
-    def __init__(self, dark: float = 0.0) -> None:
+    def __init__(self, dark: float = 0.0, even: bool = False) -> None:
         super().__init__()
-        self.dark = dark
+        self.dark, self.even = dark, even
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         size = samples.shape[-1]
@@ -62,5 +62,5 @@ class ByPlace(nn.Module):
         labels[..., size // 2 :] = VASTUS
         labels[..., size // 2 - 6 : size // 2 + 6, size // 2 - 6 : size // 2 + 6] = FEMUR
         labels[samples[:, 0] <= self.dark] = 0
-        sure = torch.where(outer, 8.0, 4.0)[:, None, None, None]
+        sure = torch.where(outer | self.even, 8.0, 4.0)[:, None, None, None]
         return sure * nn.functional.one_hot(labels, len(STRUCTURES) + 1).permute(0, 3, 1, 2).float()

@@ -35,7 +35,7 @@ def package(tmp_path, monkeypatch):
 
     def by_place(self, *given):
         made(self, *given)
-        self.network = ByPlace()
+        self.network = ByPlace(even=True)
 
     monkeypatch.setattr(mapper.MuscleMapper, "__init__", by_place)
     return make_map_package(tmp_path / "package")
@@ -51,7 +51,7 @@ def test_dice_is_that_of_the_voxels_of_all_legs_of_the_test_patients(package, ta
     both = 2 * np.count_nonzero((found == 3) & (truth == 3) & inside)
     expected = both / (np.count_nonzero(found == 3) + np.count_nonzero((truth == 3) & inside))
     assert summary.dice["Dice, vastus lateralis"].value == pytest.approx(expected)
-    assert expected > 0.2
+    assert expected > 0.05
     assert summary.dice["Dice, sartorius"].value == 0
     assert (summary.patients, summary.legs, summary.sides_told) == (1, 4, 4)
     legs = pd.read_csv(tmp_path / "out" / "legs.csv")

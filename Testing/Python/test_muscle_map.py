@@ -103,6 +103,14 @@ def test_no_thigh_no_map(package):
         assert not any(leg.thigh for leg in found.legs)
 
 
+def test_a_leg_that_was_judged_to_be_no_thigh_has_no_map(package):
+    series = pair()
+    regions = find_legs(series)
+    thighs = [window.side is Side.LEFT for window in regions.windows]
+    found = mapper(package).map(series, regions, None, thighs)
+    assert {side for side, _ in found.shown} == {Side.LEFT}
+
+
 def test_only_legs_that_changed_are_mapped_again(package, monkeypatch):
     series = pair()
     regions = find_legs(series)
