@@ -78,7 +78,7 @@ class MuscleMapper:
                 kept[n] = before
         seen = self._seen(series, regions.windows, [n for n in range(len(regions.windows)) if n not in kept])
         either = [kept[n].either if n in kept else seen[n].either for n in range(len(regions.windows))]
-        sides = told_sides(regions.windows, either)
+        sides = told_sides(regions.windows, either, thighs)
         turned = [n for n, leg in kept.items() if leg.as_left != sides.as_left[n]]
         seen |= self._seen(series, regions.windows, turned)
         plane = PlaneOrientation.of(series.geometry)

@@ -28,20 +28,24 @@ class ToldSides(NamedTuple):
     warnings: tuple[ResultWarning, ...] = ()
 
 
-def told_sides(windows: Sequence[Window], either: Sequence[tuple[float, float]]) -> ToldSides:
+def told_sides(
+    windows: Sequence[Window], either: Sequence[tuple[float, float]], thighs: Sequence[bool] | None = None
+) -> ToldSides:
     """The sides of legs.
 
     Args:
         either: of each window the likelihood of its map where the leg is taken for a left one, and for a right one.
+        thighs: of each window whether it shows a thigh; others have no say. None where all do.
     """
     leftness = np.array([left - right for left, right in either])
+    counted = np.ones(len(windows), bool) if thighs is None else np.array(thighs, bool)
     sides = [window.side for window in windows]
     warnings = []
     mirrored = False
     known = [n for n, side in enumerate(sides) if side in (Side.LEFT, Side.RIGHT)]
     if known:
         sign = np.array([1.0 if sides[n] is Side.LEFT else -1.0 for n in known])
-        mirrored = bool(np.mean(sign * leftness[known]) < -MARGIN)
+        mirrored = _mean(sign * leftness[known], counted[known]) < -MARGIN
         if mirrored:
             warnings.append(
                 ResultWarning(
@@ -53,7 +57,7 @@ def told_sides(windows: Sequence[Window], either: Sequence[tuple[float, float]])
     as_left = {n: (sides[n] is Side.LEFT) != mirrored for n in known}
     found = []
     for leg in _unknown_legs(windows):
-        mean = float(leftness[leg].mean())
+        mean = _mean(leftness[leg], counted[leg])
         as_left |= dict.fromkeys(leg, mean > 0)
         if abs(mean) > MARGIN:
             side = Side.LEFT if mean > 0 else Side.RIGHT
@@ -65,6 +69,11 @@ def told_sides(windows: Sequence[Window], either: Sequence[tuple[float, float]])
         message = f"By the muscles {legs}{' and a '.join(side.value for side in found)} one, which nothing else tells."
         warnings.append(ResultWarning(code=WarningCode.SIDE_BY_MUSCLES, message=message))
     return ToldSides(tuple(as_left[n] for n in range(len(windows))), tuple(sides), tuple(warnings))
+
+
+def _mean(values: np.ndarray, counted: np.ndarray) -> float:
+    """Of those that count; 0 where none does."""
+    return float(values[counted].mean()) if counted.any() else 0.0
 
 
 def _unknown_legs(windows: Sequence[Window]) -> list[list[int]]:

@@ -166,3 +166,11 @@ def test_a_single_odd_slice_contradicts_nothing():
     either = [(-0.3, -0.6)] * 5 + [(-0.6, -0.3)]
     assert told_sides(windows, either) == ((True,) * 6, (Side.LEFT,) * 6, ())
     assert told_sides([], []) == ((), (), ())
+
+
+def test_slices_without_a_thigh_have_no_say_in_the_side():
+    windows = [window(k, Side.LEFT, 5) for k in range(4)]
+    either = [(-0.6, -0.3)] * 3 + [(-0.3, -0.4)]
+    assert told_sides(windows, either).warnings
+    assert not told_sides(windows, either, [False, False, False, True]).warnings
+    assert not told_sides(windows, either, [False] * 4).warnings
