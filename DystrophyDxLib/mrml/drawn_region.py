@@ -17,7 +17,7 @@ from ..regions.windows import LABEL_OF_SIDE, Regions, Side
 from ..results import InputFacts, ResultWarning
 from ..series.series import NO_SIDE
 from .nodes import VolumeNodes
-from .segmentation import BINARY_LABELMAP, add_segmentation, all_drawn, legs_drawn, set_labels
+from .segmentation import BINARY_LABELMAP, add_segmentation, all_drawn, legs_alone, legs_drawn, set_labels
 from .volumes import geometry_in_world
 
 SEGMENTATION = "DystrophyDx.segmentation"
@@ -138,6 +138,11 @@ class SceneRegion:
             nodes.put(SEGMENTATION, node)
         else:
             set_labels(self.segmentation, self.volume, labels)
+        together = self.segmentation.GetTransformNodeID() == self.volume.GetTransformNodeID()
+        if together and legs_alone(self.segmentation):  # nobody needs to turn into voxels what was made of voxels
+            put = labels.astype(np.uint8)  # a copy, which is read only
+            put.flags.writeable = False
+            _remember(self.segmentation, self.volume, _MEMORY, DrawnRegion(put, digests(put), ()))
 
     def put_unless_edited(self, labels: np.ndarray, since: Digests | None) -> None:
         """As `put`; but where the region is no longer what it was, somebody draws, and it is left alone."""
@@ -177,9 +182,15 @@ def _made_once(
     state, made = vars(node).get(name, (None, None))
     if made is None or state != _state(node, volume):
         made = make()
-        # A Python attribute of a VTK object lives as long as the object, whoever holds it.
-        setattr(node, name, (_state(node, volume), made))
+        _remember(node, volume, name, made)
     return made
+
+
+def _remember(
+    node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode, name: str, made: object
+) -> None:
+    # A Python attribute of a VTK object lives as long as the object, whoever holds it.
+    setattr(node, name, (_state(node, volume), made))
 
 
 def digests(labels: np.ndarray) -> Digests:

@@ -165,6 +165,11 @@ def legs_drawn(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScala
     return legs
 
 
+def legs_alone(node: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Whether all segments are legs, or the region of another kind, by their names."""
+    return all(_side_named(segment) is not None for segment in _segments(node.GetSegmentation()))
+
+
 def all_drawn(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     """All segments on the grid of `volume`, to tell where something changed: equal to the labels of `legs_drawn` where
     there are legs alone, and with a value of its own for each segment that is no leg.

@@ -208,9 +208,21 @@ def test_an_edited_region_is_turned_into_voxels_once_for_all_that_asks_for_it(cl
     assert asked == {"drawn": 1, "digested": 1}
     classification.exclude(3)
     assert classification.changed_slices == (3,)
-    assert asked == {"drawn": 2, "digested": 2}
+    assert asked == {"drawn": 1, "digested": 2}, "what the program puts there is known"
     classification.segmentation.GetSegmentation().GetNthSegment(0).SetName("Right leg")
     assert len(classification.changed_slices) == 5, "a name is enough to change the region"
+
+
+def test_a_region_that_is_cleaned_is_turned_into_voxels_once_too(classification, classifier, monkeypatch):
+    drawn_in(classification, 2, slice(0, 1), slice(0, 1))
+    asked = []
+    monkeypatch.setattr(drawn_region, "legs_drawn", lambda *args: asked.append(args) or legs_drawn(*args))
+    result = classification.reclassify(classifier)
+    assert "REGION_CLEANED" in [warning.code for warning in result.warnings]
+    assert not classification.pending
+    assert len(asked) == 1
+    known = drawn_region.drawn_region(classification.segmentation, classification.volume)
+    np.testing.assert_array_equal(known.labels, legs_drawn(classification.segmentation, classification.volume).labels)
 
 
 def test_a_region_without_any_leg_is_refused_and_the_answer_stays(classification, classifier):
