@@ -15,17 +15,20 @@ from . import __version__
 from .errors import InputError
 from .explain.heat import Heat, HeatDrawing
 from .explain.region_heat import rank_regions
-from .explain.texture_score import texture_scores
+from .explain.texture_score import UNDER_HEAT, texture_scores
 from .models.decision import Decision, decision_of
 from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
+from .muscles.infiltration import FatScale, fat_of_muscles, scale_of
 from .muscles.mapper import MuscleMapper
 from .muscles.muscle_map import MuscleMap
+from .muscles.structures import label_of
 from .regions.windows import AnyWindow, Regions
 from .results import (
     FAINT,
     UNSUITABLE,
     CaseResult,
+    FatSource,
     ImageResult,
     InputFacts,
     ModelFacts,
@@ -234,7 +237,8 @@ class Classifier:
             ),
             timing_s=timing_s,
         )
-        return Classification(result, regions, seen, scores, heat, drawing, muscles)
+        found = Classification(result, regions, seen, scores, heat, drawing, muscles)
+        return with_muscle_fat(found, series, sample.channels[0].name)
 
     @property
     def _decision(self) -> Decision:
@@ -348,6 +352,31 @@ def with_texture_scores(
         message = f"Muscles overlap in {listed(overlapping)}; there the later of them counts."
         warnings.append(ResultWarning(code=WarningCode.REGION_OVERLAP, message=message))
     added = {"muscles": scores, "warnings": tuple(warnings)}
+    return dataclasses.replace(classification, result=classification.result.model_copy(update=added))
+
+
+def with_muscle_fat(classification: Classification, series: Series, first: str) -> Classification:
+    """The same with volume, fat and grade of each muscle of its map in its result; see `muscles.infiltration`.
+
+    Scores of segments that are no structure of a thigh stay; the others give way to a row a muscle and side.
+
+    Args:
+        series: that was classified.
+        first: name of its first channel.
+    """
+    muscles = classification.muscles
+    if muscles is None:
+        return classification
+    of_map, legs = (muscles.labels, muscles.sides), classification.regions.labels > 0
+    scale = scale_of(series, {first: series.voxels, **series.further}, *of_map, legs)
+    hot = classification.relative_heatmap >= UNDER_HEAT
+    fat = fat_of_muscles(*of_map, hot, series.geometry.spacing, scale)
+    others = tuple(muscle for muscle in classification.result.muscles if label_of(muscle.muscle) is None)
+    source = FatSource(
+        source=scale.source if isinstance(scale, FatScale) else None,
+        note=scale.note if isinstance(scale, FatScale) else scale.why,
+    )
+    added = {"muscles": (*fat, *others), "fat": source if fat else None}
     return dataclasses.replace(classification, result=classification.result.model_copy(update=added))
 
 

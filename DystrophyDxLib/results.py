@@ -199,6 +199,37 @@ class MuscleTexture(Strict):
     score: Probability
 
 
+class SliceFat(Strict):
+    """A muscle in one slice: its volume there, and its fat fraction where that can be told."""
+
+    slice: int
+    volume_ml: float
+    fat_fraction: Probability | None
+
+
+class MuscleFat(MuscleTexture):
+    """One muscle of one side: its texture score, its volume, and the fat in it over all slices and in each.
+
+    `fat_ci95` holds what the fraction may be; see `muscles.infiltration`. `mercuri` is the grade of Mercuri et al.
+    2002, from 1, normal, to 4, severe. What cannot be told is None, and `why` says so.
+    """
+
+    side: Literal["left", "right", "unknown", "none"]
+    volume_ml: float
+    fat_fraction: Probability | None
+    fat_ci95: tuple[Probability, Probability] | None
+    mercuri: Annotated[int, Field(ge=1, le=4)] | None
+    why: str = Field(default="", exclude_if=lambda text: not text)
+    slices: tuple[SliceFat, ...]
+
+
+class FatSource(Strict):
+    """What tells the fat of muscles, None where nothing does; and what must be known of it."""
+
+    source: Literal["Dixon", "T1-weighted"] | None
+    note: str = Field(default="", exclude_if=lambda text: not text)
+
+
 class RegionHeat(Strict):
     """Evidence in a region of an atlas: its mean over the region's `voxels`, 0 to 1, and the region's share of all; see
     `explain.region_heat`."""
@@ -211,7 +242,11 @@ class RegionHeat(Strict):
 
 class StudyResult(Strict):
     """Everything a classification found; `model_dump_json` is result.json. `muscles` and `regions`, the latter from the
-    one with the highest mean heat on, where they were given."""
+    one with the highest mean heat on, where they were given.
+
+    `muscles` has a `MuscleFat` a side and muscle of a thigh's muscle map, told by `fat`, and a `MuscleTexture` for each
+    other segment of a person's.
+    """
 
     schema_: Literal["dystrophydx.result/1"] = Field(default=SCHEMA, alias="schema")
     input: InputFacts
@@ -222,7 +257,8 @@ class StudyResult(Strict):
     warnings: tuple[ResultWarning, ...]
     provenance: Provenance
     timing_s: dict[str, float]
-    muscles: tuple[MuscleTexture, ...] = Field(default=(), exclude_if=_absent)
+    muscles: tuple[MuscleFat | MuscleTexture, ...] = Field(default=(), exclude_if=_absent)
+    fat: FatSource | None = Field(default=None, exclude_if=_absent)
     regions: tuple[RegionHeat, ...] = Field(default=(), exclude_if=_absent)
 
     model_config = ConfigDict(populate_by_name=True)
@@ -236,6 +272,11 @@ class StudyResult(Strict):
         thigh = any(image.anatomy == "thigh" for image in self.images)
         low, high = ("knee", "hip") if thigh else ("feet", "head")
         return (low, high) if self.input.first_slice == "inferior" else (high, low)
+
+    @property
+    def muscle_fat(self) -> tuple[MuscleFat, ...]:
+        """Those of `muscles` that say how much fat is in them, or why that cannot be told."""
+        return tuple(muscle for muscle in self.muscles if isinstance(muscle, MuscleFat))
 
     @property
     def numbering(self) -> str:

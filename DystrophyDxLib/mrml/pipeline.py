@@ -50,7 +50,7 @@ class StudyFiles:
         frames: numbers, from 0, of the frames of a cine that are inputs, by the name of the input; the others are
             those with the largest and smallest cavity.
         region: segmentation (`.seg.nrrd`) instead of the automatic region.
-        muscles: segmentation with a segment a muscle, for the share of each that lies under the heat.
+        muscles: segmentation with a segment a muscle, for the fat in each and the share of it that lies under the heat.
         label_names: table of the names of the labels of `region` and `muscles`, where they are label maps; see
             `label_names.read_label_names`.
         atlas: label map on the grid of the images and, if it has one, the table of its regions' names, for the regions
@@ -179,7 +179,7 @@ def classify_into_folder(
         advance("Loading PyTorch and Slicer", 0, 0)
         classifier = model.classifier
         _require_slicer()
-        from ..classify import with_region_heat, with_texture_scores
+        from ..classify import with_muscle_fat, with_region_heat, with_texture_scores
         from .classification import SceneClassification
         from .muscle_nodes import map_drawn
         from .report_folder import write_report_folder
@@ -208,6 +208,7 @@ def classify_into_folder(
     found = classifier.classify(series, regions, watch.seconds, lambda done, total: advance("Classifying", done, total))
     if muscles is not None:
         found = replace(with_texture_scores(found, *muscles), muscles=map_drawn(muscles, found.regions))
+        found = with_muscle_fat(found, series, sample.channels[0].name)
     if places is not None:
         found = with_region_heat(found, *places)
     advance("Writing the results", 0, 0)

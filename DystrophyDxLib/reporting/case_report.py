@@ -12,6 +12,8 @@ from typing import Any
 
 from ..models.decision import decision_for, decision_of
 from ..results import FAINT, ImageResult, StudyResult, WarningCode
+from .leg_chart import SHORT, LegChart
+from .muscle_fat import GRADE_WORDS, GRADES, SHADES, by_muscle, sides_of, source_words, summary_line, told
 from .peak import peak
 from .rendering import rendered
 
@@ -168,20 +170,23 @@ def summary(result: StudyResult) -> str:
     lines = [
         title(result),
         " ".join((f"{figures(result)}. {result.case.reason}", *interval_words(result))),
-        *filter(None, [peak(result)]),
+        *filter(None, [peak(result), summary_line(result)]),
         *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
         " ".join(notices(result)),
     ]
     return "\n".join(lines)
 
 
-def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overview_png: Path) -> None:
+def write_report(
+    path: Path, result: StudyResult, card: Mapping[str, Any], overview_png: Path, legs: LegChart | None = None
+) -> None:
     """Writes the report of a classified study.
 
     Args:
         path: the HTML file; picture, styles and charts are inside it.
         card: the model package's card.json; entries beyond the usual ones are listed as they are.
         overview_png: picture of the slices, see `mrml.overview`.
+        legs: chart of the muscles, where there is a map of them.
     """
     page = rendered(
         "report.html",
@@ -197,6 +202,15 @@ def write_report(path: Path, result: StudyResult, card: Mapping[str, Any], overv
         warnings=[(*WARNINGS[warning.code], warning.message) for warning in result.warnings],
         overview=base64.b64encode(Path(overview_png).read_bytes()).decode(),
         chart=_SliceChart(result),
+        fat=by_muscle(result),
+        fat_sides=sides_of(result),
+        fat_words=source_words(result),
+        fat_title=told,
+        grades=GRADES.items(),
+        shades=SHADES,
+        grade_words=GRADE_WORDS,
+        legs=legs,
+        short=SHORT,
         acquisition=_acquisition(result.input.acquisition),
         card=card,
         metrics=card.get("metrics", {}),

@@ -22,7 +22,8 @@ if os.name == "posix":
     import fcntl
 
 FILES: Collection[str] = (
-    "result.json", "heatmap.nrrd", "roi.seg.nrrd", "muscles.seg.nrrd", "overview.png", "report.html", "scene.mrb",
+    "result.json", "heatmap.nrrd", "roi.seg.nrrd", "muscles.seg.nrrd", "muscles.csv", "overview.png", "report.html",
+    "scene.mrb",
 )  # fmt: skip
 """What `classify` writes; the muscles where a thigh has a map."""
 Content = frozenset[Path]

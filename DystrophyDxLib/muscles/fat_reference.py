@@ -1,0 +1,118 @@
+"""What pure fat and healthy muscle look like in a T1-weighted series, by the series itself.
+
+The coil makes tissue brighter in one place than in another. What fat gives at each place is a smooth field through the
+fat under the skin, and signals relative to it no longer depend on where they lie. Healthy muscle is the darkest of what
+the muscle map holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..regions.masks import dilated, eroded
+from ..series.series import Series
+from .structures import FEMUR, SUBCUTANEOUS_FAT
+
+SKIN_MM, CORTEX_MM = 3.0, 5.0
+"""Depths to which a leg is skin and a femur cortical bone."""
+LEAST_FAT_CM2 = 1.0
+"""Area of fat a slice from which it tells what fat gives (our choice)."""
+_MOST_PIXELS = 20_000
+_CLOSE = 0.18
+"""Log signal around the field within which a pixel is fat, and not a vessel, fascia or muscle."""
+_ROUNDS = 12
+_RIDGE = 1e-3
+
+
+@dataclass(frozen=True)
+class FatField:
+    """What fat gives at each place: the exponential of a polynomial of the position.
+
+    Attributes:
+        exponents: of (z, y, x), each term's.
+        weights: of the terms.
+        spread: relative SD of the fat around the field.
+        of_marrow: whether it is of the femur's marrow, as no fat under the skin is in view.
+    """
+
+    exponents: tuple[tuple[int, int, int], ...]
+    weights: np.ndarray
+    spread: float
+    of_marrow: bool = False
+
+    def relative(self, voxels: np.ndarray) -> np.ndarray:
+        """(z, y, x) float32 signal relative to what fat gives at each place."""
+        z, y, x = (_powers(size) for size in voxels.shape)
+        relative = np.empty(voxels.shape, np.float32)
+        for k, of_slice in enumerate(z):
+            plane = np.zeros((y.shape[1], x.shape[1]))
+            for (c, b, a), weight in zip(self.exponents, self.weights, strict=True):
+                plane[b, a] += weight * of_slice[c]
+            np.multiply(voxels[k], np.exp(-(y @ plane @ x.T)), out=relative[k])
+        return relative
+
+
+def fat_field(series: Series, labels: np.ndarray, legs: np.ndarray) -> FatField | None:
+    """The field of the fat under the skin or, where none is in view, of the marrow of the femur; None without either.
+
+    Args:
+        labels: (z, y, x) labels of `STRUCTURES`. Where they name no subcutaneous fat, it is sought in what they do not
+            name of the legs.
+        legs: (z, y, x) bool.
+    """
+    i_mm, j_mm, _ = series.geometry.spacing
+    slices = max(1, int(legs.any(axis=(1, 2)).sum()))
+    skin, cortex = (max(1, round(depth / min(i_mm, j_mm))) for depth in (SKIN_MM, CORTEX_MM))
+    named = labels == SUBCUTANEOUS_FAT
+    under_skin = (eroded(named, 1) if named.any() else ~dilated(labels > 0, 1)) & eroded(legs, skin)
+    for of_marrow, places in ((False, under_skin), (True, eroded(labels == FEMUR, cortex))):
+        fat = places & (series.voxels > 0)
+        if np.count_nonzero(fat) * i_mm * j_mm < 100 * LEAST_FAT_CM2 * slices * (0.3 if of_marrow else 1):
+            continue
+        return _fitted(series.voxels, np.argwhere(fat), of_marrow)
+    return None
+
+
+def _fitted(voxels: np.ndarray, places: np.ndarray, of_marrow: bool) -> FatField:
+    """The field through the brighter of the voxels at `places` (N, 3), by least squares on those that lie close."""
+    places = places[:: max(1, len(places) // _MOST_PIXELS)]
+    logs = np.log(voxels[tuple(places.T)].astype(float))
+    exponents = ((0, 0, 0),) if of_marrow else _exponents(len(voxels))
+    z, y, x = (_powers(size)[place] for size, place in zip(voxels.shape, places.T, strict=True))
+    terms = np.stack([z[:, c] * y[:, b] * x[:, a] for c, b, a in exponents], axis=1)
+    kept = logs > np.percentile(logs, 90) + np.log(0.6)
+    for _ in range(_ROUNDS):
+        weights = _solved(terms[kept], logs[kept])
+        close = np.abs(logs - terms @ weights) < _CLOSE
+        if np.count_nonzero(close) < 2 * len(exponents) or (close == kept).all():
+            break
+        kept = close
+    return FatField(exponents, weights, float(np.std((logs - terms @ weights)[kept])), of_marrow)
+
+
+def _exponents(slices: int) -> tuple[tuple[int, int, int], ...]:
+    """Of second degree, in the plane of third; along the slices no more than their number can tell."""
+    return tuple(
+        (c, b, a)
+        for c in range(min(3, slices))
+        for b in range(4)
+        for a in range(4)
+        if a + b + c <= (2 if c else 3) and (not c or slices > 2 or a + b == 0)
+    )
+
+
+def _powers(size: int) -> np.ndarray:
+    """(size, 4) powers of the position along an axis, from −1 to 1."""
+    return np.linspace(-1, 1, size)[:, None] ** np.arange(4) if size > 1 else np.eye(1, 4)
+
+
+def _solved(terms: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Weights of least squares; those of all but the constant are kept small where nothing tells them."""
+    middle = logs.mean()
+    ridge = _RIDGE * len(logs) * np.eye(terms.shape[1])
+    ridge[0, 0] = 0
+    weights = np.linalg.solve(terms.T @ terms + ridge, terms.T @ (logs - middle))
+    weights[0] += middle
+    return weights

@@ -1,0 +1,300 @@
+"""Fat in each muscle: how much of it is fat, in the case and along the thigh, and its grade.
+
+Dixon images tell it of every voxel: fat / (fat + water). T1-weighted images tell it by grey between the leg's own
+healthy muscle and its fat (`fat_reference`), as mean of a muscle, away from its rim, where partial volume lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ..regions.masks import eroded
+from ..regions.windows import LABEL_OF_SIDE
+from ..results import MuscleFat, SliceFat
+from ..series.series import Series
+from .fat_reference import FatField, fat_field
+from .structures import MUSCLES
+
+MERCURI = (0.10, 0.30, 0.60)
+"""Fat fractions from which a muscle has the grades 2, 3 and 4 of Mercuri et al. 2002: less than 30 % of its volume
+involved, 30 to 60 %, more (table of Wattjes, Kley and Fischer 2010, Eur Radiol 20:2447). They publish no limit of grade
+1, normal; 10 % is where mild elevation over controls begins in Greve et al. 2021, Quant Imaging Med Surg 11:2610.
+Radiologists grade higher than the fat fraction says (Wokke et al. 2013, J Magn Reson Imaging 38:619)."""
+HEALTHY_FAT, PURE_FAT = 0.05, 0.937
+"""Fat fraction of what looks like healthy muscle and like fat in T1-weighted images, so that grey and Dixon images say
+the same: thigh muscles of young adults hold 4.8 to 8.6 % (Yoshiko et al. 2017, BMC Med Imaging 17:12), and
+fat-referenced MRI takes adipose tissue for 93.7 %."""
+RIM_MM = 1.0
+"""Rim of a muscle that does not count where enough is left of it."""
+_LEAST_CORE, _LEAST_PIXELS = 0.25, 10
+"""Share and pixels of a muscle in a slice that must be left without its rim, else all of it counts."""
+_LEAST_VOXELS = 20
+_SPARED_SHARE = 0.1
+"""Share of all muscle whose darkest muscles are taken for healthy."""
+_USUAL, _MOST, _SHRINK = 0.45, 0.52, 0.3
+"""Signal of healthy muscle relative to fat: from `_USUAL` on, what is darkest may hold fat itself, and only the share
+`_SHRINK` of the rest counts, up to `_MOST`. By relaxation times (Gold et al. 2004, AJR 183:343) spin echoes of TR 400
+to 800 ms give 0.2 to 0.6; chosen on phantoms."""
+_HEALTHY = 0.55
+"""The same, from which on no muscle is called healthy."""
+_NOT_FAT = 1.1
+"""Signal of the darkest muscle relative to fat from which fat is not bright, so that grey does not tell it."""
+_DIXON_MARGIN = 0.03
+"""Half of an interval of Dixon images at least: twice their repeatability of 1.6 to 2.1 % (Grimm et al. 2018, J
+Cachexia Sarcopenia Muscle 9:1093), rounded."""
+
+
+@dataclass(frozen=True)
+class FatScale:
+    """From the mean signal of a muscle to its fat fraction, with the least and greatest.
+
+    Attributes:
+        source: what tells the fat.
+        voxels: (z, y, x) float32 of which a muscle's mean is taken.
+        fractions: from means of muscles without and with their rims, (...) each, to (3, ...) value, least, greatest.
+        note: what must be known of it; empty where there is nothing.
+    """
+
+    source: Literal["Dixon", "T1-weighted"]
+    voxels: np.ndarray
+    fractions: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """Why the fat of muscles cannot be told."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class MuscleVoxels:
+    """The voxels of all muscles of a series, taken together by muscle, side and slice.
+
+    Attributes:
+        index: of the voxels in the flat volume.
+        group: of each voxel, which muscle of which side in which slice it is of.
+        core: of each voxel, whether it lies within its muscle and not on the rim.
+        shape: sides, muscles and slices; the groups in this order.
+    """
+
+    index: np.ndarray
+    group: np.ndarray
+    core: np.ndarray
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, labels: np.ndarray, sides: np.ndarray, pixel_mm: float) -> MuscleVoxels:
+        """Of a map (z, y, x) with `LABEL_OF_SIDE` of each of its voxels."""
+        muscle = (labels > 0) & (labels <= len(MUSCLES)) & (sides > 0)
+        key = np.where(muscle, labels.astype(np.uint16) + np.uint16(32) * sides, 0)
+        inner = muscle.copy()
+        for axis in (1, 2):
+            one, other = (tuple(slice(*part) if n == axis else slice(None) for n in range(3)) for part in _PAIRS)
+            same = key[one] == key[other]
+            inner[one] &= same
+            inner[other] &= same
+        further = round(RIM_MM / pixel_mm) - 1
+        if further > 0:
+            inner = eroded(inner, further)
+        index = np.flatnonzero(muscle)
+        slices = len(labels)
+        shape = (len(LABEL_OF_SIDE), len(MUSCLES), slices)
+        of_voxel = sides.ravel()[index].astype(np.int64) - 1, labels.ravel()[index].astype(np.int64) - 1
+        group = np.ravel_multi_index((*of_voxel, index // (labels.size // slices)), shape)
+        return cls(index, group, inner.ravel()[index], shape)
+
+    def counts(self, where: np.ndarray | None = None) -> np.ndarray:
+        """(sides, muscles, slices) number of the voxels, or of those of them where `where` (N,) is true."""
+        group = self.group if where is None else self.group[where]
+        return np.bincount(group, minlength=int(np.prod(self.shape))).reshape(self.shape)
+
+    def means(self, voxels: np.ndarray, where: np.ndarray) -> np.ndarray:
+        """(sides, muscles, slices) mean of a volume over the voxels where `where` (N,) is true; nan where none is."""
+        values = voxels.ravel()[self.index[where]].astype(float)
+        sums = np.bincount(self.group[where], values, int(np.prod(self.shape))).reshape(self.shape)
+        with np.errstate(invalid="ignore"):
+            return sums / self.counts(where)
+
+    @property
+    def within(self) -> np.ndarray:
+        """(N,) bool: the voxels that lie away from the rim or, in slices where hardly any does, all of the muscle."""
+        cores, all_of_it = self.counts(self.core), self.counts()
+        enough = cores >= np.maximum(_LEAST_PIXELS, _LEAST_CORE * all_of_it)
+        return self.core | ~enough.ravel()[self.group]
+
+
+_PAIRS = ((None, -1), (1, None))
+
+
+def mercuri_grade(fraction: float) -> int:
+    """Grade of Mercuri et al. 2002 by the fat fraction; see `MERCURI`.
+
+    >>> [mercuri_grade(fraction) for fraction in (0.05, 0.2, 0.3, 0.9)]
+    [1, 2, 3, 4]
+    """
+    return 1 + int(np.searchsorted(MERCURI, fraction, side="right"))
+
+
+def fat_of_muscles(
+    labels: np.ndarray,
+    sides: np.ndarray,
+    heated: np.ndarray,
+    spacing: tuple[float, float, float],
+    scale: FatScale | Undecided,
+) -> tuple[MuscleFat, ...]:
+    """Fat, volume and grade of each muscle and side in view, left before right and in the order of `MUSCLES`.
+
+    Args:
+        labels, sides: (z, y, x) labels of `STRUCTURES`, and `LABEL_OF_SIDE` of each of their voxels.
+        heated: (z, y, x) bool, the voxels that texture scores count; see `explain.texture_score`.
+        spacing: mm along i, j, k.
+        scale: see `scale_of`.
+    """
+    voxels = MuscleVoxels.of(labels, sides, min(spacing[:2]))
+    counts, hot = voxels.counts(), voxels.counts(heated.ravel()[voxels.index]).sum(axis=2)
+    fractions, by_slice = _fractions(voxels, counts, scale)
+    ml = float(np.prod(spacing)) / 1000
+    found = []
+    for side, value in LABEL_OF_SIDE.items():
+        for muscle in np.flatnonzero(counts[value - 1].any(axis=1)):
+            own = counts[value - 1, muscle]
+            total, under = int(own.sum()), int(hot[value - 1, muscle])
+            few = total < _LEAST_VOXELS
+            told = None if few or isinstance(scale, Undecided) else _rounded(fractions[:, value - 1, muscle])
+            along = by_slice[value - 1, muscle] if told else np.full(len(own), np.nan)
+            found.append(
+                MuscleFat(
+                    muscle=MUSCLES[muscle],
+                    voxels=total,
+                    under_heat=under,
+                    score=under / total,
+                    side=side.value,
+                    volume_ml=round(total * ml, 2),
+                    fat_fraction=told[0] if told else None,
+                    fat_ci95=told[1:] if told else None,
+                    **_graded(told, scale.why if isinstance(scale, Undecided) else "Too few voxels are in view."),
+                    slices=tuple(
+                        SliceFat(
+                            slice=int(k),
+                            volume_ml=round(float(own[k]) * ml, 3),
+                            fat_fraction=None if np.isnan(along[k]) else round(float(along[k]), 4),
+                        )
+                        for k in np.flatnonzero(own)
+                    ),
+                )
+            )
+    return tuple(found)
+
+
+def _fractions(voxels: MuscleVoxels, counts: np.ndarray, scale: FatScale | Undecided) -> tuple[np.ndarray, np.ndarray]:
+    """(3, sides, muscles) fraction of each muscle, its least and greatest, and (sides, muscles, slices) fractions."""
+    if isinstance(scale, Undecided):
+        return np.full((3, *counts.shape[:2]), np.nan), np.full(counts.shape, np.nan)
+    everywhere = np.ones(len(voxels.index), bool)
+    parts = [voxels.means(scale.voxels, where) for where in (voxels.within, everywhere)]
+    whole = np.maximum(counts.sum(axis=2), 1)
+    means = [np.nansum(part * counts, axis=2) / whole for part in parts]
+    return scale.fractions(*means), scale.fractions(*parts)[0]
+
+
+def _rounded(parts: np.ndarray) -> tuple[float, float, float]:
+    value, low, high = (round(float(part), 4) for part in parts)
+    return value, low, high
+
+
+def _graded(told: tuple[float, float, float] | None, why_not: str) -> dict[str, Any]:
+    """The grade of a fraction with its interval, None where the interval reaches over a grade; and why it is None."""
+    if told is None:
+        return {"mercuri": None, "why": why_not}
+    grade, least, most = map(mercuri_grade, told)
+    if most - least > 1:
+        return {"mercuri": None, "why": f"The interval reaches from grade {least} to grade {most}."}
+    return {"mercuri": grade}
+
+
+def scale_of(
+    series: Series, channels: Mapping[str, np.ndarray], labels: np.ndarray, sides: np.ndarray, legs: np.ndarray
+) -> FatScale | Undecided:
+    """How the fat of muscles is told from a series: by Dixon images where they are among its channels, else by grey.
+
+    Args:
+        channels: all of the series by name, (z, y, x) each; DIXON_FAT and DIXON_WATER, or DIXON_FF, are Dixon images.
+        labels, sides: the muscle map.
+        legs: (z, y, x) bool.
+    """
+    dixon = _dixon(channels)
+    if dixon is not None:
+        return FatScale("Dixon", dixon, _by_dixon)
+    facts = series.acquisition
+    if facts.fat_suppressed or facts.opposed_phase:
+        why = "suppressed" if facts.fat_suppressed else "opposed to water"
+        return Undecided(f"Fat is {why} in these images, so that grey does not tell it.")
+    field = fat_field(series, labels, legs)
+    if field is None:
+        return Undecided("Neither fat under the skin nor marrow is in view to compare muscles with.")
+    return _by_grey(field, field.relative(series.voxels), labels, sides, min(series.geometry.spacing[:2]))
+
+
+def _dixon(channels: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    if {"DIXON_FAT", "DIXON_WATER"} <= set(channels):
+        fat, water = channels["DIXON_FAT"], channels["DIXON_WATER"]
+        total = fat + water
+        return np.divide(fat, total, out=np.zeros(fat.shape, np.float32), where=total > 0)
+    if "DIXON_FF" in channels:
+        fraction = channels["DIXON_FF"]
+        return fraction / np.float32(100) if fraction.max() > 2 else fraction
+    return None
+
+
+def _by_dixon(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    low, high = np.fmin(inner, outer) - _DIXON_MARGIN, np.fmax(inner, outer) + _DIXON_MARGIN
+    return np.clip([inner, low, high], 0, 1)
+
+
+def _by_grey(
+    field: FatField, relative: np.ndarray, labels: np.ndarray, sides: np.ndarray, pixel_mm: float
+) -> FatScale | Undecided:
+    """The scale between healthy muscle and fat."""
+    voxels = MuscleVoxels.of(labels, sides, pixel_mm)
+    if not len(voxels.index):
+        return Undecided("The map holds no muscle.")
+    counts = voxels.counts().sum(axis=2).ravel()
+    within = voxels.within
+    inner = np.nan_to_num(voxels.means(relative, within)) * voxels.counts(within)
+    sizes = voxels.counts(within).sum(axis=2).ravel()
+    shown = counts >= _LEAST_VOXELS
+    if not shown.any():
+        return Undecided("Too few voxels of muscle are in view.")
+    means, sizes = (inner.sum(axis=2).ravel() / np.maximum(sizes, 1))[shown], sizes[shown]
+    order = means.argsort()
+    last = int(np.searchsorted(np.cumsum(sizes[order]), _SPARED_SHARE * sizes.sum())) + 1
+    darkest = float(np.average(means[order][:last], weights=sizes[order][:last]))
+    if darkest > _NOT_FAT:
+        return Undecided("Fat is not brighter than muscle in these images, so that grey does not tell it.")
+    healthy = min(darkest, _USUAL + _SHRINK * max(0.0, darkest - _USUAL), _MOST)
+    seen = darkest <= _USUAL
+    low = 0.8 * healthy if seen else 0.3
+    high = 1.15 * healthy + 0.01 if seen else min(max(darkest, healthy + 0.05), 0.68)
+    margin = 0.07 + field.spread / 4 + (0.1 if field.of_marrow else 0)
+
+    def fractions(own: np.ndarray, _: np.ndarray) -> np.ndarray:
+        parts = [(own - healthy) / (1 - healthy)]
+        for fat, muscle in ((1 + margin, high), (1 - margin, low)):
+            parts.append((own / fat - muscle) / (1 - muscle))
+        told = HEALTHY_FAT + (PURE_FAT - HEALTHY_FAT) * np.clip(parts, 0, 1)
+        told[1] = np.where(told[1] <= HEALTHY_FAT, 0, told[1])
+        told[2] = np.where(told[2] >= PURE_FAT, 1, told[2])
+        return told
+
+    notes = []
+    if darkest > _HEALTHY:
+        notes.append("No muscle looks healthy, so that what is usual stands for it and the intervals are wide.")
+    if field.of_marrow:
+        notes.append("No fat under the skin is in view, so that the marrow of the femur stands for it.")
+    return FatScale("T1-weighted", relative, fractions, " ".join(notes))

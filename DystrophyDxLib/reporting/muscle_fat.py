@@ -1,0 +1,105 @@
+"""Fat in the muscles as a table, in words and as `muscles.csv`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..files.spreadsheet import write_rows
+from ..muscles.infiltration import MERCURI
+from ..muscles.structures import MUSCLES
+from ..results import MuscleFat, StudyResult
+
+COLUMNS = (
+    "side", "muscle", "volume_ml", "fat_fraction", "fat_low", "fat_high", "mercuri", "slices", "voxels", "under_heat",
+    "score", "why",
+)  # fmt: skip
+"""Of `muscles.csv`."""
+_NORMAL, _MILD, _MODERATE = (f"{limit:.0%}".replace("%", " %") for limit in MERCURI)
+GRADES = {
+    1: "1: normal",
+    2: f"2: below {_MILD}",
+    3: f"3: below {_MODERATE}",
+    4: "4: more",
+    0: "not decidable",
+}
+"""What each grade says; 0 is none."""
+SHADES = {1: "#fef0d9", 2: "#fdcc8a", 3: "#fc8d59", 4: "#b30000", 0: "#d5dae0"}
+"""Colour of each grade: shades that stay apart in grey and to the colour-blind (OrRd of colorbrewer2.org)."""
+GRADE_WORDS = (
+    f"Grades of Mercuri et al. 2002 by the fat fraction: 1 (normal) below {_NORMAL}, 2 below {_MILD}, 3 below "
+    f"{_MODERATE}, 4 from there on. No grade (?) is told where the interval reaches over one. A radiologist's grades, "
+    "by eye, run higher (Wokke et al. 2013). Volumes are of the slices shown."
+)
+_SOURCES = {
+    "Dixon": "By the Dixon images, fat / (fat + water).",
+    "T1-weighted": "By grey between the darkest muscles and the fat of the legs, without the rims of muscles: an "
+    "estimate.",
+}
+
+
+def sides_of(result: StudyResult) -> list[str]:
+    """The sides that have muscles, the patient's right first, as pictures show it."""
+    shown = {muscle.side for muscle in result.muscle_fat}
+    return [side for side in ("right", "left", "unknown", "none") if side in shown]
+
+
+def by_muscle(result: StudyResult) -> list[tuple[str, list[MuscleFat | None]]]:
+    """Each muscle in view with what is known of it on each of `sides_of`."""
+    known: dict[tuple[str, str], MuscleFat] = {(row.muscle, row.side): row for row in result.muscle_fat}
+    sides = sides_of(result)
+    rows = [(name, [known.get((name, side)) for side in sides]) for name in MUSCLES]
+    return [row for row in rows if any(row[1])]
+
+
+def source_words(result: StudyResult) -> str:
+    """What tells the fat, or why nothing does."""
+    if result.fat is None:
+        return ""
+    return " ".join(filter(None, (_SOURCES.get(result.fat.source or ""), result.fat.note)))
+
+
+def told(muscle: MuscleFat) -> str:
+    """A muscle in words.
+
+    >>> from ..results import MuscleFat
+    >>> told(MuscleFat(muscle="gracilis", voxels=9, under_heat=0, score=0, side="left", volume_ml=1.0,
+    ...     fat_fraction=0.12, fat_ci95=(0.1, 0.2), mercuri=2, slices=()))
+    'left gracilis 12 % (grade 2)'
+    """
+    side = f"{muscle.side} " if muscle.side in ("left", "right") else ""
+    if muscle.fat_fraction is None:
+        return f"{side}{muscle.muscle} not decidable"
+    grade = f"grade {muscle.mercuri}" if muscle.mercuri else "grade not decidable"
+    return f"{side}{muscle.muscle} {100 * muscle.fat_fraction:.0f} % ({grade})"
+
+
+def summary_line(result: StudyResult) -> str:
+    """Fat of each leg's muscles, and the muscles with most and least of it, in one line; nothing without a map."""
+    muscles = result.muscle_fat
+    if not muscles:
+        return ""
+    known = sorted((m for m in muscles if m.fat_fraction is not None), key=lambda m: m.fat_fraction or 0)
+    if not known:
+        return f"Fat in the muscles: not decidable. {source_words(result)}".strip()
+    legs = []
+    for side in sides_of(result):
+        own = [muscle for muscle in known if muscle.side == side]
+        if own:
+            ml = sum(muscle.volume_ml for muscle in own)
+            share = sum(muscle.volume_ml * (muscle.fat_fraction or 0) for muscle in own) / ml
+            legs.append(f"{side} {100 * share:.0f} %" if side in ("left", "right") else f"{100 * share:.0f} %")
+    source = f" ({result.fat.source})" if result.fat and result.fat.source else ""
+    return f"Fat in the muscles{source}: {', '.join(legs)}; most {told(known[-1])}, least {told(known[0])}."
+
+
+def write_muscles_csv(path: Path, result: StudyResult) -> None:
+    """Writes `muscles.csv`: a row a muscle and side; fractions 0 to 1, and nothing where they cannot be told."""
+    rows = [
+        (
+            muscle.side, muscle.muscle, muscle.volume_ml, muscle.fat_fraction, *(muscle.fat_ci95 or (None, None)),
+            muscle.mercuri, len(muscle.slices), muscle.voxels, muscle.under_heat, round(muscle.score, 4), muscle.why,
+        )
+        for muscle in result.muscle_fat
+    ]  # fmt: skip
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        write_rows(file, [COLUMNS, *rows])

@@ -1,0 +1,150 @@
+"""Fat of the muscles as it is told: the leg as a chart, the table of the report, muscles.csv, a line of text."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import numpy as np
+import pytest
+from mrml_cases import DIRECTIONS, result
+
+from DystrophyDxLib.classify import Classification, with_muscle_fat
+from DystrophyDxLib.explain.heat import Heat, HeatDrawing
+from DystrophyDxLib.models.cells import CellGrid
+from DystrophyDxLib.models.recipe import SampleRecipe
+from DystrophyDxLib.muscles.muscle_map import MuscleMap
+from DystrophyDxLib.muscles.structures import MUSCLES, SUBCUTANEOUS_FAT
+from DystrophyDxLib.phantom.thigh import make_phantom
+from DystrophyDxLib.regions.windows import Regions
+from DystrophyDxLib.reporting.case_report import summary, write_report
+from DystrophyDxLib.reporting.leg_chart import LegChart
+from DystrophyDxLib.reporting.muscle_fat import COLUMNS, write_muscles_csv
+from DystrophyDxLib.results import MuscleFat, MuscleTexture, StudyResult
+from DystrophyDxLib.series.series import Geometry
+
+VASTUS = MUSCLES.index("vastus lateralis") + 1
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_phantom(11, "BMD", 3, 96, ("T1", "DIXON_FAT", "DIXON_WATER"), legs="both")
+
+
+def classified(phantom, contrast="T1", muscles=()):
+    series = phantom.images[contrast]
+    heat = np.where(phantom.muscles == VASTUS, 1, 0).astype(np.float32)
+    drawing = HeatDrawing(CellGrid(0, 32), SampleRecipe(size=224), 1.0, series.geometry, heat.shape)
+    answer = result(muscles=muscles)
+    regions = Regions(phantom.legs, ())
+    drawn = MuscleMap.drawn(phantom.structures, regions)
+    found = Classification(answer, regions, (), (), Heat(heat, 1.0, (), 1), drawing, drawn)
+    return with_muscle_fat(found, series, contrast).result
+
+
+def test_the_result_has_a_row_a_muscle_and_side_with_its_texture_score(phantom):
+    tumour = MuscleTexture(muscle="tumour", voxels=9, under_heat=3, score=1 / 3)
+    before = MuscleTexture(muscle="Left vastus lateralis", voxels=9, under_heat=9, score=1)
+    found = classified(phantom, muscles=(before, tumour))
+    assert StudyResult.model_validate_json(found.to_json()) == found
+    rows = {(row.side, row.muscle): row for row in found.muscle_fat}
+    assert {side for side, _ in rows} == {"left", "right"}
+    assert rows["left", "vastus lateralis"].score == 1
+    assert rows["left", "gracilis"].score == 0
+    assert [row for row in found.muscles if not isinstance(row, MuscleFat)] == [tumour]
+    assert found.fat.source == "T1-weighted"
+    assert {"side", "muscle", "volume_ml", "fat_fraction", "mercuri", "slices"} <= set(
+        found.model_dump(mode="json")["muscles"][0]
+    )
+
+
+def test_images_of_water_alone_tell_no_more_than_volumes(phantom):
+    found = classified(phantom, "DIXON_WATER")
+    assert found.fat.source is None
+    assert all(row.fat_fraction is None and row.volume_ml > 0 for row in found.muscle_fat)
+    assert "Fat in the muscles: not decidable. " in summary(found)
+
+
+def test_the_line_tells_each_leg_and_the_muscles_with_most_and_least(phantom):
+    line = next(line for line in summary(classified(phantom)).splitlines() if line.startswith("Fat in the muscles"))
+    assert re.fullmatch(
+        r"Fat in the muscles \(T1-weighted\): right \d+ %, left \d+ %; most (left|right) [\w ]+ \d+ % \(grade .*\), "
+        r"least (left|right) [\w ]+ \d+ % \(grade .*\)\.",
+        line,
+    )
+    assert "Fat in the muscles" not in summary(result())
+
+
+def test_muscles_csv_has_the_figures_of_the_result(phantom, tmp_path):
+    found = classified(phantom)
+    write_muscles_csv(tmp_path / "muscles.csv", found)
+    with (tmp_path / "muscles.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    assert [(row["side"], row["muscle"]) for row in rows] == [(row.side, row.muscle) for row in found.muscle_fat]
+    assert [float(row["fat_fraction"]) for row in rows] == [row.fat_fraction for row in found.muscle_fat]
+    assert [row["mercuri"] for row in rows] == [str(row.mercuri or "") for row in found.muscle_fat]
+
+
+def legs(direction):
+    """Two square legs as stored in a direction, each with a muscle, and the result on them; the right one is larger."""
+    labels, sides = np.zeros((3, 40, 60), np.uint8), np.zeros((3, 40, 60), np.uint8)
+    sides[:, 5:35, 2:30], sides[:, 10:30, 34:56] = 2, 1
+    labels[1, 10:30, 8:24], labels[:, 15:25, 40:50] = VASTUS, VASTUS
+    canonical = {"head first": np.eye(3)}
+    flip = 1 if direction in canonical else -1
+    return labels[:, :, ::flip], sides[:, :, ::flip], Geometry((0.0, 0.0, 0.0), (2.0, 2.0, 9.0), DIRECTIONS[direction])
+
+
+@pytest.mark.parametrize("direction", ["head first", "flipped columns"])
+def test_the_right_leg_is_on_the_left_of_the_chart_however_it_is_stored(direction):
+    labels, sides, geometry = legs(direction)
+    common = {"muscle": "vastus lateralis", "voxels": 1, "under_heat": 0, "score": 0, "volume_ml": 1.0, "slices": ()}
+    rows = [
+        MuscleFat(**common, side=side, fat_fraction=0.5, fat_ci95=(0.4, 0.6), mercuri=3) for side in ("left", "right")
+    ]
+    chart = LegChart.of(labels, np.where(labels > 0, sides, 0), sides, geometry, rows)
+    assert chart.slice == 1, "both muscles are there"
+    x = {letter: x for _, x, letter in chart.legs}
+    assert x["R"] < chart.width / 2 < x["L"]
+    at = {shape.muscle.side: shape.at for shape in chart.shapes}
+    assert at["right"][0] < chart.width / 2 < at["left"][0]
+    corners = {
+        shape.muscle.side: np.array(re.findall(r"([\d.]+),([\d.]+)", shape.path), float) for shape in chart.shapes
+    }
+    pixel = chart.width / 56
+    for side, size in (("right", (16, 20)), ("left", (10, 10))):
+        np.testing.assert_allclose(np.ptp(corners[side], axis=0), np.array(size) * pixel, atol=pixel)
+
+
+def test_a_map_without_muscles_has_no_chart():
+    labels, sides, geometry = legs("head first")
+    labels = np.where(labels > 0, SUBCUTANEOUS_FAT, 0)
+    assert LegChart.of(labels, np.where(labels > 0, sides, 0), sides, geometry, ()) is None
+
+
+def test_a_hole_in_a_muscle_and_two_parts_are_drawn():
+    labels, sides, geometry = legs("head first")
+    labels[1, 14:26, 12:20] = 0
+    labels[1, 12:16, 28:30] = VASTUS
+    row = MuscleFat(
+        muscle="vastus lateralis", voxels=1, under_heat=0, score=0, volume_ml=1.0, slices=(), side="right",
+        fat_fraction=None, fat_ci95=None, mercuri=None,
+    )  # fmt: skip
+    (shape,) = LegChart.of(labels, np.where(labels > 0, sides, 0), sides, geometry, [row]).shapes
+    assert shape.path.count("M") == shape.path.count("Z") == 3
+
+
+def test_the_report_shows_table_and_chart(phantom, tmp_path):
+    found = classified(phantom)
+    sides = np.where(phantom.structures > 0, phantom.legs, 0)
+    chart = LegChart.of(phantom.structures, sides, phantom.legs, phantom.series.geometry, found.muscle_fat)
+    (tmp_path / "overview.png").write_bytes(b"")
+    write_report(tmp_path / "report.html", found, {}, tmp_path / "overview.png", chart)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<title>") == 1 + len(chart.shapes)
+    row = found.muscle_fat[0]
+    assert f"{100 * row.fat_fraction:.0f} %" in page
+    assert "Grades of Mercuri et al. 2002" in page
+    write_report(tmp_path / "report.html", result(), {}, tmp_path / "overview.png")
+    assert "Fat in the muscles" not in (tmp_path / "report.html").read_text()
