@@ -7,7 +7,7 @@ the muscle map holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,13 +17,18 @@ from .structures import FEMUR, SUBCUTANEOUS_FAT
 
 SKIN_MM, CORTEX_MM = 3.0, 5.0
 """Depths to which a leg is skin and a femur cortical bone."""
-LEAST_FAT_CM2 = 1.0
-"""Area of fat a slice from which it tells what fat gives (our choice)."""
+LEAST_FAT_CM2, THIN_FAT_CM2 = 1.0, 4.0
+"""Areas of fat a slice from which it tells what fat gives, and up to which marrow has a say (our choice)."""
+LEAST_MARROW_CM2 = 0.3
+"""The same of marrow."""
 _MOST_PIXELS = 20_000
 _CLOSE = 0.18
 """Log signal around the field within which a pixel is fat, and not a vessel, fascia or muscle."""
 _ROUNDS = 12
 _RIDGE = 1e-3
+_PLANE = ((0, 0, 0), (0, 0, 1), (0, 1, 0))
+"""Exponents of what few places tell."""
+_LEAST_MARROW = 12
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,14 @@ class FatField:
             np.multiply(voxels[k], np.exp(-(y @ plane @ x.T)), out=relative[k])
         return relative
 
+    def at_least(self, voxels: np.ndarray, marrow: np.ndarray) -> FatField:
+        """The same or, where the marrow at `marrow` (z, y, x) bool gives more, brighter: thin fat is full of partial
+        volume. A child's red marrow gives less, which tells nothing."""
+        if np.count_nonzero(marrow) < _LEAST_MARROW:
+            return self
+        brighter = max(1.0, float(np.median(self.relative(voxels)[marrow])))
+        return replace(self, weights=self.weights + np.log(brighter) * np.eye(1, len(self.weights))[0])
+
 
 def fat_field(series: Series, labels: np.ndarray, legs: np.ndarray) -> FatField | None:
     """The field of the fat under the skin or, where none is in view, of the marrow of the femur; None without either.
@@ -67,19 +80,21 @@ def fat_field(series: Series, labels: np.ndarray, legs: np.ndarray) -> FatField 
     skin, cortex = (max(1, round(depth / min(i_mm, j_mm))) for depth in (SKIN_MM, CORTEX_MM))
     named = labels == SUBCUTANEOUS_FAT
     under_skin = (eroded(named, 1) if named.any() else ~dilated(labels > 0, 1)) & eroded(legs, skin)
-    for of_marrow, places in ((False, under_skin), (True, eroded(labels == FEMUR, cortex))):
-        fat = places & (series.voxels > 0)
-        if np.count_nonzero(fat) * i_mm * j_mm < 100 * LEAST_FAT_CM2 * slices * (0.3 if of_marrow else 1):
-            continue
-        return _fitted(series.voxels, np.argwhere(fat), of_marrow)
+    marrow = eroded(labels == FEMUR, cortex) & (series.voxels > 0)
+    fat = under_skin & (series.voxels > 0)
+    fat_cm2 = np.count_nonzero(fat) * i_mm * j_mm / 100 / slices
+    if fat_cm2 >= LEAST_FAT_CM2:
+        field = _fitted(series.voxels, np.argwhere(fat), _exponents(len(labels)))
+        return field if fat_cm2 >= THIN_FAT_CM2 else field.at_least(series.voxels, marrow)
+    if np.count_nonzero(marrow) * i_mm * j_mm >= 100 * LEAST_MARROW_CM2 * slices:
+        return replace(_fitted(series.voxels, np.argwhere(fat | marrow), _PLANE), of_marrow=True)
     return None
 
 
-def _fitted(voxels: np.ndarray, places: np.ndarray, of_marrow: bool) -> FatField:
+def _fitted(voxels: np.ndarray, places: np.ndarray, exponents: tuple[tuple[int, int, int], ...]) -> FatField:
     """The field through the brighter of the voxels at `places` (N, 3), by least squares on those that lie close."""
     places = places[:: max(1, len(places) // _MOST_PIXELS)]
     logs = np.log(voxels[tuple(places.T)].astype(float))
-    exponents = ((0, 0, 0),) if of_marrow else _exponents(len(voxels))
     z, y, x = (_powers(size)[place] for size, place in zip(voxels.shape, places.T, strict=True))
     terms = np.stack([z[:, c] * y[:, b] * x[:, a] for c, b, a in exponents], axis=1)
     kept = logs > np.percentile(logs, 90) + np.log(0.6)
@@ -89,7 +104,7 @@ def _fitted(voxels: np.ndarray, places: np.ndarray, of_marrow: bool) -> FatField
         if np.count_nonzero(close) < 2 * len(exponents) or (close == kept).all():
             break
         kept = close
-    return FatField(exponents, weights, float(np.std((logs - terms @ weights)[kept])), of_marrow)
+    return FatField(exponents, weights, float(np.std((logs - terms @ weights)[kept])))
 
 
 def _exponents(slices: int) -> tuple[tuple[int, int, int], ...]:

@@ -280,7 +280,7 @@ def _by_grey(
     healthy = min(darkest, _USUAL + _SHRINK * max(0.0, darkest - _USUAL), _MOST)
     seen = darkest <= _USUAL
     low = 0.8 * healthy if seen else 0.3
-    high = 1.15 * healthy + 0.01 if seen else min(max(darkest, healthy + 0.05), 0.68)
+    high = 1.15 * healthy + 0.01 if seen else min(max(darkest, healthy + 0.05), 0.75)
     margin = 0.07 + field.spread / 4 + (0.1 if field.of_marrow else 0)
 
     def fractions(own: np.ndarray, _: np.ndarray) -> np.ndarray:

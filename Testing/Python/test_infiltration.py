@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from DystrophyDxLib.muscles.fat_reference import fat_field
 from DystrophyDxLib.muscles.infiltration import (
@@ -19,6 +20,7 @@ from DystrophyDxLib.muscles.infiltration import (
 )
 from DystrophyDxLib.muscles.structures import FEMUR, MUSCLES, SUBCUTANEOUS_FAT
 from DystrophyDxLib.phantom.thigh import make_phantom
+from DystrophyDxLib.regions.legs import find_legs
 from DystrophyDxLib.series.series import Acquisition, Geometry, Series
 
 GEOMETRY = Geometry((0.0, 0.0, 0.0), (1.0, 1.0, 10.0), np.eye(3))
@@ -44,7 +46,7 @@ def thigh(fat_of, shading=0.0, muscle=0.3):
 
 
 def found(series, labels, leg, channels=None, heat=None):
-    sides = np.where(labels > 0, leg.astype(np.uint8), 0)
+    sides = np.where(labels > 0, leg, 0).astype(np.uint8)
     scale = scale_of(series, channels or {"T1": series.voxels}, labels, sides, leg > 0)
     heated = np.zeros(labels.shape, bool) if heat is None else heat
     rows = fat_of_muscles(labels, sides, heated, series.geometry.spacing, scale)
@@ -189,3 +191,35 @@ def test_fat_by_grey_is_near_the_true_fat_of_phantoms_in_every_grade(errors):
     assert set(grades) == {1, 2, 3, 4}
     assert [np.abs(true - said)[grades == grade].mean() < 0.12 for grade in (1, 2, 3, 4)] == [True] * 4
     assert ((low <= true) & (true <= high)).mean() > 0.8
+
+
+def test_thin_fat_full_of_partial_volume_is_no_darker_than_marrow():
+    series, labels, leg = thigh({GRACILIS: 0.0, SARTORIUS: 0.3, VASTUS: 0.7})
+    labels[:, 61:75, 22:58] = FEMUR
+    rim = leg & ((labels == SUBCUTANEOUS_FAT) | (labels == 0))
+    thin = rim.copy()
+    thin[:, 14:66, 14:66] = False
+    bare = np.where(labels == SUBCUTANEOUS_FAT, 0, labels).astype(np.uint8)
+    bare[:, 8:13, 8:72] = SUBCUTANEOUS_FAT
+    voxels = np.where(labels == FEMUR, 500, np.where(thin, 0.75, 1) * series.voxels).astype(np.float32)
+    rows, _ = found(dataclasses.replace(series, voxels=voxels), bare, leg)
+    assert rows["left", "vastus lateralis"].fat_fraction == pytest.approx(0.7, abs=0.06)
+
+
+@pytest.mark.parametrize("patient", ["lgmdr2", "dystrophy_unnamed"])
+def test_grey_of_real_patients_tells_about_what_their_dixon_images_tell(shared, patient):
+    """T1-like images of two patients with a muscular dystrophy, under the map of their muscles."""
+    fat, water, muscles = (
+        sitk.ReadImage(str(shared(f"dystrophy_dixon/{patient}_{name}.nii.gz"))) for name in ("fat", "water", "muscles")
+    )
+    geometry = Geometry(fat.GetOrigin(), fat.GetSpacing(), np.reshape(fat.GetDirection(), (3, 3)))
+    fat, water, labels = map(sitk.GetArrayFromImage, (fat, water, muscles))
+    fat, water, labels = fat.astype(np.float32), water.astype(np.float32), labels.astype(np.uint8)
+    series = Series(500 * (fat / np.percentile(fat, 99) + 0.3 * water / np.percentile(water, 99)), geometry)
+    legs = find_legs(series).labels
+    grey, _ = found(series, labels, legs)
+    dixon, _ = found(series, labels, legs, {"DIXON_FAT": fat, "DIXON_WATER": water})
+    assert len(grey) == len(dixon) == 22
+    apart = np.array([grey[key].fat_fraction - dixon[key].fat_fraction for key in dixon])
+    assert np.abs(apart).mean() <= 0.10
+    assert np.mean([grey[k].fat_ci95[0] <= dixon[k].fat_fraction <= grey[k].fat_ci95[1] for k in dixon]) >= 0.8
