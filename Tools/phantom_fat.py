@@ -86,17 +86,22 @@ def fat_of(persons: list[Infiltration]) -> np.ndarray:
     return 100 * np.array([person.fractions.mean(axis=0) for person in persons])
 
 
+def of_phantoms(figure: Published) -> tuple[float, float]:
+    """Mean and SD of the same fat in phantoms."""
+    persons = [person for person in drawn(figure.diagnosis) if figure.asked(person)]
+    shares, at = muscle_shares(), [MUSCLES.index(name) for name in figure.muscles]
+    fat = fat_of(persons)[:, at] @ (shares[at] / shares[at].sum())
+    return float(fat.mean()), float(fat.std())
+
+
 def beside_published() -> list[str]:
     """A Markdown row for each published figure."""
-    shares = muscle_shares()
     rows = ["| disease, who | muscles | published | phantoms | source |", "| --- | --- | ---: | ---: | --- |"]
     for figure in PUBLISHED:
-        persons = [person for person in drawn(figure.diagnosis) if figure.asked(person)]
-        at = [MUSCLES.index(name) for name in figure.muscles]
-        fat = fat_of(persons)[:, at] @ (shares[at] / shares[at].sum())
         name = {_FRONT: "quadriceps", _BACK: "hamstrings", MUSCLES: "all"}.get(figure.muscles, figure.muscles[0])
         published = f"{figure.mean:g}" + (f" ± {figure.spread:g}" if figure.spread else "")
-        phantoms = f"{fat.mean():.1f} ± {fat.std():.1f}"
+        mean, spread = of_phantoms(figure)
+        phantoms = f"{mean:.1f} ± {spread:.1f}"
         rows.append(f"| {figure.diagnosis}, {figure.who} | {name} | {published} | {phantoms} | {figure.source} |")
     return rows
 

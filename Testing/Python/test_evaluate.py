@@ -9,7 +9,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 from model_packages import CARD_OF_FOUR, FOUR_CLASSES, RECIPE, make_package
+from scipy.ndimage import gaussian_filter
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
@@ -179,7 +181,13 @@ def cohort(tmp_path_factory):
     patients = [
         Patient(n, disease, "test" if n > 1 else "train", "A", 2, "both") for n, disease in enumerate(DISEASES, 1)
     ]
-    table = write_cohort(patients, folder, seed=3, matrix=128)
+    table = write_cohort(patients, folder, seed=8, matrix=128)
+    # Too blurred for a femur.
+    second = str(folder / "P0002" / "T1.nii.gz")
+    image = sitk.ReadImage(second)
+    blurred = sitk.GetImageFromArray(gaussian_filter(sitk.GetArrayFromImage(image), (0, 4, 4)))
+    blurred.CopyInformation(image)
+    sitk.WriteImage(blurred, second)
     (folder / "broken.nii.gz").write_bytes(b"no image")
     cells = table.read_text().splitlines()
     broken = dict(zip(cells[0].split(","), cells[-1].split(","), strict=True))
