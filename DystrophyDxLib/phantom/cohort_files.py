@@ -20,8 +20,8 @@ REFUSED = """Synthetic patients (phantoms): for trying and training, not for fig
 They are as hard to read as real ones, so classify refuses a few of the T1-weighted series, as it would a patient's (the
 label is then indeterminate). Of the 432 phantoms with the published numbers of Yang et al. 2021 (seed 2021):
 
-  NOT_T1_WEIGHTED   9, in end-stage disease: hardly any muscle is left that would be darker than fat.
-  NOT_THIGH         7, whose marrow chemical shift or a fold-over lays upon the cortex of the femur, which is then open.
+  NOT_THIGH        10, whose marrow chemical shift or a fold-over lays upon the cortex of the femur, which is then open.
+  NOT_T1_WEIGHTED   1 of these; elsewhere also where hardly any muscle is left that would be darker than fat.
 
 The other contrasts are inputs of models that ask for them. A model of T1-weighted thighs refuses STIR and DIXON_WATER
 by their look (either warning), and all of them by their DICOM header. NIfTI has none: DIXON_FAT and DIXON_FF pass.

@@ -185,7 +185,7 @@ def cohort(tmp_path_factory):
     # Too blurred for a femur.
     second = str(folder / "P0002" / "T1.nii.gz")
     image = sitk.ReadImage(second)
-    blurred = sitk.GetImageFromArray(gaussian_filter(sitk.GetArrayFromImage(image), (0, 4, 4)))
+    blurred = sitk.GetImageFromArray(gaussian_filter(sitk.GetArrayFromImage(image), (0, 2, 2)))
     blurred.CopyInformation(image)
     sitk.WriteImage(blurred, second)
     (folder / "broken.nii.gz").write_bytes(b"no image")

@@ -92,11 +92,11 @@ def test_each_patient_is_answered_for_once_by_their_folds_model(cross_validation
     folder, table, models, told = cross_validation
     images = pd.read_csv(folder / "out" / "predictions.csv")
     expected = read_folds(models / FOLDS, Cohort.read(table, Recipe.parse(FOUR_CLASSES)))
-    left_out = pd.read_csv(folder / "out" / "failures.csv")  # at this size some legs show no femur
+    left_out = pd.read_csv(folder / "out" / "failures.csv")  # at this size some legs show no femur or no contrast
     assert images.groupby("patient_id")["fold"].unique().map(list).to_dict() == {
         patient: [fold] for patient, fold in expected.items() if patient not in set(left_out["patient_id"])
     }
-    assert left_out["reason"].str.startswith("The shaft of the femur").all()
+    assert left_out["reason"].str.startswith(("The shaft of the femur", "Fat is only")).all()
     assert "Evaluated on synthetic images" in told.stdout
 
 
