@@ -238,7 +238,7 @@ class Classifier:
             timing_s=timing_s,
         )
         found = Classification(result, regions, seen, scores, heat, drawing, muscles)
-        return with_muscle_fat(found, series, sample.channels[0].name)
+        return with_muscle_fat(found, series)
 
     @property
     def _decision(self) -> Decision:
@@ -355,16 +355,15 @@ def with_texture_scores(
     return dataclasses.replace(classification, result=classification.result.model_copy(update=added))
 
 
-def with_muscle_fat(classification: Classification, series: Series, first: str) -> Classification:
+def with_muscle_fat(classification: Classification, series: Series) -> Classification:
     """The same with volume, fat and grade of each muscle of its map in its result; see `muscles.infiltration`.
 
     Scores of segments that are no structure of a thigh stay; the others give way to a row a muscle and side.
 
     Args:
         series: that was classified.
-        first: name of its first channel.
     """
-    muscles = classification.muscles
+    muscles, first = classification.muscles, classification.drawing.sample.channels[0].name
     if muscles is None:
         return classification
     of_map, legs = (muscles.labels, muscles.sides), classification.regions.labels > 0

@@ -19,8 +19,8 @@ from ..results import ImageResult, MuscleTexture, ResultWarning, StudyResult
 from ..series.series import Series
 from .drawn_region import SEGMENTATION, Digests, SceneRegion, digests, with_automatic
 from .images_table import leg_by_leg, tabulate
-from .model_input import CHANNEL, InputState, input_state, model_input, series_as_read
-from .muscle_nodes import MUSCLES, put_muscles
+from .model_input import CHANNEL, InputState, input_state, model_input, series_as_read, with_chosen_channels
+from .muscle_nodes import MUSCLES, muscles_corrected, muscles_of, put_muscles
 from .nodes import VolumeNodes, nodes_of_class, remove_node
 from .segmentation import move_regions, muscles_from_segmentation
 from .volumes import add_map, move_map, update_map
@@ -171,7 +171,9 @@ class SceneClassification:
             return self.reclassify(classifier, progress)
         drawn, state = self._region.digests, input_state(self.volume)
         series = model_input(self.volume, self._series(), classifier.package, self.result)
-        return self._put(classifier.classify(series, progress=progress), state, drawn)
+        return self._put(
+            with_corrected_muscles(classifier.classify(series, progress=progress), self, series), state, drawn
+        )
 
     def put(self, classification: Classification) -> StudyResult:
         """Puts a finished classification of the volume into the scene; what was there before is replaced."""
@@ -217,6 +219,7 @@ class SceneClassification:
         series = model_input(self.volume, series, classifier.package, self.result)
         classification = classifier.classify(series, regions, progress=progress, previous=last)
         self._check_still_there()
+        classification = with_corrected_muscles(classification, self, series)
         as_drawn = not drawn.overlapping and np.array_equal(regions.labels, drawn.labels)
         if not as_drawn:  # what was drawn is not all that counts
             self._region.put_unless_edited(regions.labels, drawn.digests)
@@ -356,6 +359,34 @@ class SceneClassification:
     @property
     def _nodes(self) -> VolumeNodes:
         return VolumeNodes(self.volume)
+
+
+def with_corrected_muscles(found: Classification, shown: SceneClassification, series: Series) -> Classification:
+    """A classification with the muscles and their fat as a person has corrected the map in the scene; as it is where
+    nobody has.
+
+    Raises:
+        InputError: as `muscles_of`.
+    """
+    from ..classify import with_muscle_fat  # imports PyTorch, which whoever has a classification has loaded
+
+    volume = shown.volume
+    corrected = muscles_of(volume, found.regions) if muscles_corrected(volume) else None
+    return with_muscle_fat(replace(found, muscles=corrected), series) if corrected is not None else found
+
+
+def result_now(shown: SceneClassification) -> StudyResult | None:
+    """The answer with the fat of the muscle map as it is in the scene; that of the last classification where that is
+    not in memory any more.
+
+    Raises:
+        InputError: as `with_corrected_muscles`.
+    """
+    last = shown._last()
+    if last is None or not muscles_corrected(shown.volume):
+        return shown.result
+    series = with_chosen_channels(shown.volume, shown._series(), last.drawing.sample)
+    return with_corrected_muscles(last, shown, series).result
 
 
 def is_heatmap(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:

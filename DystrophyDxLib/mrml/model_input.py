@@ -65,13 +65,14 @@ def model_input(
     Raises:
         InputError: as `series_from_volume` and `with_channels`.
     """
-    series = _with_chosen_channels(volume, series, package.recipe.sample)
+    series = with_chosen_channels(volume, series, package.recipe.sample)
     if told is not None and told.model.sha256 == package.sha256:
         return series
     return told_if_seen(series, files_of(volume), package.card)
 
 
-def _with_chosen_channels(volume: slicer.vtkMRMLScalarVolumeNode, series: Series, sample: SampleRecipe) -> Series:
+def with_chosen_channels(volume: slicer.vtkMRMLScalarVolumeNode, series: Series, sample: SampleRecipe) -> Series:
+    """A series with the channels that a sample needs, of those that were chosen beside its volume."""
     chosen = {name: node for name in sample.further if (node := volume.GetNodeReference(CHANNEL + name)) is not None}
     inputs = {sample.channels[0].name: volume, **chosen}
     frames = [f"{name} is {words}." for name, node in inputs.items() if (words := node.GetAttribute(FRAME))]

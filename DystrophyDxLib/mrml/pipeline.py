@@ -208,7 +208,7 @@ def classify_into_folder(
     found = classifier.classify(series, regions, watch.seconds, lambda done, total: advance("Classifying", done, total))
     if muscles is not None:
         found = replace(with_texture_scores(found, *muscles), muscles=map_drawn(muscles, found.regions))
-        found = with_muscle_fat(found, series, sample.channels[0].name)
+        found = with_muscle_fat(found, series)
     if places is not None:
         found = with_region_heat(found, *places)
     advance("Writing the results", 0, 0)

@@ -16,7 +16,7 @@ from ..reporting.case_report import write_report
 from ..reporting.leg_chart import LegChart
 from ..reporting.muscle_fat import write_muscles_csv
 from ..results import StudyResult
-from .classification import SceneClassification
+from .classification import SceneClassification, result_now
 from .classification_view import ClassificationView
 from .display import HeatmapDisplay
 from .muscle_nodes import MUSCLES, muscles_of
@@ -48,7 +48,7 @@ def write_report_folder(
             class; a file cannot be written.
     """
     start = time.perf_counter()
-    result = classification.result
+    result = result_now(classification)
     if result is None or classification.heatmap is None or classification.segmentation is None:
         raise InputError("There is no complete result to report; classify the volume first.")
     if classification.pending:

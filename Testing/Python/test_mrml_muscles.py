@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from mrml_cases import DIRECTIONS, SHAPE, planted, series_of
+from mrml_cases import DIRECTIONS, SHAPE, planted, result, series_of
 from vtkmodules.vtkCommonCore import reference
 
+from DystrophyDxLib.classify import Classification, with_muscle_fat
+from DystrophyDxLib.explain.heat import Heat, HeatDrawing
+from DystrophyDxLib.models.cells import CellGrid
+from DystrophyDxLib.models.recipe import SampleRecipe
+from DystrophyDxLib.mrml.classification import SceneClassification, result_now
 from DystrophyDxLib.mrml.muscle_nodes import MUSCLES, muscles_corrected, muscles_of, put_muscles
 from DystrophyDxLib.mrml.nodes import VolumeNodes
+from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import copy_into, new_scene
 from DystrophyDxLib.mrml.segmentation import write_segmentation
+from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.muscles.structures import CODES, STRUCTURES
+from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Regions, Side
 
 pytest_plugins = ("mrml_fixtures",)
@@ -107,3 +117,25 @@ def test_a_copied_scene_has_the_map(classification):
 def test_every_structure_has_a_code():
     assert len(CODES) == len(STRUCTURES)
     assert all(code.count("^") == 2 for pair in CODES for code in pair)
+
+
+def test_the_report_tells_the_fat_of_the_map_as_it_was_corrected(scene, tmp_path):
+    phantom = make_phantom(5, "BMD", SHAPE[0], 96, legs="left")
+    regions = Regions(phantom.legs, ())
+    found = Classification(
+        result(), regions, (), (), Heat(np.zeros(phantom.legs.shape, np.float32), 1.0, (), 1),
+        HeatDrawing(CellGrid(0, 32), SampleRecipe(size=224), 1.0, phantom.series.geometry, phantom.legs.shape),
+        MuscleMap.drawn(phantom.structures, regions),
+    )  # fmt: skip
+    found = replace(found, muscles=replace(found.muscles, source="auto"))
+    shown = SceneClassification(add_series(scene, phantom.series, "T1"))
+    before = shown.put(with_muscle_fat(found, phantom.series)).muscle_fat
+    assert result_now(shown).muscle_fat == before
+    segmentation = node_of(shown).GetSegmentation()
+    segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
+    (tmp_path / "out").mkdir()
+    written = write_report_folder(shown, {}, tmp_path / "out")
+    assert [row.muscle for row in written.muscle_fat] == [row.muscle for row in before[1:]]
+    lines = (tmp_path / "out" / "muscles.csv").read_text().splitlines()
+    assert len(lines) == len(before)
+    assert (tmp_path / "out" / "report.html").read_text().count("<title>left ") > 5

@@ -39,7 +39,7 @@ def classified(phantom, contrast="T1", muscles=()):
     regions = Regions(phantom.legs, ())
     drawn = MuscleMap.drawn(phantom.structures, regions)
     found = Classification(answer, regions, (), (), Heat(heat, 1.0, (), 1), drawing, drawn)
-    return with_muscle_fat(found, series, contrast).result
+    return with_muscle_fat(found, series).result
 
 
 def test_the_result_has_a_row_a_muscle_and_side_with_its_texture_score(phantom):
