@@ -205,7 +205,7 @@ class Classifier:
         ]
         case = self._case(seen, probabilities, counted, warnings)
         result = StudyResult(
-            input=_input_facts(series),
+            input=_input_facts(series, judged.contrast_note),
             model=ModelFacts(**self.package.card.model_dump(include=_FACTS), sha256=self.package.sha256),
             case=case,
             images=tuple(
@@ -400,7 +400,7 @@ def _kept_windows(windows: Sequence[AnyWindow], before: Sequence[AnyWindow]) -> 
     return kept
 
 
-def _input_facts(series: Series) -> InputFacts:
+def _input_facts(series: Series, contrast_note: str) -> InputFacts:
     return InputFacts(
         label=series.label or series.neutral_label,
         first_slice=series.first_slice,
@@ -412,4 +412,5 @@ def _input_facts(series: Series) -> InputFacts:
         notes=series.notes,
         warnings=series.warnings,
         acquisition=standard_facts(series.acquisition),
+        contrast_note=contrast_note,
     )

@@ -80,7 +80,8 @@ class InputFacts(Strict):
 
     `label` is what the study is called wherever its answer is told: what the user calls it, or a name that tells no
     identity. `first_slice` is the end of the body at which slice 0 lies; None where geometry does not tell.
-    `warnings` are those of reading, which are also among the warnings of the result.
+    `warnings` are those of reading, which are also among the warnings of the result. `contrast_note` says what the
+    weighting of the images was judged by, where no header tells it and the model asks for one.
     """
 
     label: str = Field(default="", exclude_if=lambda text: not text)
@@ -92,6 +93,7 @@ class InputFacts(Strict):
     selection: str
     notes: tuple[str, ...]
     acquisition: dict[str, str | float | list[str] | None]
+    contrast_note: str = Field(default="", exclude_if=lambda text: not text)
     warnings: tuple[ResultWarning, ...] = Field(default=(), exclude_if=_absent)
 
 

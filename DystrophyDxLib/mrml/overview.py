@@ -14,7 +14,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE
-from ..reporting.case_report import figures, interval_words, notices, title
+from ..reporting.case_report import figures, notices, reservations, title
 from ..results import UNSUITABLE, ImageResult, StudyResult, WarningCode
 from .classification import SceneClassification
 from .classification_view import ClassificationView
@@ -149,13 +149,13 @@ def _framed(volume: slicer.vtkMRMLScalarVolumeNode, result: StudyResult) -> tupl
 
 
 def _told(result: StudyResult, heatmap: HeatmapDisplay, *, heat_is_seen: bool) -> list[str]:
-    """Lines of all warnings but the one that stands in red, of what the interval covers, of notes, and of heat that is
-    nowhere drawn."""
+    """Lines of all warnings but the one that stands in red, of reservations, of notes, and of heat that is nowhere
+    drawn."""
     warnings = [warning for warning in result.warnings if warning.code is not WarningCode.DEMONSTRATION_MODEL]
     unseen = () if heat_is_seen else (f"No heat is drawn: nowhere here does it reach {heatmap.threshold:.2f}.",)
     told = (
         *(f"{warning.code.value}: {warning.message}" for warning in warnings),
-        *interval_words(result),
+        *reservations(result),
         *filter(None, (result.numbering, *result.input.notes)),
         *unseen,
     )

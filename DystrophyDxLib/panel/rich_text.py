@@ -20,8 +20,8 @@ from ..reporting.case_report import (
     WARNINGS,
     figures,
     finding,
-    interval_words,
     notices,
+    reservations,
 )
 from ..results import INDETERMINATE, CaseResult, ImageResult, MuscleTexture, StudyResult
 
@@ -41,7 +41,7 @@ _FINE = 2  # pixels of the picture for one of the screen
 def answer_html(result: StudyResult) -> str:
     """The case in words, why, what must stand beside every figure, and the differential where classes are ranked."""
     return (
-        f"<b>{escape(finding(result))}</b><br>{escape(' '.join((result.case.reason, *interval_words(result))))}<br>"
+        f"<b>{escape(finding(result))}</b><br>{escape(' '.join((result.case.reason, *reservations(result))))}<br>"
         f"<b>{escape(' '.join(notices(result)))}</b>" + _differential_html(result.case)
     )
 

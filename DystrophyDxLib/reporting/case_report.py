@@ -149,9 +149,9 @@ def of_legs(result: StudyResult) -> bool:
     return any(image.side != "none" for image in result.images)
 
 
-def interval_words(result: StudyResult) -> tuple[str, ...]:
-    """What the interval beside the probability covers, and what not; nothing where there is none."""
-    return (INTERVAL,) if result.case.has_interval else ()
+def reservations(result: StudyResult) -> tuple[str, ...]:
+    """What the interval beside the probability, where there is one, does not cover, and what no header told."""
+    return tuple(filter(None, (INTERVAL if result.case.has_interval else "", result.input.contrast_note)))
 
 
 def notices(result: StudyResult) -> list[str]:
@@ -169,7 +169,7 @@ def summary(result: StudyResult) -> str:
     """The case in a few lines of plain text: name, finding, figures, why, warnings with what to do."""
     lines = [
         title(result),
-        " ".join((f"{figures(result)}. {result.case.reason}", *interval_words(result))),
+        " ".join((f"{figures(result)}. {result.case.reason}", *reservations(result))),
         *filter(None, [peak(result), summary_line(result)]),
         *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
         " ".join(notices(result)),
@@ -192,7 +192,7 @@ def write_report(
         "report.html",
         result=result,
         title=title(result),
-        interval_words=interval_words(result),
+        reservations=reservations(result),
         peak=peak(result),
         told_class=decision_of(result).told_class(result.case),
         marks=decision_of(result).marks,

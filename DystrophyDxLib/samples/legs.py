@@ -15,8 +15,10 @@ from ..regions.legs import find_legs
 from ..regions.masks import dilated
 from ..regions.volumes import whole
 from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Regions, Side, VolumeWindow, Window, window_around
+from ..results import WarningCode
 from ..series.series import NO_SIDE, Series
 from .quality import (
+    CONTRAST_BY_GREY,
     JUDGED,
     ImageQuality,
     incomplete,
@@ -57,14 +59,18 @@ class _Legs(Region[Seen, Batch]):
         of_thighs = self.sample.of_t1_thighs
         fits = thigh if of_thighs else [True] * len(thigh)
         told = {warning.code for warning in (*series.warnings, *regions.warnings)}
+        on_input = input_warnings(series, regions, known, thigh, made_for_thighs=of_thighs)
+        by_grey = of_thighs and series.acquisition.t1_weighted is None
+        passed = all(warning.code is not WarningCode.NOT_T1_WEIGHTED for warning in on_input)
         return Judgement(
             tuple("thigh" if is_thigh else "other" for is_thigh in thigh),
             tuple(fits),
             (
                 *(() if NO_SIDE & told else unsided(windows)),
-                *input_warnings(series, regions, known, thigh, made_for_thighs=of_thighs),
+                *on_input,
                 *incomplete(windows, fits, [k for k in regions.skipped if k.slice not in series.missing_slices]),
             ),
+            CONTRAST_BY_GREY if by_grey and passed else "",
         )
 
     def _as_it_counts(self, series: Series, labels: np.ndarray, found: np.ndarray | None) -> Tidied:

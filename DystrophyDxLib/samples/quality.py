@@ -55,6 +55,9 @@ FAT_TO_BRIGHTEST = 0.65
 """Signal of fat relative to the brightest tenth of the soft tissue, at least: nothing is brighter than fat in a
 T1-weighted image."""
 DARKER_THAN_FAT = 0.7
+CONTRAST_BY_GREY = (
+    "No header says that the images are T1-weighted: only their grey values were judged, and a fat image may pass, too."
+)
 GONE = 1 / 3
 """Share of the images from which it is told that they do not enter the case."""
 

@@ -35,11 +35,13 @@ class Judgement(NamedTuple):
         anatomy: what each window shows; "not judged" where it is no leg.
         fits: of each window, whether it shows what the model was made for.
         warnings: on the series.
+        contrast_note: see `InputFacts`.
     """
 
     anatomy: tuple[Anatomy, ...]
     fits: tuple[bool, ...]
     warnings: tuple[ResultWarning, ...] = ()
+    contrast_note: str = ""
 
 
 def why_unusable(warnings: Iterable[ResultWarning], *, any_fits: bool) -> str | None:

@@ -19,6 +19,7 @@ from DystrophyDxLib.models.package import Metric, ModelPackage
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.reporting.case_report import summary
 from DystrophyDxLib.results import StudyResult, WarningCode
+from DystrophyDxLib.samples.quality import CONTRAST_BY_GREY
 from DystrophyDxLib.samples.slice_samples import make_samples
 from DystrophyDxLib.series.channels import with_channels
 from DystrophyDxLib.series.series import Acquisition, Geometry, Series
@@ -180,6 +181,23 @@ def test_what_was_found_while_reading_stands_beside_the_answer(
     assert {image.side for image in result.images} == sides
     assert (result.case.label == "dystrophinopathy") is has_label
     assert f"{code.value}: What the reader of the files found. " in summary(result)
+    assert StudyResult.model_validate_json(result.to_json()) == result
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        (Acquisition(), True),
+        (Acquisition(repetition_time_ms=550.0), True),
+        (Acquisition(repetition_time_ms=550.0, echo_time_ms=12.0), False),
+        (Acquisition(repetition_time_ms=4000.0, echo_time_ms=80.0), False),
+    ],
+    ids=["none", "half of it", "T1-weighted", "T2-weighted"],
+)
+def test_that_no_header_tells_the_contrast_is_said_with_the_answer(classifier, phantom, header, told):
+    result = classifier.classify(dataclasses.replace(phantom.series, acquisition=header)).result
+    assert (CONTRAST_BY_GREY in summary(result)) is told
+    assert ("contrast_note" in json.loads(result.to_json())["input"]) is told
     assert StudyResult.model_validate_json(result.to_json()) == result
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from DystrophyDxLib.models.recipe import Recipe
+from DystrophyDxLib.panel.rich_text import answer_html
 from DystrophyDxLib.reporting.case_report import (
     DEMONSTRATION_MODEL,
     RESEARCH_ONLY,
@@ -291,3 +292,10 @@ def test_the_name_of_the_study_heads_everything_that_is_said(page):
     written = page(study)
     assert "Case 7 <b>: Pattern does not suggest dystrophinopathy" in written.text
     assert "Name Case 7 <b>" in written.text
+
+
+def test_what_no_header_told_stands_beside_the_probability_in_report_terminal_and_panel_alike(page):
+    note = "Judged by grey."
+    study = result(input=result().input.model_copy(update={"contrast_note": note}))
+    caption = page(study).text.partition("Black bar: probability")[2][:250]
+    assert [text.count(note) for text in (caption, summary(study), answer_html(study))] == [1, 1, 1]
