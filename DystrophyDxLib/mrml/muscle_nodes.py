@@ -117,7 +117,7 @@ def terminology(side: Side, label: int) -> str:
     category, kind = CODES[label - 1]
     context = "Segmentation category and type - DICOM master list"
     anatomy = "Anatomic codes - DICOM master list~^^~^^"
-    return "~".join((context, category, kind, _LATERALITY.get(side, "^^"), anatomy)) + "|"
+    return "~".join((context, category, kind, _LATERALITY.get(side, "^^"), anatomy))
 
 
 def _colour(label: int) -> tuple[float, float, float]:

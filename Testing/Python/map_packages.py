@@ -62,5 +62,5 @@ class ByPlace(nn.Module):
         labels[..., size // 2 :] = VASTUS
         labels[..., size // 2 - 6 : size // 2 + 6, size // 2 - 6 : size // 2 + 6] = FEMUR
         labels[samples[:, 0] <= self.dark] = 0
-        sure = torch.where(outer | self.even, 8.0, 4.0)[:, None, None, None]
+        sure = torch.where(outer | self.even, 8.0, 2.0)[:, None, None, None]
         return sure * nn.functional.one_hot(labels, len(STRUCTURES) + 1).permute(0, 3, 1, 2).float()

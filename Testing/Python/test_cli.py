@@ -124,7 +124,7 @@ def test_all_files_of_the_contract_are_written(classified):
     result = StudyResult.model_validate_json((out / "result.json").read_text())
     assert StudyResult.model_validate_json(run.stdout) == result
     assert result.case.label == "dystrophinopathy"
-    assert {"read", "load", "roi", "network", "write", "total"} == set(result.timing_s)
+    assert {"read", "load", "roi", "network", "muscles", "write", "total"} == set(result.timing_s)
     assert result.timing_s["total"] >= result.timing_s["network"]
 
 

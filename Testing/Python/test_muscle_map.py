@@ -148,7 +148,7 @@ def window(k, side, column):
 
 def test_a_leg_keeps_one_side_along_the_thigh_however_single_slices_look():
     windows = [window(k, Side.UNKNOWN, column) for k in range(4) for column in (5, 60)]
-    either = [(-0.3, -0.6) if n % 2 else (-0.6, -0.3) for n in range(8)]
+    either = [(-0.3, -1.6) if n % 2 else (-1.6, -0.3) for n in range(8)]
     either[0], either[3] = (-0.3, -0.31), (-0.31, -0.3)
     told = told_sides(windows, either)
     assert told.sides == (Side.RIGHT, Side.LEFT) * 4
@@ -163,14 +163,14 @@ def test_a_side_that_the_muscles_hardly_tell_stays_unknown():
 
 def test_a_single_odd_slice_contradicts_nothing():
     windows = [window(k, Side.LEFT, 5) for k in range(6)]
-    either = [(-0.3, -0.6)] * 5 + [(-0.6, -0.3)]
+    either = [(-0.3, -1.6)] * 5 + [(-1.6, -0.3)]
     assert told_sides(windows, either) == ((True,) * 6, (Side.LEFT,) * 6, ())
     assert told_sides([], []) == ((), (), ())
 
 
 def test_slices_without_a_thigh_have_no_say_in_the_side():
     windows = [window(k, Side.LEFT, 5) for k in range(4)]
-    either = [(-0.6, -0.3)] * 3 + [(-0.3, -0.4)]
+    either = [(-1.6, -0.3)] * 3 + [(-0.3, -0.4)]
     assert told_sides(windows, either).warnings
     assert not told_sides(windows, either, [False, False, False, True]).warnings
     assert not told_sides(windows, either, [False] * 4).warnings
