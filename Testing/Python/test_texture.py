@@ -160,7 +160,7 @@ def test_tables_of_neurons_heat_and_muscles_hold_every_class(analysed):
     assert {"DMD", "CMD"} < set(heat["Class"])
     images = pd.read_csv(out / "heat.csv").set_index(["row", "slice", "side"])
     differences = pd.read_csv(out / "tables" / "differences.csv", keep_default_na=False).set_index("Class")
-    assert set(differences["Networks"]) == {"icam less plain"}
+    assert set(differences["Networks"]) == {"icam minus plain"}
     for disease, of_class in (("all", images["disease"].notna()), ("DMD", images["disease"] == "DMD")):
         for title, figure in {"accuracy": "right", "pointing game": "pointing"}.items():
             own, other = (images[of_class & (images["network"] == name)][figure] for name in ("icam", "plain"))

@@ -161,7 +161,7 @@ def test_a_cohort_of_patients_makes_no_demonstration_model(cohort, tmp_path):
 
 def test_equal_cohorts_give_equal_packages_also_when_all_layers_train(cohort, tmp_path):
     every = QUICK.model_copy(update={"training": training(epochs=1, learning_rate=1e-3, trainable="all", copies=0)})
-    first, second = (packaged(cohort, tmp_path / name, every) for name in "ab")
+    first, second = (packaged(cohort, tmp_path / name / "model", every) for name in "ab")
     assert first.weights == second.weights
     assert first.card == second.card
 
