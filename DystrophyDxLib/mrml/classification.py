@@ -92,14 +92,12 @@ class SceneClassification:
 
     @property
     def images_table(self) -> slicer.vtkMRMLTableNode | None:
-        """The images for a person to read, and for `chart` to plot: one row for each of `images`, in that order.
+        """One row for each of `images`, for a person to read and for `chart` to plot; made by `tabulate`.
 
         `images_table.COLUMNS` are the slice (an int; of a model of volumes a text such as "3 to 7"), the side, the
         probability in full, the region ("automatic" or "edited"), and the anatomy ("thigh", "other" or "not judged";
         "thigh, not counted" where the image does not enter the case). The columns after these are for the chart alone:
         the probability of the images of one side, NaN for those of the others.
-
-        The table is made from `result`, which is the truth; see `tabulate`.
         """
         return self._nodes.get(_IMAGES)
 
@@ -191,9 +189,8 @@ class SceneClassification:
         return heatmap
 
     def tabulate(self) -> None:
-        """Makes `images_table` and `chart`, where they are there, say what `result` says, as `classify` and the like do
-        by themselves; for a scene that was opened: saving rounds the figures, and an earlier version wrote other
-        columns. What was deleted stays so."""
+        """Makes `images_table` and `chart`, where they are there, say what `result` says; for a scene that was opened:
+        saving rounds the figures, and an earlier version wrote other columns."""
         if self.images_table is not None and self.result is not None:
             tabulate(self.images, self.images_table, self.chart, self.result.ends)
 
@@ -217,9 +214,9 @@ class SceneClassification:
         drawn = self._region.drawn
         regions = region.corrected(series, automatic, drawn.labels, drawn.overlapping)
         series = model_input(self.volume, series, classifier.package, self.result)
-        classification = classifier.classify(series, regions, progress=progress, previous=last)
+        found = classifier.classify(series, regions, progress=progress, previous=last)
         self._check_still_there()
-        classification = with_corrected_muscles(classification, self, series)
+        classification = with_corrected_muscles(found, self, series)
         as_drawn = not drawn.overlapping and np.array_equal(regions.labels, drawn.labels)
         if not as_drawn:  # what was drawn is not all that counts
             self._region.put_unless_edited(regions.labels, drawn.digests)
@@ -256,7 +253,7 @@ class SceneClassification:
         return texture_scores(np.maximum(heat, 0), drawn, names, self._region.drawn.labels > 0)
 
     def show_heat(self, heat: Heat) -> None:
-        """Puts heat of the volume into the heatmap; see `put_heatmap`."""
+        """Puts heat of the volume into `heatmap`."""
         self.put_heatmap(heat.voxels).SetAttribute(_CLASS, str(heat.label))
 
     def reset(self, slice: int | None = None, side: Side | None = None) -> None:
@@ -287,8 +284,7 @@ class SceneClassification:
         self._region.put(labels)
 
     def follow_volume(self) -> None:
-        """Puts heatmap and region where the volume is: under its transform, and moved with it where a transform was
-        hardened on the volume alone."""
+        """Puts all where the volume is: under its transform, and moved with it where one was hardened on it alone."""
         if self.heatmap is not None:
             move_map(self.heatmap, self.volume)
         for node in (self.segmentation, self._nodes.get(MUSCLES)):
