@@ -77,6 +77,8 @@ class MapObjective:
     """
 
     score: ClassVar[str] = "Dice"
+    UNSURE: ClassVar[int] = 255
+    """Label of the pixels of a mirrored leg, of which every label is to be alike likely: so the map tells the side."""
     known: torch.Tensor
 
     def fitted_to(self, training: Examples, recipe: TrainingRecipe) -> MapObjective:
@@ -85,14 +87,17 @@ class MapObjective:
 
     def losses(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """(N,) losses of logits (N, labels, size, size) and labels (N, size, size)."""
-        logits, truth = self._marginal(outputs), labels.to(outputs.device).long()
+        unsure = labels.to(outputs.device) == self.UNSURE
+        logits, truth = self._marginal(outputs), labels.to(outputs.device).long().masked_fill(unsure, 0)
         entropy = functional.cross_entropy(logits, truth, reduction="none").mean(dim=(1, 2))
         probabilities = logits.softmax(dim=1)
         counts = functional.one_hot(truth.flatten(1), outputs.shape[1]).sum(dim=1)
         right = probabilities.gather(1, truth[:, None])[:, 0]
         shared = torch.zeros_like(counts, dtype=right.dtype).scatter_add(1, truth.flatten(1), right.flatten(1))
         dice = (2 * shared + 1) / (probabilities.sum(dim=(2, 3)) + counts + 1)
-        return entropy + 1 - dice[:, self.known][:, 1:].mean(dim=1)
+        of_maps = entropy + 1 - dice[:, self.known][:, 1:].mean(dim=1)
+        even = -outputs.log_softmax(dim=1).mean(dim=1) * unsure
+        return torch.where(unsure.any(dim=(1, 2)), even.sum(dim=(1, 2)) / unsure.sum(dim=(1, 2)).clamp_min(1), of_maps)
 
     def validated(self, model: nn.Module, examples: Examples, processes: Processes) -> tuple[float, float]:
         """Mean loss over the examples, and the mean Dice over all of them of the labels that somebody drew."""

@@ -43,6 +43,8 @@ from .training_log import draw_log
 
 UNLIKELY = 0.002
 """Share of the validation legs, all of them thighs, whose map is less likely than `MapCard.least_likelihood`."""
+MIRRORED = 4
+"""One of so many samples is mirrored in training."""
 _LABELS = len(STRUCTURES) + 1
 
 
@@ -136,9 +138,13 @@ class MapExamples:
         return self.varied_with_truth(chosen, seeds)[0]
 
     def varied_with_truth(self, chosen: torch.Tensor, seeds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """As `plain_with_truth`, drawn anew together."""
+        """As `plain_with_truth`, drawn anew together; some mirrored, of which the network is to be unsure."""
         samples, labels = self._read(chosen)
-        return augmented_maps(samples, labels, self._size, seeds.tolist())
+        samples, labels = augmented_maps(samples, labels, self._size, seeds.tolist())
+        mirrored = (seeds % MIRRORED == 0)[:, None, None]
+        samples = torch.where(mirrored[:, None], samples.flip(-1), samples)
+        unsure = torch.where(samples[:, 0] > 0, MapObjective.UNSURE, 0).to(torch.uint8)
+        return samples, torch.where(mirrored, unsure, labels)
 
     def _read(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         both = torch.as_tensor(self._pixels[self._images[chosen.numpy()]])

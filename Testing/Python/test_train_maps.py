@@ -18,7 +18,7 @@ from DystrophyDxLib.training.checkpoint import CHECKPOINT
 from DystrophyDxLib.training.map_augment import augmented_maps
 from DystrophyDxLib.training.objectives import MapObjective, dice_estimates, dice_of, overlap_counts
 from DystrophyDxLib.training.sample_store import SampleStore
-from DystrophyDxLib.training.train_maps import train_maps
+from DystrophyDxLib.training.train_maps import MapExamples, train_maps
 
 RECIPE = MapRecipe.parse(MAP_RECIPE)
 LABELS = len(STRUCTURES) + 1
@@ -111,6 +111,25 @@ def test_the_loss_is_least_where_the_map_is_right_and_labels_that_nobody_drew_co
     assert MapObjective(every).losses(right, truth).item() < 0.01
     assert MapObjective(every).losses(other, truth).item() > 1
     assert MapObjective(few).losses(other, truth).item() < 0.01
+
+
+def test_of_a_mirrored_leg_the_network_is_to_be_unsure():
+    labels = np.zeros((8, 112, 112), np.uint8)
+    labels[:, 20:90, 20:60] = 3
+    pixels = np.stack([np.where(labels > 0, 150, 0).astype(np.uint8), labels], axis=1)
+    examples = MapExamples(pixels, np.arange(8), 112)
+    samples, truth = examples.varied_with_truth(torch.arange(8), torch.arange(8))
+    unsure = (truth == MapObjective.UNSURE).flatten(1).any(dim=1)
+    assert unsure.tolist() == [True, False, False, False] * 2
+    columns = torch.arange(112.0)
+    middles = [float((own[0] > 0).float().sum(dim=0) @ columns / (own[0] > 0).sum()) for own in samples]
+    assert min(m for m, one in zip(middles, unsure, strict=True) if one) > 56
+    assert max(m for m, one in zip(middles, unsure, strict=True) if not one) < 56
+    even, sure = torch.zeros(1, LABELS, 112, 112), torch.zeros(1, LABELS, 112, 112)
+    sure[:, 3] = 9
+    objective = MapObjective(torch.ones(LABELS, dtype=torch.bool))
+    assert objective.losses(even, truth[:1]).item() == pytest.approx(np.log(LABELS), abs=1e-4)
+    assert objective.losses(sure, truth[:1]).item() > 2 * np.log(LABELS)
 
 
 def test_dice_is_counted_over_all_images():
