@@ -273,6 +273,17 @@ def test_the_log_is_drawn(tmp_path):
     assert all((tmp_path / name).stat().st_size > 5000 for name in FIGURES)
 
 
+@pytest.mark.parametrize(
+    ("stages", "told"), [((1, 1, 2), "kept: the lowest of each stage"), ((1,), "kept: the lowest")]
+)
+def test_the_figure_says_which_epoch_is_kept_and_shows_a_single_one(tmp_path, stages, told):
+    epochs = [Epoch(number, 112, n + 1, 1e-3, 0.5, 0.6, 0.7, n != 1, 1.0) for n, number in enumerate(stages)]
+    draw_log(epochs, tmp_path)
+    drawn = (tmp_path / "training.svg").read_text(encoding="utf-8")
+    assert f"<!-- {told} -->" in drawn
+    assert f"<!-- {len(stages)} -->" in drawn, "epochs are whole numbers"
+
+
 def test_three_classes_that_lie_apart_are_told_apart(tmp_path):
     generator = torch.Generator().manual_seed(0)
     labels = (torch.arange(90) % 3).float()
