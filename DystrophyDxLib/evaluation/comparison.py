@@ -22,6 +22,7 @@ from ..reporting.harness import report_notices
 from ..reporting.pages import Picture, Section
 from ..reporting.tables import Table
 from ..samples.kinds import region_of
+from ..statistics.bootstrap import LEAST_PATIENTS
 from ..statistics.confusion import proportion
 from ..statistics.paired import compare_decisions
 from ..statistics.unpaired import equal_errors
@@ -168,7 +169,8 @@ def difference_table(comparison: Comparison) -> Table:
         f"Each model minus the one with the highest AUC per patient, {best.name}; differences with 95 % intervals",
         pd.DataFrame(rows),
         f"{note}McNemar: paired decisions on patients; chi-square, as Germain et al. print it, takes the same as "
-        "decisions on different patients. The p values are not corrected for the number of comparisons.",
+        "decisions on different patients. The p values are not corrected for the number of comparisons. "
+        f"p –: DeLong's test has none of fewer than {LEAST_PATIENTS} patients of a class, nor where nothing varies.",
     )
 
 
@@ -200,6 +202,7 @@ def sections(comparison: Comparison, summary: ComparisonSummary, figures: Path) 
             + (f"split {cohort.split} of the cohort." if cohort.split else "the whole cohort."),
             f"{summary.best} has the highest AUC per patient.",
             "A difference says something only where its interval leaves out 0.",
+            *filter(None, [summary.not_shown]),
         ),
     )
     pictures = tuple(_roc_pictures(comparison, figures))

@@ -15,7 +15,6 @@ from ..cohort.seen import evaluated_cases, seen_notice, seen_patients
 from ..cohort.table import Cohort
 from ..models.package import ModelPackage
 from ..regions.windows import Side
-from ..reporting.case_report import NOT_SHOWN_TO_TELL
 from ..reporting.figures import heat_figure, saved_picture
 from ..reporting.harness import FIGURES, TABLES, Report, provenance, report_notices, table_sha256
 from ..reporting.pages import Picture, Section
@@ -23,7 +22,6 @@ from ..reporting.progress import WRITING, Advance
 from ..reporting.tables import Table, cell_text
 from ..results import INDETERMINATE
 from ..statistics.bootstrap import LEAST_PATIENTS
-from ..statistics.estimate import Estimate
 from . import evaluated, heat_audit, localisation, tables
 from .answer_kinds import answers_of
 from .answers import Answers
@@ -183,8 +181,8 @@ def _brief(evaluation: Evaluation, answers: Answers, summary: EvaluationSummary)
         + ".",
         f"The model was trained on {card.trained_on}.",
     ]
-    if isinstance(area := figures.get("AUC"), Estimate) and not area.low > 0.5:
-        paragraphs.insert(1, NOT_SHOWN_TO_TELL)
+    if summary.not_shown:
+        paragraphs.insert(1, summary.not_shown)
     if failures := summary.cohort.series_failed:
         paragraphs.append(f"{failures} series are in no figure; they are listed below, with the reason.")
     return Section("In brief", tuple(paragraphs))
@@ -280,7 +278,7 @@ def _unevaluated(evaluation: Evaluation) -> Section:
             f"{len(images)}.",
             f"Series with a warning: {told}.",
             *((evaluation.cohort.others_told,) if evaluation.cohort.others else ()),
-            *(() if len(failures) else ("All series of the cohort are in the figures.",)),
+            *(() if len(failures) else ("No series of the patients that were evaluated was left out.",)),
         ),
         (),
         (table,) if len(failures) else (),

@@ -205,7 +205,8 @@ def _sections(evaluation: FoldEvaluation, summary: FoldsSummary, figures: Path) 
             f"{patients.total} patients with {summary.images.total} images, each answered for by the model of "
             f"the fold that did not see them: {patients.errors} patients are wrong, accuracy "
             f"{patients.accuracy}.",
-            left_out_told(summary.left_out) if summary.left_out else "All series of the cohort are in the figures.",
+            *filter(None, [summary.not_shown]),
+            left_out_told(summary.left_out) if summary.left_out else "No series of these patients was left out.",
         ),
     )
     yield _matrices(evaluation, figures)

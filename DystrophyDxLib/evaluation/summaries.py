@@ -3,12 +3,13 @@ says of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import pandas as pd
 
 from ..cohort.table import listed
+from ..reporting.case_report import NOT_SHOWN_TO_TELL
 from ..reporting.harness import Measure, Number, Part, Summary, in_words
 
 _TOLD = ("AUC", "Sensitivity", "Specificity", "Top-1 accuracy", "Top-3 accuracy")
@@ -26,6 +27,19 @@ class BothIntervals(Part):
         """In words, with the interval as published; by patient bootstrap where it has no such one, or is a share of
         images, `by_patient`, for which the published one is too narrow."""
         return in_words(self.value, self.ci95_bootstrap if by_patient else self.ci95 or self.ci95_bootstrap)
+
+
+def reaches_chance(patients: Mapping[str, BothIntervals]) -> bool:
+    """Whether the interval of the AUC per patient, by patient bootstrap where it has no published one, reaches 0.5.
+
+    >>> reaches_chance({"AUC": BothIntervals(value=1.0, ci95=(0.34, 1.0), ci95_bootstrap=None)})
+    True
+    """
+    if "AUC" not in patients:
+        return False
+    area = patients["AUC"]
+    low, _ = area.ci95 or area.ci95_bootstrap or (None, None)
+    return low is not None and low <= 0.5
 
 
 class CohortFacts(Part):
@@ -92,6 +106,11 @@ class EvaluationSummary(Summary):
     figures: dict[Literal["images", "patients"], dict[str, BothIntervals]]
     labels: dict[str, int]
 
+    @property
+    def not_shown(self) -> str:
+        """That the model is not shown to tell the classes apart, where it is not; else nothing."""
+        return NOT_SHOWN_TO_TELL if reaches_chance(self.figures["patients"]) else ""
+
     def lines(self) -> Iterator[str]:
         yield from super().lines()
         images, patients = self.figures["images"], self.figures["patients"]
@@ -99,6 +118,7 @@ class EvaluationSummary(Summary):
         of_patients = (f"{name} {patients[name].told()}" for name in _TOLD if name in patients)
         yield f"{self.cohort.images} images: {', '.join(of_images)}"
         yield f"{self.cohort.patients} patients: {', '.join(of_patients)}"
+        yield from filter(None, [self.not_shown])
         if self.cohort.left_out:
             yield left_out_told(self.cohort.left_out)
 
@@ -124,10 +144,24 @@ class FoldsSummary(Summary):
     series_failed: int
     left_out: tuple[LeftOut, ...] = ()
 
+    @property
+    def not_shown(self) -> str:
+        """That the models are not shown to tell the classes apart, where they are not; else nothing."""
+        found = self.patients
+        chance = max(map(sum, found.confusion)) / found.total
+        low = found.accuracy.ci95[0]
+        if low is not None and low > chance:
+            return ""
+        return (
+            "These models are not shown to tell the classes apart: the interval of their accuracy per patient reaches "
+            f"{chance:.3f}, which who always says the most frequent class has."
+        )
+
     def lines(self) -> Iterator[str]:
         yield from super().lines()
         for unit, found in (("images", self.images), ("patients", self.patients)):
             yield f"{found.total} {unit}: accuracy {found.accuracy}"
+        yield from filter(None, [self.not_shown])
         if self.left_out:
             yield left_out_told(self.left_out)
 
@@ -183,10 +217,19 @@ class ComparisonSummary(Summary):
     models: dict[str, ComparedModel]
     failures: tuple[FailedModel, ...]
 
+    @property
+    def not_shown(self) -> str:
+        """Which models are not shown to tell the classes apart, where some are not; else nothing."""
+        names = [name for name, model in self.models.items() if reaches_chance(model.patients)]
+        if not names:
+            return ""
+        return f"Not shown to tell the classes apart, as the interval of their AUC reaches chance: {listed(names)}."
+
     def lines(self) -> Iterator[str]:
         yield from super().lines()
         for name, model in self.models.items():
             yield f"{name}: patients AUC {model.patients['AUC'].told()}"
+        yield from filter(None, [self.not_shown])
         for failure in self.failures:
             yield f"{failure.model} failed: {failure.reason}"
 

@@ -20,6 +20,8 @@ from .estimate import Estimate
 BANDS = ((0.2, "slight"), (0.4, "fair"), (0.6, "moderate"), (0.8, "substantial"), (1.0, "nearly perfect"))
 """Upper ends of the bands of kappa in Yang et al., BMC Neurology 2021;21:13, after Landis and Koch 1977 (Biometrics
 33:159); below 0 there is no agreement."""
+LEAST_CASES = 5
+"""Cases with two answers below which agreement is not told (our choice)."""
 Chance = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]]
 
 
@@ -28,7 +30,8 @@ class Agreement:
     """Agreement beyond chance: 1 is perfect, 0 what chance gives.
 
     Attributes:
-        coefficient: nan where chance alone agrees always (all answers alike); without bounds (nan) where nothing varies
+        coefficient: nan where chance alone agrees always (all answers alike), and where chance is of so many cases with
+            one answer that it falls below -1; without bounds (nan) where nothing varies
             between cases, as where all answers to each case agree.
         observed: share of pairs of answers to a case that agree, chance included.
         cases: with at least two answers, which is what it rests on.
@@ -180,6 +183,8 @@ def _beyond_chance(answers: np.ndarray, categories: int, chance: Chance) -> Agre
     if expected == 1:
         return Agreement(Estimate(np.nan, -1.0, 1.0), observed, shared)
     value = float((observed - expected) / (1 - expected))
+    if value < -1:
+        return Agreement(Estimate(np.nan, -1.0, 1.0), observed, shared)
     own = np.where(several, cases / shared * (agreeing - expected) / (1 - expected), 0.0)
     own = own - 2 * (1 - value) * (parts - expected) / (1 - expected)
     # Where all pairs agree, cases with one answer alone would make a variance of what cannot vary.

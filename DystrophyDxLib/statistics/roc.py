@@ -11,11 +11,13 @@ from scipy.stats import norm, rankdata
 from sklearn.metrics import roc_curve
 
 from ..errors import InputError
-from .bootstrap import RESAMPLES, draws, percentiles
+from .bootstrap import LEAST_PATIENTS, RESAMPLES, draws, percentiles
 from .estimate import Z95, Estimate
 
 SURE = 0.05
 """A threshold closer than this to 0 or 1 would rest on how few validation patients there are."""
+_NO_VARIANCE = 1e-15
+"""What rounding errors leave of a variance of 0."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class AucComparison:
 
     Attributes:
         difference: AUC of the second minus that of the first.
-        z: difference over its standard error; 0 when both are 0.
-        p: two-sided.
+        z: difference over its standard error; 0 when both are 0, nan where p is.
+        p: two-sided; nan where it says nothing, see `compare_auc`.
     """
 
     first: Estimate
@@ -66,6 +68,10 @@ def compare_auc(
 ) -> AucComparison:
     """Whether two scores of the same cases tell the classes apart equally well (DeLong et al. 1988, equation 6).
 
+    The test needs many patients. With fewer than `LEAST_PATIENTS` of a class, or a variance of 0, a difference has
+    no p, and the interval is at least that of Zou and Donner 2008 (Stat Med 27:1693) from the intervals of both
+    areas, which takes them as independent.
+
     Args:
         truth: (N,) 0 or 1.
         first, second: (N,) scores.
@@ -83,7 +89,12 @@ def compare_auc(
     error = np.sqrt(max(variance, 0.0))
     equal = abs(difference) < 1e-12
     z = 0.0 if equal else float(np.divide(difference, error)) if error else float(np.copysign(np.inf, difference))
-    interval = Estimate(difference, max(-1.0, difference - Z95 * error), min(1.0, difference + Z95 * error))
+    below = above = Z95 * error
+    if not np.array_equal(first, second) and (aucs.patients < LEAST_PATIENTS or variance <= _NO_VARIANCE):
+        z = z if equal else np.nan
+        below = max(below, np.hypot(second_area.value - second_area.low, first_area.high - first_area.value))
+        above = max(above, np.hypot(second_area.high - second_area.value, first_area.value - first_area.low))
+    interval = Estimate(difference, float(max(-1.0, difference - below)), float(min(1.0, difference + above)))
     return AucComparison(first_area, second_area, interval, z, float(2 * norm.sf(abs(z))))
 
 
@@ -205,7 +216,7 @@ class _Aucs:
         area, variance = float(self.areas[k]), float(self.covariance[k, k])
         if np.isnan(variance):
             return Estimate(area, 0.0, 1.0)
-        if variance <= 1e-15:
+        if variance <= _NO_VARIANCE:
             z2 = Z95**2 / self.patients
             centre, half = (area + z2 / 2) / (1 + z2), np.sqrt(z2 * area * (1 - area) + z2**2 / 4) / (1 + z2)
             return Estimate(area, max(0.0, float(centre - half)), min(1.0, float(centre + half)))

@@ -10,7 +10,8 @@ from statsmodels.stats.inter_rater import aggregate_raters
 from statsmodels.stats.inter_rater import fleiss_kappa as fleiss_of_counts
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.statistics.agreement import band, cohen_kappa, fleiss_kappa, gwet_ac1, weighted_kappa
+from DystrophyDxLib.readerstudy.analysis.agreement_tables import TOO_FEW, _agreed
+from DystrophyDxLib.statistics.agreement import LEAST_CASES, band, cohen_kappa, fleiss_kappa, gwet_ac1, weighted_kappa
 from DystrophyDxLib.statistics.unpaired import equal_errors
 
 NONE = np.nan
@@ -208,3 +209,19 @@ def test_a_reader_who_always_says_the_same_agrees_by_chance_alone_and_without_a_
         first = np.repeat([1.0, 0.0], [yes, no])
         found = cohen_kappa(first, np.ones(yes + no), 2).coefficient
         assert found.value == pytest.approx(0, abs=1e-12)
+
+
+def test_kappa_is_never_below_minus_1_where_most_cases_have_one_answer():
+    answers = np.vstack([np.tile([1.0, 0.0], (5, 1)), np.tile([1.0, np.nan], (50, 1))])
+    found = fleiss_kappa(answers, 2)
+    assert np.isnan(found.coefficient.value)
+    assert (found.observed, found.cases) == (0, 5)
+
+
+def test_few_cases_in_common_tell_no_kappa():
+    answers = np.array([[1, 0], [0, np.nan]], float)
+    row = _agreed(fleiss_kappa(answers, 2), "Kappa, Fleiss", gwet_ac1(answers, 2))
+    assert row["Band"] == TOO_FEW
+    assert np.isnan([row["Kappa, Fleiss"].value, row["AC1, Gwet"].value]).all()
+    enough = np.array([[1, 0]] * LEAST_CASES, float)
+    assert _agreed(fleiss_kappa(enough, 2), "Kappa, Fleiss", gwet_ac1(enough, 2))["Band"] == "none"

@@ -11,6 +11,7 @@ from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation import compare as module
 from DystrophyDxLib.evaluation.compare import REPORT, compare
+from DystrophyDxLib.evaluation.summaries import ComparisonSummary
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.reporting.progress import silent
@@ -102,6 +103,11 @@ def test_a_model_does_not_differ_from_itself(cohort, packages, tmp_path):
     assert row["p, images"] == 1
     assert row["Only this right"] == 0
     assert row["p, McNemar"] == 1
+    text = (tmp_path / "out" / "comparison" / "report.html").read_text(encoding="utf-8")
+    told = "Not shown to tell the classes apart, as the interval of their AUC reaches chance: "
+    assert told in text.partition("<h2>In brief</h2>")[2].partition("</section>")[0].replace("&#39;", "'")
+    written = (tmp_path / "out" / "comparison" / "comparison.json").read_text(encoding="utf-8")
+    assert any(told in line for line in ComparisonSummary.model_validate_json(written).lines())
 
 
 def test_a_backbone_that_fails_is_told_and_the_others_go_on(cohort, tmp_path, trained):

@@ -238,6 +238,7 @@ def test_an_auc_has_one_interval_in_legend_table_and_terminal(evaluated):
         area, low, high = (row[name] for name in ("AUC", "AUC low", "AUC high"))
         assert f"{unit}: AUC {area:.3f} ({low:.3f}, {high:.3f})" in drawn
         assert f"{unit.lower()}: AUC {area:.3f} ({low:.3f} to {high:.3f})" in terminal
+    assert (NOT_SHOWN_TO_TELL in terminal) == (low <= 0.5)
 
 
 def test_probabilities_are_those_that_classify_gives(evaluated, cohort, package):

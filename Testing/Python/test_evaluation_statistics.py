@@ -383,3 +383,30 @@ def test_what_cannot_be_fitted_is_unknown(truth, probability):
 
 def test_estimates_print_as_in_a_paper():
     assert f"{Estimate(0.9087, 0.884, 0.9289):.3f}" == "0.909 (0.884, 0.929)"
+
+
+@pytest.mark.parametrize("patients", [2, 3, 9])
+def test_few_patients_who_are_all_told_wrongly_by_one_model_do_not_make_a_difference_certain(patients):
+    truth = np.repeat([0, 1], patients)
+    found = compare_auc(truth, truth, 1 - truth)
+    assert found.difference.value == -1
+    assert found.difference.high > -1 + (found.first.high - found.first.low)
+    assert np.isnan(found.p)
+
+
+def test_images_of_few_patients_do_not_make_a_difference_certain():
+    rng = np.random.default_rng(5)
+    table = of_patients(rng, 4, 12, shift=0)
+    table["truth"] = np.repeat([0, 1], len(table) // 2)
+    good, bad = table["truth"] + rng.normal(0, 0.3, len(table)), rng.normal(0, 1, len(table)) - table["truth"]
+    found = compare_auc(table["truth"], good, bad, table["patient_id"])
+    assert np.isnan(found.p)
+    assert found.difference.low <= found.difference.value <= found.difference.high
+    assert compare_auc(table["truth"], good, bad).p < 0.001  # of as many patients it is certain
+
+
+def test_two_perfect_scores_may_differ_in_other_patients():
+    truth = np.repeat([0, 1], 12)
+    found = compare_auc(truth, truth, truth * 2 + np.arange(24) / 100)
+    assert (found.difference.value, found.p) == (0, 1)
+    assert found.difference.low < -0.1 < 0.1 < found.difference.high

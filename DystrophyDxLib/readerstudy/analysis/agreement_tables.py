@@ -9,13 +9,19 @@ import numpy as np
 import pandas as pd
 
 from ...reporting.tables import Table
-from ...statistics.agreement import Agreement, band, cohen_kappa, fleiss_kappa, gwet_ac1, weighted_kappa
+from ...statistics.agreement import LEAST_CASES, Agreement, band, cohen_kappa, fleiss_kappa, gwet_ac1, weighted_kappa
+from ...statistics.estimate import Estimate
 from ..questions import GRADES
 from ..reads import RE_READ, Reads
 from .first_answers import FirstAnswers, repeated_answers
 
 READERS = "readers"
-_NONE = "(–): no interval, as nothing varies between cases."
+TOO_FEW = "too few cases"
+_NONE = (
+    f"(–): no interval, as nothing varies between cases. {TOO_FEW.capitalize()}: fewer than {LEAST_CASES}, from which "
+    "no kappa is told."
+)
+_NOT_TOLD = Estimate(np.nan, -1.0, 1.0)
 
 
 def agreement_table(answers: FirstAnswers) -> Table:
@@ -82,12 +88,13 @@ def _agreement_of_two(first: np.ndarray, second: np.ndarray) -> dict[str, object
 
 
 def _agreed(kappa: Agreement, name: str, ac1: Agreement) -> dict[str, object]:
+    few = kappa.cases < LEAST_CASES
     return {
         "Cases": kappa.cases,
         "Same decision": kappa.observed,
-        name: kappa.coefficient,
-        "Band": band(kappa.coefficient.value),
-        "AC1, Gwet": ac1.coefficient,
+        name: _NOT_TOLD if few else kappa.coefficient,
+        "Band": TOO_FEW if few else band(kappa.coefficient.value),
+        "AC1, Gwet": _NOT_TOLD if few else ac1.coefficient,
     }
 
 
@@ -116,7 +123,8 @@ def grades_table(reads: Reads) -> Table | None:
         "agreement_grades",
         "Agreement on Mercuri grades; kappa with 95 % intervals",
         pd.DataFrame(rows),
-        f"Quadratic weights; intervals by the jackknife over cases, each with all of its muscles. {_NONE}",
+        "Quadratic weights; intervals by the jackknife over cases, each with all of its muscles; (–): none, as nothing "
+        "varies between cases.",
     )
 
 

@@ -140,8 +140,10 @@ def _brief(
                 paragraphs.append(f"{who}: {', '.join(told)}.")
     for row in agreement.frame.to_dict("records"):
         if row["Among"] == READERS:
-            kappa = filter(None, (cell_text("Kappa", row["Kappa, Fleiss"]), row["Band"]))
-            paragraphs.append(f"Fleiss' kappa of the readers, {row['Arm']}: {', '.join(kappa)}.")
+            kappa = row["Kappa, Fleiss"]
+            value = "cannot be told" if np.isnan(kappa.value) else cell_text("Kappa", kappa)
+            told = ", ".join(filter(None, (value, row["Band"])))
+            paragraphs.append(f"Fleiss' kappa of the readers, {row['Arm']}: {told}.")
     if arms and reads.primary is None:
         test = arms[0].tests[0]
         paragraphs.append(
