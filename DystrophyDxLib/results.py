@@ -113,6 +113,25 @@ class RankedClass(Strict):
     ci95: tuple[Probability, Probability]
 
 
+def threshold_in_words(threshold: float, no_label: tuple[float, float] | None) -> tuple[str, str]:
+    """The threshold of two classes and the probabilities without a label, with as many digits as tell them apart.
+
+    Returns:
+        Threshold, and "from … to …" or "at any probability", empty where there are none.
+
+    >>> threshold_in_words(0.508, (0.501, 0.513)), threshold_in_words(0.39, (0.0, 1.0))
+    (('0.508', 'from 0.501 to 0.513'), ('0.39', 'at any probability'))
+    """
+    low, high = no_label or (0.0, 0.0)
+    if high - low < 0.0025:  # no more than rounding leaves
+        return f"{threshold:.2f}", ""
+    marks = (threshold, low, high)
+    digits = 2 if len({f"{mark:.2f}" for mark in marks}) == len({f"{mark:.3f}" for mark in marks}) else 3
+    everywhere = (low, high) == (0.0, 1.0)
+    band = "at any probability" if everywhere else f"from {low:.{digits}f} to {high:.{digits}f}"
+    return f"{threshold:.{digits}f}", band
+
+
 class CaseResult(Strict):
     """The case: probability with its 95 % interval, and the label that follows.
 

@@ -173,11 +173,13 @@ class BinaryAnswers(Answers):
     def heat_limit(self, heat: pd.DataFrame) -> tuple[str, ...]:
         """Of rightly called cases."""
         try:
-            limit = localisation.outside_threshold(heat, self.threshold)
+            limit, cases = localisation.outside_threshold(heat, self.threshold)
         except InputError:
             return ("No case was called rightly, so nothing can be said of heat outside the muscles.",)
+        if cases < localisation.LEAST_CALLED:
+            return ()
         return (
-            f"{100 * localisation.QUANTILE:g} % of the rightly called {self.classes[1]} cases have at most "
+            f"{100 * localisation.QUANTILE:g} % of the {cases} rightly called {self.classes[1]} cases have at most "
             f"{100 * limit:.0f} % of their heat in subcutaneous fat; the program warns (HEATMAP_OUTSIDE_MUSCLE) from "
             f"{100 * HEAT_OUTSIDE:.0f} %.",
         )

@@ -28,6 +28,8 @@ TOLERANCE_MM = 5.0
 """Distance from diseased muscle at which the pointing game is still won: about a thirtieth of a leg (our estimate)."""
 QUANTILE = 0.975
 """Share of rightly called cases that `outside_threshold` does not warn of."""
+LEAST_CALLED = 20
+"""Rightly called cases below which a report does not tell that limit (our choice)."""
 FIGURES = (
     "pointing",
     "pointing_by_chance",
@@ -120,7 +122,7 @@ def differences(first: pd.DataFrame, second: pd.DataFrame, *, seed: int) -> pd.D
     return _means((*both.groupby("disease"), ("all", both)), COMPARED, seed)
 
 
-def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:
+def outside_threshold(table: pd.DataFrame, case_threshold: float) -> tuple[float, int]:
     """Share of heat in subcutaneous fat that only 1 in 40 rightly called cases exceed: from there, a case is unusual
     and `HEATMAP_OUTSIDE_MUSCLE` is due.
 
@@ -129,6 +131,9 @@ def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:
     Args:
         table: rows of `localise_series`, with `patient_id` and `truth`.
         case_threshold: mean probability from which a case is called.
+
+    Returns:
+        The share, and the number of cases.
 
     Raises:
         InputError: no case of the positive class was called.
@@ -140,7 +145,8 @@ def outside_threshold(table: pd.DataFrame, case_threshold: float) -> float:
     ]
     if called.empty:
         raise InputError("No case of the positive class was called one; take a model that finds some, or more cases.")
-    return float(called.groupby("patient_id")["heat_in_subcutaneous_fat"].median().quantile(QUANTILE))
+    of_cases = called.groupby("patient_id")["heat_in_subcutaneous_fat"].median()
+    return float(of_cases.quantile(QUANTILE)), len(of_cases)
 
 
 def _image_figures(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..results import INDETERMINATE, CaseResult, ImageResult, RankedClass, StudyResult
+from ..results import INDETERMINATE, CaseResult, ImageResult, RankedClass, StudyResult, threshold_in_words
 from .earned import least_earned
 
 if TYPE_CHECKING:
@@ -266,8 +266,8 @@ class Binary(Decision):
             label, reason = INDETERMINATE, why_not
         elif not self._is_shown(int(is_second), probability if is_second else 1 - probability):
             label = INDETERMINATE
-            low, high = self.no_label or (0.0, 1.0)
-            reason = f"From {low:.2f} to {high:.2f} validation shows neither class to be more than chance."
+            band = threshold_in_words(self.threshold, self.no_label or (0.0, 1.0))[1]
+            reason = f"{(band or 'here').capitalize()} validation shows neither class to be more than chance."
         elif len(np.unique(slices)) < 2:
             reason = _NO_INTERVAL
         elif interval[0] < self.threshold <= interval[1]:
@@ -291,9 +291,9 @@ class Binary(Decision):
 
     def figures(self, case: CaseResult) -> str:
         """Probability, interval, threshold, and between which probabilities there is no label."""
-        told = f"Probability {case.probability:.2f}, 95 % interval {_interval(case)}, threshold {self.threshold:.2f}"
-        low, high = (f"{end:.2f}" for end in case.no_label or (0, 0))
-        return told if low == high else f"{told}, no label from {low} to {high}"
+        threshold, band = threshold_in_words(self.threshold, case.no_label)
+        told = f"Probability {case.probability:.2f}, {_interval(case)}, threshold {threshold}"
+        return f"{told}, no label {band}" if band else told
 
 
 class Ranked(Decision):
@@ -385,7 +385,7 @@ class Ranked(Decision):
     def figures(self, case: CaseResult) -> str:
         """The first few classes with their probabilities, and the interval of the first."""
         told = (f"{ranked.name} {ranked.probability:.2f}" for ranked in case.differential[:FIRST_FEW])
-        return f"Ranked: {', '.join(told)}; 95 % interval of the first {_interval(case)}"
+        return f"Ranked: {', '.join(told)}; {_interval(case, ' of the first')}"
 
 
 def kind_of(classes: Sequence[str]) -> type[Decision]:
@@ -439,6 +439,6 @@ def _drawn_means(values: np.ndarray, slices: np.ndarray) -> np.ndarray | None:
     return sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
 
 
-def _interval(case: CaseResult) -> str:
+def _interval(case: CaseResult, of: str = "") -> str:
     low, high = case.ci95
-    return f"{low:.2f} to {high:.2f}" if case.has_interval else "none"
+    return f"95 % interval{of} {low:.2f} to {high:.2f}" if case.has_interval else "no 95 % interval"

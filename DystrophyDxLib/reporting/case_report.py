@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.decision import decision_for, decision_of
-from ..results import FAINT, ImageResult, StudyResult, WarningCode
+from ..results import FAINT, ImageResult, StudyResult, WarningCode, threshold_in_words
 from .leg_chart import SHORT, LegChart
 from .muscle_fat import GRADE_WORDS, GRADES, SHADES, by_muscle, sides_of, source_words, summary_line, told
 from .peak import peak
@@ -118,6 +118,10 @@ _ACQUISITION = {
     "body_part": ("Body part", ""),
     "laterality": ("Laterality", ""),
 }
+_COHORT = {
+    "epochs": "Epochs of training, of all its stages",
+    "series_without_image": "Series of the cohort that gave no image and were left out",
+}
 _CARD = ("trained_on", "intended_use", "licence")
 
 
@@ -196,6 +200,7 @@ def write_report(
         peak=peak(result),
         told_class=decision_of(result).told_class(result.case),
         marks=decision_of(result).marks,
+        mark_words=threshold_in_words(result.case.threshold or 0.0, result.case.no_label),
         notices=notices(result),
         of_legs=of_legs(result),
         most_heat=FAINT if any(w.code is WarningCode.MODEL_NOT_SHOWN_TO_TELL for w in result.warnings) else None,
@@ -277,7 +282,7 @@ def _rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _words(key: str) -> str:
-    return key.replace("_", " ").capitalize()
+    return _COHORT.get(key, key.replace("_", " ").capitalize())
 
 
 def _value(value: Any) -> str:

@@ -15,6 +15,9 @@ from .estimate import Estimate
 
 BINS = 10
 _NEAREST = 1e-6
+LEAST_RANGE = 0.04
+"""Of the logits of probabilities, below which no slope is told: near 0.5, probabilities that differ by 0.01 (our
+choice)."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ def recalibration(truth: np.ndarray, probability: np.ndarray, patient: np.ndarra
         patient: (N,) identifier of the patient of each case; each its own when not given.
 
     Returns:
-        nan, with all numbers as interval, for what cannot be fitted: one class only, or probabilities that are all
-        equal or tell the classes apart without an error (no finite slope is the best).
+        nan, with all numbers as interval, for what cannot be fitted: one class only, or probabilities that hardly
+        differ (`LEAST_RANGE`) or tell the classes apart without an error (no finite slope is the best).
     """
     truth, evidence = np.asarray(truth, int), logit(np.clip(probability, _NEAREST, 1 - _NEAREST))
     patient = np.arange(len(truth)) if patient is None else np.unique(np.asarray(patient), return_inverse=True)[1]
@@ -89,7 +92,7 @@ def recalibration(truth: np.ndarray, probability: np.ndarray, patient: np.ndarra
     start = brentq(lambda shift: expit(evidence + shift).sum() - truth.sum(), -50, 50)
     intercept = _fitted(truth, np.ones((len(truth), 1)), patient, offset=evidence, start_params=[start])
     positive, negative = evidence[truth == 1], evidence[truth == 0]
-    if np.ptp(evidence) == 0 or positive.min() >= negative.max() or negative.min() >= positive.max():
+    if np.ptp(evidence) < LEAST_RANGE or positive.min() >= negative.max() or negative.min() >= positive.max():
         return Recalibration(intercept, _UNKNOWN)
     return Recalibration(intercept, _fitted(truth, sm.add_constant(evidence), patient))
 

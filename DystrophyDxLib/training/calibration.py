@@ -165,14 +165,15 @@ def figures(decision: Decision, scores: Scores, temperature: float, seed: int) -
 
 
 def _figures_of_two(decision: Binary, scores: Scores, temperature: float, _: int) -> dict[str, Estimate]:
-    """AUC by image and patient, sensitivity and specificity by patient, whose intervals know which images belong to one
-    patient (`statistics.roc.auc`; Wilson's for the proportions of patients)."""
+    """AUC by patient, and by image where a patient has several, sensitivity and specificity by patient. The intervals
+    know which images belong to one patient (`statistics.roc.auc`; Wilson's for the proportions of patients)."""
     truth, probabilities = scores.by_patient(temperature)
     probability = probabilities[:, 1]
     decisions = Confusion.from_decisions(truth == 1, decision.said(probabilities) == 1)
+    several = len(scores.truth) > len(truth)
     return {
         "AUC, case": auc(truth, probability),
-        "AUC, image": auc(scores.truth, scores.logits[:, 0], scores.patient),
+        **({"AUC, image": auc(scores.truth, scores.logits[:, 0], scores.patient)} if several else {}),
         "sensitivity, case": decisions.sensitivity,
         "specificity, case": decisions.specificity,
     }

@@ -164,10 +164,10 @@ def test_figures_of_many_classes_are_those_of_scikit_learn():
 def test_the_interval_of_an_image_auc_knows_that_images_of_a_patient_are_alike():
     found = scores()
     alone = dataclasses.replace(found, patient=np.arange(len(found.truth)).astype(str))
-    width, width_alone = (
-        figure.high - figure.low for figure in (figures(TWO, each, 1.0, 0)["AUC, image"] for each in (found, alone))
-    )
-    assert width > 1.2 * width_alone
+    of_images, of_patients = figures(TWO, found, 1.0, 0)["AUC, image"], figures(TWO, alone, 1.0, 0)["AUC, case"]
+    assert of_images.value == pytest.approx(of_patients.value)
+    assert of_images.high - of_images.low > 1.2 * (of_patients.high - of_patients.low)
+    assert "AUC, image" not in figures(TWO, alone, 1.0, 0)  # it would be the same twice
 
 
 def test_what_cannot_be_measured_is_not_on_the_card():

@@ -410,3 +410,10 @@ def test_two_perfect_scores_may_differ_in_other_patients():
     found = compare_auc(truth, truth, truth * 2 + np.arange(24) / 100)
     assert (found.difference.value, found.p) == (0, 1)
     assert found.difference.low < -0.1 < 0.1 < found.difference.high
+
+
+def test_probabilities_that_hardly_vary_have_no_slope():
+    rng = np.random.default_rng(6)
+    found = recalibration(np.arange(40) % 2, 0.5 + rng.uniform(-0.004, 0.004, 40))
+    assert np.isnan(found.slope.value)
+    assert found.intercept.value == pytest.approx(0, abs=0.05)

@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.evaluation.binary_answers import BinaryAnswers
 from DystrophyDxLib.evaluation.localisation import FIGURES, by_disease, localise_series, outside_threshold
 from DystrophyDxLib.files.resources import embedded_model
 from DystrophyDxLib.models.package import ModelPackage
@@ -168,10 +169,10 @@ def test_each_disease_has_the_mean_of_the_images_that_have_the_figure():
 def test_one_rightly_called_case_in_forty_lies_above_the_threshold():
     share = np.linspace(0, 1, 81)
     found = rows(patient_id=[str(n) for n in range(81)], heat_in_subcutaneous_fat=share)
-    assert outside_threshold(found, 0.5) == pytest.approx(0.975)
+    assert outside_threshold(found, 0.5) == (pytest.approx(0.975), found["patient_id"].nunique())
     missed = rows(patient_id=["missed"] * 9, probability=0.1, called=False, heat_in_subcutaneous_fat=1.0)
     other = rows(patient_id=["other"] * 9, truth=0, heat_in_subcutaneous_fat=1.0)
-    assert outside_threshold(pd.concat([found, missed, other]), 0.5) == pytest.approx(0.975)
+    assert outside_threshold(pd.concat([found, missed, other]), 0.5)[0] == pytest.approx(0.975)
     with pytest.raises(InputError, match="No case"):
         outside_threshold(pd.concat([missed, other]), 0.5)
 
@@ -191,3 +192,10 @@ def test_the_shipped_model_looks_at_muscle_in_the_dystrophinopathies_that_it_fin
     assert len(found) >= 10
     assert found["heat_outside_muscle"].mean() < found["area_outside_muscle"].mean()
     assert found["pointing"].mean() > found["pointing_by_chance"].mean()
+
+
+@pytest.mark.parametrize(("cases", "told"), [(19, False), (20, True)])
+def test_the_usual_heat_outside_the_muscles_is_told_of_enough_cases_alone(cases, told):
+    heat = rows(patient_id=[str(n) for n in range(cases)], heat_in_subcutaneous_fat=0.5)
+    words = "".join(BinaryAnswers(("other", "DMD"), 0.5).heat_limit(heat))
+    assert ("of the 20 rightly called DMD cases have at most 50 %" in words) is told

@@ -92,9 +92,9 @@ def test_the_case_is_said_in_words_with_its_figures_and_reason(page, label, word
 def test_a_case_without_an_interval_is_said_to_have_none(page):
     study = result(case=case("other", 0.2, (0.0, 1.0)))
     told = page(study)
-    assert "Probability of dystrophinopathy: 0.20 , 95 % interval none; threshold 0.50." in told.text
+    assert "Probability of dystrophinopathy: 0.20 , no 95 % interval; threshold 0.50." in told.text
     assert "over the slices" not in told.text
-    assert "Probability 0.20, 95 % interval none, threshold 0.50" in summary(study)
+    assert "Probability 0.20, no 95 % interval, threshold 0.50" in summary(study)
 
 
 def test_a_case_of_many_classes_is_told_as_ranked(page):
@@ -299,3 +299,15 @@ def test_what_no_header_told_stands_beside_the_probability_in_report_terminal_an
     study = result(input=result().input.model_copy(update={"contrast_note": note}))
     caption = page(study).text.partition("Black bar: probability")[2][:250]
     assert [text.count(note) for text in (caption, summary(study), answer_html(study))] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("no_label", "told"),
+    [
+        ((0.0, 1.0), "threshold 0.50; no label at any probability, where validation shows"),
+        ((0.496, 0.503), "threshold 0.500; no label from 0.496 to 0.503, where validation shows"),
+    ],
+)
+def test_threshold_and_probabilities_without_a_label_can_be_told_apart(page, no_label, told):
+    study = result()
+    assert told in page(study.model_copy(update={"case": study.case.model_copy(update={"no_label": no_label})})).text
