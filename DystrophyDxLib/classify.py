@@ -314,7 +314,7 @@ class Classifier:
             yield ResultWarning(
                 code=WarningCode.MODEL_NOT_SHOWN_TO_TELL,
                 message="By its card the interval of its AUC or balanced accuracy per case reaches chance; its "
-                f"strongest evidence is drawn as a heat of {FAINT}, not 1.",
+                f"heat is drawn faint, at most {FAINT} instead of 1.",
             )
         if card.demonstration:
             yield ResultWarning(

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from DystrophyDxLib.files.phantom_cohort import TABLE
 from DystrophyDxLib.phantom.cohort import CENTRES, COHORT_COLUMNS, MAPS, Patient, drawn_patients
-from DystrophyDxLib.phantom.cohort_files import TABLE, write_image, write_table
+from DystrophyDxLib.phantom.cohort_files import write_image, write_table
 from DystrophyDxLib.phantom.persons import person_keys, seed_of
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.series.image_files import as_image

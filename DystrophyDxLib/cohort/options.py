@@ -21,6 +21,17 @@ PACKAGES = "packages"
 """Folder of a comparison with what it trained."""
 
 
+def checked_place(out: Path) -> Path:
+    """The folder for log and checkpoint of the package that is to be written at `out`.
+
+    Raises:
+        InputError: there is something at `out` other than an empty folder.
+    """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise InputError(f"There is something at {out}, the place given with --out; give a new one.")
+    return out.with_name(f"{out.name}-training")
+
+
 def check_number(models: int, failures: Sequence[str]) -> None:
     """Raises an `InputError` with the reasons when fewer than two models are left to compare."""
     if models < 2:

@@ -78,7 +78,10 @@ def k_folds(cohort: Cohort, k: int, seed: int) -> list[Cohort]:
         return "test" if part == fold else "validation" if part == (fold + 1) % k else "train"
 
     return [
-        _trainable(cohort.with_splits({patient: split_in(fold, part) for patient, part in dealt.items()}))
+        _trainable(
+            cohort.with_splits({patient: split_in(fold, part) for patient, part in dealt.items()}),
+            f"in fold {fold + 1} of {k}, ",
+        )
         for fold in range(k)
     ]
 
@@ -180,19 +183,24 @@ def _dealt(patients: Sequence[Case], shares: Sequence[float], rng: np.random.Gen
     return parts
 
 
-def _trainable(cohort: Cohort) -> Cohort:
-    """The cohort, when its training and validation parts have patients enough of every class."""
+def _trainable(cohort: Cohort, where: str = "") -> Cohort:
+    """The cohort, when its training and validation parts have patients enough of every class.
+
+    Args:
+        where: begin of the message where they have not.
+    """
     lacking = []
     in_all = Counter(patient.label for patient in cohort.patients)
     for split in ("train", "validation"):
         there = Counter(patient.label for patient in cohort.of_split(split).patients)
-        lacking += [
-            f"the {split} split has {there[label]} of the cohort's {in_all[label]} patients of class '{name}'"
+        few = [
+            f"{there[label]} of the cohort's {in_all[label]} patients of class '{name}'"
             for label, name in enumerate(cohort.recipe.classes)
             if there[label] < LEAST_PATIENTS
         ]
+        lacking += [f"the {split} split has {', '.join(few)}"] if few else []
     if lacking:
-        told = "; ".join(lacking)
+        told = f"{where}{'; '.join(lacking)}"
         raise InputError(
             f"{told[:1].upper()}{told[1:]}. Training and validation need at least {LEAST_PATIENTS} of each class: add "
             "patients, or split in another way with --split-by."

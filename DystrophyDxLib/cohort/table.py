@@ -176,7 +176,10 @@ class Cohort:
         """How many patients are left out, and with which diseases."""
         counts = Counter({case.patient_id: case.diagnosis for case in self.others}.values())
         told = ", ".join(f"{count} {disease}" for disease, count in sorted(counts.items()))
-        return f"{counts.total()} patients are left out, whose disease is none of the recipe's classes: {told}."
+        classes = ", ".join(self.recipe.classes)
+        return (
+            f"{counts.total()} patients are left out, who belong to none of the classes told apart ({classes}): {told}."
+        )
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -218,6 +221,15 @@ class Problems:
             raise InputError(f"{self._subject} cannot be used: {told}; {self._remedy}.")
 
 
+def columns_told(names: Sequence[str]) -> str:
+    """Columns of a table in words.
+
+    >>> columns_told(["path"]), columns_told(["patient_id", "path"])
+    ('the column path', 'the columns patient_id, path')
+    """
+    return f"the column{'s' * (len(names) > 1)} {', '.join(names)}"
+
+
 def listed(names: Sequence[str]) -> str:
     """The first few names and how many more there are."""
     more = len(names) - _SHOWN
@@ -234,7 +246,7 @@ def _table(path: Path, recipe: AnyRecipe) -> Sheet:
     sheet = Sheet.read(path, f"The cohort table {path}")
     told = []
     if missing := sheet.missing(_REQUIRED):
-        told.append(f"The cohort table lacks the columns {', '.join(missing)}; add them to its first row.")
+        told.append(f"The cohort table lacks {columns_told(missing)} in its first row; add what is missing.")
     channels = [name for name in recipe.sample.further if column_name(name) not in sheet.header]
     if channels and not (recipe.sample.of_cine and channels == list(recipe.sample.further)):
         told.append(

@@ -120,8 +120,20 @@ def classify(
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(summary(result))
     console.print(" ".join((extent(result), result.input.selection, *result.input.notes)).strip())
-    console.print("Time: " + ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timing_s.items()))
+    console.print(f"Time: {times(result.timing_s)}")
     console.print(f"Results: {out}")
+
+
+def times(timing_s: dict[str, float]) -> str:
+    """Seconds of each stage, of what lies between them (above all the start of the program), and of all.
+
+    >>> times({"load": 2.0, "read": 1.0, "total": 3.5})
+    'load 2.00 s, read 1.00 s, start and other 0.50 s, total 3.50 s'
+    """
+    stages = {stage: seconds for stage, seconds in timing_s.items() if stage != "total"}
+    total = timing_s.get("total", sum(stages.values()))
+    told = stages | {"start and other": max(total - sum(stages.values()), 0.0), "total": total}
+    return ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in told.items())
 
 
 def _channels(given: list[str], sample: SampleRecipe) -> dict[str, Path]:

@@ -57,10 +57,10 @@ def compare(
         from ..cohort.options import PUBLISHED_BACKBONES
 
         chosen = ("" if packages else PUBLISHED_BACKBONES) if backbones is None else backbones
-        _check(cohort, out, packages or [], recipe, listed(chosen), backbone_weights, advance)
+        _check(cohort, out, packages or [], recipe, listed(chosen), backbone_weights, seed, advance)
         advance(LOADING, 0, 0)
-        from ..evaluation.compare import RESULTS
         from ..evaluation.compare import compare as compared
+        from ..evaluation.plan import RESULTS
 
         summary = compared(
             cohort,
@@ -86,6 +86,7 @@ def _check(
     recipe: str | None,
     backbones: list[str],
     weights: Path | None,
+    seed: int,
     advance: Advance,
 ) -> None:
     """Looks at what is compared, and fetches the weights of what is trained, before anything slow is imported.
@@ -95,12 +96,14 @@ def _check(
     """
     from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_recipe
     from ..cohort.table import Cohort
+    from ..evaluation.plan import open_comparison
     from ..models.package import ModelPackage
     from ..models.published_weights import fetch_published, weights_file
 
     read = [ModelPackage.read(package) for package in packages]
     by_package = read and recipe is None and not backbones
-    Cohort.read(cohort, read[0].recipe if by_package else chosen_recipe(recipe or PUBLISHED_RECIPE))
+    published = read[0].recipe if by_package else chosen_recipe(recipe or PUBLISHED_RECIPE)
+    Cohort.read(cohort, published)
     failures = []
     for name in backbones:
         try:
@@ -110,3 +113,4 @@ def _check(
         except InputError as error:
             failures.append(f"{name}: {error}")
     check_number(len(packages) + len(backbones) - len(failures), failures)
+    open_comparison(out, published, cohort, seed)

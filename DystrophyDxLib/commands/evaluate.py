@@ -47,8 +47,16 @@ def evaluate(
     with progress(json) as advance:
         advance(READING, 0, 0)
         from ..cohort.splits import FOLDS, repeats_in
+        from ..models.map_package import is_map_package
+        from ..reporting import reports
 
-        repeated, folds = bool(repeats_in(package)), (package / FOLDS).exists()
+        repeated, folds = repeats_in(package), (package / FOLDS).exists()
+        of_maps = not (repeated or folds) and is_map_package(package)
+        if repeated:
+            report = reports.of_repeats(repeat.name for repeat in repeated)
+        else:
+            report = reports.FOLDS if folds else reports.MAPS if of_maps else reports.EVALUATION
+        report.check(out, overwrite=overwrite)
         if (repeated or folds) and split is not None:
             raise InputError("A cross-validation tests every patient; leave out --split.")
         if not repeated and not folds:
@@ -59,12 +67,11 @@ def evaluate(
         from ..evaluation.folds import evaluate_folds
         from ..evaluation.muscle_maps import evaluate_maps
         from ..evaluation.repeats import evaluate_repeats
-        from ..models.map_package import is_map_package
 
         of_atlas = atlas_with_names(atlas, atlas_names)
         options = EvaluationOptions(device, overwrite, advance, of_atlas, reference, quick)
         summary: Summary
-        if not (repeated or folds) and is_map_package(package):
+        if of_maps:
             summary = evaluate_maps(package, cohort, out, options, split=split, seed=seed)
         elif repeated:
             summary = evaluate_repeats(package, cohort, out, options)

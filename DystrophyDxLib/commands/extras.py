@@ -35,8 +35,8 @@ def lacking(command: str | None) -> str | None:
 def what_to_add(module: str | None, extra: str = "train,viewer,diffusion") -> str:
     """One line: a package that is missing, and how to install the extra that brings it."""
     return (
-        f'The package {module} is missing, which this command needs; add it with: pip install "dystrophydx[{extra}]", '
-        f"or in a checkout: make .venv/.dev"
+        f"The package {module} is missing, which this command needs; add it in the folder of the checkout with: "
+        f'pip install -e ".[{extra}]"'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -66,7 +67,8 @@ def main() -> None:
         print(error.format_message())
         sys.exit(2)
     except click.ClickException as error:
-        _fail(f"{error.format_message()} Use --help to see what is possible.")
+        said = re.sub(r"(Did you mean [^?]*\?)(\s+\1)+", r"\1", error.format_message())  # click and typer both say it
+        _fail(f"{said} Use --help to see what is possible.")
     except MemoryError:
         _fail("The memory of this computer is not enough for this study; close other programs or give fewer slices.")
     except ModuleNotFoundError as error:

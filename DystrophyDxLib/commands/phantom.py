@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import click
@@ -23,6 +24,7 @@ Purpose = Annotated[
         "patients and diagnoses are equal."
     ),
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier cohort.")]
 Matrix = Annotated[int, typer.Option(min=64, max=1024, help="Rows and columns of the images.")]
 
 
@@ -57,6 +59,7 @@ def thighs(
     purpose: Purpose = "",
     processes: Annotated[int, typer.Option(min=1, help="Processes to work in.")] = 1,
     truth: Annotated[bool, typer.Option("--truth/--no-truth", help="Write what no image tells.")] = True,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make MRI of thighs."""
     if like and (patients or diagnoses or slices):
@@ -65,6 +68,7 @@ def thighs(
         )
     with progress() as advance:
         advance(STARTING, 0, 0)
+        _check(out, overwrite)
         from ..phantom.cohort import drawn_patients, like_yang2021, write_cohort
 
         drawn = like_yang2021(seed) if like else drawn_patients(patients or 20, seed, listed(diagnoses), slices)
@@ -78,6 +82,7 @@ def thighs(
             contrasts=tuple(contrasts.upper().replace(" ", "").split(",")),
             truth=truth,
             processes=processes,
+            overwrite=overwrite,
             advance=advance,
         )
     print(f"{len(drawn)} patients, {sum(patient.images for patient in drawn)} images (one leg in one slice): {table}")
@@ -97,15 +102,26 @@ def hearts(
     matrix: Matrix = 256,
     seed: CohortSeed = 2021,
     purpose: Purpose = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Make cines of beating hearts, NIfTI."""
     with progress() as advance:
         advance(STARTING, 0, 0)
+        _check(out, overwrite)
         from ..phantom.heart import DISEASES
         from ..phantom.heart_cohort import write_hearts
 
         shown = listed(diagnoses) or DISEASES
-        table = write_hearts(patients, out, seed=seed, purpose=purpose, diagnoses=shown, matrix=matrix, advance=advance)
+        table = write_hearts(
+            patients,
+            out,
+            seed=seed,
+            purpose=purpose,
+            diagnoses=shown,
+            matrix=matrix,
+            overwrite=overwrite,
+            advance=advance,
+        )
     print(f"{patients} patients with a cine each: {table}")
 
 
@@ -119,12 +135,24 @@ def brains(
     ] = None,
     seed: CohortSeed = 2021,
     purpose: Purpose = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Make maps of brains (grey-matter density, mean diffusivity) with their atlas, NIfTI."""
     with progress() as advance:
         advance(STARTING, 0, 0)
+        _check(out, overwrite)
         from ..phantom.brain_maps import CHANGED, write_brains
 
         shown = listed(diagnoses) or tuple(CHANGED)
-        table = write_brains(patients, out, seed=seed, purpose=purpose, diagnoses=shown, advance=advance)
+        table = write_brains(
+            patients, out, seed=seed, purpose=purpose, diagnoses=shown, overwrite=overwrite, advance=advance
+        )
     print(f"{patients} persons with GM and MD each: {table}")
+
+
+def _check(out: Path, overwrite: bool) -> None:
+    """Raises the `InputError` of a place that cannot be used, before anything slow is imported."""
+    from ..files.phantom_cohort import earlier_cohort
+    from ..reporting.output_folder import check_output_folder
+
+    check_output_folder(out, earlier_cohort(out), overwrite=overwrite)

@@ -40,7 +40,7 @@ _interrupted = threading.Event()
 
 @contextlib.contextmanager
 def progress(hidden: bool = False) -> Iterator[Advance]:
-    """A progress bar on stderr, or where that is no terminal lines on stdout now and then.
+    """A progress bar on stderr, or where that is no terminal lines now and then.
 
     A total of 0 is work of which nobody knows how much there is. The bar is there at once, and moves while Python
     imports what is slow. How long a step still takes is estimated from what of it is done.
@@ -146,7 +146,7 @@ class _Lines:
         told = self._steps.get(name)
         if told is None or (done < told.done and now - told.last > LONG_S):
             self._steps[name] = _Told(now, done, done, now)
-            print(what, flush=True)
+            self._print(what)
             return
         told.done = done
         left = ""
@@ -155,4 +155,8 @@ class _Lines:
         if now - told.last > (LONG_S if left and not told.estimated else TOLD_AGAIN_S):
             told.last, told.estimated = now, bool(left)
             figures = ", ".join(filter(None, (f"{done} of {total}" if done and total else "", left)))
-            print(f"{what} ({figures})" if figures else what, flush=True)
+            self._print(f"{what} ({figures})" if figures else what)
+
+    @staticmethod
+    def _print(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)

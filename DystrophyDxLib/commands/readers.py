@@ -85,7 +85,9 @@ def create(
     from ..readerstudy.protocol import Arm, Design
     from ..readerstudy.questions import MUSCLES, Questions
     from ..readerstudy.study import PAGE
+    from ..reporting.output_folder import check_output_folder
 
+    check_output_folder(out, (), overwrite=False)
     asked = _words(ask, "question", ASKED)
     in_order = tuple(Arm(name) for name in _words(arms, "arm", [arm.value for arm in Arm]))
     with progress() as advance:
@@ -136,7 +138,7 @@ def status(study: StudyFolder) -> None:
     readers, unusable = told(opened, datetime.now(timezone.utc))
     for reader in readers:
         reached = reader.progress
-        last = f", last on {reader.last_at.astimezone():%Y-%m-%d %H:%M}" if reader.last_at else ""
+        last = f", last on {reader.last}" if reader.last else ""
         print(f"{reader.reader.code}: {reached.answered} of {reached.answers} answers{last}. {reached.sentence}")
     if unusable:
         raise InputError(" ".join(map(str, unusable)))
@@ -157,6 +159,9 @@ def export(
     ] = False,
 ) -> None:
     """Write all answers, the truth and the model's answers as CSV; before the first answer, tables to fill in."""
+    from ..reporting.output_folder import check_output_folder
+
+    check_output_folder(out, (), overwrite=False)
     with progress() as advance:
         advance(STARTING, 0, 0)
         from ..readerstudy.export import export as exported
@@ -220,7 +225,9 @@ def analyse(
         from ..readerstudy.export import reads_of
         from ..readerstudy.reads import Reads
         from ..readerstudy.study import PROTOCOL, ReaderStudy
+        from ..reporting.reports import READER_STUDY
 
+        READER_STUDY.check(out, overwrite=overwrite)
         of_study = (source / PROTOCOL).exists()
         reads, unusable = reads_of(ReaderStudy.open(source)) if of_study else (Reads.read(source), ())
     _tell(unusable)

@@ -52,7 +52,9 @@ def texture(
         from ..cohort.options import chosen_recipe
         from ..cohort.splits import FOLDS, read_folds
         from ..cohort.table import Cohort
+        from ..reporting.reports import TEXTURE
 
+        TEXTURE.check(out, overwrite=overwrite)
         cases = Cohort.read(cohort, chosen_recipe(recipe))
         for folder in models or []:
             read_folds(folder / FOLDS, cases)

@@ -75,7 +75,8 @@ def train(
     split_by: Annotated[
         str | None,
         typer.Option(
-            help="How patients are split: stratified, stratified:60/20/20, cohort, kfold:K or centre:NAME.",
+            help="How patients are split: stratified, stratified:60/20/20, cohort, kfold:K (K models, each "
+            "trained on K - 2 of K parts) or centre:NAME.",
             show_default="cohort if its table has splits",
         ),
     ] = None,
@@ -97,7 +98,7 @@ def train(
     """Train a model on a cohort and write its package, with log and figure beside it."""
     with progress() as advance:
         advance(READING, 0, 0)
-        from ..cohort.options import chosen_recipe, chosen_splits
+        from ..cohort.options import checked_place, chosen_recipe, chosen_splits
         from ..cohort.table import Cohort
         from ..models.published_weights import fetch_published
         from ..models.recipe import Recipe
@@ -108,17 +109,19 @@ def train(
         folds = len(cohorts) > 1
         if repeats > 1 and not folds:
             raise InputError("Only cross-validation is repeated; add --split-by kfold:K.")
+        work = checked_place(out) if not folds else out
         if isinstance(chosen, Recipe):
             fetch_published(chosen, backbone_weights, advance)
-    for told in (*((read.others_told,) if read.others else ()), *read.notices):
+    parts = len(cohorts)
+    share = f"Of {parts} parts of the patients each model is trained on {parts - 2}, chosen by one and tested on one."
+    for told in (*((read.others_told,) if read.others else ()), *read.notices, *([share] if folds else ())):
         print(told)
     with progress() as advance:
         advance(LOADING, 0, 0)
         from ..training.checkpoint import CHECKPOINT, EARLIER
-        from ..training.preparation import LEFT_OUT, checked_place
+        from ..training.preparation import LEFT_OUT
         from ..training.train import train_any, train_folds, train_repeats
 
-        work = checked_place(out) if not folds else out
         if (work / CHECKPOINT).exists():
             print(
                 f"{work} holds an interrupted training. If recipe, cohort, seed and weights are the same, it goes on; "
@@ -144,12 +147,15 @@ def train(
     from ..models.package import ModelCard, ModelPackage
     from ..reporting.case_report import NOT_SHOWN_TO_TELL
 
+    told_already = None
     for package in packages:
         left_out = package.with_name(f"{package.name}-training") / LEFT_OUT
         if left_out.exists():
             lines = left_out.read_text(encoding="utf-8").splitlines()
-            print(f"{len(lines)} series left out, of training and of all figures; all are in {left_out}:")
-            print("\n".join(f"  {line}" for line in lines[:LEFT_OUT_SHOWN]))
+            if lines != told_already:
+                print(f"{len(lines)} series left out, of training and of all figures; all are in {left_out}:")
+                print("\n".join(f"  {line}" for line in lines[:LEFT_OUT_SHOWN]))
+            told_already = lines
         print(f"{package}:")
         is_map = isinstance(chosen, MapRecipe)
         card = MapPackage.read(package).card if is_map else ModelPackage.read(package).card
@@ -157,3 +163,5 @@ def train(
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
         if isinstance(card, ModelCard) and not card.shown_to_tell:
             print(f"  {NOT_SHOWN_TO_TELL}")
+    if folds:
+        print(f"All folds together: dystrophydx evaluate {out} {cohort} --out EVALUATION")

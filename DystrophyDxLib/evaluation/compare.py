@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,16 +14,17 @@ from ..models.backbones import BACKBONES
 from ..models.package import ModelPackage
 from ..models.published_weights import fetch_published, weights_file
 from ..models.recipe import Recipe
-from ..reporting.harness import FIGURES, TABLES, Report, table_sha256
+from ..reporting.harness import FIGURES, table_sha256
 from ..reporting.progress import WRITING, Advance, part_of
+from ..reporting.reports import COMPARISON as REPORT
+from ..reporting.reports import PREDICTIONS
 from ..training.train import train
 from .comparison import Comparison, Model, sections
+from .plan import RESULTS, open_comparison
 from .predictions import predict
 from .summaries import ComparisonSummary
 
-CACHE, RESULTS, PLAN = "cache", "comparison", "plan.json"
-PREDICTIONS = "predictions"
-REPORT = Report("comparison of models", "comparison.json", folders=(TABLES, FIGURES, PREDICTIONS))
+CACHE = "cache"
 
 
 def compare(
@@ -73,8 +73,7 @@ def compare(
         cases = chosen_splits(cases, None, seed)[0]
     _check_names(backbones, packages)
     chosen, split = evaluated_cases(cases, split, [ModelPackage.read(package).card for package in packages])
-    _open_plan(out, {"recipe": published.toml(), "cohort": table_sha256(cohort), "seed": seed})
-    before = REPORT.check(out / RESULTS, overwrite=True)
+    before = open_comparison(out, published, cohort, seed)
     failures: list[tuple[str, str]] = []
     places = {_name(package): package for package in packages}
     recipes = {}
@@ -144,28 +143,6 @@ def _check_names(backbones: Sequence[str], packages: Sequence[Path]) -> None:
 
 def _name(package: Path) -> str:
     return package.absolute().name.removesuffix(".zip")
-
-
-def _open_plan(out: Path, plan: dict[str, object]) -> None:
-    """Makes `out`, or checks that it holds a comparison by the same `plan`.
-
-    Raises:
-        InputError: it holds something else or cannot be written.
-    """
-    text = json.dumps(plan, indent=1, sort_keys=True) + "\n"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        present = {path.name for path in out.iterdir()}
-        if not present:
-            (out / PLAN).write_bytes(text.encode())
-        elif PLAN not in present:
-            raise InputError("The output folder holds other files; give a new or empty folder with --out.")
-        elif (out / PLAN).read_bytes() != text.encode():
-            raise InputError(
-                "The output folder holds a comparison with another cohort, recipe or seed; give another with --out."
-            )
-    except OSError:
-        raise InputError("The output folder cannot be written; check --out and its permissions.") from None
 
 
 def _evaluated(name: str, place: Path, recipe: Recipe, cohort: Cohort, device: str, advance: Advance) -> Model:

@@ -16,9 +16,11 @@ from ..cohort.table import Cohort
 from ..models.package import ModelPackage
 from ..regions.windows import Side
 from ..reporting.figures import heat_figure, saved_picture
-from ..reporting.harness import FIGURES, TABLES, Report, provenance, report_notices, table_sha256
+from ..reporting.harness import FIGURES, provenance, report_notices, table_sha256
 from ..reporting.pages import Picture, Section
 from ..reporting.progress import WRITING, Advance
+from ..reporting.reports import EVALUATION as REPORT
+from ..reporting.reports import GALLERY
 from ..reporting.tables import Table, cell_text
 from ..results import INDETERMINATE
 from ..statistics.bootstrap import LEAST_PATIENTS
@@ -31,9 +33,6 @@ from .map_report import map_sections, reference_cases
 from .phantom_truth import is_synthetic
 from .predictions import answered, classify_case, counted, predict, said
 from .summaries import EvaluatedCohort, EvaluatedModel, EvaluationSummary, left_out_of
-
-GALLERY = "gallery"
-REPORT = Report("evaluation of a model", "evaluation.json", evaluated.TABLES, (TABLES, FIGURES, GALLERY))
 
 
 def evaluate(

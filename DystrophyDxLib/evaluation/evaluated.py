@@ -12,13 +12,11 @@ from ..cohort.table import Cohort
 from ..models.package import ModelPackage
 from ..reporting.pages import Section
 from ..reporting.progress import Advance
+from ..reporting.reports import CASE_TABLES
 from . import heat_audit, localisation
 from .map_report import Atlas, region_rows
 from .phantom_truth import has_truth, read_truth
 from .predictions import ClassifiedSeries, Predictions, units_of
-
-TABLES = ("predictions.csv", "patients.csv", "failures.csv", "audit.csv")
-"""Files of `tables_of`."""
 
 
 @dataclass(frozen=True)
@@ -112,4 +110,4 @@ class Observer:
 
 def tables_of(predictions: Predictions, patients: pd.DataFrame, audit: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The tables that stand beside a report, by the names of their files."""
-    return dict(zip(TABLES, (predictions.images, patients, predictions.failures, audit), strict=True))
+    return dict(zip(CASE_TABLES, (predictions.images, patients, predictions.failures, audit), strict=True))

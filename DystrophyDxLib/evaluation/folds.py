@@ -23,10 +23,11 @@ from ..cohort.table import Cohort
 from ..errors import InputError
 from ..models.package import ModelPackage, fold_packages
 from ..reporting.figures import confusion_figure, saved_picture
-from ..reporting.harness import FIGURES, Measure, Report, report_notices, table_sha256
+from ..reporting.harness import FIGURES, Measure, report_notices, table_sha256
 from ..reporting.output_folder import Content
 from ..reporting.pages import Section
 from ..reporting.progress import WRITING, part_of
+from ..reporting.reports import FOLDS as REPORT
 from ..reporting.tables import Table
 from ..statistics.confusion import errors_of, proportion
 from . import evaluated, heat_audit
@@ -36,8 +37,6 @@ from .phantom_truth import is_synthetic
 from .predictions import Predictions, by_patient, counted, predict, said
 from .strata import by_stratum
 from .summaries import CohortFacts, FoldsSummary, SummedFolds, left_out_of, left_out_told
-
-REPORT = Report("cross-validation", "folds.json", evaluated.TABLES)
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def evaluate_folds(folder: Path, cohort: Path, out: Path, options: EvaluationOpt
     evaluation = answered_folds(TrainedFolds.read(folder, cohort), cohort, options)
     options.advance(WRITING, 0, 0)
     summary = summary_of(evaluation, cohort)
-    write_folds_report(evaluation, summary, out, overwrite=options.overwrite, before=before)
+    write_folds_report(evaluation, summary, folder.absolute().name, out, overwrite=options.overwrite, before=before)
     return summary
 
 
@@ -179,17 +178,27 @@ def summary_of(evaluation: FoldEvaluation, cohort: Path) -> FoldsSummary:
 
 
 def write_folds_report(
-    evaluation: FoldEvaluation, summary: FoldsSummary, out: Path, *, overwrite: bool, before: Content | None = None
+    evaluation: FoldEvaluation,
+    summary: FoldsSummary,
+    name: str,
+    out: Path,
+    *,
+    overwrite: bool,
+    before: Content | None = None,
 ) -> None:
     """Writes the files of `REPORT` into `out`.
+
+    Args:
+        name: of the models, by which the page is known.
 
     Raises:
         InputError: `out` cannot be used or written.
     """
+    recipe = evaluation.packages[0].recipe
     REPORT.write(
         out,
         summary,
-        f"{evaluation.packages[0].card.name}, {len(evaluation.packages)} folds",
+        f"{name} ({recipe.name}, {recipe.network.backbone}), {len(evaluation.packages)} folds",
         lambda folder: _sections(evaluation, summary, folder / FIGURES),
         evaluated.tables_of(evaluation.predictions, evaluation.patients, evaluation.audit),
         overwrite=overwrite,

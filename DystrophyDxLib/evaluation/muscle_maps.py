@@ -20,14 +20,14 @@ from ..muscles.mapper import MuscleMapper
 from ..muscles.structures import MUSCLES, STRUCTURES
 from ..regions.legs import find_legs
 from ..regions.windows import Side
-from ..reporting.harness import Measure, Report, Summary, provenance, report_notices, table_sha256
+from ..reporting.harness import Measure, Summary, provenance, report_notices, table_sha256
 from ..reporting.pages import Section
+from ..reporting.reports import MAPS as REPORT
 from ..reporting.tables import Table
 from ..series.reading import read_study
 from ..training.objectives import dice_estimates, overlap_counts
 from .evaluated import EvaluationOptions
 
-REPORT = Report("Evaluation of a model of muscle maps", "evaluation.json", ("legs.csv", "failures.csv"))
 _LABELS = len(STRUCTURES) + 1
 
 

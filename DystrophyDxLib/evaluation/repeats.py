@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ..cohort.splits import repeats_in
-from ..reporting.harness import TABLES, Report, in_words
+from ..reporting.harness import in_words
 from ..reporting.pages import Section
 from ..reporting.progress import WRITING, part_of
+from ..reporting.reports import of_repeats
 from ..reporting.tables import Table
 from .evaluated import EvaluationOptions
 from .folds import TrainedFolds, answered_folds, summary_of, write_folds_report
@@ -32,22 +33,22 @@ def evaluate_repeats(folder: Path, cohort: Path, out: Path, options: EvaluationO
     """
     repeats = repeats_in(folder)
     names = tuple(repeat.name for repeat in repeats)
-    report = Report("repeated cross-validation", "repeats.json", folders=(TABLES, *names))
+    report = of_repeats(names)
     before = report.check(out, overwrite=options.overwrite)
     trained = [TrainedFolds.read(repeat, cohort) for repeat in repeats]
     found = [
         answered_folds(of_repeat, cohort, replace(options, advance=part_of(options.advance, name)))
         for name, of_repeat in zip(names, trained, strict=True)
     ]
-    of_repeats = [summary_of(evaluation, cohort) for evaluation in found]
-    summary = _summarised(of_repeats)
+    each = [summary_of(evaluation, cohort) for evaluation in found]
+    summary = _summarised(each)
 
     options.advance(WRITING, 0, 0)
 
     def sections(folder: Path) -> Iterator[Section]:
-        for name, evaluation, of_repeat in zip(names, found, of_repeats, strict=True):
-            write_folds_report(evaluation, of_repeat, folder / name, overwrite=False)
-        yield _over_all(summary, of_repeats[0].patients.total)
+        for name, evaluation, of_repeat in zip(names, found, each, strict=True):
+            write_folds_report(evaluation, of_repeat, name, folder / name, overwrite=False)
+        yield _over_all(summary, each[0].patients.total)
 
     report.write(out, summary, f"{len(found)} repeats", sections, overwrite=options.overwrite, before=before)
     return summary

@@ -24,8 +24,9 @@ from ..explain.texture_score import texture_scores
 from ..files.spreadsheet import column_name
 from ..models.published_weights import weights_file
 from ..muscles.structures import MUSCLES
-from ..reporting.harness import FIGURES, Report, table_sha256
+from ..reporting.harness import FIGURES, table_sha256
 from ..reporting.progress import WRITING, Advance
+from ..reporting.reports import TEXTURE as REPORT
 from ..training.sample_store import SampleStore
 from . import localisation
 from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
@@ -36,8 +37,6 @@ from .texture_images import TextureImages
 from .texture_methods import held_out_answers, texture_methods
 from .texture_networks import FoldModels, Responses
 from .texture_report import sections
-
-REPORT = Report("texture analysis", "texture.json", ("predictions.csv", "heat.csv", "muscles.csv"))
 
 
 def texture(

@@ -30,10 +30,7 @@ from ..series.segmentation_file import segmentation_header
 if TYPE_CHECKING:
     from ..classify import Classifier
 
-UNNAMED = (
-    "Labels without names are called by their numbers; name those of --muscles with --label-names and those of --atlas "
-    "with --atlas-names, or by a table of the label map's own name beside it."
-)
+UNNAMED = "Labels without names are called by their numbers; a table beside the label map, of its name, names them."
 _NUMBER = re.compile(r"label \d+")
 LONGEST_LABEL = 80
 """Characters of the name of a study."""

@@ -19,11 +19,12 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import InputError
+from ..files.phantom_cohort import ATLAS, ATLAS_NAMES, TABLE, earlier_cohort
 from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
 from ..series.series import Geometry
-from .cohort_files import TABLE, write_image, write_table
+from .cohort_files import write_image, write_table
 from .persons import person_keys, seed_of
 
 SPACING_MM = 4.0
@@ -148,6 +149,7 @@ def write_brains(
     seed: int,
     diagnoses: Sequence[str] = tuple(CHANGED),
     purpose: str = "",
+    overwrite: bool = False,
     advance: Advance = silent,
 ) -> Path:
     """Writes the maps of each patient, the table of all, and the atlas with the names of its regions.
@@ -155,7 +157,7 @@ def write_brains(
     Severity is even from 0.1, so that some are mild; the centres take turns.
 
     Args:
-        out: new or empty folder.
+        out: new or empty folder; with `overwrite` also one of an earlier cohort.
         diagnoses: some of `CHANGED`, taken in turn.
 
     Returns:
@@ -167,7 +169,7 @@ def write_brains(
     unknown = [name for name in diagnoses if name not in CHANGED]
     if unknown:
         raise InputError(f"There are no brain maps with {unknown[0]!r}; choose from {', '.join(CHANGED)}.")
-    with output_folder(out, (), overwrite=False) as folder:
+    with output_folder(out, earlier_cohort(out), overwrite=overwrite) as folder:
         _write_atlas(folder)
         rows = []
         drawn = [diagnoses[number % len(diagnoses)] for number in range(patients)]
@@ -181,8 +183,8 @@ def write_brains(
 
 def _write_atlas(out: Path) -> None:
     labels, names = atlas()
-    write_image(as_image(labels, _geometry()), out / "atlas.nii.gz")
-    write_table(out / "atlas.csv", ("label", "name"), [{"label": n, "name": name} for n, name in names.items()])
+    write_image(as_image(labels, _geometry()), out / ATLAS)
+    write_table(out / ATLAS_NAMES, ("label", "name"), [{"label": n, "name": name} for n, name in names.items()])
 
 
 def _write_patient(out: Path, name: str, person: str, diagnosis: str, centre: str) -> dict[str, object]:

@@ -16,11 +16,12 @@ from threadpoolctl import threadpool_limits
 
 from ..cohort.table import SPLITS, Split
 from ..errors import InputError
+from ..files.phantom_cohort import BESIDE, TABLE, TRUTH, earlier_cohort
 from ..muscles.structures import MUSCLES
 from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
-from .cohort_files import BESIDE, REFUSED, TABLE, write_image, write_table
+from .cohort_files import REFUSED, write_image, write_table
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
 from .disease import DIAGNOSES, DYSTROPHINOPATHY, drawn_diagnosis
@@ -140,6 +141,7 @@ def write_cohort(
     truth: bool = True,
     purpose: str = "",
     processes: int = 1,
+    overwrite: bool = False,
     advance: Advance = silent,
 ) -> Path:
     """Writes one folder a patient, a text on which of them are meant to be refused and, last of all, `cohort.csv`;
@@ -152,13 +154,14 @@ def write_cohort(
     and options give equal files with any number of `processes`.
 
     Raises:
-        InputError: `out` holds files already or cannot be written, an unknown contrast, or a matrix too small. After
-            any failure or interruption `out` is as it was.
+        InputError: `out` holds files already (with `overwrite` other ones than those of an earlier cohort of phantoms)
+            or cannot be written, an unknown contrast, or a matrix too small. After any failure or interruption `out` is
+            as it was.
     """
     if "T1" not in contrasts or not set(contrasts) <= set(CONTRASTS):
         raise InputError(f"The contrasts are T1 and, as wished, others of: {', '.join(CONTRASTS[1:])}.")
     persons = person_keys("thigh", seed, [patient.diagnosis for patient in patients], purpose)
-    with output_folder(out, (), overwrite=False) as folder:
+    with output_folder(out, earlier_cohort(out), overwrite=overwrite) as folder:
         write = partial(
             _write_patient, out=folder, matrix=matrix, file_format=file_format, contrasts=contrasts, truth=truth
         )
@@ -167,7 +170,7 @@ def write_cohort(
             rows.append(row)
             advance("Making phantoms", len(rows), len(patients))
         if truth:
-            write_table(folder / "truth.csv", TRUTH_COLUMNS, rows)
+            write_table(folder / TRUTH, TRUTH_COLUMNS, rows)
         others = [contrast for contrast in contrasts if contrast != "T1"] + [MAPS] * truth
         (folder / BESIDE).write_text(REFUSED, encoding="utf-8")
         write_table(folder / TABLE, (*COHORT_COLUMNS, *others), rows)

@@ -11,10 +11,6 @@ import SimpleITK as sitk
 
 from ..files.spreadsheet import write_rows
 
-TABLE = "cohort.csv"
-"""Name of the table of a cohort."""
-BESIDE = "README.txt"
-"""Name of the text beside the table of a cohort of thighs."""
 REFUSED = """Synthetic patients (phantoms): for trying and training, not for figures on patients.
 
 They are as hard to read as real ones, so classify refuses a few of the T1-weighted series, as it would a patient's (the
@@ -25,8 +21,9 @@ label is then indeterminate). Of the 432 phantoms with the published numbers of 
 
 The other contrasts are inputs of models that ask for them. A model of T1-weighted thighs refuses STIR and DIXON_WATER
 by their look (either warning), and all of them by their DICOM header. NIfTI has none: DIXON_FAT and DIXON_FF pass.
+Which series of this cohort are refused, train and evaluate list as left out.
 """
-"""What `BESIDE` says, measured with `samples.quality`."""
+"""What `files.phantom_cohort.BESIDE` says, measured with `samples.quality`."""
 
 
 def write_image(image: sitk.Image, path: Path) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..errors import InputError
+from ..files.phantom_cohort import TABLE, earlier_cohort
 from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
-from .cohort_files import TABLE, write_image, write_table
+from .cohort_files import write_image, write_table
 from .heart import DISEASES, PLANES, Disease, HeartPhantom, Plane, make_heart
 from .persons import person_keys, seed_of
 
@@ -33,12 +34,13 @@ def write_hearts(
     matrix: int = 192,
     frames: int = 20,
     purpose: str = "",
+    overwrite: bool = False,
     advance: Advance = silent,
 ) -> Path:
     """Writes for each patient a cine (4-D NIfTI) and the heart's labels at end-diastole, and the table of all.
 
     Args:
-        out: new or empty folder.
+        out: new or empty folder; with `overwrite` also one of an earlier cohort.
         diagnoses: taken in turn: diseases, shown in the short axis, or planes, each of a heart of any disease.
 
     Returns:
@@ -51,7 +53,7 @@ def write_hearts(
     if unknown:
         known = ", ".join((*DISEASES, *PLANES))
         raise InputError(f"There is no phantom of a heart with {unknown[0]!r}; choose from {known}.")
-    with output_folder(out, (), overwrite=False) as folder:
+    with output_folder(out, earlier_cohort(out), overwrite=overwrite) as folder:
         rows = []
         shown = [diagnoses[number % len(diagnoses)] for number in range(patients)]
         for number, person in enumerate(person_keys("heart", seed, shown, purpose)):

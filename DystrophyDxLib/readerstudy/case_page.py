@@ -32,8 +32,8 @@ def write_case_page(study: ReaderStudy, shown: Presentation, positions: int, pat
         InputError: a file of the case is missing or was changed.
     """
     aided = shown.arm is Arm.AIDED
-    mri, plane = _upright(study.image(shown.case))
-    heat, _ = _upright(study.heatmap(shown.case)) if aided else (None, plane)
+    mri, plane, numbers = _upright(study.image(shown.case))
+    heat = _upright(study.heatmap(shown.case))[0] if aided else None
     low, high = study.protocol.grey_window
     greys = np.clip((sitk.GetArrayFromImage(mri) - low) * (255 / (high - low)), 0, 255).astype(np.uint8)
     pictures = [[_picture(plane_of_greys, mri)] for plane_of_greys in greys]
@@ -46,7 +46,8 @@ def write_case_page(study: ReaderStudy, shown: Presentation, positions: int, pat
         positions=positions,
         condition=study.protocol.condition,
         notices=(*((DEMONSTRATION_MODEL,) if study.protocol.model.demonstration else ()), RESEARCH_ONLY),
-        pictures=pictures,
+        pictures=list(zip(numbers, pictures, strict=True)),
+        last=max(numbers),
         axial=plane == "axial",
         answer=study.model_answer(shown.case) if aided else None,
         model=study.protocol.model,
@@ -55,11 +56,16 @@ def write_case_page(study: ReaderStudy, shown: Presentation, positions: int, pat
     path.write_text(page, encoding="utf-8")
 
 
-def _upright(path: Path) -> tuple[sitk.Image, str]:
-    """An image and its plane; axial slices from the lowest on, the patient's right on the left, front on top."""
+def _upright(path: Path) -> tuple[sitk.Image, str, range]:
+    """An image, its plane, and the numbers of its slices in the file, from 0; axial slices from the lowest on, the
+    patient's right on the left, front on top."""
     series = read_image_file(path)
     image, plane = as_image(series.voxels, series.geometry), plane_of(series.geometry.direction)
-    return (sitk.DICOMOrient(image, "LPS") if plane == "axial" else image), plane
+    numbers = range(len(series.voxels))
+    if plane != "axial":
+        return image, plane, numbers
+    upwards = series.geometry.direction[2, 2] > 0
+    return sitk.DICOMOrient(image, "LPS"), plane, numbers if upwards else numbers[::-1]
 
 
 def _picture(pixels: np.ndarray, image: sitk.Image) -> str:

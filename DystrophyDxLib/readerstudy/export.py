@@ -32,11 +32,28 @@ AMENDMENTS = (
 
 @dataclass(frozen=True)
 class ReaderStatus:
-    """How far a reader is, and when he or she last did something (UTC; None before that)."""
+    """How far a reader is.
+
+    Attributes:
+        last_at: when he or she last did something (UTC); None before that.
+        day_only: whether that is the day of an answer on paper or in a spreadsheet, whose time is not known.
+    """
 
     reader: Reader
     progress: Progress
     last_at: datetime | None
+    day_only: bool = False
+
+    @property
+    def last(self) -> str:
+        """`last_at` in the time of this computer, in words; empty where there is none."""
+        if self.last_at is None:
+            return ""
+        return (
+            f"{self.last_at.date()}, at a time not known"
+            if self.day_only
+            else f"{self.last_at.astimezone():%Y-%m-%d %H:%M}"
+        )
 
 
 @dataclass(frozen=True)
@@ -52,9 +69,13 @@ class Unusable:
 
 def status(study: ReaderStudy, now: datetime) -> tuple[tuple[ReaderStatus, ...], tuple[Unusable, ...]]:
     """How far each reader is, of those whose files can be used, and the others."""
-    return _of_each(
-        study, lambda reader, store: ReaderStatus(reader, progress_of(store, study.protocol, now), store.last_at)
-    )
+
+    def look(reader: Reader, store: ReaderStore) -> ReaderStatus:
+        last = store.last_at
+        day_only = any(answer.at == last and answer.deviation is not None for answer in store.answers)
+        return ReaderStatus(reader, progress_of(store, study.protocol, now), last, day_only)
+
+    return _of_each(study, look)
 
 
 def check_content(study: ReaderStudy) -> None:

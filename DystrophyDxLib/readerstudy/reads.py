@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..cohort.table import listed
+from ..cohort.table import columns_told, listed
 from ..errors import InputError
 from ..files.spreadsheet import Sheet, column_name, csv_of, spellings_by_key
 from ..statistics.merit import COMPARES, FIGURES_OF_MERIT, RANDOM
@@ -320,7 +320,7 @@ def _checked(name: str, table: pd.DataFrame, problems: list[str]) -> pd.DataFram
     table = table.rename(columns=lambda header: column_name(str(header))).reset_index(drop=True)
     missing = [column for column, kind in columns.items() if kind.needed and column not in table]
     if missing:
-        problems.append(f"{name}.csv lacks the columns {', '.join(missing)}; add them.")
+        problems.append(f"{name}.csv lacks {columns_told(missing)}; add what is missing.")
     twice = sorted(set(table.columns[table.columns.duplicated()]) & set(columns))
     if twice:
         problems.append(f"{name}.csv has the columns {', '.join(twice)} more than once; keep one of each.")

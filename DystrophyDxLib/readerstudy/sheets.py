@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timezone
 from pathlib import Path
 
-from ..cohort.table import Problems
+from ..cohort.table import Problems, columns_told
 from ..errors import InputError
 from ..files.spreadsheet import Sheet, column_name, write_rows
 from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance
 from .case_page import write_case_page
 from .protocol import Presentation, Protocol, Reader, plan
-from .questions import SIDES, Answer, Questions
+from .questions import QUALITIES, SIDES, Answer, Questions
 from .store import ReaderStore, StoredAnswer
 from .study import ReaderStudy
 
@@ -182,7 +182,7 @@ def _rows(path: Path, protocol: Protocol, now: datetime, problems: Problems) -> 
     sheet = Sheet.read(path, str(path))
     names = {column_name(name): name for name in columns(protocol.questions)}
     if missing := sheet.missing(names):
-        problems.add(f"tables without the columns {', '.join(names[name] for name in missing)}", str(path))
+        problems.add(f"tables without {columns_told([names[name] for name in missing])}", str(path))
         return
     for number in sheet.ragged:
         problems.add("rows with more or fewer cells than the header", f"{path} row {number}")
@@ -190,12 +190,18 @@ def _rows(path: Path, protocol: Protocol, now: datetime, problems: Problems) -> 
         if any(cells[name] for name in names if name not in _KEYS):
             where = f"{path} row {number}"
             try:
-                yield _row(where, cells, protocol, now)
+                shown = _place(cells, protocol)
+                if faults := _faults(cells, protocol, now.date()):
+                    for fault in faults:
+                        problems.add(fault, where)
+                else:
+                    yield (*shown, _Filled(where, _answer(cells, protocol.questions), _known_day(cells["read_on"])))
             except InputError as error:
                 problems.add(str(error).rstrip("."), where)
 
 
-def _row(where: str, cells: dict[str, str], protocol: Protocol, now: datetime) -> tuple[str, int, _Filled]:
+def _place(cells: dict[str, str], protocol: Protocol) -> tuple[str, int]:
+    """Reader and number of the presentation that a row is of."""
     if cells["study"] != _code(protocol):
         raise InputError(f"rows of another study (this one has {_code(protocol)} in the column study)")
     reader = protocol.reader(cells["reader"])
@@ -203,18 +209,32 @@ def _row(where: str, cells: dict[str, str], protocol: Protocol, now: datetime) -
     shown = {(str(s.session), str(s.position), s.arm.value): s.number for s in plan(protocol, reader)}
     if key not in shown:
         raise InputError("a session, case and arm that are not this reader's by the protocol")
-    questions, told = protocol.questions, []
-    decision = _DECISIONS.get(cells["answer"].lower())
-    if decision is None:
+    return reader.code, shown[key]
+
+
+def _faults(cells: dict[str, str], protocol: Protocol, today: date) -> list[str]:
+    """All that is wrong with single cells of a row."""
+    told = []
+    if cells["answer"].lower() not in _DECISIONS:
         told.append("answer is neither yes nor no")
-    for name, asked in (("confidence", True), ("quality", questions.quality)):
-        if asked and not re.fullmatch(r"\d{1,3}", cells[name]):
-            told.append(f"{name} is no whole number")
+    for name, asked, (least, most) in (
+        ("confidence", True, (0, 100)),
+        ("quality", protocol.questions.quality, (QUALITIES[0], QUALITIES[-1])),
+    ):
+        if asked and not (re.fullmatch(r"\d{1,3}", cells[name]) and least <= int(cells[name]) <= most):
+            told.append(f"{name} is no whole number from {least} to {most}")
     day = _day(cells["read_on"])
-    if day is None or not protocol.created <= day.isoformat() <= now.date().isoformat():
-        told.append("read_on is no day, as 2026-03-31, since the study was created")
-    if told:
-        raise InputError(", ".join(told))
+    if day is None:
+        told.append(f"read_on is no day, such as {today}")
+    elif day.isoformat() < protocol.created:
+        told.append(f"read_on lies before the day on which the study was created, {protocol.created}")
+    elif day > today:
+        told.append(f"read_on lies in the future, after today, {today}")
+    return told
+
+
+def _answer(cells: dict[str, str], questions: Questions) -> Answer:
+    """What a row without `_faults` says."""
     grades = {
         (muscle, side): cell.lower()
         for muscle in questions.mercuri
@@ -222,7 +242,7 @@ def _row(where: str, cells: dict[str, str], protocol: Protocol, now: datetime) -
         if (cell := cells[column_name(f"{muscle} {side}")])
     }
     answer = Answer(
-        bool(decision),
+        _DECISIONS[cells["answer"].lower()],
         int(cells["confidence"]),
         (cells["subtype"].upper() or None) if questions.subtype else None,
         int(cells["quality"]) if questions.quality else None,
@@ -230,8 +250,13 @@ def _row(where: str, cells: dict[str, str], protocol: Protocol, now: datetime) -
         grades,
     )
     answer.check(questions)
+    return answer
+
+
+def _known_day(text: str) -> date:
+    day = _day(text)
     assert day is not None
-    return reader.code, shown[key], _Filled(where, answer, day)
+    return day
 
 
 def _day(text: str) -> date | None:

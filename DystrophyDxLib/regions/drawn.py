@@ -179,7 +179,7 @@ def legs_of_map(series: Series, values: np.ndarray) -> np.ndarray:
         if abs(apart) > 2 * UNSIDED_MM and WarningCode.SIDE_CONTRADICTED not in {warning.code for warning in told}:
             return legs
     raise InputError(
-        f"The label map has no names and {counted(len(found), 'label')}"
+        f"The label map has no names and {counted(len(found), 'label')} on these images"
         f"{', which do not lie on two sides' * (len(found) == 2)}; give one with a label for each leg, or a "
         f"segmentation (.seg.nrrd) with segments “{SEGMENT_NAMES[Side.LEFT]}” and “{SEGMENT_NAMES[Side.RIGHT]}”."
     )

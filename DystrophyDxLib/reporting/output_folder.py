@@ -135,7 +135,7 @@ def _refuse(folder: Path, files: Collection[str], *, overwrite: bool) -> None:
     if present - set(files):
         raise InputError(_OTHER_FILES.format(folder))
     if present and not overwrite:
-        held, where = ("results already", "on the command line ") if files == FILES else ("an earlier report", "")
+        held, where = ("results already", "on the command line ") if files == FILES else ("earlier results", "")
         raise InputError(f"The output folder {folder} holds {held}; give another folder, or {where}add --overwrite.")
 
 

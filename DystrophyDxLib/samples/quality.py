@@ -283,10 +283,11 @@ def input_warnings(
     not_t1 = _why_not_t1(series.acquisition, qualities, thigh) if made_for_thighs else None
     if not_t1:
         warn(WarningCode.NOT_T1_WEIGHTED, f"{not_t1}; choose a T1-weighted series without fat suppression.")
+    seen = f"only {sum(thigh)}" if any(thigh) else "none"
     if made_for_thighs and (sum(thigh) < len(thigh) / 2 or not thigh):
         warn(
             WarningCode.NOT_THIGH,
-            f"The shaft of the femur, as the one bone of a thigh, is seen in only {sum(thigh)} of {len(thigh)} images; "
+            f"The shaft of the femur, as the one bone of a thigh, is seen in {seen} of {len(thigh)} images; "
             "choose a series of the thighs, not of the lower legs, knees or hips.",
         )
     if regions.touching:

@@ -110,7 +110,8 @@ def _chosen(inventory: Inventory, series_uid: str | None, *, as_cine: bool = Fal
 def _why_no_image(inventory: Inventory) -> str:
     if not inventory.other_modalities:
         return (
-            "No DICOM image was found; give a folder with a DICOM MR series, or a DICOM, NIfTI, NRRD or MetaImage file."
+            "No DICOM image was found, and pictures such as PNG hold no MRI; give a folder with a DICOM MR series, or a"
+            " DICOM, NIfTI, NRRD or MetaImage file."
         )
     kinds = ", ".join(sorted(inventory.other_modalities))
     if inventory.without_voltage:

@@ -20,17 +20,6 @@ LEFT_OUT = "left-out.txt"
 """File beside the training log that names the series without an image that can be used, and why."""
 
 
-def checked_place(out: Path) -> Path:
-    """The folder for log and checkpoint of the package that is to be written at `out`.
-
-    Raises:
-        InputError: there is something at `out` other than an empty folder.
-    """
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise InputError(f"There is something at {out}, the place given with --out; give a new one.")
-    return out.with_name(f"{out.name}-training")
-
-
 def made_samples(
     cohort: Cohort, recipe: AnyRecipe, folder: Path, processes: int, together: Processes, advance: Advance
 ) -> SampleStore:

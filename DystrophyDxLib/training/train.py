@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from .. import __version__
-from ..cohort.options import chosen_splits
+from ..cohort.options import checked_place, chosen_splits
 from ..cohort.seen import seen_keys, seen_patients
 from ..cohort.splits import FOLDS, REPEAT, own, write_folds
 from ..cohort.table import SPLITS, AnyRecipe, Cohort, Split
@@ -29,7 +29,7 @@ from ..models.package import ModelCard, ModelPackage, write_package
 from ..models.recipe import Recipe
 from ..models.training_recipe import AugmentationRecipe, StageRecipe
 from ..models.weights import load_backbone
-from ..reporting.progress import Advance, silent
+from ..reporting.progress import Advance, part_of, silent
 from .calibration import FeatureSpread, Scores, as_metrics, figures, temperature, typical_heat
 from .checkpoint import CHECKPOINT
 from .distributed import Processes, processes_of_torchrun
@@ -38,7 +38,6 @@ from .fit import Examples, ExamplesOfStage, Logits, SampleExamples, fit
 from .objectives import ClassObjective, class_weights
 from .preparation import (
     check_room,
-    checked_place,
     identity_of,
     made_samples,
     make_folder,
@@ -128,7 +127,15 @@ def train(
     return out
 
 
-def train_folds(recipe: AnyRecipe, cohorts: Sequence[Cohort], out: Path, *, resume: bool, **options: Any) -> list[Path]:
+def train_folds(
+    recipe: AnyRecipe,
+    cohorts: Sequence[Cohort],
+    out: Path,
+    *,
+    resume: bool,
+    advance: Advance = silent,
+    **options: Any,
+) -> list[Path]:
     """Trains one package for each split of a cohort, `out`/fold1 and so on, with the options of `train`; packages by
     this recipe that are there already are kept. `splits.FOLDS` in `out` tells who is tested in which.
 
@@ -137,9 +144,10 @@ def train_folds(recipe: AnyRecipe, cohorts: Sequence[Cohort], out: Path, *, resu
     """
     write_folds(out / FOLDS, cohorts)
     packages = [out / f"fold{n}" for n in range(1, len(cohorts) + 1)]
-    for cohort, package in zip(cohorts, packages, strict=True):
+    for number, (cohort, package) in enumerate(zip(cohorts, packages, strict=True), 1):
         if not _is_by(package, recipe):
-            train_any(recipe, cohort, package, resume=resume, **options)
+            told = part_of(advance, f"Fold {number} of {len(cohorts)}")
+            train_any(recipe, cohort, package, resume=resume, advance=told, **options)
     return packages
 
 
@@ -151,7 +159,15 @@ def train_any(recipe: AnyRecipe, cohort: Cohort, out: Path, **options: Any) -> P
 
 
 def train_repeats(
-    recipe: AnyRecipe, cohort: Cohort, split: str, out: Path, *, repeats: int, seed: int, **options: Any
+    recipe: AnyRecipe,
+    cohort: Cohort,
+    split: str,
+    out: Path,
+    *,
+    repeats: int,
+    seed: int,
+    advance: Advance = silent,
+    **options: Any,
 ) -> list[Path]:
     """Trains the models of a cross-validation so many times, `out`/repeat1 and so on, each time with patients dealt and
     weights drawn from another seed; the options are those of `train_folds`.
@@ -166,7 +182,12 @@ def train_repeats(
         package
         for n in range(repeats)
         for package in train_folds(
-            recipe, chosen_splits(cohort, split, seed + n), out / f"{REPEAT}{n + 1}", seed=seed + n, **options
+            recipe,
+            chosen_splits(cohort, split, seed + n),
+            out / f"{REPEAT}{n + 1}",
+            seed=seed + n,
+            advance=part_of(advance, f"Repeat {n + 1} of {repeats}"),
+            **options,
         )
     ]
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .. import __version__
+from ..cohort.options import checked_place
 from ..cohort.seen import seen_keys, seen_patients
 from ..cohort.splits import own
 from ..cohort.table import SPLITS, Cohort, Split
@@ -31,7 +32,6 @@ from .map_augment import augmented_maps
 from .objectives import MapObjective, dice_estimates, overlap_counts
 from .preparation import (
     check_room,
-    checked_place,
     identity_of,
     made_samples,
     make_folder,

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import DystrophyDxLib
 from DystrophyDxLib.commands.main import app
+from DystrophyDxLib.commands.progress import LOADING
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.files.resources import muscle_model
 from DystrophyDxLib.phantom import make_phantom, write_dicom
@@ -70,11 +71,16 @@ def refusal(*arguments) -> str:
     """The one line that a refused call writes."""
     run = dystrophydx(*arguments)
     assert run.returncode == 2, run.stdout + run.stderr
-    assert "Results:" not in run.stdout
-    lines = run.stderr.strip().splitlines()
-    assert len(lines) == 1, run.stderr
-    assert lines[0].startswith("dystrophydx: ")
-    return lines[0]
+    assert run.stdout == ""
+    return one_line(run.stderr)
+
+
+def one_line(stderr: str) -> str:
+    """What a call says in the end, after the steps that it told."""
+    *steps, line = stderr.splitlines()
+    assert line.startswith("dystrophydx: "), stderr
+    assert not [step for step in steps if step.startswith("dystrophydx: ")], stderr
+    return line
 
 
 def test_a_further_input_is_given_by_name_and_missed_before_anything_is_read(tmp_path):
@@ -271,7 +277,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, study, model, monkeyp
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
     )
     assert run.returncode == 2
-    assert len(run.stderr.strip().splitlines()) == 1, run.stderr
+    assert "free space" in one_line(run.stderr)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -296,8 +302,26 @@ def test_an_interrupted_run_says_so_and_leaves_nothing(tmp_path, study, model, l
     asked = ("classify", study, "--out", tmp_path / "out", "--model", model)
     run = in_a_process_of_its_own(*asked, code=code, timeout=120)
     assert run.returncode == 2
-    assert run.stderr == "dystrophydx: Interrupted; nothing was written.\n"
+    assert one_line(run.stderr) == "dystrophydx: Interrupted; nothing was written."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_holds_earlier_results_is_told_before_anything_slow(tmp_path, model):
+    table, study, out = tmp_path / "cohort.csv", tmp_path / "study", tmp_path / "out"
+    table.write_text("patient_id,path,diagnosis\n")
+    study.mkdir()
+    for command, place in (
+        (("evaluate", model, table), "evaluation.json"),
+        (("texture", table), "texture.json"),
+        (("readers", "analyse", study), "analysis.json"),
+    ):
+        (out / place).parent.mkdir()
+        (out / place).touch()
+        run = dystrophydx(*command, "--out", out)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert "holds earlier results; give another folder, or add --overwrite" in one_line(run.stderr)
+        assert LOADING not in run.stderr
+        shutil.rmtree(out)
 
 
 def test_a_region_of_another_study_is_refused(classified, model, tmp_path):
@@ -333,7 +357,7 @@ def test_a_package_that_is_missing_is_named_with_what_to_install_before_anything
     assert len(told) == 6
     for line in told:
         assert "The package sklearn is missing" in line
-        assert "make .venv/.dev" in line
+        assert 'pip install -e ".[train]"' in line
 
 
 def test_a_table_with_too_few_patients_of_a_class_is_told_without_pytorch(tmp_path):

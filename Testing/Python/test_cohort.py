@@ -172,7 +172,7 @@ def test_the_message_repeats_no_cell_but_the_pseudonym(tmp_path):
     ("content", "told"),
     [
         (b"", "lacks the columns patient_id, path, diagnosis"),
-        (b"patient_id,diagnosis\nA,DMD\n", "lacks the columns path"),
+        (b"patient_id,diagnosis\nA,DMD\n", "lacks the column path"),
         (b"patient_id,path,diagnosis,Path\nA,a,DMD,b\n", "has the columns path more than once"),
         (b"patient_id,path,diagnosis\n", "no rows"),
         (b"patient_id,path,diagnosis\nA,a.nii,DMD,7\n", "more or fewer cells than the header (row 2)"),

@@ -54,7 +54,7 @@ def test_the_plain_package_says_what_to_add(gone, words, extra, monkeypatch, cap
     else:
         said = lacking(words[0])
     assert said.startswith(f"The package {gone} is missing")
-    assert f'pip install "dystrophydx[{extra}]"' in said
+    assert f'pip install -e ".[{extra}]"' in said
     assert "\n" not in said
 
 

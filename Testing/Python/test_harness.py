@@ -90,7 +90,7 @@ def test_a_section_that_fails_leaves_nothing_behind_and_an_earlier_report_as_it_
         section(folder)
         raise InputError("no")
 
-    with pytest.raises(InputError, match="earlier report"):
+    with pytest.raises(InputError, match="earlier results"):
         REPORT.check(tmp_path / "out", overwrite=False)
     with pytest.raises(InputError, match="no"):
         REPORT.write(tmp_path / "out", SUMMARY, "Second", fails, overwrite=True)

@@ -18,10 +18,10 @@ from DystrophyDxLib.cohort.table import Case
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.evaluation.phantom_truth import muscle_fat
+from DystrophyDxLib.files.phantom_cohort import BESIDE
 from DystrophyDxLib.muscles.structures import FEMUR, SUBCUTANEOUS_FAT
 from DystrophyDxLib.phantom import DYSTROPHINOPATHY, MUSCLES, cohort
 from DystrophyDxLib.phantom.cohort import Patient, drawn_patients, like_yang2021, write_cohort
-from DystrophyDxLib.phantom.cohort_files import BESIDE
 from DystrophyDxLib.phantom.published_cohort import OTHERS, shared
 from DystrophyDxLib.results import UNSUITABLE, WarningCode
 from DystrophyDxLib.series.reading import read_study
@@ -251,3 +251,19 @@ def test_every_contrast_has_a_column_in_the_table(tmp_path):
     (row,) = rows_of(table)
     assert (row["path"], row["STIR"]) == ("P0001/T1.nii.gz", "P0001/STIR.nii.gz")
     assert (table.parent / row["STIR"]).exists()
+
+
+def test_an_own_earlier_cohort_is_named_with_overwrite_and_patients_are_never_replaced(tmp_path):
+    out = tmp_path / "cohort"
+    write_cohort(PATIENTS[:2], out, seed=1, matrix=64, truth=False)
+    with pytest.raises(InputError, match="holds earlier results; give another folder, or add --overwrite"):
+        write_cohort(PATIENTS[:1], out, seed=1, matrix=64, truth=False)
+    write_cohort(PATIENTS[:1], out, seed=1, matrix=64, truth=False, overwrite=True)
+    assert len(rows_of(out / "cohort.csv")) == 1
+    assert len([path for path in out.iterdir() if path.is_dir()]) == 1
+    for spoilt in ("synthetic", "person"):
+        table = (out / "cohort.csv").read_text()
+        (out / "cohort.csv").write_text(table.replace(spoilt, "centre2"))
+        with pytest.raises(InputError, match="other files"):
+            write_cohort(PATIENTS[:1], out, seed=1, matrix=64, overwrite=True)
+        (out / "cohort.csv").write_text(table)

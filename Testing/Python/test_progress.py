@@ -21,7 +21,9 @@ def told(capsys, clock, steps):
         for seconds, *step in steps:
             clock[0] += seconds
             advance(*step)
-    return capsys.readouterr().out.splitlines()
+    said = capsys.readouterr()
+    assert said.out == ""  # of results alone
+    return said.err.splitlines()
 
 
 def test_a_long_step_says_how_long_it_will_take_as_soon_as_that_is_known(capsys, clock):

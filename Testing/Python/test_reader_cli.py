@@ -23,15 +23,15 @@ READERS = "reader,role,years\nR1,radiologist,12\nR2,resident,2\n"
 
 @pytest.fixture
 def dystrophydx(monkeypatch, capsys):
-    """Runs the command line; gives status, stdout without the steps that it tells, and stderr."""
+    """Runs the command line; gives status, stdout, and stderr without the steps that it tells."""
 
     def run(*arguments) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["dystrophydx", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
         told = capsys.readouterr()
-        out = "".join(line for line in told.out.splitlines(keepends=True) if line.strip() not in STEPS)
-        return ended.value.code, out, told.err
+        err = "".join(line for line in told.err.splitlines(keepends=True) if line.strip() not in STEPS)
+        return ended.value.code, told.out, err
 
     return run
 

@@ -12,7 +12,7 @@ from reading_cases import make_reading_study
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.readerstudy.analysis.analyse import analyse
-from DystrophyDxLib.readerstudy.export import nobody_answered, reads_of
+from DystrophyDxLib.readerstudy.export import nobody_answered, reads_of, status
 from DystrophyDxLib.readerstudy.protocol import plan
 from DystrophyDxLib.readerstudy.questions import Answer
 from DystrophyDxLib.readerstudy.reads import Reads
@@ -23,6 +23,7 @@ from DystrophyDxLib.readerstudy.study import ReaderStudy
 NOW = datetime(2026, 6, 1, 8, tzinfo=timezone.utc)
 ASKED = {"subtype": True, "quality": True, "mercuri": ["gracilis"], "comment": True}
 FIRST, SECOND = "2026-03-01", "2026-04-05"
+BEFORE = "2020-01-01"
 
 
 def no_advance(what, done, total):
@@ -95,6 +96,8 @@ def test_a_page_shows_the_slices_and_the_model_in_the_aided_arm_alone(made):
             folder = tables / reader.code / f"session-{shown.session}"
             page = (folder / f"case-{shown.position}-{shown.arm.value}.html").read_text(encoding="utf-8")
             slices = page.count("<figcaption>")
+            assert "<figcaption>Slice 0" in page
+            assert "numbered from 0 to" in page
             if shown.arm.value == "aided":
                 assert f"probability <strong>{study.model_answer(shown.case).probability:.2f}</strong>" in page
                 assert page.count(", heatmap</figcaption>") == slices / 2 > 0
@@ -115,7 +118,9 @@ def test_filled_in_tables_become_answers_and_what_is_not_known_of_them_is_told(s
     fill(study, 2, SECOND)
     fill(study, 1, "01.03.2026", reader="R2", count=3)
     assert nobody_answered(study)
+    assert not status(study, NOW)[0][0].last
     assert [(one.reader.code, one.answers, one.deviations) for one in taken(study)] == [("R1", 18, ()), ("R2", 3, ())]
+    assert status(study, NOW)[0][1].last == "2026-03-01, at a time not known"
     first, *others = stored_answers(study)
     assert first.answer == Answer(True, 80, "BMD", 4, "thin", {("gracilis", "left"): "2a"})
     assert (first.seconds, first.slices_seen, first.at.date().isoformat()) == (None, None, FIRST)
@@ -141,7 +146,7 @@ def test_reading_goes_on_in_the_panel_where_the_tables_end(study):
 
 def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_taken(study):
     wrong = {
-        "row2": {"answer": "perhaps", "quality": "good"},
+        "row2": {"answer": "perhaps", "quality": "good", "confidence": "150", "read_on": "2026-13-01"},
         "row3": {"confidence": "90"},
         "row4": {"read_on": "3/1/2026"},
         "row5": {"read_on": "2026-07-01"},
@@ -149,19 +154,24 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_taken(study):
         "row7": {"subtype": "DMD"},
         "row8": {"case": "77"},
         "row9": {"study": "S-00000000"},
+        "row10": {"read_on": BEFORE},
     }
     path = fill(study, 1, FIRST, **wrong)
     other = fill(study, 1, FIRST, reader="R2", row2={"reader": "Miller"})
     with pytest.raises(InputError) as refused:
         taken(study)
     told = str(refused.value)
-    for row in range(2, 10):
+    for row in range(2, 11):
         assert f"{path} row {row}" in told, row
     assert f"{other} row 2" in told
     for words in (
-        "answer is neither yes nor no, quality is no whole number",
+        f"answer is neither yes nor no ({path} row 2)",
+        f"confidence is no whole number from 0 to 100 ({path} row 2)",
+        f"quality is no whole number from 1 to 5 ({path} row 2)",
         "50 to 100 with a yes, 0 to 50 with a no",
-        "read_on is no day, as 2026-03-31",
+        f"read_on is no day, such as 2026-06-01 ({path} row 2, {path} row 4)",
+        f"read_on lies in the future, after today, 2026-06-01 ({path} row 5)",
+        f"before the day on which the study was created, {study.protocol.created} ({path} row 10)",
         "A grade is one of",
         "A subtype belongs to a yes",
         "not this reader's by the protocol",

@@ -172,9 +172,9 @@ def test_tables_that_are_not_there_or_not_such_are_told(tmp_path):
     assert "reads.csv cannot be opened" in refusal(tmp_path, reads=None)
     with pytest.raises(InputError, match=r"There is no folder .*nowhere"):
         Reads.read(tmp_path / "nowhere")
-    assert "lacks the columns label" in refusal(tmp_path, truth="case,diagnosis\nC1,DMD\n")
+    assert "lacks the column label" in refusal(tmp_path, truth="case,diagnosis\nC1,DMD\n")
     assert "reads.csv has no rows" in refusal(tmp_path, reads=READS)
-    assert "lacks the columns reader" in refusal(tmp_path, readers="")
+    assert "lacks the column reader" in refusal(tmp_path, readers="")
     assert "columns reader more than once" in refusal(tmp_path, reads="reader,reader,case,arm\nR1,R1,C1,aided\n")
     two = "case,model,probability,label\nC1,A,0.5,1\nC2,B,0.5,1\n"
     assert "more than one model" in refusal(tmp_path, reads=FILES["reads"], readers=FILES["readers"], model=two)
@@ -194,7 +194,7 @@ def test_everything_that_is_wrong_in_any_table_is_told_at_once(tmp_path):
     message = refusal(tmp_path, reads=reads, truth=truth, readers="reader,role,years\nR1,radiologist,many\n")
     for told in (
         "reads.csv, row 2: arm not one of",
-        "truth.csv lacks the columns label",
+        "truth.csv lacks the column label",
         "readers.csv, row 2: years not 0 to 80",
     ):
         assert told in message

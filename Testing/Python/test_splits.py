@@ -176,3 +176,9 @@ def test_folds_are_found_again_however_a_spreadsheet_saved_them(tmp_path):
     (tmp_path / FOLDS).write_bytes("Mü".encode("latin-1"))
     with pytest.raises(InputError, match="folds of another cohort"):
         write_folds(tmp_path / FOLDS, folds)
+
+
+def test_what_a_fold_lacks_is_told_with_its_number(tmp_path):
+    cases = cohort_of(tmp_path, ["DMD"] * 4 + ["healthy"] * 4)
+    with pytest.raises(InputError, match=r"^In fold 1 of 4, the validation split has 1 of the cohort's 4 .*, 1 of"):
+        k_folds(cases, 4, seed=1)

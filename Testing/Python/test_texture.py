@@ -186,7 +186,7 @@ def test_equal_seeds_give_equal_answers_and_the_folds_are_of_patients(analysed, 
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(REPORT.files) - {"heat.csv", "muscles.csv"}
     rows = pd.read_csv(tmp_path / "out" / "predictions.csv", keep_default_na=False)
     assert rows.groupby("patient_id")["fold"].nunique().max() == 1
-    with pytest.raises(InputError, match="an earlier report; give another folder, or add --overwrite"):
+    with pytest.raises(InputError, match="earlier results; give another folder, or add --overwrite"):
         run(cohort, tmp_path / "out", recipe)
 
 

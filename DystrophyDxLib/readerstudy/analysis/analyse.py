@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from ...cohort.table import listed
-from ...reporting.harness import FIGURES, Report, report_notices
+from ...reporting.harness import FIGURES, report_notices
 from ...reporting.pages import Section
+from ...reporting.reports import READER_STUDY as REPORT
 from ...reporting.tables import Table, cell_text
 from ..reads import AIDED, RE_READ, UNAIDED, Reads
 from . import agreement_tables, comparison_tables, performance_tables
@@ -22,8 +23,6 @@ from .performance_tables import BARS, MEAN, MODEL, value_of
 from .pictures import bars_picture, confusion_picture, curves_picture, readers_picture
 from .primary import PrimaryResult
 from .summary import ReaderStudySummary, summarised
-
-REPORT = Report("reader study", "analysis.json")
 
 
 def analyse(reads: Reads, out: Path, *, overwrite: bool, notices: tuple[str, ...] = ()) -> ReaderStudySummary:
