@@ -30,9 +30,12 @@ class TrainCommand(TyperCommand):
 
 def _told(name: str) -> str:
     """What a recipe is for, and what it takes."""
+    from ..cohort.options import chosen_recipe
     from ..models.recipe import Recipe, about_recipe
 
-    recipe = Recipe.named(name)
+    recipe = chosen_recipe(name)
+    if not isinstance(recipe, Recipe):
+        return f"{about_recipe(name)} Needs: {recipe.sample.channels[0].name} + {recipe.maps}."
     inputs = "cines" if recipe.sample.of_cine else " + ".join(channel.name for channel in recipe.sample.channels)
     weights = f"; ImageNet weights of {recipe.network.backbone}" if recipe.network.weights == "imagenet" else ""
     return f"{about_recipe(name)} Needs: {inputs}{weights}."
