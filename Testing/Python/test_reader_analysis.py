@@ -337,7 +337,7 @@ def test_figures_say_model_and_captions_its_name(unfinished, tmp_path, monkeypat
 
 
 def test_readers_at_one_place_of_the_roc_plane_are_counted_and_not_cut_off():
-    points = Points(UNAIDED, np.array([0.0, 0.0, 0.5]), np.array([1.0, 1.0, 0.5]))
+    points = Points(UNAIDED, np.array([0.0, 0.0, 0.5]), np.array([1.0, 1.0, 0.5]), mean=(0.2, 0.8))
     axes = readers_figure([points], None, None).axes[0]
     assert [text.get_text() for text in axes.texts] == ["2"]
     assert not any(line.get_clip_on() for line in axes.lines if line.get_marker() in ("o", "^"))
@@ -441,3 +441,10 @@ def test_nothing_read_and_a_folder_of_other_files_are_told(tmp_path):
     (tmp_path / "mine" / "file").touch()
     with pytest.raises(InputError, match="other files"):
         analyse(study_of([("A", UNAIDED, [1, 0])], [1, 0]), tmp_path / "mine", overwrite=True)
+
+
+@pytest.mark.parametrize(("own", "told"), [([1, 0, 1, 0], True), ([1, None, None, 0], False)])
+def test_the_mean_of_readers_is_drawn_only_where_the_table_has_it(tmp_path, own, told):
+    study = study_of([("A", UNAIDED, own), ("B", UNAIDED, own)], [1, 0, 1, 0])
+    _, tables, page = analysed(study, tmp_path / "out")
+    assert ("their mean as a triangle" in page) == told == tables["performance"]["Sensitivity"].notna().all()

@@ -186,7 +186,7 @@ def _answered_twice(reads: Reads) -> pd.DataFrame:
 def _performance(
     reads: Reads, answers: FirstAnswers, performance: pd.DataFrame, figures: Path
 ) -> tuple[Section, Section]:
-    beside = (*bars_picture(answers, performance, figures), *readers_picture(answers, figures))
+    beside = (*bars_picture(answers, performance, figures), *readers_picture(answers, performance, figures))
     each = (*curves_picture(answers, figures), *confusion_picture(answers, reads.asked, figures))
     tables = performance_tables.performance_tables(performance)
     return (

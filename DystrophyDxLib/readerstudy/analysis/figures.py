@@ -29,11 +29,13 @@ _FAINT = "#8b949e"
 
 @dataclass(frozen=True)
 class Points:
-    """Readers of an arm in the ROC plane: false-positive and true-positive rates (R,) of their decisions."""
+    """Readers of an arm in the ROC plane: false-positive and true-positive rates (R,) of their decisions, and those of
+    their mean, None where it is not told."""
 
     arm: str
     false_positive: np.ndarray
     true_positive: np.ndarray
+    mean: tuple[float, float] | None = None
 
 
 def bars_figure(figures: Mapping[str, Mapping[tuple[str, str], Estimate]], readers: Sequence[str]) -> Figure:
@@ -67,7 +69,7 @@ def bars_figure(figures: Mapping[str, Mapping[tuple[str, str], Estimate]], reade
 
 
 def readers_figure(points: Sequence[Points], model: RocLine | None, model_point: tuple[float, float] | None) -> Figure:
-    """The model's ROC curve with the readers as points and their average as a triangle, as Figure 4 of Yang et al., BMC
+    """The model's ROC curve with the readers as points and their mean as a triangle, as Figure 4 of Yang et al., BMC
     Neurology 2021;21:13.
 
     Args:
@@ -103,16 +105,16 @@ def readers_figure(points: Sequence[Points], model: RocLine | None, model_point:
                     axes.annotate(
                         f"{count}", place, xytext=_BESIDE[arm.arm], textcoords="offset points", color=colour, fontsize=8
                     )
-            axes.plot(
-                arm.false_positive.mean(),
-                arm.true_positive.mean(),
-                "^",
-                color=colour,
-                markeredgecolor=BLACK,
-                markersize=11,
-                label=f"their average, {arm.arm}",
-                clip_on=False,
-            )
+            if arm.mean is not None:
+                axes.plot(
+                    *arm.mean,
+                    "^",
+                    color=colour,
+                    markeredgecolor=BLACK,
+                    markersize=11,
+                    label=f"mean of the readers, {arm.arm}",
+                    clip_on=False,
+                )
         figure.legend(loc="outside lower center", ncols=2)
     return figure
 

@@ -55,9 +55,10 @@ def _and_model(answers: FirstAnswers, joined: str = " and") -> str:
     return f"{joined} the model ({answers.model})" if answers.model else ""
 
 
-def readers_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
-    """The ROC plane; none where no reader decided on both classes."""
-    points = tuple(_points(answers))
+def readers_picture(answers: FirstAnswers, performance: pd.DataFrame, figures: Path) -> Iterator[Picture]:
+    """The ROC plane; none where no reader decided on both classes. The means are those of the table."""
+    points = tuple(_points(answers, performance))
+    means = any(arm.mean for arm in points)
     if not points:
         return
     curve = _curve(MODEL, answers.truth, answers.probability) if answers.model else None
@@ -66,8 +67,10 @@ def readers_picture(answers: FirstAnswers, figures: Path) -> Iterator[Picture]:
         readers_figure(points, curve, point),
         figures,
         "roc",
-        "ROC plane with readers as points, their average as a triangle" + (f", and {curve.label}" if curve else ""),
-        "Readers as points, with the number of those at one place, and their average as a triangle"
+        f"ROC plane with readers as points{', their mean as a triangle' if means else ''}"
+        + (f", and {curve.label}" if curve else ""),
+        "Readers as points, with the number of those at one place"
+        + (", and their mean, as in the table, as a triangle" if means else "")
         + (f", beside the ROC curve of the model ({answers.model})" if curve else "")
         + " (after Figure 4 of Yang et al. 2021).",
     )
@@ -117,12 +120,17 @@ def confusion_picture(answers: FirstAnswers, asked: str, figures: Path) -> Itera
     )
 
 
-def _points(answers: FirstAnswers) -> Iterator[Points]:
+def _points(answers: FirstAnswers, performance: pd.DataFrame) -> Iterator[Points]:
     """Readers with decisions on both classes, by arm."""
     for arm, decisions in zip(answers.arms, answers.decisions, strict=True):
         places = [place for own in decisions if (place := _operating_point(answers.truth, own))]
         if places:
-            yield Points(arm, *np.array(places).T)
+            of_mean = performance[(performance["Arm"] == arm) & (performance["Reader"] == MEAN)]
+            rates = [
+                value_of(row[name]) for row in of_mean.to_dict("records") for name in ("Specificity", "Sensitivity")
+            ]
+            known = len(rates) == 2 and not np.isnan(rates).any()
+            yield Points(arm, *np.array(places).T, mean=(1 - rates[0], rates[1]) if known else None)
 
 
 def _operating_point(truth: np.ndarray, decisions: np.ndarray) -> tuple[float, float] | None:
