@@ -374,6 +374,7 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
     source = FatSource(
         source=scale.source if isinstance(scale, FatScale) else None,
         note=scale.note if isinstance(scale, FatScale) else scale.why,
+        map=muscles.told,
     )
     added = {"muscles": (*fat, *others), "fat": source if fat else None}
     return dataclasses.replace(classification, result=classification.result.model_copy(update=added))

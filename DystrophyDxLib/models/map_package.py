@@ -113,6 +113,16 @@ class MapCard(Strict):
     least_likelihood: float
     seen: tuple[str, ...] = ()
 
+    @property
+    def told(self) -> str:
+        """Whose map it is, in a sentence that stands wherever figures from such a map do."""
+        dice = self.metrics.get("Dice, mean")
+        known = f"mean Dice {dice.value:.2f} on {dice.measured_on}" if dice else "its Dice is not known"
+        return (
+            f"The muscles were found by the network “{self.name}” {self.version}, trained on {self.trained_on}; "
+            f"{known}. Look at the outlines before you use the figures."
+        )
+
     @model_validator(mode="after")
     def _known_structures(self) -> MapCard:
         if self.structures != STRUCTURES:

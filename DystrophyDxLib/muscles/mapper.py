@@ -93,7 +93,7 @@ class MuscleMapper:
                 continue
             labels[leg.window.box][leg.window.mask] = leg.labels[leg.window.mask]
             placed[leg.window.box][leg.labels > 0] = LABEL_OF_SIDE[side]
-        return MuscleMap(labels, placed, "auto", legs, sides.warnings)
+        return MuscleMap(labels, placed, "auto", legs, sides.warnings, self.package.card.told)
 
     def _seen(self, series: Series, windows: Sequence[Window], numbers: Sequence[int]) -> dict[int, _Seen]:
         """What the network says of some of the windows, taken for left legs and for right ones."""

@@ -10,6 +10,9 @@ from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side, Source, Window
 from ..results import ResultWarning
 
+BY_A_PERSON = "The muscles were drawn or corrected by a person."
+"""Whose map it is."""
+
 
 @dataclass(frozen=True)
 class LegMap:
@@ -40,6 +43,7 @@ class MuscleMap:
         source: "edited" where a person drew it.
         legs: of each window; none where a person drew the map.
         warnings: on the sides.
+        told: whose map it is, in a sentence.
     """
 
     labels: np.ndarray
@@ -47,6 +51,7 @@ class MuscleMap:
     source: Source = "auto"
     legs: tuple[LegMap, ...] = ()
     warnings: tuple[ResultWarning, ...] = ()
+    told: str = ""
 
     @classmethod
     def drawn(cls, labels: np.ndarray, regions: Regions) -> MuscleMap:
@@ -63,7 +68,7 @@ class MuscleMap:
         inside = np.where(regions.labels > 0, labels, 0).astype(np.uint8)
         if not inside.any():
             raise InputError("The muscle map holds no muscle within the legs; draw it on this series.")
-        return cls(inside, np.where(inside > 0, regions.labels, 0).astype(np.uint8), "edited")
+        return cls(inside, np.where(inside > 0, regions.labels, 0).astype(np.uint8), "edited", told=BY_A_PERSON)
 
     @property
     def shown(self) -> tuple[tuple[Side, int], ...]:

@@ -52,10 +52,10 @@ def by_muscle(result: StudyResult) -> list[tuple[str, list[MuscleFat | None]]]:
 
 
 def source_words(result: StudyResult) -> str:
-    """What tells the fat, or why nothing does."""
+    """What tells the fat, or why nothing does, and whose the map of the muscles is."""
     if result.fat is None:
         return ""
-    return " ".join(filter(None, (_SOURCES.get(result.fat.source or ""), result.fat.note)))
+    return " ".join(filter(None, (_SOURCES.get(result.fat.source or ""), result.fat.note, result.fat.map)))
 
 
 def told(muscle: MuscleFat) -> str:
@@ -89,7 +89,9 @@ def summary_line(result: StudyResult) -> str:
             share = sum(muscle.volume_ml * (muscle.fat_fraction or 0) for muscle in own) / ml
             legs.append(f"{side} {100 * share:.0f} %" if side in ("left", "right") else f"{100 * share:.0f} %")
     source = f" ({result.fat.source})" if result.fat and result.fat.source else ""
-    return f"Fat in the muscles{source}: {', '.join(legs)}; most {told(known[-1])}, least {told(known[0])}."
+    extremes = f"most {told(known[-1])}, least {told(known[0])}"
+    whose = result.fat.map if result.fat else ""
+    return f"Fat in the muscles{source}: {', '.join(legs)}; {extremes}. {whose}".strip()
 
 
 def write_muscles_csv(path: Path, result: StudyResult) -> None:

@@ -11,6 +11,7 @@ from map_packages import ADDUCTOR, VASTUS, ByPlace, make_map_package
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.map_package import MapPackage
+from DystrophyDxLib.models.package import Metric
 from DystrophyDxLib.muscles.mapper import MuscleMapper
 from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.muscles.sides import told_sides
@@ -91,6 +92,15 @@ def test_muscles_tell_sides_that_the_header_does_not(package):
     assert {side for side, _ in found.shown} == {Side.LEFT, Side.RIGHT}
     known = mapper(package).map(pair(), find_legs(pair()))
     np.testing.assert_array_equal(found.sides, known.sides)
+
+
+def test_the_map_says_whose_it_is(package):
+    series, card = pair(), package.card
+    told = mapper(package).map(series, find_legs(series)).told
+    assert f"“{card.name}” {card.version}, trained on {card.trained_on};" in told
+    assert "its Dice is not known" in told
+    measured = Metric(value=0.734, ci95=(0.7, 0.8), measured_on="60 phantoms")
+    assert "mean Dice 0.73 on 60 phantoms." in card.model_copy(update={"metrics": {"Dice, mean": measured}}).told
 
 
 def test_no_thigh_no_map(package):
