@@ -130,7 +130,8 @@ def _points(answers: FirstAnswers, performance: pd.DataFrame) -> Iterator[Points
                 value_of(row[name]) for row in of_mean.to_dict("records") for name in ("Specificity", "Sensitivity")
             ]
             known = len(rates) == 2 and not np.isnan(rates).any()
-            yield Points(arm, *np.array(places).T, mean=(1 - rates[0], rates[1]) if known else None)
+            false_positive, true_positive = np.array(places).T
+            yield Points(arm, false_positive, true_positive, (1 - rates[0], rates[1]) if known else None)
 
 
 def _operating_point(truth: np.ndarray, decisions: np.ndarray) -> tuple[float, float] | None:
