@@ -17,6 +17,7 @@ from model_packages import TWO_CHANNELS, make_package
 from typer.testing import CliRunner
 
 import DystrophyDxLib
+from DystrophyDxLib.commands.classify import times
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.commands.progress import LOADING
 from DystrophyDxLib.errors import InputError
@@ -304,6 +305,14 @@ def test_an_interrupted_run_says_so_and_leaves_nothing(tmp_path, study, model, l
     assert run.returncode == 2
     assert one_line(run.stderr) == "dystrophydx: Interrupted; nothing was written."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_slip_of_the_pen_is_answered_once():
+    assert refusal("classfy", "x").count("Did you mean 'classify'?") == 1
+
+
+def test_the_times_that_are_told_add_up():
+    assert times({"load": 2.0, "total": 2.5}) == "load 2.00 s, start and other 0.50 s, total 2.50 s"
 
 
 def test_a_place_that_holds_earlier_results_is_told_before_anything_slow(tmp_path, model):
