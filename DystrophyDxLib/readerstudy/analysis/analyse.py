@@ -141,8 +141,8 @@ def _brief(
         if row["Among"] == READERS:
             kappa = row["Kappa, Fleiss"]
             value = "cannot be told" if np.isnan(kappa.value) else cell_text("Kappa", kappa)
-            told = ", ".join(filter(None, (value, row["Band"])))
-            paragraphs.append(f"Fleiss' kappa of the readers, {row['Arm']}: {told}.")
+            agreed = ", ".join(filter(None, (value, row["Band"])))
+            paragraphs.append(f"Fleiss' kappa of the readers, {row['Arm']}: {agreed}.")
     if arms and reads.primary is None:
         test = arms[0].tests[0]
         paragraphs.append(
