@@ -89,6 +89,18 @@ def chosen_recipe(
     return found.changed(changes, "The recipe cannot be changed so")
 
 
+def chosen_classifier(recipe: str, backbone: str | None = None) -> Recipe:
+    """As `chosen_recipe`, for what compares classifications.
+
+    Raises:
+        InputError: as `chosen_recipe`, or the recipe is one of muscle maps.
+    """
+    found = chosen_recipe(recipe, backbone)
+    if isinstance(found, MapRecipe):
+        raise InputError(f"The recipe {recipe} draws muscle maps; give one that classifies.")
+    return found
+
+
 def _with_matrix(recipe: dict[str, Any], matrix: str) -> dict[str, Any]:
     """The matrix sizes of Germain et al., Diagnostics 2021;11:1554, Table 4."""
     if recipe["sample"]["region"]["kind"] != "square":

@@ -94,7 +94,7 @@ def _check(
     Raises:
         InputError: packages, cohort or recipe cannot be used, or no weights are there for all but one model.
     """
-    from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_recipe
+    from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_classifier
     from ..cohort.table import Cohort
     from ..evaluation.plan import open_comparison
     from ..models.package import ModelPackage
@@ -102,13 +102,13 @@ def _check(
 
     read = [ModelPackage.read(package) for package in packages]
     by_package = read and recipe is None and not backbones
-    published = read[0].recipe if by_package else chosen_recipe(recipe or PUBLISHED_RECIPE)
+    published = read[0].recipe if by_package else chosen_classifier(recipe or PUBLISHED_RECIPE)
     Cohort.read(cohort, published)
     failures = []
     for name in backbones:
         try:
             if not (out / PACKAGES / name).exists():
-                wanted = chosen_recipe(recipe or PUBLISHED_RECIPE, name)
+                wanted = chosen_classifier(recipe or PUBLISHED_RECIPE, name)
                 fetch_published(wanted, weights_file(weights, name), advance)
         except InputError as error:
             failures.append(f"{name}: {error}")

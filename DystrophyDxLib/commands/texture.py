@@ -49,13 +49,13 @@ def texture(
     """Compare networks with other texture methods by cross-validation, and look at what their neurons and heat see."""
     with progress(json) as advance:
         advance(READING, 0, 0)
-        from ..cohort.options import chosen_recipe
+        from ..cohort.options import chosen_classifier
         from ..cohort.splits import FOLDS, read_folds
         from ..cohort.table import Cohort
         from ..reporting.reports import TEXTURE
 
         TEXTURE.check(out, overwrite=overwrite)
-        cases = Cohort.read(cohort, chosen_recipe(recipe))
+        cases = Cohort.read(cohort, chosen_classifier(recipe))
         for folder in models or []:
             read_folds(folder / FOLDS, cases)
         advance(LOADING, 0, 0)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..classify import Classifier
-from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_recipe, chosen_splits
+from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_classifier, chosen_splits
 from ..cohort.seen import evaluated_cases
 from ..cohort.table import Cohort
 from ..errors import InputError
@@ -66,7 +66,7 @@ def compare(
     if recipe is None and packages and not backbones:
         published = ModelPackage.read(packages[0]).recipe
     else:
-        published = chosen_recipe(recipe or PUBLISHED_RECIPE)
+        published = chosen_classifier(recipe or PUBLISHED_RECIPE)
     files = {name: weights_file(weights, name) for name in backbones}
     cases = Cohort.read(cohort, published)
     if backbones:
@@ -79,7 +79,7 @@ def compare(
     recipes = {}
     for name in backbones:
         try:
-            wanted = chosen_recipe(recipe or PUBLISHED_RECIPE, name, False)
+            wanted = chosen_classifier(recipe or PUBLISHED_RECIPE, name)
             if not (out / PACKAGES / name).exists():
                 fetch_published(wanted, files[name], advance)
             recipes[name] = wanted

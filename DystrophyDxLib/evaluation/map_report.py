@@ -57,7 +57,7 @@ def map_sections(
     recipe = evaluated.recipe
     if regions:
         yield region_section(pd.DataFrame(regions), patients, recipe.classes)
-    if reference is not None:
+    if reference is not None and isinstance(recipe, Recipe):
         yield alteration_section(reference, evaluated, patients, recipe, advance)
 
 

@@ -84,10 +84,10 @@ def evaluate_maps(
     if not rows:
         raise InputError("No series of the cohort has a leg with a map; see that its maps lie on its series.")
     legs, overlaps = pd.DataFrame(rows), np.stack(counts)
-    known = overlaps[:, 2].any(axis=0)
+    known = np.asarray(overlaps[:, 2].any(axis=0))
     known[0] = True
     needed = np.flatnonzero(known[: len(MUSCLES) + 1])[1:]
-    whole = overlaps[:, 2][:, needed].all(axis=1)
+    whole = np.asarray(overlaps[:, 2][:, needed].all(axis=1))
     patient = legs["patient_id"].to_numpy()
     dice = dice_estimates(overlaps, patient, known, seed)
     where_all = dice_estimates(overlaps[whole], patient[whole], known, seed) if whole.any() else {}
@@ -141,7 +141,7 @@ def _legs(mapper: MuscleMapper, case: Case) -> Iterator[tuple[dict[str, object],
         drawn = truth[window.box] * window.mask
         if not ((drawn > 0) & (drawn <= len(MUSCLES))).any():
             continue
-        pixels = (torch.from_numpy(labels[window.mask].astype(np.uint8)) for labels in (leg.labels, drawn))
+        own, true = (torch.from_numpy(labels[window.mask].astype(np.uint8))[None] for labels in (leg.labels, drawn))
         by_muscles = Side.LEFT if leg.either[0] > leg.either[1] else Side.RIGHT
         yield (
             {
@@ -149,5 +149,5 @@ def _legs(mapper: MuscleMapper, case: Case) -> Iterator[tuple[dict[str, object],
                 "side_by_muscles": by_muscles.value, "likelihood_left": leg.either[0],
                 "likelihood_right": leg.either[1], "thigh": leg.thigh,
             },
-            overlap_counts(*(values[None] for values in pixels), _LABELS)[0].numpy(),
+            overlap_counts(own, true, _LABELS)[0].numpy(),
         )  # fmt: skip

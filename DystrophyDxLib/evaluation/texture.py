@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..classify import Classifier
-from ..cohort.options import chosen_recipe
+from ..cohort.options import chosen_classifier
 from ..cohort.splits import FOLDS, k_folds, read_folds
 from ..cohort.table import Case, Cohort
 from ..errors import InputError
@@ -74,9 +74,10 @@ def texture(
         InputError: cohort, recipe, models or `out` cannot be used, or the models were trained in different folds.
     """
     before = REPORT.check(out, overwrite=overwrite)
-    cases = Cohort.read(cohort, chosen_recipe(recipe))
+    chosen = chosen_classifier(recipe)
+    cases = Cohort.read(cohort, chosen)
     fold_of = _folds(cases, models, folds, seed)
-    networks = [FoldModels.read(folder, max(fold_of.values()), cases.recipe) for folder in models]
+    networks = [FoldModels.read(folder, max(fold_of.values()), chosen) for folder in models]
     if len({model.name for model in networks}) < len(networks):
         raise InputError("Two folders with models have the same name; rename one of them.")
     labelled = _muscle_files(cases, cohort.parent, muscles)

@@ -137,12 +137,12 @@ class SceneRegion:
             node.SetAttribute(_AUTOMATIC, "none")
             nodes.put(SEGMENTATION, node)
         else:
-            set_labels(self.segmentation, self.volume, labels)
-        together = self.segmentation.GetTransformNodeID() == self.volume.GetTransformNodeID()
-        if together and legs_alone(self.segmentation):  # nobody needs to turn into voxels what was made of voxels
-            put = labels.astype(np.uint8)  # a copy, which is read only
+            node = self.segmentation
+            set_labels(node, self.volume, labels)
+        if node.GetTransformNodeID() == self.volume.GetTransformNodeID() and legs_alone(node):
+            put = labels.astype(np.uint8)  # a copy; nobody needs to make these voxels of the segments again
             put.flags.writeable = False
-            _remember(self.segmentation, self.volume, _MEMORY, DrawnRegion(put, digests(put), ()))
+            _remember(node, self.volume, _MEMORY, DrawnRegion(put, digests(put), ()))
 
     def put_unless_edited(self, labels: np.ndarray, since: Digests | None) -> None:
         """As `put`; but where the region is no longer what it was, somebody draws, and it is left alone."""

@@ -55,6 +55,9 @@ class Examples(Protocol):
     def varied(self, chosen: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
         """Model input of the chosen images, each augmented as its seed (int64) says."""
 
+    def plain_with_truth(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """`plain`, and what the model should answer."""
+
     def varied_with_truth(self, chosen: torch.Tensor, seeds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """`varied`, and what the model should answer."""
 
@@ -82,6 +85,10 @@ class Labelled:
     """Examples whose truth no augmentation changes."""
 
     labels: torch.Tensor
+
+    def plain_with_truth(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `Examples`."""
+        return self.plain(chosen), self.labels[chosen]  # type: ignore[attr-defined]
 
     def varied_with_truth(self, chosen: torch.Tensor, seeds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See `Examples`."""

@@ -273,7 +273,7 @@ def left_legs_with_maps(
     Returns:
         Numbers of the n windows that are kept, and (n, planes + 1, size, size) uint8 images with the labels last.
     """
-    named = ((maps > 0) & (maps <= len(MUSCLES))).any(axis=(1, 2))
+    named = np.any((maps > 0) & (maps <= len(MUSCLES)), axis=(1, 2))
     kept = [n for n, window in enumerate(windows) if named[n] and window.side in (Side.LEFT, Side.RIGHT)]
     both = np.concatenate([images, maps[:, None]], axis=1)
     mirrored = [both[n, ..., ::-1] if windows[n].side is Side.RIGHT else both[n] for n in kept]

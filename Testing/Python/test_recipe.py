@@ -7,7 +7,7 @@ import time
 import pytest
 from model_packages import RECIPE
 
-from DystrophyDxLib.cohort.options import chosen_recipe
+from DystrophyDxLib.cohort.options import chosen_classifier, chosen_recipe
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.recipe import Recipe
 
@@ -202,3 +202,8 @@ def test_reading_a_recipe_needs_no_torch():
     code = "import sys; from DystrophyDxLib.models.recipe import Recipe; "
     code += "Recipe.named('yang2021'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def test_a_recipe_of_muscle_maps_is_not_compared_with_models_that_classify():
+    with pytest.raises(InputError, match="muscles draws muscle maps; give one that classifies"):
+        chosen_classifier("muscles")
