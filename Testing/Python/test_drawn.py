@@ -215,7 +215,10 @@ def test_two_labels_without_names_are_the_legs_by_their_place(values):
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [(legs() > 0, "1 label;"), (legs() + (legs() > 0) * np.arange(4)[:, None, None], "labels;")],
+    [
+        (legs() > 0, "1 label on these images;"),
+        (legs() + (legs() > 0) * np.arange(4)[:, None, None], "5 labels on these images;"),
+    ],
     ids=["one", "many"],
 )
 def test_a_label_map_that_is_no_two_legs_is_told_what_to_give(labels, message):

@@ -137,7 +137,7 @@ def test_a_centre_that_training_has_not_seen_is_told_apart_by_the_regions_that_t
     assert both[1] > both[0]
     page = (folder / "evaluation" / "report.html").read_text(encoding="utf-8")
     assert "Are misclassified patients altered less?" in page
-    assert "Sensitivity for each disease of the class MSA and specificity for each of PD" in page
+    assert "Sensitivity for each disease of the class MSA-C&amp;PC and specificity for each of PD" in page
     assert not {word for word in ("dystrophinopath", "each leg&#39;s", "thigh") if word in page.casefold()}
 
 

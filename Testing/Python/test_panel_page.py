@@ -188,7 +188,10 @@ def test_report_and_summary(panel, classification, tmp_path, monkeypatch):
     ui.reportButton.click()
     assert ui.messageLabel.text == ""
     names = {path.name for path in (tmp_path / "report").iterdir()}
-    assert names == {"result.json", "heatmap.nrrd", "roi.seg.nrrd", "overview.png", "report.html", "scene.mrb"}
+    assert names == {
+        "result.json", "heatmap.nrrd", "roi.seg.nrrd", "muscles.seg.nrrd", "muscles.csv", "overview.png", "report.html",
+        "scene.mrb",
+    }  # fmt: skip
     assert json.loads((tmp_path / "report" / "result.json").read_text())["schema"] == "dystrophydx.result/1"
     assert ui.openButton.enabled
     asked = []

@@ -64,7 +64,7 @@ def test_a_cohort_has_a_cine_and_the_hearts_labels_of_each_patient(tmp_path):
     assert cine.GetSize() == (64, 64, 3, 4)
     assert organ.GetSize() == (64, 64, 3)
     assert set(np.unique(sitk.GetArrayFromImage(organ))) == {0, 1, 2, 3}
-    with pytest.raises(InputError, match="new or empty"):
+    with pytest.raises(InputError, match="add --overwrite"):
         write_hearts(1, table.parent, seed=3)
     with pytest.raises(InputError, match="heart with 'DMD'; choose from normal, HCM, DCM"):
         write_hearts(1, tmp_path / "other", seed=3, diagnoses=["DMD"])

@@ -272,7 +272,7 @@ def test_the_model_is_shown_in_the_aided_arm_with_what_must_stand_beside_it(page
     sign_in(page, folder)
     case = plan(study.protocol, study.protocol.readers[0])[0].case
     text = page.ui.modelLabel.text
-    assert f"Probability {study.model_answer(case).probability:.2f}, 95 % interval" in text
+    assert f"Probability {study.model_answer(case).probability:.2f}, no 95 % interval" in text
     assert "Model: indeterminate" in text
     assert "Demonstration model" in text
     assert "not for diagnosis" in text
