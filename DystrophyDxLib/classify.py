@@ -47,6 +47,13 @@ from .series.words import listed
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
+NO_GREY = (
+    WarningCode.NOT_T1_WEIGHTED,
+    WarningCode.NOT_AXIAL,
+    WarningCode.NOT_THIGH,
+    WarningCode.MOSTLY_OUT_OF_VIEW,
+)
+"""Warnings of images whose grey does not tell the fat of muscles."""
 _FACTS = set(ModelFacts.model_fields) - {"sha256"}
 HEAT_OUTSIDE = 0.63
 """Share of heat outside the muscles from which a case is warned of: of two classes, one of the second. Of 229 phantoms
@@ -368,6 +375,10 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
         return classification
     of_map, legs = (muscles.labels, muscles.sides), classification.regions.labels > 0
     scale = scale_of(series, {first: series.voxels, **series.further}, *of_map, legs)
+    if isinstance(scale, FatScale):
+        given = {warning.code for warning in classification.result.warnings}
+        unlike = next((UNSUITABLE[code] for code in NO_GREY if code in given), None)
+        scale = scale.trusted(map_by_person=muscles.source == "edited", unlike=unlike)
     hot = classification.relative_heatmap >= UNDER_HEAT
     fat = fat_of_muscles(*of_map, hot, series.geometry.spacing, scale)
     others = tuple(muscle for muscle in classification.result.muscles if label_of(muscle.muscle) is None)

@@ -57,12 +57,32 @@ class FatScale:
         voxels: (z, y, x) float32 of which a muscle's mean is taken.
         fractions: from means of muscles without and with their rims, (...) each, to (3, ...) value, least, greatest.
         note: what must be known of it; empty where there is nothing.
+        compared: False where no muscle looks healthy, so that grey is compared with what is usual.
     """
 
     source: Literal["Dixon", "T1-weighted"]
     voxels: np.ndarray
     fractions: Callable[[np.ndarray, np.ndarray], np.ndarray]
     note: str = ""
+    compared: bool = True
+
+    def trusted(self, *, map_by_person: bool, unlike: str | None) -> FatScale | Undecided:
+        """The same, or why grey tells nothing here: in images that are no T1-weighted thighs, and where a network's
+        map, which may lie on what is no muscle, shows no healthy muscle.
+
+        Args:
+            map_by_person: whether a person drew or corrected the map.
+            unlike: why the images are none that grey is meant for; None where they are.
+        """
+        if self.source == "Dixon":
+            return self
+        if unlike is not None:
+            return Undecided(f"Grey tells the fat in T1-weighted images of thighs alone. {unlike}")
+        if not self.compared and not map_by_person:
+            return Undecided(
+                "No muscle looks healthy: the disease is far advanced, or the map is wrong. Correct the map."
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -297,4 +317,4 @@ def _by_grey(
         notes.append("No muscle looks healthy, so that what is usual stands for it and the intervals are wide.")
     if field.of_marrow:
         notes.append("No fat under the skin is in view, so that the marrow of the femur stands for it.")
-    return FatScale("T1-weighted", relative, fractions, " ".join(notes))
+    return FatScale("T1-weighted", relative, fractions, " ".join(notes), darkest <= _HEALTHY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 
 import numpy as np
@@ -13,6 +14,7 @@ from DystrophyDxLib.classify import Classification, with_muscle_fat
 from DystrophyDxLib.explain.heat import Heat, HeatDrawing
 from DystrophyDxLib.models.cells import CellGrid
 from DystrophyDxLib.models.recipe import SampleRecipe
+from DystrophyDxLib.muscles.infiltration import FatScale, Undecided
 from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.muscles.structures import MUSCLES, SUBCUTANEOUS_FAT
 from DystrophyDxLib.phantom.thigh import make_phantom
@@ -20,7 +22,7 @@ from DystrophyDxLib.regions.windows import Regions
 from DystrophyDxLib.reporting.case_report import summary, write_report
 from DystrophyDxLib.reporting.leg_chart import LegChart
 from DystrophyDxLib.reporting.muscle_fat import COLUMNS, write_muscles_csv
-from DystrophyDxLib.results import MuscleFat, MuscleTexture, StudyResult
+from DystrophyDxLib.results import MuscleFat, MuscleTexture, ResultWarning, StudyResult
 from DystrophyDxLib.series.series import Geometry
 
 VASTUS = MUSCLES.index("vastus lateralis") + 1
@@ -31,11 +33,11 @@ def phantom():
     return make_phantom(11, "BMD", 3, 96, ("T1", "DIXON_FAT", "DIXON_WATER"), legs="both")
 
 
-def classified(phantom, contrast="T1", muscles=()):
+def classified(phantom, contrast="T1", muscles=(), warnings=()):
     series = phantom.images[contrast]
     heat = np.where(phantom.muscles == VASTUS, 1, 0).astype(np.float32)
     drawing = HeatDrawing(CellGrid(0, 32), SampleRecipe(size=224), 1.0, series.geometry, heat.shape)
-    answer = result(muscles=muscles)
+    answer = result(muscles=muscles).model_copy(update={"warnings": warnings})
     regions = Regions(phantom.legs, ())
     drawn = MuscleMap.drawn(phantom.structures, regions)
     found = Classification(answer, regions, (), (), Heat(heat, 1.0, (), 1), drawing, drawn)
@@ -63,6 +65,25 @@ def test_images_of_water_alone_tell_no_more_than_volumes(phantom):
     assert found.fat.source is None
     assert all(row.fat_fraction is None and row.volume_ml > 0 for row in found.muscle_fat)
     assert "Fat in the muscles: not decidable. " in summary(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [("NOT_T1_WEIGHTED", "not T1-weighted"), ("NOT_THIGH", "no thigh"), ("MOSTLY_OUT_OF_VIEW", "out")]
+)
+def test_grey_tells_no_fat_in_images_it_is_not_meant_for(phantom, code, said):
+    warned = (ResultWarning(code=code, message="See for yourself."),)
+    found = classified(phantom, warnings=warned)
+    assert found.fat.source is None
+    assert said in found.fat.note
+    assert all(row.fat_fraction is None and row.mercuri is None and row.volume_ml > 0 for row in found.muscle_fat)
+
+
+def test_a_network_s_map_without_a_healthy_muscle_tells_no_fat():
+    scale = FatScale("T1-weighted", np.zeros((1, 1, 1)), None, "No muscle looks healthy.", compared=False)
+    assert isinstance(scale.trusted(map_by_person=False, unlike=None), Undecided)
+    assert scale.trusted(map_by_person=True, unlike=None) is scale
+    dixon = dataclasses.replace(scale, source="Dixon")
+    assert dixon.trusted(map_by_person=False, unlike="The images are not T1-weighted.") is dixon
 
 
 def test_the_line_tells_each_leg_and_the_muscles_with_most_and_least(phantom):
