@@ -23,6 +23,7 @@ from ..reporting.case_report import (
     notices,
     reservations,
 )
+from ..reporting.peak import peak
 from ..results import INDETERMINATE, CaseResult, ImageResult, MuscleTexture, StudyResult
 
 if TYPE_CHECKING:
@@ -185,7 +186,8 @@ def summary_in_two_lines(result: StudyResult, study: str) -> str:
     warnings = "; ".join(meaning.rstrip(".") for meaning in meanings) or "none"
     unsaid = " ".join(notice for notice in notices(result) if notice not in meanings)
     model = f"{result.model.name} {result.model.version}"
-    answer = f"{finding(result)}. {figures(result)}. {result.case.reason}"
+    why = " ".join(filter(None, (result.case.reason, *reservations(result), peak(result))))
+    answer = f"{finding(result)}. {figures(result)}. {why}"
     return f"{study}: {answer}\nModel: {model}. Warnings: {warnings}. {unsaid}"
 
 

@@ -19,6 +19,7 @@ from DystrophyDxLib.readerstudy.reads import Reads
 from DystrophyDxLib.readerstudy.session import ReadingSession
 from DystrophyDxLib.readerstudy.sheets import TABLE, import_sheets, write_sheets
 from DystrophyDxLib.readerstudy.study import ReaderStudy
+from DystrophyDxLib.reporting.progress import silent
 
 NOW = datetime(2026, 6, 1, 8, tzinfo=timezone.utc)
 ASKED = {"subtype": True, "quality": True, "mercuri": ["gracilis"], "comment": True}
@@ -26,16 +27,12 @@ FIRST, SECOND = "2026-03-01", "2026-04-05"
 BEFORE = "2020-01-01"
 
 
-def no_advance(what, done, total):
-    pass
-
-
 @pytest.fixture(scope="module")
 def made():
     """A crossover with questions of every kind and hidden duplicates, and its empty tables."""
     with quick_folder() as folder:
         study = make_reading_study(folder / "study", make_protocol(duplicates=1, questions=ASKED))
-        rows = write_sheets(study, folder / "tables", no_advance)
+        rows = write_sheets(study, folder / "tables", silent)
         yield study, folder / "tables", rows
 
 

@@ -11,9 +11,10 @@ from PIL import Image
 from pydantic import ValidationError
 
 from DystrophyDxLib.models.recipe import Recipe
-from DystrophyDxLib.panel.rich_text import answer_html
+from DystrophyDxLib.panel.rich_text import answer_html, summary_in_two_lines
 from DystrophyDxLib.reporting.case_report import (
     DEMONSTRATION_MODEL,
+    INTERVAL,
     RESEARCH_ONLY,
     WARNINGS,
     extent,
@@ -294,11 +295,13 @@ def test_the_name_of_the_study_heads_everything_that_is_said(page):
     assert "Name Case 7 <b>" in written.text
 
 
-def test_what_no_header_told_stands_beside_the_probability_in_report_terminal_and_panel_alike(page):
+def test_what_no_header_told_stands_beside_the_probability_wherever_that_is_told(page):
     note = "Judged by grey."
     study = result(input=result().input.model_copy(update={"contrast_note": note}))
     caption = page(study).text.partition("Black bar: probability")[2][:250]
-    assert [text.count(note) for text in (caption, summary(study), answer_html(study))] == [1, 1, 1]
+    copied = summary_in_two_lines(study, "Thighs")
+    assert [text.count(note) for text in (caption, summary(study), answer_html(study), copied)] == [1, 1, 1, 1]
+    assert INTERVAL in copied
 
 
 @pytest.mark.parametrize(

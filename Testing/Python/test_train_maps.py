@@ -14,6 +14,7 @@ from DystrophyDxLib.models.map_package import MapPackage, MapRecipe
 from DystrophyDxLib.models.recipe import shipped_recipe
 from DystrophyDxLib.muscles.structures import MUSCLES, STRUCTURES
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
+from DystrophyDxLib.reporting.progress import silent
 from DystrophyDxLib.training import fit
 from DystrophyDxLib.training.checkpoint import CHECKPOINT
 from DystrophyDxLib.training.map_augment import augmented_maps
@@ -30,10 +31,6 @@ SPLITS = ["train", "train", "validation", "validation", "test"]
 def table(tmp_path_factory):
     patients = [Patient(n, "healthy", split, "A", 1, "left" if n % 2 else "right") for n, split in enumerate(SPLITS, 1)]
     return write_cohort(patients, tmp_path_factory.mktemp("maps") / "cohort", seed=4, matrix=96)
-
-
-def silent(what, done, total):
-    pass
 
 
 def test_legs_of_both_sides_become_left_ones_with_their_labels(table, tmp_path):
