@@ -14,6 +14,7 @@ import numpy as np
 from . import __version__
 from .errors import InputError
 from .explain.heat import Heat, HeatDrawing
+from .explain.muscle_heat import heat_of_muscles
 from .explain.region_heat import rank_regions
 from .explain.texture_score import UNDER_HEAT, texture_scores
 from .models.decision import Decision, decision_of
@@ -363,7 +364,8 @@ def with_texture_scores(
 
 
 def with_muscle_fat(classification: Classification, series: Series) -> Classification:
-    """The same with volume, fat and grade of each muscle of its map in its result; see `muscles.infiltration`.
+    """The same with volume, fat, grade and heat of each muscle of its map in its result; see `muscles.infiltration` and
+    `explain.muscle_heat`.
 
     Scores of segments that are no structure of a thigh stay; the others give way to a row a muscle and side.
 
@@ -387,7 +389,11 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
         note=scale.note if isinstance(scale, FatScale) else scale.why,
         map=muscles.told,
     )
-    added = {"muscles": (*fat, *others), "fat": source if fat else None}
+    added = {
+        "muscles": (*fat, *others),
+        "fat": source if fat else None,
+        "muscle_heat": heat_of_muscles(classification.heatmap, *of_map, legs),
+    }
     return dataclasses.replace(classification, result=classification.result.model_copy(update=added))
 
 

@@ -262,9 +262,20 @@ class RegionHeat(Strict):
     share: Probability
 
 
+class MuscleHeat(Strict):
+    """Evidence in one muscle of one side: its mean over the muscle's voxels, 0 to 1, and the muscle's share of all; see
+    `explain.muscle_heat`."""
+
+    side: Literal["left", "right", "unknown", "none"]
+    muscle: str
+    share: Probability
+    mean_heat: Probability
+
+
 class StudyResult(Strict):
     """Everything a classification found; `model_dump_json` is result.json. `muscles` and `regions`, the latter from the
-    one with the highest mean heat on, where they were given.
+    one with the highest mean heat on, where they were given; `muscle_heat`, from the muscle with the largest share of
+    the heat on, where there is a muscle map.
 
     `muscles` has a `MuscleFat` a side and muscle of a thigh's muscle map, told by `fat`, and a `MuscleTexture` for each
     other segment of a person's.
@@ -281,6 +292,7 @@ class StudyResult(Strict):
     timing_s: dict[str, float]
     muscles: tuple[MuscleFat | MuscleTexture, ...] = Field(default=(), exclude_if=_absent)
     fat: FatSource | None = Field(default=None, exclude_if=_absent)
+    muscle_heat: tuple[MuscleHeat, ...] = Field(default=(), exclude_if=_absent)
     regions: tuple[RegionHeat, ...] = Field(default=(), exclude_if=_absent)
 
     model_config = ConfigDict(populate_by_name=True)

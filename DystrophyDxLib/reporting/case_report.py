@@ -14,6 +14,7 @@ from ..models.decision import decision_for, decision_of
 from ..results import FAINT, ImageResult, StudyResult, WarningCode, threshold_in_words
 from .leg_chart import SHORT, LegChart
 from .muscle_fat import GRADE_WORDS, GRADES, SHADES, by_muscle, sides_of, source_words, summary_line, told
+from .muscle_heat import heat_line, heat_rows
 from .peak import peak
 from .rendering import rendered
 
@@ -174,7 +175,7 @@ def summary(result: StudyResult) -> str:
     lines = [
         title(result),
         " ".join((f"{figures(result)}. {result.case.reason}", *reservations(result))),
-        *filter(None, [peak(result), summary_line(result)]),
+        *filter(None, [peak(result), heat_line(result), summary_line(result)]),
         *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
         " ".join(notices(result)),
     ]
@@ -207,6 +208,8 @@ def write_report(
         warnings=[(*WARNINGS[warning.code], warning.message) for warning in result.warnings],
         overview=base64.b64encode(Path(overview_png).read_bytes()).decode(),
         chart=_SliceChart(result),
+        heat_line=heat_line(result),
+        heat_rows=heat_rows(result),
         fat=by_muscle(result),
         fat_sides=sides_of(result),
         fat_words=source_words(result),

@@ -11,7 +11,7 @@ from ..results import MuscleFat, StudyResult
 
 COLUMNS = (
     "side", "muscle", "volume_ml", "fat_fraction", "fat_low", "fat_high", "mercuri", "slices", "voxels", "under_heat",
-    "score", "why",
+    "score", "heat_share", "mean_heat", "why",
 )  # fmt: skip
 """Of `muscles.csv`."""
 _NORMAL, _MILD, _MODERATE = (f"{limit:.0%}".replace("%", " %") for limit in MERCURI)
@@ -96,10 +96,12 @@ def summary_line(result: StudyResult) -> str:
 
 def write_muscles_csv(path: Path, result: StudyResult) -> None:
     """Writes `muscles.csv`: a row a muscle and side; fractions 0 to 1, and nothing where they cannot be told."""
+    heat = {(row.side, row.muscle): (round(row.share, 4), round(row.mean_heat, 4)) for row in result.muscle_heat}
     rows = [
         (
             muscle.side, muscle.muscle, muscle.volume_ml, muscle.fat_fraction, *(muscle.fat_ci95 or (None, None)),
-            muscle.mercuri, len(muscle.slices), muscle.voxels, muscle.under_heat, round(muscle.score, 4), muscle.why,
+            muscle.mercuri, len(muscle.slices), muscle.voxels, muscle.under_heat, round(muscle.score, 4),
+            *heat.get((muscle.side, muscle.muscle), (None, None)), muscle.why,
         )
         for muscle in result.muscle_fat
     ]  # fmt: skip
