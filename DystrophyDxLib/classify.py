@@ -23,6 +23,8 @@ from .models.package import ModelPackage
 from .muscles.infiltration import FatScale, fat_of_muscles, scale_of
 from .muscles.mapper import MuscleMapper
 from .muscles.muscle_map import MuscleMap
+from .muscles.rims import rim_fat
+from .muscles.signs import RIMMED, signs_of
 from .muscles.structures import label_of
 from .regions.windows import AnyWindow, Regions
 from .results import (
@@ -364,8 +366,8 @@ def with_texture_scores(
 
 
 def with_muscle_fat(classification: Classification, series: Series) -> Classification:
-    """The same with volume, fat, grade and heat of each muscle of its map in its result; see `muscles.infiltration` and
-    `explain.muscle_heat`.
+    """The same with volume, fat, grade and heat of each muscle of its map in its result, and the signs that follow; see
+    `muscles.infiltration`, `explain.muscle_heat` and `muscles.signs`.
 
     Scores of segments that are no structure of a thigh stay; the others give way to a row a muscle and side.
 
@@ -389,10 +391,12 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
         note=scale.note if isinstance(scale, FatScale) else scale.why,
         map=muscles.told,
     )
+    rims = rim_fat([row for row in fat if row.muscle in RIMMED], *of_map, series.geometry.spacing, scale)
     added = {
         "muscles": (*fat, *others),
         "fat": source if fat else None,
         "muscle_heat": heat_of_muscles(classification.heatmap, *of_map, legs),
+        "signs": signs_of(fat, rims, source),
     }
     return dataclasses.replace(classification, result=classification.result.model_copy(update=added))
 

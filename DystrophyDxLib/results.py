@@ -15,6 +15,7 @@ FAINT = 0.25
 """Heat of the strongest evidence of a model not shown to tell the classes apart, where that of another has 1: it
 can be looked at, and is never painted as a finding. A power of 2, so that other figures keep every digit."""
 Probability = Annotated[float, Field(ge=0, le=1)]
+SignSide = Literal["left", "right", "unknown", "none", "both"]
 
 
 def _absent(value: object) -> bool:
@@ -252,6 +253,30 @@ class FatSource(Strict):
     map: str = Field(default="", exclude_if=lambda text: not text)
 
 
+class Sign(Strict):
+    """A published sign of the thigh's muscles on one side, or of both where sides are compared; see `muscles.signs`.
+
+    `present` is None where that cannot be decided; `why` names the muscles that say so, or what keeps it undecided.
+    """
+
+    name: str
+    disease: str
+    side: SignSide
+    present: bool | None
+    why: str
+
+    @property
+    def told(self) -> str:
+        """The sign in words.
+
+        >>> Sign(name="sandwich", disease="Bethlem myopathy", side="left", present=False, why="It is too thin.").told
+        'Sandwich (Bethlem myopathy), left: absent. It is too thin.'
+        """
+        side = f", {self.side}" if self.side in ("left", "right") else ""
+        found = {True: "present", False: "absent", None: "not decidable"}[self.present]
+        return f"{self.name.capitalize()} ({self.disease}){side}: {found}. {self.why}"
+
+
 class RegionHeat(Strict):
     """Evidence in a region of an atlas: its mean over the region's `voxels`, 0 to 1, and the region's share of all; see
     `explain.region_heat`."""
@@ -278,7 +303,7 @@ class StudyResult(Strict):
     the heat on, where there is a muscle map.
 
     `muscles` has a `MuscleFat` a side and muscle of a thigh's muscle map, told by `fat`, and a `MuscleTexture` for each
-    other segment of a person's.
+    other segment of a person's; `signs` follow from the former.
     """
 
     schema_: Literal["dystrophydx.result/1"] = Field(default=SCHEMA, alias="schema")
@@ -293,6 +318,7 @@ class StudyResult(Strict):
     muscles: tuple[MuscleFat | MuscleTexture, ...] = Field(default=(), exclude_if=_absent)
     fat: FatSource | None = Field(default=None, exclude_if=_absent)
     muscle_heat: tuple[MuscleHeat, ...] = Field(default=(), exclude_if=_absent)
+    signs: tuple[Sign, ...] = Field(default=(), exclude_if=_absent)
     regions: tuple[RegionHeat, ...] = Field(default=(), exclude_if=_absent)
 
     model_config = ConfigDict(populate_by_name=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..classify import HEAT_OUTSIDE, Classifier
 from ..errors import InputError
-from ..phantom.known_fat import trefoil_sign
+from ..muscles.signs import TREFOIL
 from ..reporting.figures import (
     RocLine,
     calibration_figure,
@@ -196,7 +196,7 @@ class BinaryAnswers(Answers):
         cases = {case.patient_id: case for case in evaluation.cohort.cases if has_truth(case)}
         patients = evaluation.patients
         if set(patients["patient_id"]) <= set(cases) and patients["severity"].notna().all():
-            trefoil = {name: trefoil_sign(muscle_fat(cases[name])) for name in patients["patient_id"]}
+            trefoil = {name: TREFOIL.shown(muscle_fat(cases[name])) for name in patients["patient_id"]}
             table = tables.known_fat(patients, trefoil, self.threshold)
             yield Section("Beside rivals that know the truth", (), (), (table,))
 

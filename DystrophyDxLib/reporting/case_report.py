@@ -15,6 +15,7 @@ from ..results import FAINT, ImageResult, StudyResult, WarningCode, threshold_in
 from .leg_chart import SHORT, LegChart
 from .muscle_fat import GRADE_WORDS, GRADES, SHADES, by_muscle, sides_of, source_words, summary_line, told
 from .muscle_heat import heat_line, heat_rows
+from .muscle_signs import STATES, WORDS, by_sign, signs_lines
 from .peak import peak
 from .rendering import rendered
 
@@ -175,7 +176,7 @@ def summary(result: StudyResult) -> str:
     lines = [
         title(result),
         " ".join((f"{figures(result)}. {result.case.reason}", *reservations(result))),
-        *filter(None, [peak(result), heat_line(result), summary_line(result)]),
+        *filter(None, [peak(result), heat_line(result), summary_line(result), *signs_lines(result)]),
         *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
         " ".join(notices(result)),
     ]
@@ -218,6 +219,9 @@ def write_report(
         shades=SHADES,
         grade_words=GRADE_WORDS,
         legs=legs,
+        signs=by_sign(result, sides_of(result)),
+        sign_states=STATES,
+        sign_words=WORDS,
         short=SHORT,
         acquisition=_acquisition(result.input.acquisition),
         card=card,

@@ -30,7 +30,7 @@ from DystrophyDxLib.evaluation.phantom_truth import muscle_fat
 from DystrophyDxLib.evaluation.predictions import by_patient, counted, predict
 from DystrophyDxLib.models.package import ModelPackage
 from DystrophyDxLib.models.recipe import Recipe
-from DystrophyDxLib.phantom.known_fat import trefoil_sign
+from DystrophyDxLib.muscles.signs import TREFOIL
 from DystrophyDxLib.samples import quality
 from DystrophyDxLib.statistics.estimate import Estimate
 from DystrophyDxLib.statistics.roc import auc
@@ -54,7 +54,7 @@ def main() -> None:
     show("network, muscles set to their mean", network_auc(flat, options.work / "flat-muscles", options))
     show("forest, no image", forest_auc(cohort, options.seed))
     show("mean fat of the muscles", auc(test.labels, severities(test)))
-    sign = np.array([trefoil_sign(np.nan_to_num(muscle_fat(case))) for case in test.cases])
+    sign = np.array([TREFOIL.shown(np.nan_to_num(muscle_fat(case))) for case in test.cases])
     sensitivity, specificity = sign[test.labels == 1].mean(), 1 - sign[test.labels == 0].mean()
     print(f"trefoil sign: sensitivity {sensitivity:.2f}, specificity {specificity:.2f}")
 

@@ -14,6 +14,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from DystrophyDxLib.muscles.signs import TREFOIL
 from DystrophyDxLib.phantom.anatomy import LEFT, MUSCLES, RIGHT, draw, legs_at
 from DystrophyDxLib.phantom.body import Body
 from DystrophyDxLib.phantom.disease import (
@@ -25,7 +26,6 @@ from DystrophyDxLib.phantom.disease import (
     drawn_diagnosis,
     fat_fraction,
 )
-from DystrophyDxLib.phantom.known_fat import trefoil_sign
 from DystrophyDxLib.phantom.published_cohort import OTHERS
 from DystrophyDxLib.phantom.texture import lesions
 
@@ -226,24 +226,12 @@ def test_trefoil_sign_is_as_specific_and_as_insensitive_as_published(patients):
     """Zheng et al. 2015: sensitivity 0.416 (0.340 to 0.495), specificity 0.992 (0.971 to 0.999); those with the sign
     were older. In Becker dystrophy the sign comes and goes, as the leaflets go to fat in the end."""
     truth = is_dystrophinopathy(patients)
-    sign = np.array([trefoil_sign(fractions) for fractions in of_both_legs(patients)])
+    sign = np.array([TREFOIL.shown(fractions) for fractions in of_both_legs(patients)])
     age = np.array([person.age_years for person in patients])
     boys = np.array([person.diagnosis == "DMD" for person in patients])
     assert 0.34 < sign[truth].mean() < 0.495
     assert sign[~truth].mean() < 0.029
     assert age[boys & sign].mean() > age[boys & ~sign].mean()
-
-
-def test_trefoil_needs_all_three_leaflets_the_fruit_and_fat_around_them():
-    fat = np.full(13, 0.7)
-    assert not trefoil_sign(fat)
-    fat[[INDEX["sartorius"], INDEX["gracilis"], INDEX["adductor longus"]]] = 0.1
-    fat[INDEX["semitendinosus"]] = 0.4
-    assert trefoil_sign(fat)
-    for name, amount in (("gracilis", 0.6), ("adductor magnus", 0.15), ("semitendinosus", 0.7), ("sartorius", np.nan)):
-        changed = fat.copy()
-        changed[INDEX[name]] = amount
-        assert not trefoil_sign(changed)
 
 
 def test_the_pattern_of_muscles_tells_the_group_but_not_of_everyone(mixture):
