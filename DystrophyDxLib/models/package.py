@@ -37,6 +37,7 @@ class ModelCard(Strict):
 
     Attributes:
         demonstration: True for a model that has seen no patients; every result then says so.
+        tried_on: sentences on patients that it was tried on, one by one.
         threshold: case and image probability from which the second of two classes is said; of more than two, the most
             likely one is, without a threshold.
         label_from: the least probability of each class at which it is a label, see `decision.Decision`; empty in
@@ -55,6 +56,7 @@ class ModelCard(Strict):
     classes: tuple[str, ...] = Field(min_length=2)
     demonstration: bool
     trained_on: str
+    tried_on: tuple[str, ...] = ()
     intended_use: str
     licence: str
     training_cohort: dict[str, Any]

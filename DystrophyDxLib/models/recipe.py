@@ -265,7 +265,7 @@ class Recipe(Strict):
             raise ValueError("a head with hidden layers is trained with stages of the trunk, at the size of the sample")
         if self.sample.depth is not None and (len(self.network.pooled) > 1 or self.network.head):
             raise ValueError("of volumes the maps of one stage are pooled, for one linear layer")
-        if (self.sample.region.kind != "legs" or self.sample.depth is not None) and self.training.augmentation is None:
+        if (self.sample.region.kind != "legs" or self.sample.depth) and self.training.augmentation in (None, "wide"):
             raise ValueError("only slices of legs are augmented without a table augmentation")
         unknown = set(self.training.trainable) - set(STAGES[: STAGES.index(self.network.pooled[-1]) + 1])
         if isinstance(self.training.trainable, tuple) and unknown:

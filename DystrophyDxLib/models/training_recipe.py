@@ -75,7 +75,7 @@ class TrainingRecipe(Strict):
         copies: augmented copies of an image whose features are kept beside its own, when the trunk is frozen; 0
             otherwise, since augmentation is then drawn anew in each epoch.
         augmentation: how samples are varied in training; None draws them as another patient, position and scanner would
-            give them (`training.augment`).
+            give them (`training.augment`), "wide" further than that, of slices of legs (`training.wide_augment`).
         start_share: share of the starting weights, those of a model package of the same classes, in the model; the rest
             are the fitted ones. A model fitted further keeps so what it knew of other images (Wortsman et al., CVPR
             2022, equation 1, whose α is 1 - start_share).
@@ -88,7 +88,7 @@ class TrainingRecipe(Strict):
     batch: Annotated[int, Field(ge=1)]
     class_weights: Literal["none", "balanced"] = "none"
     copies: Annotated[int, Field(ge=0)] = 0
-    augmentation: AugmentationRecipe | None = None
+    augmentation: AugmentationRecipe | Literal["wide"] | None = None
     start_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     stages: Annotated[tuple[StageRecipe, ...], Field(min_length=1)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -33,7 +33,7 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
         network: of `build_network(recipe)`.
         file: instead, a file of torchvision's (.pth), the same weights as .safetensors, or a model package (folder or
             .zip) with the same backbone. If it saw another number of planes, each of the new ones is seen as grey and
-            counts for its share of the whole.
+            counts for its share of the whole; stages that it does not have keep their random weights.
 
     Returns:
         The card of the model package that the weights are of, if they are of one.
@@ -145,10 +145,6 @@ def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> ModelCard:
     have, want = package.recipe.network, recipe.network
     if have.backbone != want.backbone:
         raise InputError(f"The model package's backbone is {have.backbone}, not {want.backbone}; choose one like it.")
-    if have.pooled[-1] != want.pooled[-1]:
-        raise InputError(
-            f"The model package's backbone ends with {have.pooled[-1]}, not {want.pooled[-1]}; choose one like it."
-        )
     if (have.weights, want.weights) == ("imagenet", "none"):
         raise InputError(
             "The model package's backbone normalises its samples; set network.weights to imagenet in the recipe."
@@ -170,6 +166,10 @@ def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> ModelCard:
             if module in convolutions:
                 key, normalised = f"trunk.{name}.weight", have.weights == "imagenet"
                 state[key] = _for_planes(state[key], module.weight.shape, normalised, want.weights == "imagenet")
+        if have.pooled[-1] != want.pooled[-1]:
+            own = network.state_dict()
+            parts = tuple(f"{name}." for name in _layers(state) & _layers(own) if name.startswith("trunk."))
+            state = {name: tensor for name, tensor in state.items() if name.startswith(parts)}
         keys = network.load_state_dict(state, strict=False)
         if keys.unexpected_keys or any(name.startswith(parts) for name in keys.missing_keys):
             raise RuntimeError("other layers")
@@ -178,6 +178,11 @@ def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> ModelCard:
             "The model package's weights do not fit its recipe's network; get an intact copy of it."
         ) from None
     return package.card
+
+
+def _layers(names: Iterable[str]) -> set[str]:
+    """The layers of a trunk, "trunk.3" and so on, and the head that some tensors are of."""
+    return {".".join(name.split(".")[:2]) for name in names}
 
 
 def _head_of(recipe: Recipe) -> tuple:

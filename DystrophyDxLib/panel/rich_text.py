@@ -23,6 +23,7 @@ from ..reporting.case_report import (
     notices,
     reservations,
 )
+from ..reporting.muscle_heat import heat_line
 from ..reporting.peak import peak
 from ..results import INDETERMINATE, CaseResult, ImageResult, MuscleTexture, StudyResult
 
@@ -186,7 +187,7 @@ def summary_in_two_lines(result: StudyResult, study: str) -> str:
     warnings = "; ".join(meaning.rstrip(".") for meaning in meanings) or "none"
     unsaid = " ".join(notice for notice in notices(result) if notice not in meanings)
     model = f"{result.model.name} {result.model.version}"
-    why = " ".join(filter(None, (result.case.reason, *reservations(result), peak(result))))
+    why = " ".join(filter(None, (result.case.reason, *reservations(result), peak(result), heat_line(result))))
     answer = f"{finding(result)}. {figures(result)}. {why}"
     return f"{study}: {answer}\nModel: {model}. Warnings: {warnings}. {unsaid}"
 
@@ -197,6 +198,7 @@ def card_html(card: ModelCard) -> str:
         ("Version", card.version),
         ("Classes", ", ".join(card.classes)),
         ("Trained on", card.trained_on),
+        *([("Tried on", " ".join(card.tried_on))] if card.tried_on else []),
         ("Intended use", card.intended_use),
         ("Licence", card.licence),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,7 +124,7 @@ _COHORT = {
     "epochs": "Epochs of training, of all its stages",
     "series_without_image": "Series of the cohort that gave no image and were left out",
 }
-_CARD = ("trained_on", "intended_use", "licence")
+_CARD = ("trained_on", "tried_on", "intended_use", "licence")
 
 
 def finding(result: StudyResult) -> str:
@@ -227,7 +227,7 @@ def write_report(
         card=card,
         metrics=card.get("metrics", {}),
         cohort=_rows(card.get("training_cohort", {})),
-        card_rows=[*((_words(key), card[key]) for key in _CARD if key in card), *_labels(card)],
+        card_rows=[*((_words(key), _sentences(card[key])) for key in _CARD if card.get(key)), *_labels(card)],
     )
     Path(path).write_text(page, encoding="utf-8")
 
@@ -290,6 +290,10 @@ def _rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _words(key: str) -> str:
     return _COHORT.get(key, key.replace("_", " ").capitalize())
+
+
+def _sentences(said: str | Sequence[str]) -> str:
+    return said if isinstance(said, str) else " ".join(said)
 
 
 def _value(value: Any) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ from .checkpoint import CHECKPOINT, Checkpoint, Progress, Saved
 from .distributed import Processes
 from .sample_store import restored
 from .training_log import Epoch, write_log
+from .wide_augment import widely_augmented
 
 LARGEST_GRADIENT = 2.0
 """Norm to which a gradient is clipped."""
@@ -105,14 +106,14 @@ class SampleExamples(Labelled):
         images: (N,) rows of `pixels`.
         labels: (N,) float32.
         size: edge at which the network sees them, a divisor of S.
-        augmentation: of the recipe; None for that of `augmented`.
+        augmentation: of the recipe; None for that of `augmented`, "wide" for that of `widely_augmented`.
     """
 
     pixels: Any
     images: np.ndarray
     labels: torch.Tensor
     size: int
-    augmentation: AugmentationRecipe | None = None
+    augmentation: AugmentationRecipe | Literal["wide"] | None = None
 
     def plain(self, chosen: torch.Tensor) -> torch.Tensor:
         samples = self._samples(chosen)
@@ -123,6 +124,8 @@ class SampleExamples(Labelled):
         samples = self._samples(chosen)
         if self.augmentation is None:
             return augmented(samples, self.size, seeds.tolist())
+        if self.augmentation == "wide":
+            return widely_augmented(samples, self.size, seeds.tolist())
         # All slices of a volume change alike, as planes of one sample.
         planes = slightly_changed(samples.flatten(1, -3), self.size, self.augmentation, seeds.tolist())
         return planes.unflatten(1, samples.shape[1:-2])

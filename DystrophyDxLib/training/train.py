@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -229,7 +229,9 @@ class _Images:
     def labels_of(self, split: Split) -> torch.Tensor:
         return self.labels[torch.from_numpy(self.rows[split])]
 
-    def samples(self, split: Split, size: int, augmentation: AugmentationRecipe | None = None) -> SampleExamples:
+    def samples(
+        self, split: Split, size: int, augmentation: AugmentationRecipe | Literal["wide"] | None = None
+    ) -> SampleExamples:
         return SampleExamples(self.store.pixels, self.rows[split], self.labels_of(split), size, augmentation)
 
     def patients(self, split: Split) -> int:

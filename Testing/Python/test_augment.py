@@ -9,6 +9,7 @@ import torch
 from DystrophyDxLib.models.training_recipe import AugmentationRecipe
 from DystrophyDxLib.samples.slice_samples import BRIGHTEST
 from DystrophyDxLib.training.augment import augmented, slightly_changed
+from DystrophyDxLib.training.wide_augment import widely_augmented, widely_augmented_with
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +112,34 @@ def test_published_changes_treat_the_planes_of_a_sample_alike_and_other_samples_
     torch.testing.assert_close(drawn[:, 0], drawn[:, 2])
     assert not torch.equal(drawn[0], drawn[1])
     torch.testing.assert_close(slightly_changed(planes[:1], 112, PUBLISHED, [1]), drawn[:1])
+
+
+def test_widely_augmented_samples_stay_samples_and_differ_further(legs):
+    """In the range of samples, empty outside the leg, drawn for each alone; greys are spread further than usual."""
+    wide, usual = widely_augmented(legs, 112, range(64)), augmented(legs, 112, range(64))
+    assert wide.shape == (64, 1, 112, 112)
+    assert wide.min() >= 0
+    assert wide.max() <= BRIGHTEST
+    assert wide[:, 0, :4, :4].abs().max() == 0
+    torch.testing.assert_close(widely_augmented(legs[5:6], 112, [5]), wide[5:6])
+    greys = [torch.stack([sample[sample > 0].quantile(0.3) for sample in kind]) for kind in (wide, usual)]
+    assert greys[0].std() > 1.2 * greys[1].std()
+
+
+def test_planes_move_along_with_widely_augmented_samples(legs):
+    """The replaced muscle lies under its plane wherever the leg is put, but where it is hidden or cut away."""
+    plane = (legs[:, :, 2::4, 2::4] == 0.95).float()
+    samples, (moved,), shown = _with_one_plane(legs, plane)
+    inside = (moved > 0.9) & (shown > 0.9)
+    muscle = (moved < 0.1) & (shown > 0.9)
+    grey = torch.nn.functional.avg_pool2d(samples, 2)[:, 0]
+    assert inside.any(dim=(1, 2)).float().mean() > 0.9
+    brighter = [
+        one[a].median() > one[b].quantile(0.3) for one, a, b in zip(grey, inside, muscle, strict=True) if a.any()
+    ]
+    assert np.mean(brighter) > 0.9
+
+
+def _with_one_plane(legs, plane):
+    samples, planes, shown = widely_augmented_with(legs, plane, 112, range(64))
+    return samples, planes.unbind(dim=1), shown

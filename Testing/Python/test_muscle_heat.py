@@ -10,6 +10,7 @@ from mrml_cases import result
 
 from DystrophyDxLib.explain.muscle_heat import heat_of_muscles
 from DystrophyDxLib.muscles.structures import FEMUR, MUSCLES
+from DystrophyDxLib.panel.rich_text import summary_in_two_lines
 from DystrophyDxLib.reporting.case_report import summary, write_report
 from DystrophyDxLib.reporting.muscle_fat import write_muscles_csv
 from DystrophyDxLib.reporting.muscle_heat import heat_line, heat_rows
@@ -58,6 +59,7 @@ def test_a_sentence_names_the_muscles_with_most_of_the_heat():
     found = result(muscle_heat=heated())
     assert heat_line(found) == "Heat in the muscles: 88 % of all; most in left sartorius 75 %, left gracilis 12 %."
     assert heat_line(found) in summary(found).splitlines()
+    assert heat_line(found) in summary_in_two_lines(found, "Thighs")
     assert StudyResult.model_validate_json(found.to_json()) == found
 
 
@@ -71,9 +73,11 @@ def test_the_rows_of_the_table_add_up_to_all_heat():
 def test_the_report_lists_the_muscles(tmp_path):
     picture = tmp_path / "overview.png"
     picture.write_bytes(b"")
-    write_report(tmp_path / "report.html", result(muscle_heat=heated()), {}, picture)
+    card = {"tried_on": ["Two real patients: 0.9.", "No accuracy."]}
+    write_report(tmp_path / "report.html", result(muscle_heat=heated()), card, picture)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<h2>Heat in the muscles</h2>" in page
+    assert "Two real patients: 0.9. No accuracy." in page
     assert '<td>Left sartorius</td><td class="number">75 %</td>' in page
 
 

@@ -332,6 +332,22 @@ def test_a_package_of_the_same_classes_is_gone_on_with_head_and_all(tmp_path):
             torch.testing.assert_close(network.state_dict()[name], tensor, check_dtype=False)
 
 
+@pytest.mark.parametrize(("has", "wants", "common"), [("stage4", "stage5", 7), ("stage5", "stage3", 6)])
+def test_a_package_that_ends_with_another_stage_gives_those_that_both_have(tmp_path, has, wants, common):
+    """The other stages keep their random weights, and so does the head."""
+    text = RECIPE.replace('"none"', '"none"\npooled = ["{}"]', 1)
+    package = make_package(tmp_path / "package", recipe=text.format(has))
+    recipe = Recipe.parse(text.format(wants))
+    network = build_network(recipe)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    load_backbone(network, recipe, package)
+    given = ModelPackage.read(package).tensors()
+    for name, tensor in network.state_dict().items():
+        part, layer, *_ = name.split(".")
+        taken = part == "trunk" and int(layer) < common
+        torch.testing.assert_close(tensor, given[name] if taken else before[name], check_dtype=False)
+
+
 def test_a_package_of_other_classes_leaves_the_head_alone(tmp_path):
     package = make_package(tmp_path / "package")
     recipe = ModelPackage.read(package).recipe.model_copy(update={"classes": ("A", "B", "C")})

@@ -153,6 +153,7 @@ def test_class_names_with_blanks_quotes_and_brackets_read_back():
         ('weights = "none"', 'weights = "none"\npooled = ["stage5", "stage4"]', "pooled names some of stage1"),
         ('weights = "none"', 'weights = "none"\npooled = []', "network.pooled"),
         ('"all"', '"head"\naugmentation = {zoom = [1, 1], rotation_degrees = 0, intensity = [1, 1]}', "augmentation"),
+        ('"all"', '"all"\naugmentation = "wider"', "training.augmentation"),
         ("batch = 8", "batchsize = 8", "training.batch"),
         ('"none"', '"coco"', "network.weights"),
         ("[sample]", "[sample", "not a valid recipe"),
