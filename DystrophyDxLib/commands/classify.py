@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from ..errors import InputError
+from .extras import lacking_extra
 from .options import AtlasNames, Device, Model, ResultsFolder, atlas_with_names, by_name
 from .progress import progress
 
 if TYPE_CHECKING:
+    from ..exchange.export import DicomExport
     from ..models.recipe import SampleRecipe
+    from ..mrml.pipeline import StudyFiles
 
 Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
 
@@ -81,11 +85,21 @@ def classify(
         ),
     ] = "",
     device: Device = "auto",
+    dicom: Annotated[
+        bool,
+        typer.Option(
+            "--dicom",
+            help="Write the result as DICOM objects of the patient's study, too: segmentation, heatmap, report and "
+            "overview.",
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print result.json, and nothing else.")] = False,
 ) -> None:
     """Classify a thigh MRI: probability of each image and of the case, with a heatmap."""
     started = time.perf_counter()
+    if dicom and (lack := lacking_extra("dicom")):
+        raise InputError(lack)
     with progress(json) as advance:
         advance("Loading the model", 0, 0)
         from ..files.resources import embedded_model, muscle_model
@@ -108,10 +122,11 @@ def classify(
             modality=modality,
             label=" ".join(label.split()),
         )
+        further = _dicom_export(files, sample) if dicom else None
         maps = muscle_model() if muscle_map and muscles is None else None
-        result = classify_into_folder(
-            files, ModelOnDevice(package, device, maps), out, overwrite=overwrite, watch=watch, advance=advance
-        )
+        on_device = ModelOnDevice(package, device, maps)
+        told = {"overwrite": overwrite, "watch": watch, "advance": advance}
+        result = classify_into_folder(files, on_device, out, **told, further=further)
     if json:
         print(result.to_json())
         return
@@ -134,6 +149,19 @@ def times(timing_s: dict[str, float]) -> str:
     total = timing_s.get("total", sum(stages.values()))
     told = stages | {"start and other": max(total - sum(stages.values()), 0.0), "total": total}
     return ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in told.items())
+
+
+def _dicom_export(files: StudyFiles, sample: SampleRecipe) -> DicomExport:
+    """What writes the DICOM objects.
+
+    Raises:
+        InputError: the model takes frames of a cine, of which a slice has several.
+    """
+    if sample.of_cine and not files.channels:
+        raise InputError("--dicom needs a study of slices, and the model takes frames of a cine; leave it out.")
+    from ..exchange.export import DicomExport
+
+    return DicomExport(files.images, files.series_uid, files.modality)
 
 
 def _channels(given: list[str], sample: SampleRecipe) -> dict[str, Path]:

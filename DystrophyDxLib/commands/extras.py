@@ -11,6 +11,7 @@ EXTRAS = {
     "viewer": ("slicer",),
     "train": ("matplotlib", "pandas", "PIL", "skimage", "sklearn", "statsmodels", "threadpoolctl"),
     "diffusion": ("dipy",),
+    "dicom": ("highdicom",),
 }
 """Of pyproject.toml, with what is imported of each. Each of the others brings the command line."""
 NEEDED = {
@@ -24,7 +25,11 @@ NEEDED = {
 
 def lacking(command: str | None) -> str | None:
     """What to add for a command, or for the command line alone where there is none; None where all is there."""
-    extra = NEEDED.get(command or "", COMMAND_LINE)
+    return lacking_extra(NEEDED.get(command or "", COMMAND_LINE))
+
+
+def lacking_extra(extra: str) -> str | None:
+    """What to add for an extra; None where all of it is there."""
     for name in dict.fromkeys((COMMAND_LINE, extra)):
         for module in EXTRAS[name]:
             if not _is_there(module):

@@ -82,7 +82,8 @@ def segmentation_files(cohort: Cohort, folder: Path, column: str) -> dict[int, P
         try:
             if not path.is_file():
                 raise InputError("A segmentation does not exist; correct its path.")
-            if segmentation_header(path).frames > 1:
+            header = segmentation_header(path)
+            if header is not None and header.frames > 1:
                 raise InputError(_OVERLAP)
         except InputError as error:
             problems.add(f"in the column {column} {str(error).partition(';')[0].lower()}", f"row {row}")

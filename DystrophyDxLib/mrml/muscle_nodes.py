@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import hashlib
 
 import numpy as np
@@ -10,8 +9,8 @@ import slicer
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
-from ..muscles.muscle_map import MuscleMap
-from ..muscles.structures import CODES, STRUCTURES, label_of
+from ..muscles.muscle_map import MuscleMap, colour, segment_name
+from ..muscles.structures import CODES, LEFT_CODE, RIGHT_CODE, STRUCTURES, label_of
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side
 from .nodes import VolumeNodes
 from .segmentation import BINARY_LABELMAP, NamedSegments, labelmap_of, muscles_from_segmentation
@@ -19,7 +18,7 @@ from .segmentation import BINARY_LABELMAP, NamedSegments, labelmap_of, muscles_f
 MUSCLES = "DystrophyDx.muscles"
 """Role of the node."""
 _FOUND = "DystrophyDx.found"
-_LATERALITY = {Side.LEFT: "SCT^7771000^Left", Side.RIGHT: "SCT^24028007^Right"}
+_LATERALITY = {Side.LEFT: LEFT_CODE, Side.RIGHT: RIGHT_CODE}
 _PER_SIDE = len(STRUCTURES) + 1
 
 
@@ -47,7 +46,7 @@ def put_muscles(volume: slicer.vtkMRMLScalarVolumeNode, muscles: MuscleMap | Non
     for side, label in muscles.shown:
         segment = slicer.vtkSegment()
         segment.SetName(segment_name(side, label))
-        segment.SetColor(*_colour(label))
+        segment.SetColor(*colour(label))
         segment.SetTag(segment.GetTerminologyEntryTagName(), terminology(side, label))
         segment.SetLabelValue((LABEL_OF_SIDE[side] - 1) * _PER_SIDE + label)
         segment.AddRepresentation(BINARY_LABELMAP, labelmap)
@@ -98,16 +97,6 @@ def _digest(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVo
     return hashlib.blake2b(repr(drawn.names).encode() + drawn.labels.tobytes(), digest_size=8).hexdigest()
 
 
-def segment_name(side: Side, label: int) -> str:
-    """Name of a structure of a side.
-
-    >>> segment_name(Side.LEFT, 1), segment_name(Side.UNKNOWN, 14)
-    ('Left sartorius', 'Femur, side unknown')
-    """
-    name = STRUCTURES[label - 1]
-    return f"{name.capitalize()}, side unknown" if side is Side.UNKNOWN else f"{side.value.capitalize()} {name}"
-
-
 def terminology(side: Side, label: int) -> str:
     """A structure of a side as Slicer's terminologies write it: context, category, type and its laterality.
 
@@ -118,8 +107,3 @@ def terminology(side: Side, label: int) -> str:
     context = "Segmentation category and type - DICOM master list"
     anatomy = "Anatomic codes - DICOM master list~^^~^^"
     return "~".join((context, category, kind, _LATERALITY.get(side, "^^"), anatomy))
-
-
-def _colour(label: int) -> tuple[float, float, float]:
-    """Of a structure, the same on both sides; neighbours in the list lie far apart on the colour circle."""
-    return colorsys.hsv_to_rgb(label * 0.381966 % 1, 0.45 + 0.25 * (label % 2), 0.95)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..cohort.seen import told_if_seen
 from ..cohort.table import listed
@@ -28,7 +28,8 @@ from ..series.reading import read_input
 from ..series.segmentation_file import segmentation_header
 
 if TYPE_CHECKING:
-    from ..classify import Classifier
+    from ..classify import Classification, Classifier
+    from ..series.series import Series
 
 UNNAMED = "Labels without names are called by their numbers; a table beside the label map, of its name, names them."
 _NUMBER = re.compile(r"label \d+")
@@ -135,6 +136,16 @@ class Stopwatch:
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
+class FurtherOutput(Protocol):
+    """What else becomes of a classification, such as DICOM objects."""
+
+    def check(self, series: Series) -> None:
+        """Raises `InputError` where it cannot be made of a series; before anything slow is loaded."""
+
+    def write(self, folder: Path, result: StudyResult, found: Classification, card: Mapping[str, Any]) -> None:
+        """Adds its files to the folder, which holds all others."""
+
+
 def classify_into_folder(
     files: StudyFiles,
     model: ModelOnDevice,
@@ -143,12 +154,14 @@ def classify_into_folder(
     overwrite: bool = False,
     watch: Stopwatch | None = None,
     advance: Advance = silent,
+    further: FurtherOutput | None = None,
 ) -> StudyResult:
     """Reads a study, classifies it in a scene of its own, and writes its results.
 
     Args:
         out: folder that gets all files of the result contract (`output_folder.FILES`), or none.
         overwrite: replace earlier results in it.
+        further: writes more into the folder.
         watch: runs since the work on this study began; its stages become those of the result.
 
     Returns:
@@ -171,6 +184,8 @@ def classify_into_folder(
             of_channels = (path for name, path in files.channels.items() if str(error).startswith(f"Channel {name}: "))
             names = f" Files: {listed(error.files)}." if error.files else ""
             raise InputError(f"{next(of_channels, files.images)}: {error}{names}") from None
+        if further is not None:
+            further.check(series)
         series = replace(told_if_seen(series, [files.images], model.package.card), label=files.label)
     with watch.stage("load"):
         advance("Loading PyTorch and Slicer", 0, 0)
@@ -212,7 +227,11 @@ def classify_into_folder(
     in_scene = SceneClassification(volume)
     in_scene.put(found)
     with output_folder(out, overwrite=overwrite) as folder:
-        return write_report_folder(in_scene, model.package.card.model_dump(), folder, watch.started)
+        card = model.package.card.model_dump()
+        result = write_report_folder(in_scene, card, folder, watch.started)
+        if further is not None:
+            further.write(folder, result, found, card)
+        return result
 
 
 def _require_slicer() -> None:

@@ -270,7 +270,7 @@ def read_labels(
     Raises:
         InputError: as `read_segmentation`, `of_map` and `legs_drawn`.
     """
-    file = read_segmentation(path, names)
+    file = read_segmentation(path, names).picked(_is_leg)
     node = _node(file)
     if file.named or any(_SIDE_OF_NAME.get(segment.name.strip().lower()) for segment in file.segments):
         return legs_drawn(node, volume)
@@ -286,7 +286,8 @@ def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode, names: Path
     Raises:
         InputError: as `read_segmentation`, or it has no segments.
     """
-    return muscles_from_segmentation(_node(read_segmentation(path, names)), volume)
+    file = read_segmentation(path, names).picked(lambda name: not _is_leg(name))
+    return muscles_from_segmentation(_node(file), volume)
 
 
 def _node(file: SegmentationFile) -> slicer.vtkMRMLSegmentationNode:
@@ -336,6 +337,11 @@ def _new_segment(side: Side) -> slicer.vtkSegment:
 
 def _side_named(segment: slicer.vtkSegment) -> Side | None:
     return _SIDE_OF_NAME.get(segment.GetName().strip().lower())
+
+
+def _is_leg(name: str) -> bool:
+    """Whether a segment of this name is a region, and no muscle."""
+    return name.strip().lower() in _SIDE_OF_NAME
 
 
 def _side(segment: slicer.vtkSegment) -> Side:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side, Source, Window
 from ..results import ResultWarning
+from .structures import STRUCTURES
 
 BY_A_PERSON = "The muscles were drawn or corrected by a person."
 """Whose map it is."""
@@ -80,3 +82,19 @@ class MuscleMap:
     def mask(self, side: Side, label: int) -> np.ndarray:
         """(z, y, x) bool: the voxels of a structure of a side."""
         return (self.labels == label) & (self.sides == LABEL_OF_SIDE[side])
+
+
+def segment_name(side: Side, label: int) -> str:
+    """Name of a structure of a side.
+
+    >>> segment_name(Side.LEFT, 1), segment_name(Side.UNKNOWN, 14)
+    ('Left sartorius', 'Femur, side unknown')
+    """
+    name = STRUCTURES[label - 1]
+    return f"{name.capitalize()}, side unknown" if side is Side.UNKNOWN else f"{side.value.capitalize()} {name}"
+
+
+def colour(label: int) -> tuple[float, float, float]:
+    """Red, green and blue, 0 to 1, of a structure, the same on both sides; neighbours in the list lie far apart on the
+    colour circle."""
+    return colorsys.hsv_to_rgb(label * 0.381966 % 1, 0.45 + 0.25 * (label % 2), 0.95)

@@ -14,23 +14,31 @@ STRUCTURES = (*MUSCLES, "femur", "subcutaneous fat")
 """Label n + 1 of a muscle map is STRUCTURES[n]; 0 is anything else."""
 FEMUR, SUBCUTANEOUS_FAT = len(MUSCLES) + 1, len(MUSCLES) + 2
 """Labels."""
-_TISSUE, _STRUCTURE = "SCT^85756007^Tissue", "SCT^123037004^Anatomical Structure"
-_LOWER_LIMB = "SCT^102292000^Muscle of lower limb"
-_OWN_CODES = {
+LEFT_CODE, RIGHT_CODE = "SCT^7771000^Left", "SCT^24028007^Right"
+LEG_CODES = "SCT^123037004^Anatomical Structure", "SCT^61685007^Lower limb"
+"""Category and type of a leg."""
+_TISSUE, _STRUCTURE = "SCT^85756007^Tissue", LEG_CODES[0]
+_TYPES = {
+    "sartorius": "SCT^181683006^Sartorius muscle",
+    "rectus femoris": "SCT^181679006^Rectus femoris muscle",
     "vastus lateralis": "SCT^1403006^Vastus lateralis muscle",
+    "vastus intermedius": "SCT^181682001^Vastus intermedius muscle",
     "vastus medialis": "SCT^3478008^Vastus medialis muscle",
+    "adductor magnus": "SCT^181688002^Adductor magnus muscle",
     "gracilis": "SCT^2577006^Gracilis muscle",
+    "biceps femoris long head": "FMA^45887^Long head of biceps femoris",
+    "semitendinosus": "SCT^181685004^Semitendinosus muscle",
+    "semimembranosus": "FMA^22438^Semimembranosus",
+    "biceps femoris short head": "FMA^45890^Short head of biceps femoris",
+    "adductor longus": "SCT^181686003^Adductor longus muscle",
     "gluteus maximus": "SCT^206007^Gluteus maximus muscle",
     "femur": "SCT^71341001^Femur",
+    "subcutaneous fat": "SCT^67769002^Subcutaneous fatty tissue",
 }
-CODES = tuple(
-    (_TISSUE, "SCT^248300009^Body fat")
-    if name == "subcutaneous fat"
-    else (_STRUCTURE, _OWN_CODES.get(name, _LOWER_LIMB))
-    for name in STRUCTURES
-)
-"""Category and type of each of `STRUCTURES` in SNOMED CT; muscles without a code of their own are a muscle of the lower
-limb, whose name says which."""
+CODES = tuple((_TISSUE if name == "subcutaneous fat" else _STRUCTURE, _TYPES[name]) for name in STRUCTURES)
+"""Category and type of each of `STRUCTURES`, as Slicer's terminologies and DICOM write them: SNOMED CT as Uberon's
+bridge to it, HL7's body sites and TotalSegmentator have it, and the Foundational Model of Anatomy, which PS3.16 lists
+beside it, where none of these has a code in SNOMED CT."""
 _SIDE = re.compile(r"\b(left|right|l|r|muscle|of|the)\b")
 
 

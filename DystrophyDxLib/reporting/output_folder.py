@@ -23,9 +23,9 @@ if os.name == "posix":
 
 FILES: Collection[str] = (
     "result.json", "heatmap.nrrd", "roi.seg.nrrd", "muscles.seg.nrrd", "muscles.csv", "overview.png", "report.html",
-    "scene.mrb",
+    "scene.mrb", "dicom/seg.dcm", "dicom/heatmap.dcm", "dicom/report.dcm", "dicom/overview.dcm",
 )  # fmt: skip
-"""What `classify` writes; the muscles where a thigh has a map."""
+"""What `classify` writes; the muscles where a thigh has a map, DICOM where it is asked for."""
 Content = frozenset[Path]
 """Paths of all that lies in a folder, seen from it; nothing where there is none."""
 _READY, _ASIDE = ".ready", ".aside"
@@ -63,7 +63,8 @@ def output_folder(
         _refuse(folder, files, overwrite=overwrite)
         if folder.exists():
             partial = partial.rename(partial.with_name(partial.name + _READY))
-            _replace(folder, partial, (found if before is None else before) | {Path(name) for name in files})
+            own = {part for name in files for part in (Path(name), Path(name).parent)}
+            _replace(folder, partial, (found if before is None else before) | own)
         else:
             partial.rename(folder)
     except OSError:
@@ -127,7 +128,7 @@ def _refuse(folder: Path, files: Collection[str], *, overwrite: bool) -> None:
     except UnicodeEncodeError:  # Slicer would not write there
         raise InputError("The path of the output folder holds bytes that are no UTF-8; give another folder.") from None
     try:
-        present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+        present = _names(folder, files) if folder.exists() else set()
     except NotADirectoryError:
         raise InputError(f"The place of the output folder {folder} is a file; give a folder.") from None
     except OSError:
@@ -198,4 +199,14 @@ def _tidy(folder: Path, files: Collection[str]) -> None:
 
 def _foreign(folder: Path, files: Collection[str]) -> bool:
     """Whether a folder that may have been in the place of results holds something else."""
-    return bool({path.name for path in folder.glob("*")} - set(files))
+    return bool(_names(folder, files) - set(files))
+
+
+def _names(folder: Path, files: Collection[str]) -> set[str]:
+    """What lies in a folder; of folders in it of which files are known, their content."""
+    known = {Path(name).parts[0] for name in files if "/" in name}
+    found = set()
+    for path in folder.glob("*"):
+        inside = path.iterdir() if path.name in known and path.is_dir() else (path,)
+        found |= {item.relative_to(folder).as_posix() for item in inside}
+    return found

@@ -23,6 +23,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     LegacyConvertedEnhancedMRImageStorage,
     MRImageStorage,
+    ParametricMapStorage,
 )
 
 from ..errors import InputError
@@ -263,7 +264,7 @@ def _enter(inventory: Inventory, file: Path, header: Header, modality: str | Non
     own = Attributes(header.dataset)
     # A header without a class may have lost it to an anonymiser; the file's first group then still has it.
     kind = own.text("SOPClassUID") or header.storage
-    if kind.startswith("1.2.840.10008.1.3."):  # DICOMDIR
+    if kind.startswith("1.2.840.10008.1.3.") or kind == ParametricMapStorage:  # DICOMDIR, or a heatmap
         return
     rows, columns = own.number("Rows"), own.number("Columns")
     is_mr_storage = kind in _MR_STORAGE

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..reporting.progress import Advance
 from .dicom_header import quiet_pydicom
 from .dicom_inventory import Inventory, take_inventory
+from .dicom_pixels import Placed
 from .dicom_stacks import SAME_COSINE, Stack, stacks_of
 from .dicom_volume import read_volume
 from .series import CONTRAST_TYPES, Acquisition, Series
@@ -32,11 +33,18 @@ def read_dicom(
     Raises:
         InputError: no MR image, several patients, an unknown UID, slices without position, damaged files.
     """
+    return read_located(path, series_uid, modality, advance)[0]
+
+
+def read_located(
+    path: Path, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
+) -> tuple[Series, tuple[Placed, ...]]:
+    """As `read_dicom`, with where each image of the study lies in the volume. Images name the patient and the study."""
     with quiet_pydicom():
         inventory = take_inventory(path, modality, _of(advance, "Reading headers"))
         stack, stacks = _chosen(inventory, series_uid)
         others = [other for other in stacks if _is_part(other, stack) or _is_leg_beside(other, stack)]
-        series, left_out = read_volume(stack, others, _of(advance, "Reading images"))
+        series, placed, left_out = read_volume(stack, others, _of(advance, "Reading images"))
     joined = len(others) - len(left_out)
     notes = list(series.notes)
     if gathered := inventory.gathered.get(stack.series_uid):
@@ -52,7 +60,7 @@ def read_dicom(
     if inventory.empty_files:
         empty = are(inventory.empty_files, "file", " of the input")
         notes.append(f"{empty} empty; if slices are missing, copy the study again.")
-    return replace(series, selection=_why(inventory, stack, series_uid, joined), notes=tuple(notes))
+    return replace(series, selection=_why(inventory, stack, series_uid, joined), notes=tuple(notes)), placed
 
 
 def read_dicom_frames(
@@ -72,7 +80,7 @@ def read_dicom_frames(
         stack, _ = _chosen(inventory, series_uid, as_cine=True)
         times = stack.split_by_time()
         told = f"{described(stack.plane, len(times[0].frames), stack.acquisition)} with {counted(len(times), 'frame')}."
-        return tuple(replace(read_volume(time)[0], selection=told) for time in times)
+        return tuple(replace(read_volume(time).series, selection=told) for time in times)
 
 
 def _of(advance: Advance | None, what: str) -> Callable[[int, int], None] | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,17 +31,22 @@ Told = tuple[WarningCode, str]
 """A warning, as `Series.warned` takes it."""
 
 
+class Volume(NamedTuple):
+    """A volume, where each frame lies in it, and the stacks that are no part of it."""
+
+    series: Series
+    placed: tuple[Placed, ...]
+    left_out: list[Stack]
+
+
 def read_volume(
     stack: Stack, others: Sequence[Stack] = (), advance: Callable[[int, int], None] | None = None
-) -> tuple[Series, list[Stack]]:
+) -> Volume:
     """Decodes the pixels of a stack, and of those of the same contrast that fit beside it, into one volume.
 
     Args:
         others: stacks of the same contrast.
         advance: told how many of the images are done.
-
-    Returns:
-        The volume, and those of the others that are no part of it.
 
     Raises:
         InputError: no pixel spacing, images that are no slices, that lie at one place or that nothing tells apart.
@@ -57,7 +63,8 @@ def read_volume(
             left_out.append(other)
         else:
             fields.append(beside)
-    return _Layout(fields, left_out).read(advance), left_out
+    layout = _Layout(fields, left_out)
+    return Volume(layout.read(advance), tuple(layout.placed), left_out)
 
 
 @dataclass(frozen=True)
@@ -269,9 +276,9 @@ class _Layout:
 
     def read(self, advance: Callable[[int, int], None] | None) -> Series:
         grid = self.fields[0].geometry
-        lowest = np.min([field.cells.min(axis=0) for field in self.fields], axis=0)
+        lowest = self.lowest
         stop = np.max([field.cells.max(axis=0) + field.extent for field in self.fields], axis=0)
-        placed = list(self._placed(lowest))
+        placed = self.placed
         slices = int(stop[2] - lowest[2])
         shape = slices, int(stop[1] - lowest[1]), int(stop[0] - lowest[0])
         check_size(shape)
@@ -289,6 +296,15 @@ class _Layout:
         for code, words in self._warnings():
             series = series.warned(code, words)
         return series if stack.is_placed else series.warned(*NO_ORIENTATION)
+
+    @cached_property
+    def lowest(self) -> np.ndarray:
+        """(3,) column, row and slice of the first voxel, on the grid of the first field."""
+        return np.min([field.cells.min(axis=0) for field in self.fields], axis=0)
+
+    @cached_property
+    def placed(self) -> list[Placed]:
+        return list(self._placed(self.lowest))
 
     def _placed(self, lowest: np.ndarray) -> Iterator[Placed]:
         """Where each frame goes; of two that overlap each keeps the half that is on its side."""

@@ -6,14 +6,15 @@ Slicer's own reader ends the process at a damaged file; see `formats.stored`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
+from .dicom_segmentation import DicomSegments, check_dicom_segmentation, read_dicom_segments
 from .formats.any_format import read_header
 from .formats.stored import DamagedFile, ImageHeader, open_regular
 from .label_names import names_beside, read_label_names
@@ -45,16 +46,23 @@ class SegmentationFile:
         layers: (layers, z, y, x) whole numbers; segments that overlap lie in several layers.
         segments: in the order of the file. Those of a label map are named by a table, or else "label 1" and so on.
         named: whether the file itself names them.
+        mixed: whether it may hold regions and muscles together, as a DICOM object does.
     """
 
     geometry: Geometry
     layers: np.ndarray
     segments: tuple[Segment, ...]
     named: bool
+    mixed: bool = False
+
+    def picked(self, wanted: Callable[[str], bool]) -> SegmentationFile:
+        """The same; of mixed segments those with wanted names, where there are any."""
+        some = tuple(segment for segment in self.segments if wanted(segment.name)) if self.mixed else ()
+        return replace(self, segments=some) if some else self
 
 
 def read_segmentation(path: Path, names: Path | None = None) -> SegmentationFile:
-    """Reads the segments of a `.seg.nrrd`, or of a label map (NIfTI, NRRD, MetaImage).
+    """Reads the segments of a `.seg.nrrd`, a DICOM segmentation, or a label map (NIfTI, NRRD, MetaImage).
 
     Args:
         names: of the labels, where the file itself names none; see `label_names.read_label_names`. Without it a table
@@ -64,6 +72,10 @@ def read_segmentation(path: Path, names: Path | None = None) -> SegmentationFile
         InputError: it is damaged, of another kind, or no segmentation.
     """
     header = segmentation_header(path)
+    if header is None:
+        ours = _dicom(path)
+        layers = _whole_numbers(ours.layers)
+        return SegmentationFile(ours.geometry, layers, _named(ours), named=True, mixed=True)
     with _told_of_a_segmentation():
         voxels, _ = header.load()
     layers = _whole_numbers(voxels)
@@ -80,8 +92,8 @@ def read_segmentation(path: Path, names: Path | None = None) -> SegmentationFile
     return SegmentationFile(header.geometry, layers, found, named=False)
 
 
-def segmentation_header(path: Path) -> ImageHeader:
-    """The header of a file of segments.
+def segmentation_header(path: Path) -> ImageHeader | None:
+    """The header of a file of segments; None of a DICOM segmentation, which is read as a whole.
 
     Raises:
         InputError: as `read_segmentation`.
@@ -90,13 +102,21 @@ def segmentation_header(path: Path) -> ImageHeader:
         with open_regular(path) as file:
             is_dicom = file.read(132)[128:] == b"DICM"
         if is_dicom:
-            raise InputError(
-                "It is DICOM (SEG or RTSTRUCT); open it in Slicer and save the segmentation there as .seg.nrrd."
-            )
+            check_dicom_segmentation(path)
+            return None
         header = read_header(path)
     i, j, k = header.size
     check_size((header.frames * k, max(j, MIN_PIXELS), max(i, MIN_PIXELS)))
     return header
+
+
+def _dicom(path: Path) -> DicomSegments:
+    with _told_of_a_segmentation():
+        return read_dicom_segments(path)
+
+
+def _named(found: DicomSegments) -> tuple[Segment, ...]:
+    return tuple(Segment(name or f"label {value}", layer, value) for name, layer, value in found.segments)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def test_every_command_is_known_and_every_extra_is_one_of_the_package():
     assert set(NEEDED) == {command.name or command.callback.__name__ for command in app.registered_commands} | {
         group.name for group in app.registered_groups
     }
-    assert set(NEEDED.values()) | {"cli"} == set(EXTRAS) <= set(PROJECT["optional-dependencies"])
+    assert set(NEEDED.values()) | {"cli", "dicom"} == set(EXTRAS) <= set(PROJECT["optional-dependencies"])
     assert all("dystrophydx[cli]" in PROJECT["optional-dependencies"][extra] for extra in {"viewer", "train"})
     assert lacking("classify") is lacking("train") is lacking(None) is None
 

@@ -1,0 +1,39 @@
+"""DICOM objects of a classification from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..results import StudyResult
+from ..series.series import Series
+from .folder import write_objects
+from .making import Findings
+from .source import Source
+
+if TYPE_CHECKING:
+    from ..classify import Classification
+
+
+class DicomExport:
+    """Writes the folder `dicom/` of a result; see `mrml.pipeline.FurtherOutput`.
+
+    Args:
+        path, series_uid, modality: by which the series is read, see `read_study`.
+    """
+
+    def __init__(self, path: Path, series_uid: str | None = None, modality: str | None = None) -> None:
+        self._asked = path, series_uid, modality
+        self._source: Source | None = None
+
+    def check(self, series: Series) -> None:
+        """Raises `InputError` as `Source.read`."""
+        path, *asked = self._asked
+        self._source = Source.read(path, series, *asked)
+
+    def write(self, folder: Path, result: StudyResult, found: Classification, card: Mapping[str, Any]) -> None:
+        """Raises `InputError` as `write_objects`."""
+        assert self._source is not None, "check comes first"
+        findings = Findings(result, found.regions.labels, found.heatmap, found.muscles, card)
+        write_objects(self._source, findings, folder / "overview.png", folder / "dicom")

@@ -1,0 +1,223 @@
+"""The result as a DICOM Structured Report (PS3.3, A.35.13; PS3.16, TID 1500)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from highdicom.sr import (
+    Comprehensive3DSR,
+    DeviceObserverIdentifyingAttributes,
+    FindingSite,
+    Measurement,
+    MeasurementProperties,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
+    ObserverContext,
+    ReferencedSegment,
+    RelationshipTypeValues,
+    SourceSeriesForSegmentation,
+    TextContentItem,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from ..muscles.structures import label_of
+from ..reporting.case_report import WARNINGS, extent, figures, finding, notices, reservations
+from ..results import CaseResult, MuscleFat
+from ..series.words import listed
+from .making import PRODUCT, Making, code
+from .segmentation import Segment, segments_of, tracking
+
+Group = MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations
+SCHEME = "99DYSTROPHYDX"
+"""Of private codes, for what no published code says."""
+MERCURI = Code("MERCURI", SCHEME, "Mercuri grade, 1 normal to 4 severe")
+WARNING = Code("WARNING", SCHEME, "Warning")
+SIGN = Code("SIGN", SCHEME, "Sign of the thigh's muscles")
+CORRECTION = Code("CORRECTION", SCHEME, "Reader's correction")
+MODEL = Code("MODEL", SCHEME, "Model")
+PRIVATE = (MERCURI, WARNING, SIGN, CORRECTION, MODEL)
+THIGH = code("SCT^68367000^Thigh")
+MILLILITRE = code("UCUM^mL^milliliter")
+DIGITS = 9
+"""Decimals of figures, that they fit into the 16 characters of a decimal string."""
+
+
+def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
+    """The object.
+
+    Args:
+        segmentation: of the same result, whose segments it tells of.
+    """
+    groups = [_case(making), *(_muscles(making, segmentation) if segmentation is not None else ())]
+    device = DeviceObserverIdentifyingAttributes(
+        uid=making.uid("device"), name=PRODUCT, manufacturer_name=PRODUCT, model_name=making.algorithm["name"]
+    )
+    report = MeasurementReport(
+        observation_context=ObservationContext(ObserverContext(codes.DCM.Device, device)),
+        procedure_reported=codes.LN.MRIUnspecifiedBodyRegion,
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    before = next(n for n, item in enumerate(report[0].ContentSequence) if item.ValueType == "CONTAINER")
+    for item in reversed(list(_texts(making))):
+        report[0].ContentSequence.insert(before, item)
+    _separate(report[0])
+    evidence = [_evidence(making, image.sop_class, image.sop_uid, image.series_uid) for image in making.source.images]
+    evidence = list({ds.SOPInstanceUID: ds for ds in evidence}.values())
+    ds = Comprehensive3DSR(
+        evidence=[*evidence, *([segmentation] if segmentation is not None else [])],
+        content=report[0],
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+        **making.common("report"),
+        **making.device,
+    )
+    return making.finished(ds, "report")
+
+
+def _case(making: Making) -> MeasurementsAndQualitativeEvaluations:
+    result = making.findings.result
+    case, classes = result.case, result.model.classes
+    told = [(one.name, one.probability, one.ci95) for one in case.differential]
+    told = told or [(classes[1], case.probability, case.ci95)]
+    measured = [
+        _measured(
+            codes.DCM.Probability,
+            probability,
+            codes.UCUM.NoUnits,
+            tracking_identifier=TrackingIdentifier(making.uid("probability", name), name),
+            interval=interval if case.has_interval else None,
+        )
+        for name, probability, interval in told
+    ]
+    if case.threshold is not None:
+        measured.append(Measurement(codes.DCM.ThresholdValue, case.threshold, codes.UCUM.NoUnits))
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(making.uid("case"), "Case"),
+        algorithm_id=making.algorithm_of_report(),
+        finding_sites=[FindingSite(THIGH)] if any(image.anatomy == "thigh" for image in result.images) else None,
+        measurements=measured,
+    )
+    _add(group, codes.DCM.Finding, _label(case))
+    _add(group, codes.DCM.Comment, " ".join((finding(result) + ".", figures(result) + ".", *reservations(result))))
+    return group
+
+
+def _measured(
+    name: Code,
+    value: float,
+    unit: Code,
+    tracking_identifier: TrackingIdentifier | None = None,
+    interval: tuple[float, float] | None = None,
+) -> Measurement:
+    """A figure with what it may be less and more by its 95 % interval, in the same unit."""
+    if interval is None:
+        return Measurement(name, value, unit, tracking_identifier=tracking_identifier)
+    low, high = (round(abs(end - value), DIGITS) for end in interval)
+    properties = MeasurementProperties(upper_measurement_uncertainty=high, lower_measurement_uncertainty=low)
+    measured = Measurement(name, value, unit, tracking_identifier=tracking_identifier, properties=properties)
+    own = measured[0].MeasuredValueSequence[0].MeasurementUnitsCodeSequence
+    for item in measured[0].ContentSequence:
+        if item.ValueType == "NUM":  # highdicom writes them without a unit
+            item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = own
+    return measured
+
+
+def _label(case: CaseResult) -> str:
+    return f"{case.label}: {case.reason}"
+
+
+def _muscles(making: Making, segmentation: Dataset) -> Iterator[VolumetricROIMeasurementsAndQualitativeEvaluations]:
+    numbered = {(s.side.value, s.label): (n, s) for n, s in enumerate(segments_of(making), 1)}
+    for muscle in making.findings.result.muscle_fat:
+        found = numbered.get((muscle.side, label_of(muscle.muscle) or 0))
+        if found is not None:
+            yield _muscle(making, segmentation, muscle, *found)
+
+
+def _muscle(
+    making: Making, segmentation: Dataset, muscle: MuscleFat, number: int, segment: Segment
+) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
+    measured = [Measurement(codes.SCT.Volume, round(muscle.volume_ml, DIGITS), MILLILITRE)]
+    if muscle.fat_fraction is not None:
+        percent = round(100 * muscle.fat_fraction, DIGITS)
+        interval = (100 * muscle.fat_ci95[0], 100 * muscle.fat_ci95[1]) if muscle.fat_ci95 else None
+        measured.append(_measured(codes.DCM.FatFraction, percent, codes.UCUM.Percent, interval=interval))
+    if muscle.mercuri is not None:
+        measured.append(Measurement(MERCURI, muscle.mercuri, codes.UCUM.NoUnits))
+    identifier, uid = tracking(making, segment)
+    group = VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(uid, identifier),
+        referenced_segment=ReferencedSegment(
+            segmentation.SOPClassUID,
+            segmentation.SOPInstanceUID,
+            number,
+            source_series=SourceSeriesForSegmentation(making.source.images[0].series_uid),
+        ),
+        finding_sites=[FindingSite(segment.kind, laterality=segment.laterality)],
+        measurements=measured,
+    )
+    if muscle.why:
+        _add(group, codes.DCM.Comment, muscle.why)
+    return group
+
+
+def _texts(making: Making) -> Iterator[TextContentItem]:
+    """What belongs to the report as a whole."""
+    result, card = making.findings.result, making.findings.card or {}
+    for words in (*notices(result), extent(result), result.fat.note if result.fat else ""):
+        if words:
+            yield _text(codes.DCM.Comment, words)
+    for warning in result.warnings:
+        title, advice = WARNINGS[warning.code]
+        yield _text(WARNING, f"{warning.code.value}: {title} {warning.message} {advice}")
+    for sign in result.signs:
+        yield _text(SIGN, sign.told)
+    edited = sorted({image.slice for image in result.images if image.roi == "edited"})
+    if edited:
+        yield _text(CORRECTION, f"A person drew or corrected the region in {listed(edited)}; the figures are of it.")
+    if making.findings.muscles is not None and making.findings.muscles.source == "edited":
+        yield _text(CORRECTION, "A person drew or corrected the muscles; the figures are of them.")
+    model = result.model
+    yield _text(MODEL, f"{model.name}, version {model.version}; package SHA-256 {model.sha256}")
+    yield _text(MODEL, f"Trained on {model.trained_on}")
+    for key, words in (("intended_use", "Intended use"), ("licence", "Licence")):
+        if card.get(key):
+            yield _text(MODEL, f"{words}: {card[key]}")
+    for name, metric in card.get("metrics", {}).items():
+        if not name.endswith("validation"):
+            yield _text(MODEL, _metric(name, metric))
+
+
+def _metric(name: str, metric: dict) -> str:
+    low, high = metric["ci95"]
+    return f"{name}: {metric['value']:.3f} (95 % interval {low:.3f} to {high:.3f}), {metric['measured_on']}"
+
+
+def _evidence(making: Making, sop_class: str, sop_uid: str, series_uid: str) -> Dataset:
+    ds = Dataset()
+    ds.update(making.source.study)
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.SeriesInstanceUID = sop_class, sop_uid, series_uid
+    return ds
+
+
+def _separate(item: Dataset) -> None:
+    """Has viewers show each item by itself with its name, and not as one flowing text as highdicom asks them to."""
+    if item.ValueType == "CONTAINER":
+        item.ContinuityOfContent = "SEPARATE"
+    for inner in item.get("ContentSequence", ()):
+        _separate(inner)
+
+
+def _text(name: Code, words: str) -> TextContentItem:
+    return TextContentItem(name=name, value=words, relationship_type=RelationshipTypeValues.CONTAINS)
+
+
+def _add(group: Group, name: Code, words: str) -> None:
+    group[0].ContentSequence.append(_text(name, words))

@@ -1,0 +1,117 @@
+"""The legs and muscles as a DICOM Segmentation (PS3.3, A.51)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from highdicom.color import CIELabColor
+from highdicom.seg import Segmentation, SegmentDescription
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from ..muscles.muscle_map import colour, segment_name
+from ..muscles.structures import CODES, LEFT_CODE, LEG_CODES, RIGHT_CODE
+from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Side
+from .making import Making, code, code_item
+
+LATERALITY = {"left": code(LEFT_CODE), "right": code(RIGHT_CODE)}
+REGION_CODES = "SCT^309825002^Spatial and Relational Concept", "DCM^111030^Image Region"
+"""Category and type of a region that is no leg."""
+FOUND = "Found by the program"
+EDITED = "Drawn or corrected by a person"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A leg, or a muscle of a side.
+
+    Attributes:
+        name: as it is called everywhere else.
+        side: of the patient.
+        label: of `STRUCTURES`; 0 for a leg.
+        category, kind: codes.
+        mask: (z, y, x) bool.
+        edited: whether a person drew or corrected it.
+    """
+
+    name: str
+    side: Side
+    label: int
+    category: Code
+    kind: Code
+    mask: np.ndarray
+    edited: bool
+
+    @property
+    def laterality(self) -> Code | None:
+        return LATERALITY.get(self.side.value)
+
+
+def segments_of(making: Making) -> list[Segment]:
+    """The legs, then the muscles of the left side and of the right one; in this order they are numbered from 1 on."""
+    findings = making.findings
+    values = {value: side for side, value in LABEL_OF_SIDE.items()}
+    legs = [
+        _segment(SEGMENT_NAMES[side], side, 0, findings.legs == value, findings.edited)
+        for value in np.unique(findings.legs[findings.legs > 0]).tolist()
+        for side in [values[value]]
+    ]
+    muscles = findings.muscles
+    if muscles is None:
+        return legs
+    edited = muscles.source == "edited"
+    return legs + [
+        _segment(segment_name(side, label), side, label, muscles.mask(side, label), edited)
+        for side, label in muscles.shown
+    ]
+
+
+def _segment(name: str, side: Side, label: int, mask: np.ndarray, edited: bool) -> Segment:
+    category, kind = CODES[label - 1] if label else REGION_CODES if side is Side.NONE else LEG_CODES
+    return Segment(name, side, label, code(category), code(kind), mask, edited)
+
+
+def tracking(making: Making, segment: Segment) -> tuple[str, str]:
+    """Identifier and UID by which segmentation and report name a segment."""
+    return segment.name, making.uid("segment", segment.name)
+
+
+def make_segmentation(making: Making) -> Dataset:
+    """The object; a frame a segment and slice, slices without a voxel of it left out."""
+    source, segments = making.source, segments_of(making)
+    slices = list(source.slices)
+    pixels = np.stack([segment.mask[slices] for segment in segments], axis=-1).view(np.uint8)
+    descriptions = [_description(making, segment, number) for number, segment in enumerate(segments, 1)]
+    ds = Segmentation(
+        source_images=[source.slice_dataset(k) for k in slices],
+        pixel_array=pixels,
+        segmentation_type="BINARY",
+        segment_descriptions=descriptions,
+        content_label="LEGS_AND_MUSCLES",
+        content_description="Legs and muscles of the thigh, for research only",
+        **making.common("seg"),
+        **making.device,
+    )
+    return making.referring(making.finished(ds, "seg"), codes.DCM.Segmentation)
+
+
+def _description(making: Making, segment: Segment, number: int) -> SegmentDescription:
+    identifier, uid = tracking(making, segment)
+    described = SegmentDescription(
+        segment_number=number,
+        segment_label=segment.name,
+        segmented_property_category=segment.category,
+        segmented_property_type=segment.kind,
+        algorithm_type="SEMIAUTOMATIC" if segment.edited else "AUTOMATIC",
+        algorithm_identification=making.algorithm_sequence(),
+        tracking_id=identifier,
+        tracking_uid=uid,
+        display_color=CIELabColor.from_rgb(*(round(255 * part) for part in colour(segment.label))),
+    )
+    described.SegmentDescription = EDITED if segment.edited else FOUND
+    if segment.laterality is not None:
+        item = code_item(segment.laterality)
+        described.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [item]
+    return described

@@ -1,0 +1,374 @@
+"""DICOM objects of a result lie on the voxels they came from, say what the result says, and are valid."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from dicom_files import AXIAL, IDENTITY, enhanced_dataset, thigh_like, write_series
+from exchange_cases import (
+    BRIGHT,
+    FRAME_OF_REFERENCE,
+    Written,
+    findings_on,
+    frames,
+    lps,
+    same_points,
+    source_planes,
+    study_datasets,
+    write_all,
+)
+from highdicom.sr import srread
+from scipy.spatial.transform import Rotation
+
+from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.exchange.folder import write_objects
+from DystrophyDxLib.exchange.report import PRIVATE, SCHEME
+from DystrophyDxLib.exchange.source import Source
+from DystrophyDxLib.muscles.structures import CODES
+from DystrophyDxLib.series.reading import read_study
+
+OBLIQUE = Rotation.from_euler("xz", [20, 12], degrees=True).as_matrix()
+FEET_FIRST, PRONE = np.diag([1.0, -1.0, -1.0]), np.diag([-1.0, -1.0, 1.0])
+
+
+def multi_frame():
+    voxels, order = thigh_like(5), [3, 0, 4, 1, 2]
+    positions = np.array([-110.0, -85.0, 40.0]) + np.outer(order, 6.0 * AXIAL[:, 2])
+    return [enhanced_dataset(voxels[order], positions, FrameOfReferenceUID=FRAME_OF_REFERENCE, InstanceNumber=1)]
+
+
+def missing_slices():
+    datasets = study_datasets(thigh_like(7))
+    return [datasets[k] for k in (0, 1, 4, 5, 6)]
+
+
+def fields_side_by_side():
+    right = study_datasets(thigh_like(4, seed=2), origin=(-25.0, -85.0, 40.0))
+    datasets = study_datasets(thigh_like(4, seed=1), origin=(5.0, -85.0, 40.0)) + right
+    for number, ds in enumerate(datasets, 1):
+        ds.InstanceNumber = number
+    return datasets
+
+
+STUDIES = {
+    "axial": study_datasets,
+    "oblique": lambda: study_datasets(direction=OBLIQUE),
+    "feet first": lambda: study_datasets(direction=FEET_FIRST),
+    "prone": lambda: study_datasets(direction=PRONE),
+    "from the hip down": lambda: study_datasets()[::-1],
+    "missing slices": missing_slices,
+    "enhanced multi-frame": multi_frame,
+    "a field a leg": fields_side_by_side,
+}
+
+
+@pytest.fixture(scope="module")
+def axial(tmp_path_factory) -> Written:
+    return write_all(tmp_path_factory.mktemp("axial"), study_datasets())
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_objects_lie_on_the_voxels_of_the_images_that_they_refer_to(name, tmp_path):
+    written = write_all(tmp_path, STUDIES[name]())
+    planes = list(source_planes(written.sources))
+    bright = np.concatenate([lps(plane > BRIGHT, place) for place, _, _, plane in planes])
+    muscles = [item.SegmentNumber for item in written.seg.SegmentSequence if "leg" not in item.SegmentLabel]
+    found = []
+    for place, groups, plane in frames(written.seg):
+        if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber in muscles:
+            found.append(lps(plane, place))
+        check_references(groups, plane, place, planes)
+    assert same_points(np.concatenate(found), bright)
+    points, values = [], []
+    for place, groups, plane in frames(written.heatmap):
+        check_references(groups, plane, place, planes)
+        points.append(lps(np.ones_like(plane), place))
+        values.append(plane.ravel())
+    grey = dict(zip(map(tuple, np.round(np.concatenate(points), 1) + 0.0), np.concatenate(values), strict=True))
+    for place, _, _, plane in planes:
+        there = [grey[tuple(point)] for point in np.round(lps(np.ones_like(plane), place), 1) + 0.0]
+        np.testing.assert_array_equal(there, plane.ravel() / np.float32(2048))
+
+
+def check_references(groups, plane, place, planes):
+    """A frame refers to those images of the study that show its voxels."""
+    items = groups.DerivationImageSequence[0].SourceImageSequence
+    referred = {(item.ReferencedSOPInstanceUID, item.get("ReferencedFrameNumber")) for item in items}
+    height = float(np.cross(*np.array(place.ImageOrientationPatient, float).reshape(2, 3)) @ place.ImagePositionPatient)
+    normal = np.cross(*np.array(place.ImageOrientationPatient, float).reshape(2, 3))
+    shown = {
+        (uid, number)
+        for own, uid, number, _ in planes
+        if abs(float(normal @ np.array(own.ImagePositionPatient, float)) - height) < 0.1
+    }
+    assert referred == shown != set()
+
+
+def test_the_numbers_of_the_report_are_those_of_the_result(axial):
+    report = srread(axial.folder / "report.dcm")
+    case, *muscles = report.content.get_image_measurement_groups() + list(
+        report.content.get_volumetric_roi_measurement_groups()
+    )
+    figures = {(m.name.meaning): m for m in case.get_measurements()}
+    assert figures["Probability"].value == 0.625
+    assert interval_of(figures["Probability"]) == pytest.approx((0.375, 0.75))
+    assert figures["Threshold Value"].value == 0.5
+    left, right = muscles
+    fat = {m.name.meaning: m for m in left.get_measurements()}
+    assert (fat["Volume"].value, fat["Volume"].unit.value) == (12.5, "mL")
+    assert (fat["Fat fraction"].value, fat["Fat fraction"].unit.value) == (43.75, "%")
+    assert interval_of(fat["Fat fraction"]) == pytest.approx((37.5, 56.25))
+    assert fat["Mercuri grade, 1 normal to 4 severe"].value == 3
+    assert [m.name.meaning for m in right.get_measurements()] == ["Volume"]
+    segments = {item.SegmentNumber: item for item in axial.seg.SegmentSequence}
+    for group, label in ((left, "Left sartorius"), (right, "Right gracilis")):
+        item = next(item for item in group[0].ContentSequence if item.ValueType == "IMAGE")
+        referenced = item.ReferencedSOPSequence[0]
+        assert referenced.ReferencedSOPInstanceUID == axial.seg.SOPInstanceUID
+        segment = segments[referenced.ReferencedSegmentNumber]
+        assert segment.SegmentLabel == group.tracking_identifier == label
+        assert segment.TrackingUID == group.tracking_uid
+
+
+def interval_of(measured) -> tuple[float, float]:
+    """The 95 % interval of a measurement, from the uncertainties beside it."""
+    own = {
+        item.ConceptNameCodeSequence[0].CodeMeaning[0]: float(item.MeasuredValueSequence[0].NumericValue)
+        for item in measured[0].ContentSequence
+        if item.ValueType == "NUM"
+    }
+    units = {
+        item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue
+        for item in (measured[0], *(i for i in measured[0].ContentSequence if i.ValueType == "NUM"))
+    }
+    assert len(units) == 1
+    return measured.value - own["-"], measured.value + own["+"]
+
+
+def texts(ds) -> dict[str, list[str]]:
+    """All texts of a report by what they are."""
+    found: dict[str, list[str]] = {}
+    for item in ds.ContentSequence:
+        if item.ValueType == "TEXT":
+            found.setdefault(item.ConceptNameCodeSequence[0].CodeMeaning, []).append(item.TextValue)
+        for name, more in texts(item).items() if "ContentSequence" in item else ():
+            found.setdefault(name, []).extend(more)
+    return found
+
+
+def test_the_report_says_label_reason_warnings_correction_and_model(axial):
+    said = texts(axial.report)
+    assert said["Finding"] == ["indeterminate: The interval crosses the threshold."]
+    assert "Research only, not for diagnosis." in said["Comment"]
+    assert "Nothing tells fat." in said["Comment"]
+    assert said["Warning"][0].startswith("LEGS_TOUCHING: ")
+    assert "The legs touch in slice 1." in said["Warning"][0]
+    assert "slice 1" in said["Reader's correction"][0]
+    assert said["Sign of the thigh's muscles"] == ["Trefoil (DMD), left: not decidable. No gracilis."]
+    assert any("ab" * 32 in text for text in said["Model"])
+    assert any("AUC: 0.900" in text for text in said["Model"])
+
+
+def test_what_a_person_drew_is_said_to_be_so(tmp_path, axial):
+    automatic = {item.SegmentLabel: item for item in axial.seg.SegmentSequence}
+    assert automatic["Left leg"].SegmentAlgorithmType == "SEMIAUTOMATIC"  # slice 1 was corrected
+    assert automatic["Left sartorius"].SegmentAlgorithmType == "AUTOMATIC"
+    images = axial.findings.result.images[:2]
+    edited = write_all(tmp_path, study_datasets(), edited=True, images=images)
+    segments = {item.SegmentLabel: item for item in edited.seg.SegmentSequence}
+    assert segments["Left leg"].SegmentAlgorithmType == "AUTOMATIC"
+    assert segments["Left sartorius"].SegmentAlgorithmType == "SEMIAUTOMATIC"
+    assert segments["Left sartorius"].SegmentDescription == "Drawn or corrected by a person"
+    assert any("muscles" in text for text in texts(edited.report)["Reader's correction"])
+
+
+def test_segments_are_coded_with_their_side(axial):
+    for item in axial.seg.SegmentSequence:
+        kind = item.SegmentedPropertyTypeCodeSequence[0]
+        side = kind.SegmentedPropertyTypeModifierCodeSequence[0]
+        assert side.CodeMeaning == item.SegmentLabel.split()[0]
+        assert (side.CodingSchemeDesignator, side.CodeValue) == (
+            "SCT",
+            {"Left": "7771000", "Right": "24028007"}[side.CodeMeaning],
+        )
+    assert len({kind for _, kind in CODES}) == len(CODES)
+
+
+def test_objects_are_of_the_study_and_name_what_made_them(axial):
+    source = pydicom.dcmread(axial.sources[0])
+    series = set()
+    for ds in (axial.seg, axial.heatmap, axial.report, axial.overview):
+        assert ds.StudyInstanceUID == source.StudyInstanceUID
+        assert (str(ds.PatientName), ds.PatientID) == (str(source.PatientName), source.PatientID)
+        assert ds.SeriesDescription.startswith("RESEARCH ONLY")
+        assert ds.SoftwareVersions == "DystrophyDx 0.1.0"
+        assert ds.DeviceSerialNumber == "ab" * 32
+        series.add(ds.SeriesInstanceUID)
+    assert len(series) == 4
+    assert axial.seg.FrameOfReferenceUID == axial.heatmap.FrameOfReferenceUID == FRAME_OF_REFERENCE
+    sources = {pydicom.dcmread(path).SOPInstanceUID for path in axial.sources}
+    for ds in (axial.seg, axial.heatmap):
+        referred = ds.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        assert {item.ReferencedSOPInstanceUID for item in referred} == sources
+    evidence = [
+        item.ReferencedSOPInstanceUID
+        for name in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
+        for study in axial.report.get(name, ())
+        for one in study.ReferencedSeriesSequence
+        for item in one.ReferencedSOPSequence
+    ]
+    assert set(evidence) == sources | {axial.seg.SOPInstanceUID}
+    algorithm = axial.seg.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence[0]
+    assert "ab" * 32 in algorithm.AlgorithmParameters
+
+
+def test_the_heatmap_says_what_its_values_are(axial):
+    groups = axial.heatmap.SharedFunctionalGroupsSequence[0]
+    mapping = groups.RealWorldValueMappingSequence[0]
+    assert (mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept) == (1, 0)
+    assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
+    assert mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0].CodeMeaning == "Class activation"
+
+
+def test_the_overview_is_the_picture(axial):
+    picture = sitk.GetArrayFromImage(sitk.ReadImage(str(axial.folder.parent / "overview.png")))
+    np.testing.assert_array_equal(axial.overview.pixel_array, picture)
+
+
+def test_the_same_result_is_the_same_objects_and_another_one_is_not(tmp_path, axial):
+    study = axial.folder.parent / "study"
+    series = read_study(study)
+    source, png = Source.read(study, series), axial.folder.parent / "overview.png"
+    again = write_objects(source, axial.findings, png, tmp_path / "again")
+    assert [path.read_bytes() for path in again] == [(axial.folder / path.name).read_bytes() for path in again]
+    other = findings_on(series, warnings=())
+    changed = write_objects(source, other, png, tmp_path / "other")
+    uids = {pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID for path in changed}
+    assert not uids & {ds.SOPInstanceUID for ds in (axial.seg, axial.heatmap, axial.report, axial.overview)}
+
+
+def test_nothing_random_or_private_but_what_is_listed(axial):
+    page = (Path(__file__).parents[2] / "docs" / "dicom.md").read_text(encoding="utf-8")
+    private = {concept.value for concept in PRIVATE}
+    for code in private:
+        assert f"`{code}`" in page
+
+    def schemes(ds):
+        for element in ds:
+            if element.VR == "SQ":
+                for item in element.value:
+                    yield from schemes(item)
+        if "CodingSchemeDesignator" in ds:
+            yield ds.CodingSchemeDesignator, ds.get("CodeValue")
+
+    for ds in (axial.seg, axial.heatmap, axial.report):
+        found = set(schemes(ds))
+        assert {scheme for scheme, _ in found} <= {"SCT", "DCM", "UCUM", "LN", "FMA", "RFC5646", "99DYSTROPHYDX"}
+        assert {value for scheme, value in found if scheme == SCHEME} <= private
+
+
+@pytest.mark.parametrize("keyword", ["FrameOfReferenceUID", "StudyInstanceUID", "SOPInstanceUID"])
+def test_a_source_without_what_dicom_needs_is_refused_by_name(keyword, tmp_path):
+    datasets = study_datasets()
+    for ds in datasets:
+        delattr(ds, keyword)
+        ds.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    folder = tmp_path / "study"
+    folder.mkdir()
+    for n, ds in enumerate(datasets):
+        ds.save_as(folder / f"{n}.dcm")
+    with pytest.raises(InputError, match=pydicom.datadict.dictionary_description(keyword)):
+        Source.read(folder, read_study(folder))
+
+
+def test_a_source_that_has_changed_since_it_was_read_is_refused(tmp_path, axial):
+    paths = write_series(tmp_path / "study", study_datasets())
+    series = read_study(tmp_path / "study")
+    source = Source.read(tmp_path / "study", series)
+    source.check_unchanged()
+    ds = pydicom.dcmread(paths[1])
+    ds.PixelData = thigh_like(1, seed=9)[0].tobytes() + b"\0\0"
+    ds.save_as(paths[1])
+    with pytest.raises(InputError, match="have changed"):
+        source.check_unchanged()
+    with pytest.raises(InputError, match="have changed"):
+        Source.read(tmp_path / "study", series)
+
+
+def test_an_image_file_is_refused(tmp_path):
+    path = tmp_path / "thigh.nii.gz"
+    sitk.WriteImage(sitk.GetImageFromArray(thigh_like(4)), str(path))
+    with pytest.raises(InputError, match="image file"):
+        Source.read(path, read_study(path))
+
+
+def test_the_command_refuses_an_image_file_before_anything_slow_is_loaded(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from DystrophyDxLib.commands.main import app
+    from DystrophyDxLib.mrml.pipeline import ModelOnDevice
+
+    path = tmp_path / "thigh.nii.gz"
+    sitk.WriteImage(sitk.GetImageFromArray(thigh_like(4)), str(path))
+    loaded = property(lambda self: pytest.fail("PyTorch was loaded"))
+    monkeypatch.setattr(ModelOnDevice, "classifier", loaded)
+    refused = CliRunner().invoke(app, ["classify", str(path), "--out", str(tmp_path / "out"), "--dicom"])
+    assert isinstance(refused.exception, InputError)
+    assert "leave out --dicom" in str(refused.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_values_that_would_make_an_object_invalid_are_left_out(tmp_path):
+    datasets = study_datasets(PatientSex="female", StudyDate="2 May", PatientAge="young")
+    for ds in datasets:
+        ds.PatientBirthDate = "1961"
+    written = write_all(tmp_path, datasets)
+    assert (written.seg.PatientSex, written.seg.StudyDate, written.seg.PatientBirthDate) == ("", "", "")
+    assert "PatientAge" not in written.seg
+
+
+def test_the_names_of_a_study_keep_their_letters_and_are_told_nowhere_else(tmp_path, caplog, capsys, recwarn):
+    datasets = study_datasets()
+    for ds in datasets:
+        ds.SpecificCharacterSet = "ISO_IR 100"
+        ds.PatientName = "Müller"  # one part, of which pydicom and highdicom warn
+    written = write_all(tmp_path, datasets)
+    assert str(written.report.PatientName) == "Müller"
+    told = caplog.text + "".join(map(str, capsys.readouterr())) + "".join(str(w.message) for w in recwarn)
+    assert not [word for word in ("Müller", *IDENTITY) if word in told]
+
+
+def test_the_heatmap_of_a_study_is_not_taken_for_one_of_its_images(tmp_path, axial):
+    folder = tmp_path / "all"
+    shutil.copytree(axial.folder.parent / "study", folder)
+    before = read_study(folder)
+    shutil.copytree(axial.folder, folder / "dicom")
+    for modality in (None, "MR"):
+        series = read_study(folder, modality=modality)
+        np.testing.assert_array_equal(series.voxels, before.voxels)
+        assert "1 of 1" in series.selection
+
+
+@pytest.mark.parametrize("name", ["axial", "missing slices", "enhanced multi-frame", "a field a leg"])
+def test_dciodvfy_finds_no_error(name, tmp_path):
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy is not installed: apt-get install dicom3tools")
+    written = write_all(tmp_path, STUDIES[name]())
+    for path in sorted(written.folder.iterdir()):
+        run = subprocess.run(["dciodvfy", path], capture_output=True, text=True)
+        errors = [line for line in (run.stdout + run.stderr).splitlines() if line.startswith("Error")]
+        assert errors == [], path.name
+
+
+def test_dsrdump_reads_the_report_to_the_same_numbers(axial):
+    if shutil.which("dsrdump") is None:
+        pytest.skip("dsrdump is not installed: apt-get install dcmtk")
+    run = subprocess.run(["dsrdump", "+Pl", axial.folder / "report.dcm"], capture_output=True, text=True, check=True)
+    for told in ('"Probability")="0.625"', '"Fat fraction")="43.75" (%,UCUM', '="3.0" (1,UCUM', "Research only"):
+        assert told in run.stdout
