@@ -22,7 +22,7 @@ from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
 from .muscles.infiltration import FatScale, fat_of_muscles, scale_of
 from .muscles.mapper import MuscleMapper
-from .muscles.muscle_map import MuscleMap
+from .muscles.muscle_map import LegMap, MuscleMap
 from .muscles.rims import rim_fat
 from .muscles.signs import RIMMED, signs_of
 from .muscles.structures import label_of
@@ -180,13 +180,23 @@ class Classifier:
         elif not regions.windows:
             raise InputError("The given region holds nothing of this series; give a region that was drawn on it.")
         timing_s["roi"] = timing_s.get("roi", 0.0) + time.perf_counter() - start
-        start = time.perf_counter()
         if previous is not None and not self._answers_as(previous.result):
             previous = None
+        start = time.perf_counter()
         seen = self.region.seen(regions)
         kept = _kept_windows(seen, previous.seen if previous else ())
         scores = self._scores(series, seen, kept, previous, progress)
-        judged = self.region.judge(series, regions, seen, [score.quality for score in scores])
+        timing_s["network"] = time.perf_counter() - start
+        start = time.perf_counter()
+        legs: tuple[LegMap, ...] = ()
+        qualities = [score.quality for score in scores]
+        if self.mapper is not None:
+            before = previous.muscles.legs if previous and previous.muscles else ()
+            legs = self.mapper.legs(series, regions.windows, before)
+            qualities = self.region.with_maps(seen, qualities, regions, [leg.quality for leg in legs])
+            timing_s["muscles"] = time.perf_counter() - start
+        start = time.perf_counter()
+        judged = self.region.judge(series, regions, seen, qualities)
         counted = np.array(judged.fits) if any(judged.fits) else np.ones(len(seen), bool)
         probabilities = self._probabilities(np.stack([score.logits for score in scores]))
         told = self._decision.told(probabilities[counted])
@@ -198,14 +208,12 @@ class Classifier:
             heat = drawing.draw(seen, maps, counted, told)
         else:
             heat = drawing.redraw(previous.heat, previous.seen, kept, seen, maps, counted)
-        timing_s["network"] = time.perf_counter() - start
-        start = time.perf_counter()
+        timing_s["network"] += time.perf_counter() - start
         muscles = None
         if self.mapper is not None:
             of_slices = len(seen) == len(regions.windows)  # else each leg was judged as a whole
             thighs = [anatomy == "thigh" for anatomy in judged.anatomy] if of_slices else None
-            muscles = self.mapper.map(series, regions, previous.muscles if previous else None, thighs)
-            timing_s["muscles"] = time.perf_counter() - start
+            muscles = self.mapper.map(series, regions, legs, thighs)
         warnings = [
             *series.warnings,
             *regions.warnings,

@@ -147,7 +147,7 @@ def _legs(mapper: MuscleMapper, case: Case) -> Iterator[tuple[dict[str, object],
             {
                 "row": case.row, "patient_id": case.patient_id, "slice": window.slice, "side": window.side.value,
                 "side_by_muscles": by_muscles.value, "likelihood_left": leg.either[0],
-                "likelihood_right": leg.either[1], "thigh": leg.thigh,
+                "likelihood_right": leg.either[1], "thigh": leg.mapped,
             },
             overlap_counts(own, true, _LABELS)[0].numpy(),
         )  # fmt: skip

@@ -12,7 +12,7 @@ from ..muscles.structures import MUSCLES
 from ..regions.windows import LABEL_OF_SIDE
 from ..results import MuscleHeat
 
-_SIDES = {label: side.value for side, label in LABEL_OF_SIDE.items()}
+_SIDES = {label: side for side, label in LABEL_OF_SIDE.items()}
 
 
 def heat_of_muscles(
@@ -35,7 +35,7 @@ def heat_of_muscles(
     total = float(sums.sum())
     found = [
         MuscleHeat(
-            side=_SIDES[side],
+            side=_SIDES[side].value,
             muscle=MUSCLES[label - 1],
             share=min(1.0, float(sums[side, label]) / total) if total else 0.0,
             mean_heat=min(1.0, float(sums[side, label] / voxels[side, label])),

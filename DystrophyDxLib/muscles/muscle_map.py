@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side, Source, Window
 from ..results import ResultWarning
+from ..samples.quality import ImageQuality
 from .structures import STRUCTURES
 
 BY_A_PERSON = "The muscles were drawn or corrected by a person."
@@ -22,17 +23,19 @@ class LegMap:
 
     Attributes:
         window: the leg.
-        labels: as `window.mask`, uint8 labels of `STRUCTURES`; 0 outside the leg, and everywhere where it is no thigh.
-        thigh: whether it is one.
+        labels: as `window.mask`, uint8 labels of `STRUCTURES`; 0 outside the leg, and everywhere if it is not mapped.
+        mapped: whether muscles and a femur are found with enough certainty.
         as_left: whether the map is that of a left leg.
         either: mean log probability of the map where the leg is taken for a left one, and for a right one.
+        quality: what the leg shows by the map.
     """
 
     window: Window
     labels: np.ndarray
-    thigh: bool
+    mapped: bool
     as_left: bool
     either: tuple[float, float]
+    quality: ImageQuality
 
 
 @dataclass(frozen=True)

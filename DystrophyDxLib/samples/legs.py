@@ -110,6 +110,15 @@ class LegSlices(_Legs[Window, LegBatch]):
     def quality(self, series: Series, batch: LegBatch) -> list[ImageQuality | None]:
         return [*judge_images(series, batch)]
 
+    def with_maps(
+        self,
+        windows: Sequence[Window],
+        qualities: Sequence[ImageQuality | None],
+        regions: Regions,
+        by_map: Sequence[ImageQuality],
+    ) -> list[ImageQuality | None]:
+        return [own and own.or_by(other) for own, other in zip(qualities, by_map, strict=True)]
+
     def heat_outside(
         self, cells: CellGrid, evidence: Sequence[np.ndarray | None], batch: LegBatch, slices: int
     ) -> list[float | None]:
@@ -130,6 +139,17 @@ class LegVolumes(_Legs[VolumeWindow, LegVolumeBatch]):
 
     def quality(self, series: Series, batch: LegVolumeBatch) -> list[ImageQuality | None]:
         return [of_most(judge_images(series, self._each_alone(series, leg.windows))) for leg in batch.legs]
+
+    def with_maps(
+        self,
+        windows: Sequence[VolumeWindow],
+        qualities: Sequence[ImageQuality | None],
+        regions: Regions,
+        by_map: Sequence[ImageQuality],
+    ) -> list[ImageQuality | None]:
+        of_slices = [*zip(regions.windows, by_map, strict=True)]
+        whole_legs = [of_most([own for part, own in of_slices if part.side is window.side]) for window in windows]
+        return [own and own.or_by(other) for own, other in zip(qualities, whole_legs, strict=True)]
 
     @staticmethod
     def _each_alone(series: Series, windows: Sequence[Window]) -> LegBatch:

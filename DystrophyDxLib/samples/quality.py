@@ -77,6 +77,14 @@ class ImageQuality:
     fat_to_muscle: float
     fat_to_brightest: float
 
+    def or_by(self, other: ImageQuality) -> ImageQuality:
+        """What the image shows where two ways of looking at it each may miss something."""
+        return ImageQuality(
+            self.femur or other.femur,
+            max(self.fat_to_muscle, other.fat_to_muscle),
+            max(self.fat_to_brightest, other.fat_to_brightest),
+        )
+
 
 def judge_images(series: Series, batch: LegBatch) -> list[ImageQuality]:
     """Looks for the femur and the contrast in every window of `batch`; on samples of the size `JUDGED`, which are made
@@ -195,7 +203,7 @@ def _is_central(centre: tuple[float, float], inside: np.ndarray, window: AnyWind
     """Whether a bone lies deep in the leg. Where the image border cuts the leg there is no skin to measure from."""
     skin = np.argwhere(inside ^ eroded(inside, 1))
     depth = np.sqrt(((skin - centre) ** 2).sum(axis=1).min())
-    return bool(_reaches_border(window, plane) or depth >= CENTRAL * np.sqrt(np.count_nonzero(inside) / np.pi))
+    return bool(reaches_border(window, plane) or depth >= CENTRAL * np.sqrt(np.count_nonzero(inside) / np.pi))
 
 
 def share_outside_muscle(heat: np.ndarray, grid: np.ndarray, inside: np.ndarray) -> float:
@@ -228,7 +236,7 @@ def muscle_compartment(grid: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return muscle
 
 
-def _reaches_border(window: AnyWindow, plane: tuple[int, ...]) -> bool:
+def reaches_border(window: AnyWindow, plane: tuple[int, ...]) -> bool:
     """Whether the window ends at the border of images of so many rows and columns."""
     return window.i[0] == 0 or window.j[0] == 0 or window.i[1] == plane[1] or window.j[1] == plane[0]
 

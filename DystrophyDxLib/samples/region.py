@@ -144,6 +144,21 @@ class Region(ABC, Generic[Seen, Batch]):
         """What each sample shows; None where that is not judged."""
         return [None] * len(batch.windows)
 
+    def with_maps(
+        self,
+        windows: Sequence[Seen],
+        qualities: Sequence[ImageQuality | None],
+        regions: Regions,
+        by_map: Sequence[ImageQuality],
+    ) -> list[ImageQuality | None]:
+        """What each sample shows by itself or by the muscle map of its windows.
+
+        Args:
+            windows, qualities: of all samples.
+            by_map: of each of `regions.windows`.
+        """
+        return [*qualities]
+
     def judge(
         self, series: Series, regions: Regions, windows: Sequence[Seen], qualities: Sequence[ImageQuality | None]
     ) -> Judgement:

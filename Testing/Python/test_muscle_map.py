@@ -110,7 +110,7 @@ def test_no_thigh_no_map(package):
         found = how.map(series, find_legs(series))
         assert not found.labels.any()
         assert not found.shown
-        assert not any(leg.thigh for leg in found.legs)
+        assert not any(leg.mapped for leg in found.legs)
 
 
 def test_a_leg_that_was_judged_to_be_no_thigh_has_no_map(package):
@@ -134,7 +134,7 @@ def test_only_legs_that_changed_are_mapped_again(package, monkeypatch):
     seen = []
     forward = whole.network.forward
     monkeypatch.setattr(whole.network, "forward", lambda samples: seen.append(len(samples)) or forward(samples))
-    again = whole.map(series, changed, first)
+    again = whole.map(series, changed, whole.legs(series, changed.windows, first.legs))
     assert seen == [2], "the left leg alone, both ways round"
     np.testing.assert_array_equal(again.labels, mapper(package).map(series, changed).labels)
 
