@@ -20,7 +20,7 @@ from .explain.texture_score import UNDER_HEAT, texture_scores
 from .models.decision import Decision, decision_of
 from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
-from .muscles.infiltration import FatScale, fat_of_muscles, scale_of
+from .muscles.infiltration import FatScale, MuscleVoxels, fat_of_muscles, scale_of
 from .muscles.mapper import MuscleMapper
 from .muscles.muscle_map import LegMap, MuscleMap
 from .muscles.rims import rim_fat
@@ -385,14 +385,16 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
     muscles, first = classification.muscles, classification.drawing.sample.channels[0].name
     if muscles is None:
         return classification
-    of_map, legs = (muscles.labels, muscles.sides), classification.regions.labels > 0
-    scale = scale_of(series, {first: series.voxels, **series.further}, *of_map, legs)
+    spacing, heat = series.geometry.spacing, classification.heat.voxels
+    voxels = MuscleVoxels.of(muscles.labels, muscles.sides, min(spacing[:2]))
+    channels = {first: series.voxels, **series.further}
+    scale = scale_of(series, channels, muscles.labels, voxels, classification.regions.labels > 0)
     if isinstance(scale, FatScale):
         given = {warning.code for warning in classification.result.warnings}
         unlike = next((UNSUITABLE[code] for code in NO_GREY if code in given), None)
         scale = scale.trusted(map_by_person=muscles.source == "edited", unlike=unlike)
-    hot = classification.relative_heatmap >= UNDER_HEAT
-    fat = fat_of_muscles(*of_map, hot, series.geometry.spacing, scale)
+    hot = heat.ravel()[voxels.index] / np.float32(classification.drawing.most) >= UNDER_HEAT
+    fat = fat_of_muscles(voxels, hot, spacing, scale)
     others = tuple(muscle for muscle in classification.result.muscles if label_of(muscle.muscle) is None)
     source = FatSource(
         source=scale.source if isinstance(scale, FatScale) else None,

@@ -123,7 +123,7 @@ class SceneRegion:
     def _digests_of_all(self) -> Digests | None:
         """Of all segments, whatever they are; None where they cannot be read."""
         try:
-            return _made_once(
+            return made_once(
                 self.segmentation, self.volume, _ALL, lambda: digests(all_drawn(self.segmentation, self.volume))
             )
         except InputError:
@@ -172,10 +172,10 @@ def drawn_region(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLSca
         legs.labels.flags.writeable = False
         return DrawnRegion(legs.labels, digests(legs.labels), legs.overlapping)
 
-    return _made_once(node, volume, _MEMORY, make)
+    return made_once(node, volume, _MEMORY, make)
 
 
-def _made_once(
+def made_once(
     node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode, name: str, make: Callable[[], _Made]
 ) -> _Made:
     """What is made of a segmentation, remembered by that name until one of the two changes."""

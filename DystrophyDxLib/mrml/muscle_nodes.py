@@ -12,12 +12,13 @@ from ..errors import InputError
 from ..muscles.muscle_map import MuscleMap, colour, segment_name
 from ..muscles.structures import CODES, LEFT_CODE, RIGHT_CODE, STRUCTURES, label_of
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side
+from .drawn_region import made_once
 from .nodes import VolumeNodes
-from .segmentation import BINARY_LABELMAP, NamedSegments, labelmap_of, muscles_from_segmentation
+from .segmentation import BINARY_LABELMAP, NamedSegments, labelmap_of, muscles_from_segmentation, segments_of
 
 MUSCLES = "DystrophyDx.muscles"
 """Role of the node."""
-_FOUND = "DystrophyDx.found"
+_FOUND, _DIGEST = "DystrophyDx.found", "dystrophydx_digest"
 _LATERALITY = {Side.LEFT: LEFT_CODE, Side.RIGHT: RIGHT_CODE}
 _PER_SIDE = len(STRUCTURES) + 1
 
@@ -32,32 +33,51 @@ def put_muscles(volume: slicer.vtkMRMLScalarVolumeNode, muscles: MuscleMap | Non
     if muscles_corrected(volume):
         return
     nodes = VolumeNodes(volume)
-    nodes.remove(MUSCLES)
     if muscles is None or not muscles.shown:
+        nodes.remove(MUSCLES)
         return
-    node = volume.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", nodes.named("muscles"))
-    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    node = nodes.get(MUSCLES)
+    if node is None:
+        node = _added(volume, nodes.named("muscles"))
+        nodes.put(MUSCLES, node)
     segmentation, ijk_to_ras = node.GetSegmentation(), vtkMatrix4x4()
-    segmentation.SetSourceRepresentationName(BINARY_LABELMAP)
     volume.GetIJKToRASMatrix(ijk_to_ras)
-    values = muscles.labels + np.where(muscles.labels > 0, (muscles.sides - 1) * _PER_SIDE, 0).astype(np.uint8)
+    values = muscles.labels + np.where(muscles.labels > 0, muscles.sides - 1, 0).astype(np.uint8) * np.uint8(_PER_SIDE)
     labelmap = labelmap_of(values, ijk_to_ras)  # one for all segments
+    there = {segment.GetName(): segment for segment in segments_of(segmentation)}
     for side, label in muscles.shown:
-        segment = slicer.vtkSegment()
-        segment.SetName(segment_name(side, label))
-        segment.SetColor(*colour(label))
-        segment.SetTag(segment.GetTerminologyEntryTagName(), terminology(side, label))
+        segment = there.pop(segment_name(side, label), None)
+        new = segment is None
+        if new:
+            segment = _new_segment(side, label)
         segment.SetLabelValue((LABEL_OF_SIDE[side] - 1) * _PER_SIDE + label)
         segment.AddRepresentation(BINARY_LABELMAP, labelmap)
-        segmentation.AddSegment(segment)
+        if new:
+            segmentation.AddSegment(segment)
+    for gone in there.values():
+        segmentation.RemoveSegment(gone)
+    node.SetAttribute(_FOUND, _digest(node, volume) if muscles.source == "auto" else None)
+
+
+def _added(volume: slicer.vtkMRMLScalarVolumeNode, name: str) -> slicer.vtkMRMLSegmentationNode:
+    """A node without segments on the grid of a volume, hidden."""
+    node = volume.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    node.GetSegmentation().SetSourceRepresentationName(BINARY_LABELMAP)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetVisibility(False)
     display.SetOpacity2DFill(0.35)
-    nodes.put(MUSCLES, node)
-    if muscles.source == "auto":
-        node.SetAttribute(_FOUND, _digest(node, volume))
+    return node
+
+
+def _new_segment(side: Side, label: int) -> slicer.vtkSegment:
+    segment = slicer.vtkSegment()
+    segment.SetName(segment_name(side, label))
+    segment.SetColor(*colour(label))
+    segment.SetTag(segment.GetTerminologyEntryTagName(), terminology(side, label))
+    return segment
 
 
 def muscles_corrected(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
@@ -90,11 +110,15 @@ def map_drawn(segments: NamedSegments, regions: Regions) -> MuscleMap | None:
 
 def _digest(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     """Equal for equal segments."""
-    try:
-        drawn = muscles_from_segmentation(node, volume)
-    except InputError:  # all segments were deleted
-        return ""
-    return hashlib.blake2b(repr(drawn.names).encode() + drawn.labels.tobytes(), digest_size=8).hexdigest()
+
+    def make() -> str:
+        try:
+            drawn = muscles_from_segmentation(node, volume)
+        except InputError:  # all segments were deleted
+            return ""
+        return hashlib.blake2b(repr(drawn.names).encode() + drawn.labels.tobytes(), digest_size=8).hexdigest()
+
+    return made_once(node, volume, _DIGEST, make)
 
 
 def terminology(side: Side, label: int) -> str:

@@ -100,7 +100,7 @@ def set_labels(
     labelmap = labelmap_of(labels.astype(np.uint8, copy=False), ijk_to_ras)  # one for all segments
     of_legs = not (labels == LABEL_OF_SIDE[Side.NONE]).any()
     for side, value in LABEL_OF_SIDE.items():
-        segments = [segment for segment in _segments(segmentation) if _side_named(segment) is side]
+        segments = [segment for segment in segments_of(segmentation) if _side_named(segment) is side]
         if not segments and ((of_legs and side in (Side.LEFT, Side.RIGHT)) or (labels == value).any()):
             segments = [_new_segment(side)]
         for segment in segments:
@@ -167,7 +167,7 @@ def legs_drawn(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScala
 
 def legs_alone(node: slicer.vtkMRMLSegmentationNode) -> bool:
     """Whether all segments are legs, or the region of another kind, by their names."""
-    return all(_side_named(segment) is not None for segment in _segments(node.GetSegmentation()))
+    return all(_side_named(segment) is not None for segment in segments_of(node.GetSegmentation()))
 
 
 def all_drawn(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
@@ -220,9 +220,11 @@ def _labels(
     layers: dict[int, dict[str, int]] = {}
     for rank, segment_id in enumerate(values, 1):  # segments of one layer do not overlap
         layers.setdefault(segmentation.GetLayerIndex(segment_id), {})[segment_id] = rank
+    if len(layers) == 1:
+        return SegmentLabels(_on_grid(node, volume, values))
     merged, *others = (_on_grid(node, volume, ranks) for ranks in layers.values())
     value_of = np.array([0, *values.values()], np.uint8)
-    sizes = _sizes(value_of[merged]) if others else np.zeros(256, int)
+    sizes = _sizes(value_of[merged])
     shared, overlap = np.zeros(len(merged), bool), 0.0
     for layer in others:
         sizes += _sizes(value_of[layer])
@@ -244,13 +246,10 @@ def _sizes(labels: np.ndarray) -> np.ndarray:
 def _on_grid(
     node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode, values: dict[str, int]
 ) -> np.ndarray:
-    """(z, y, x) uint8 on the grid of `volume`, with the value of each segment."""
-    segmentation = node.GetSegmentation()
+    """(z, y, x) uint8 on the grid of `volume`, with the value of each segment of one layer."""
+    segments = {node.GetSegmentation().GetSegment(segment_id): value for segment_id, value in values.items()}
     labels = np.zeros(volume.GetImageData().GetDimensions()[::-1], np.uint8)
-    if node.GetTransformNodeID() == volume.GetTransformNodeID() and all(
-        _drawn_on_grid(labels, volume, segmentation.GetSegment(segment_id), value)
-        for segment_id, value in values.items()
-    ):
+    if node.GetTransformNodeID() == volume.GetTransformNodeID() and _drawn_on_grid(labels, volume, segments):
         return labels
     return _resampled(node, volume, values)
 
@@ -322,7 +321,8 @@ _NAMES_IN_WORDS = "“" + "” or “".join(SEGMENT_NAMES[side] for side in (Sid
 _SIDE_OF_NAME = {name.lower(): side for side, name in SEGMENT_NAMES.items()}
 
 
-def _segments(segmentation: slicer.vtkSegmentation) -> list[slicer.vtkSegment]:
+def segments_of(segmentation: slicer.vtkSegmentation) -> list[slicer.vtkSegment]:
+    """In their order."""
     return [segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())]
 
 
@@ -356,10 +356,11 @@ def _side(segment: slicer.vtkSegment) -> Side:
 
 
 def _drawn_on_grid(
-    labels: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode, segment: slicer.vtkSegment, value: int
+    labels: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode, values: dict[slicer.vtkSegment, int]
 ) -> bool:
-    """Draws a segment into (z, y, x) labels on the grid of `volume`; False where its own grid is another."""
-    labelmap = segment.GetRepresentation(BINARY_LABELMAP)
+    """Draws the segments of one layer into (z, y, x) labels on the grid of `volume`; False where its own grid is
+    another."""
+    labelmap = next(iter(values)).GetRepresentation(BINARY_LABELMAP)  # one for all
     if labelmap is None or labelmap.GetPointData().GetScalars() is None:
         return True
     to_grid = _voxels_to_voxels(labelmap, volume)
@@ -373,7 +374,10 @@ def _drawn_on_grid(
     target = [slice(max(0, first), max(0, first + size)) for first, size in zip(start, drawn.shape, strict=True)]
     inside = labels[tuple(target)]
     source = [slice(max(0, -first), max(0, -first) + size) for first, size in zip(start, inside.shape, strict=True)]
-    inside[drawn[tuple(source)] == segment.GetLabelValue()] = value
+    value_of = np.zeros(max(segment.GetLabelValue() for segment in values) + 2, np.uint8)
+    for segment, value in values.items():
+        value_of[segment.GetLabelValue()] = value
+    inside[:] = value_of.take(drawn[tuple(source)], mode="clip")
     return True
 
 

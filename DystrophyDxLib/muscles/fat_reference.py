@@ -47,23 +47,32 @@ class FatField:
     spread: float
     of_marrow: bool = False
 
-    def relative(self, voxels: np.ndarray) -> np.ndarray:
-        """(z, y, x) float32 signal relative to what fat gives at each place."""
+    def relative(self, voxels: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """(N,) float32 signals relative to what fat gives at their places.
+
+        Args:
+            voxels: (z, y, x).
+            index: (N,) of some of them in the flat volume, ascending.
+        """
         z, y, x = (_powers(size) for size in voxels.shape)
-        relative = np.empty(voxels.shape, np.float32)
+        size = len(y) * len(x)
+        ends = np.searchsorted(index, np.arange(len(z) + 1) * size)
+        relative = voxels.ravel()[index].astype(np.float32)
         for k, of_slice in enumerate(z):
             plane = np.zeros((y.shape[1], x.shape[1]))
             for (c, b, a), weight in zip(self.exponents, self.weights, strict=True):
                 plane[b, a] += weight * of_slice[c]
-            np.multiply(voxels[k], np.exp(-(y @ plane @ x.T)), out=relative[k])
+            own = slice(ends[k], ends[k + 1])
+            relative[own] *= np.exp(-(y @ plane @ x.T).ravel()[index[own] - k * size])
         return relative
 
     def at_least(self, voxels: np.ndarray, marrow: np.ndarray) -> FatField:
         """The same or, where the marrow at `marrow` (z, y, x) bool gives more, brighter: thin fat is full of partial
         volume. A child's red marrow gives less, which tells nothing."""
-        if np.count_nonzero(marrow) < _LEAST_MARROW:
+        index = np.flatnonzero(marrow)
+        if len(index) < _LEAST_MARROW:
             return self
-        brighter = max(1.0, float(np.median(self.relative(voxels)[marrow])))
+        brighter = max(1.0, float(np.median(self.relative(voxels, index))))
         return replace(self, weights=self.weights + np.log(brighter) * np.eye(1, len(self.weights))[0])
 
 
@@ -76,26 +85,29 @@ def fat_field(series: Series, labels: np.ndarray, legs: np.ndarray) -> FatField 
         legs: (z, y, x) bool.
     """
     i_mm, j_mm, _ = series.geometry.spacing
-    slices = max(1, int(legs.any(axis=(1, 2)).sum()))
+    slices = max(1, int(legs.reshape(len(legs), -1).any(axis=1).sum()))
     skin, cortex = (max(1, round(depth / min(i_mm, j_mm))) for depth in (SKIN_MM, CORTEX_MM))
     named = labels == SUBCUTANEOUS_FAT
     under_skin = (eroded(named, 1) if named.any() else ~dilated(labels > 0, 1)) & eroded(legs, skin)
-    marrow = eroded(labels == FEMUR, cortex) & (series.voxels > 0)
     fat = under_skin & (series.voxels > 0)
     fat_cm2 = np.count_nonzero(fat) * i_mm * j_mm / 100 / slices
+    if fat_cm2 >= THIN_FAT_CM2:
+        return _fitted(series.voxels, fat, _exponents(len(labels)))
+    marrow = eroded(labels == FEMUR, cortex) & (series.voxels > 0)
     if fat_cm2 >= LEAST_FAT_CM2:
-        field = _fitted(series.voxels, np.argwhere(fat), _exponents(len(labels)))
-        return field if fat_cm2 >= THIN_FAT_CM2 else field.at_least(series.voxels, marrow)
+        return _fitted(series.voxels, fat, _exponents(len(labels))).at_least(series.voxels, marrow)
     if np.count_nonzero(marrow) * i_mm * j_mm >= 100 * LEAST_MARROW_CM2 * slices:
-        return replace(_fitted(series.voxels, np.argwhere(fat | marrow), _PLANE), of_marrow=True)
+        return replace(_fitted(series.voxels, fat | marrow, _PLANE), of_marrow=True)
     return None
 
 
-def _fitted(voxels: np.ndarray, places: np.ndarray, exponents: tuple[tuple[int, int, int], ...]) -> FatField:
-    """The field through the brighter of the voxels at `places` (N, 3), by least squares on those that lie close."""
-    places = places[:: max(1, len(places) // _MOST_PIXELS)]
-    logs = np.log(voxels[tuple(places.T)].astype(float))
-    z, y, x = (_powers(size)[place] for size, place in zip(voxels.shape, places.T, strict=True))
+def _fitted(voxels: np.ndarray, fat: np.ndarray, exponents: tuple[tuple[int, int, int], ...]) -> FatField:
+    """The field through the brighter of the voxels at `fat` (z, y, x) bool, by least squares on those that lie close."""
+    index = np.flatnonzero(fat)
+    index = index[:: max(1, len(index) // _MOST_PIXELS)]
+    logs = np.log(voxels.ravel()[index].astype(float))
+    places = np.unravel_index(index, voxels.shape)
+    z, y, x = (_powers(size)[place] for size, place in zip(voxels.shape, places, strict=True))
     terms = np.stack([z[:, c] * y[:, b] * x[:, a] for c, b, a in exponents], axis=1)
     kept = logs > np.percentile(logs, 90) + np.log(0.6)
     for _ in range(_ROUNDS):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -54,14 +55,14 @@ class FatScale:
 
     Attributes:
         source: what tells the fat.
-        voxels: (z, y, x) float32 of which a muscle's mean is taken.
+        signal: (N,) float32, of each of `MuscleVoxels`, of which a muscle's mean is taken.
         fractions: from means of muscles without and with their rims, (...) each, to (3, ...) value, least, greatest.
         note: what must be known of it; empty where there is nothing.
         compared: False where no muscle looks healthy, so that grey is compared with what is usual.
     """
 
     source: Literal["Dixon", "T1-weighted"]
-    voxels: np.ndarray
+    signal: np.ndarray
     fractions: Callable[[np.ndarray, np.ndarray], np.ndarray]
     note: str = ""
     compared: bool = True
@@ -97,22 +98,21 @@ class MuscleVoxels:
     """The voxels of all muscles of a series, taken together by muscle, side and slice.
 
     Attributes:
-        index: of the voxels in the flat volume.
-        group: of each voxel, which muscle of which side in which slice it is of.
-        core: of each voxel, whether it lies within its muscle and not on the rim.
+        index: (N,) of the voxels in the flat volume, ascending.
+        group: (N,) of each voxel, which muscle of which side in which slice it is of, times two; one more where it lies
+            within its muscle and not on the rim.
         shape: sides, muscles and slices; the groups in this order.
     """
 
     index: np.ndarray
     group: np.ndarray
-    core: np.ndarray
     shape: tuple[int, int, int]
 
     @classmethod
     def of(cls, labels: np.ndarray, sides: np.ndarray, pixel_mm: float) -> MuscleVoxels:
         """Of a map (z, y, x) with `LABEL_OF_SIDE` of each of its voxels."""
         muscle = (labels > 0) & (labels <= len(MUSCLES)) & (sides > 0)
-        key = np.where(muscle, labels.astype(np.uint16) + np.uint16(32) * sides, 0)
+        key = (labels + np.uint8(_SIDE_STEP) * sides) * muscle
         inner = muscle.copy()
         for axis in (1, 2):
             one, other = (tuple(slice(*part) if n == axis else slice(None) for n in range(3)) for part in _PAIRS)
@@ -122,34 +122,54 @@ class MuscleVoxels:
         further = round(RIM_MM / pixel_mm) - 1
         if further > 0:
             inner = eroded(inner, further)
+        shape = (len(LABEL_OF_SIDE), len(MUSCLES), len(labels))
+        number = np.zeros(256, np.int32)
+        for side, muscles in enumerate(np.arange(shape[0] * shape[1]).reshape(shape[:2]), 1):
+            number[side * _SIDE_STEP + 1 :][: len(MUSCLES)] = muscles
         index = np.flatnonzero(muscle)
-        slices = len(labels)
-        shape = (len(LABEL_OF_SIDE), len(MUSCLES), slices)
-        of_voxel = sides.ravel()[index].astype(np.int64) - 1, labels.ravel()[index].astype(np.int64) - 1
-        group = np.ravel_multi_index((*of_voxel, index // (labels.size // slices)), shape)
-        return cls(index, group, inner.ravel()[index], shape)
+        of_slices = np.diff(np.searchsorted(index, np.arange(len(labels) + 1) * (labels.size // len(labels))))
+        group = number[key.ravel()[index]] * len(labels) + np.repeat(np.arange(len(labels), dtype=np.int32), of_slices)
+        return cls(index, 2 * group + inner.ravel()[index], shape)
 
-    def counts(self, where: np.ndarray | None = None) -> np.ndarray:
-        """(sides, muscles, slices) number of the voxels, or of those of them where `where` (N,) is true."""
-        group = self.group if where is None else self.group[where]
-        return np.bincount(group, minlength=int(np.prod(self.shape))).reshape(self.shape)
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(sides, muscles, slices) number of voxels."""
+        return self._counts.sum(axis=-1)
 
-    def means(self, voxels: np.ndarray, where: np.ndarray) -> np.ndarray:
-        """(sides, muscles, slices) mean of a volume over the voxels where `where` (N,) is true; nan where none is."""
-        values = voxels.ravel()[self.index[where]].astype(float)
-        sums = np.bincount(self.group[where], values, int(np.prod(self.shape))).reshape(self.shape)
+    @cached_property
+    def counts_within(self) -> np.ndarray:
+        """(sides, muscles, slices) number of the voxels away from the rim or, in slices where hardly any is, of all."""
+        return self._within(self._counts)
+
+    def counts_where(self, chosen: np.ndarray) -> np.ndarray:
+        """(sides, muscles, slices) number of the voxels where `chosen` (N,) bool is true."""
+        return self._sums(self.group[chosen]).sum(axis=-1)
+
+    def means(self, signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(sides, muscles, slices) each: means of a signal (N,) over the voxels that `counts_within` counts, and over
+        all; nan where there is none."""
+        sums = self._sums(self.group, signal)
         with np.errstate(invalid="ignore"):
-            return sums / self.counts(where)
+            return self._within(sums) / self.counts_within, sums.sum(axis=-1) / self.counts
 
-    @property
-    def within(self) -> np.ndarray:
-        """(N,) bool: the voxels that lie away from the rim or, in slices where hardly any does, all of the muscle."""
-        cores, all_of_it = self.counts(self.core), self.counts()
-        enough = cores >= np.maximum(_LEAST_PIXELS, _LEAST_CORE * all_of_it)
-        return self.core | ~enough.ravel()[self.group]
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        return self._sums(self.group)
+
+    def _within(self, sums: np.ndarray) -> np.ndarray:
+        """(sides, muscles, slices) of (…, rim and core): that of the core or, where hardly any voxel is, both."""
+        cores = self._counts[..., 1]
+        enough = cores >= np.maximum(_LEAST_PIXELS, _LEAST_CORE * self.counts)
+        return np.where(enough, sums[..., 1], sums.sum(axis=-1))
+
+    def _sums(self, group: np.ndarray, signal: np.ndarray | None = None) -> np.ndarray:
+        """(sides, muscles, slices, rim and core) number of voxels, or sum of a signal."""
+        shape = (*self.shape, 2)
+        return np.bincount(group, signal, int(np.prod(shape))).reshape(shape)
 
 
 _PAIRS = ((None, -1), (1, None))
+_SIDE_STEP = 1 << len(MUSCLES).bit_length()
 
 
 def mercuri_grade(fraction: float) -> int:
@@ -162,23 +182,18 @@ def mercuri_grade(fraction: float) -> int:
 
 
 def fat_of_muscles(
-    labels: np.ndarray,
-    sides: np.ndarray,
-    heated: np.ndarray,
-    spacing: tuple[float, float, float],
-    scale: FatScale | Undecided,
+    voxels: MuscleVoxels, heated: np.ndarray, spacing: tuple[float, float, float], scale: FatScale | Undecided
 ) -> tuple[MuscleFat, ...]:
     """Fat, volume and grade of each muscle and side in view, left before right and in the order of `MUSCLES`.
 
     Args:
-        labels, sides: (z, y, x) labels of `STRUCTURES`, and `LABEL_OF_SIDE` of each of their voxels.
-        heated: (z, y, x) bool, the voxels that texture scores count; see `explain.texture_score`.
+        voxels: of the muscle map.
+        heated: (N,) bool, which of `voxels` texture scores count; see `explain.texture_score`.
         spacing: mm along i, j, k.
         scale: see `scale_of`.
     """
-    voxels = MuscleVoxels.of(labels, sides, min(spacing[:2]))
-    counts, hot = voxels.counts(), voxels.counts(heated.ravel()[voxels.index]).sum(axis=2)
-    fractions, by_slice = _fractions(voxels, counts, scale)
+    counts, hot = voxels.counts, voxels.counts_where(heated).sum(axis=2)
+    fractions, by_slice = _fractions(voxels, scale)
     ml = float(np.prod(spacing)) / 1000
     found = []
     for side, value in LABEL_OF_SIDE.items():
@@ -212,12 +227,12 @@ def fat_of_muscles(
     return tuple(found)
 
 
-def _fractions(voxels: MuscleVoxels, counts: np.ndarray, scale: FatScale | Undecided) -> tuple[np.ndarray, np.ndarray]:
+def _fractions(voxels: MuscleVoxels, scale: FatScale | Undecided) -> tuple[np.ndarray, np.ndarray]:
     """(3, sides, muscles) fraction of each muscle, its least and greatest, and (sides, muscles, slices) fractions."""
+    counts = voxels.counts
     if isinstance(scale, Undecided):
         return np.full((3, *counts.shape[:2]), np.nan), np.full(counts.shape, np.nan)
-    everywhere = np.ones(len(voxels.index), bool)
-    parts = [voxels.means(scale.voxels, where) for where in (voxels.within, everywhere)]
+    parts = voxels.means(scale.signal)
     whole = np.maximum(counts.sum(axis=2), 1)
     means = [np.nansum(part * counts, axis=2) / whole for part in parts]
     return scale.fractions(*means), scale.fractions(*parts)[0]
@@ -239,16 +254,17 @@ def _graded(told: tuple[float, float, float] | None, why_not: str) -> dict[str, 
 
 
 def scale_of(
-    series: Series, channels: Mapping[str, np.ndarray], labels: np.ndarray, sides: np.ndarray, legs: np.ndarray
+    series: Series, channels: Mapping[str, np.ndarray], labels: np.ndarray, voxels: MuscleVoxels, legs: np.ndarray
 ) -> FatScale | Undecided:
     """How the fat of muscles is told from a series: by Dixon images where they are among its channels, else by grey.
 
     Args:
         channels: all of the series by name, (z, y, x) each; DIXON_FAT and DIXON_WATER, or DIXON_FF, are Dixon images.
-        labels, sides: the muscle map.
+        labels: the muscle map.
+        voxels: its muscles.
         legs: (z, y, x) bool.
     """
-    dixon = _dixon(channels)
+    dixon = _dixon(channels, voxels.index)
     if dixon is not None:
         return FatScale("Dixon", dixon, _by_dixon)
     facts = series.acquisition
@@ -258,17 +274,18 @@ def scale_of(
     field = fat_field(series, labels, legs)
     if field is None:
         return Undecided("Neither fat under the skin nor marrow is in view to compare muscles with.")
-    return _by_grey(field, field.relative(series.voxels), labels, sides, min(series.geometry.spacing[:2]))
+    return _by_grey(field, field.relative(series.voxels, voxels.index), voxels)
 
 
-def _dixon(channels: Mapping[str, np.ndarray]) -> np.ndarray | None:
+def _dixon(channels: Mapping[str, np.ndarray], index: np.ndarray) -> np.ndarray | None:
+    """(N,) fat fraction of the voxels of an index; None where no Dixon image tells it."""
     if {"DIXON_FAT", "DIXON_WATER"} <= set(channels):
-        fat, water = channels["DIXON_FAT"], channels["DIXON_WATER"]
+        fat, water = (channels[name].ravel()[index] for name in ("DIXON_FAT", "DIXON_WATER"))
         total = fat + water
         return np.divide(fat, total, out=np.zeros(fat.shape, np.float32), where=total > 0)
     if "DIXON_FF" in channels:
         fraction = channels["DIXON_FF"]
-        return fraction / np.float32(100) if fraction.max() > 2 else fraction
+        return fraction.ravel()[index] / np.float32(100 if fraction.max() > 2 else 1)
     return None
 
 
@@ -277,20 +294,19 @@ def _by_dixon(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
     return np.clip([inner, low, high], 0, 1)
 
 
-def _by_grey(
-    field: FatField, relative: np.ndarray, labels: np.ndarray, sides: np.ndarray, pixel_mm: float
-) -> FatScale | Undecided:
-    """The scale between healthy muscle and fat."""
-    voxels = MuscleVoxels.of(labels, sides, pixel_mm)
+def _by_grey(field: FatField, relative: np.ndarray, voxels: MuscleVoxels) -> FatScale | Undecided:
+    """The scale between healthy muscle and fat.
+
+    Args:
+        relative: (N,) signal of the voxels relative to fat.
+    """
     if not len(voxels.index):
         return Undecided("The map holds no muscle.")
-    counts = voxels.counts().sum(axis=2).ravel()
-    within = voxels.within
-    inner = np.nan_to_num(voxels.means(relative, within)) * voxels.counts(within)
-    sizes = voxels.counts(within).sum(axis=2).ravel()
-    shown = counts >= _LEAST_VOXELS
+    shown = voxels.counts.sum(axis=2).ravel() >= _LEAST_VOXELS
     if not shown.any():
         return Undecided("Too few voxels of muscle are in view.")
+    inner = np.nan_to_num(voxels.means(relative)[0]) * voxels.counts_within
+    sizes = voxels.counts_within.sum(axis=2).ravel()
     means, sizes = (inner.sum(axis=2).ravel() / np.maximum(sizes, 1))[shown], sizes[shown]
     order = means.argsort()
     last = int(np.searchsorted(np.cumsum(sizes[order]), _SPARED_SHARE * sizes.sum())) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -75,12 +76,14 @@ class MuscleMap:
             raise InputError("The muscle map holds no muscle within the legs; draw it on this series.")
         return cls(inside, np.where(inside > 0, regions.labels, 0).astype(np.uint8), "edited", told=BY_A_PERSON)
 
-    @property
+    @cached_property
     def shown(self) -> tuple[tuple[Side, int], ...]:
         """Side and label of all that is there, left before right."""
-        found = np.unique(self.sides.astype(np.uint16) * 256 + self.labels)
+        step = len(STRUCTURES) + 1
+        codes = self.sides * np.uint8(step) + self.labels
+        found = np.bincount(codes[codes > 0])
         sides = {value: side for side, value in LABEL_OF_SIDE.items()}
-        return tuple((sides[int(code) // 256], int(code) % 256) for code in found if code % 256)
+        return tuple((sides[int(code) // step], int(code) % step) for code in np.flatnonzero(found) if code % step)
 
     def mask(self, side: Side, label: int) -> np.ndarray:
         """(z, y, x) bool: the voxels of a structure of a side."""

@@ -4,12 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from map_packages import ByPlace, make_map_package
 from model_packages import make_package
 
 import DystrophyDxLib.classify as classify
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.errors import Cancelled
+from DystrophyDxLib.models.map_package import MapPackage
 from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.muscles.mapper import MuscleMapper
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.regions.drawn_legs import corrected_legs
 from DystrophyDxLib.regions.legs import find_legs
@@ -78,6 +81,23 @@ def test_only_corrected_windows_are_run_and_the_answer_is_that_of_a_whole_run(
     found, windows = run_windows(classifier, series, corrected, previous=before)
     assert windows == run
     assert_same_answer(found, classifier.classify(series, corrected))
+
+
+@pytest.mark.parametrize("correct", [cut, without_slice])
+def test_map_and_fat_of_the_muscles_after_a_correction_are_those_of_a_whole_run(
+    classifier, series, regions, correct, tmp_path
+):
+    mapper = MuscleMapper(MapPackage.read(make_map_package(tmp_path / "map")), "cpu")
+    mapper.network = ByPlace(dark=0.3)
+    mapping = Classifier(classifier.package, "cpu", mapper)
+    corrected = corrected_legs(regions, correct(regions.labels))
+    before = mapping.classify(series, regions)
+    found = mapping.classify(series, corrected, previous=before)
+    whole = mapping.classify(series, corrected)
+    np.testing.assert_array_equal(found.muscles.labels, whole.muscles.labels)
+    assert found.result.muscles == whole.result.muscles != before.result.muscles
+    assert found.result.fat == whole.result.fat
+    assert {row.side for row in found.result.muscle_fat if row.fat_fraction is not None} == {"left", "right"}
 
 
 def test_undoing_a_correction_leads_back_to_the_first_answer(classifier, series, regions):

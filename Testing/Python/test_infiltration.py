@@ -13,6 +13,7 @@ from DystrophyDxLib.muscles.infiltration import (
     HEALTHY_FAT,
     MERCURI,
     FatScale,
+    MuscleVoxels,
     Undecided,
     fat_of_muscles,
     mercuri_grade,
@@ -47,9 +48,10 @@ def thigh(fat_of, shading=0.0, muscle=0.3):
 
 def found(series, labels, leg, channels=None, heat=None):
     sides = np.where(labels > 0, leg, 0).astype(np.uint8)
-    scale = scale_of(series, channels or {"T1": series.voxels}, labels, sides, leg > 0)
+    voxels = MuscleVoxels.of(labels, sides, min(series.geometry.spacing[:2]))
+    scale = scale_of(series, channels or {"T1": series.voxels}, labels, voxels, leg > 0)
     heated = np.zeros(labels.shape, bool) if heat is None else heat
-    rows = fat_of_muscles(labels, sides, heated, series.geometry.spacing, scale)
+    rows = fat_of_muscles(voxels, heated.ravel()[voxels.index], series.geometry.spacing, scale)
     return {(row.side, row.muscle): row for row in rows}, scale
 
 
@@ -147,21 +149,29 @@ def test_fat_is_found_where_the_map_names_muscles_alone():
     series, labels, leg = thigh({GRACILIS: 0.0, SARTORIUS: 0.3, VASTUS: 0.7}, shading=0.5)
     muscles = np.where(labels == SUBCUTANEOUS_FAT, 0, labels)
     muscles[labels == GRACILIS] = 0  # a muscle that nobody has drawn is no fat
-    relative = fat_field(series, muscles, leg).relative(series.voxels)
-    assert relative[labels == SUBCUTANEOUS_FAT].mean() == pytest.approx(1, abs=0.03)
-    assert relative[labels == SARTORIUS].mean() == pytest.approx(0.51, abs=0.03)
+    field = fat_field(series, muscles, leg)
+    for label, signal in ((SUBCUTANEOUS_FAT, 1), (SARTORIUS, 0.51)):
+        relative = field.relative(series.voxels, np.flatnonzero(labels == label))
+        assert relative.mean() == pytest.approx(signal, abs=0.03)
 
 
 def test_an_interval_over_a_whole_grade_has_no_grade():
     labels = np.zeros((1, 20, 20), np.uint8)
     labels[:, 5:15, 5:15] = GRACILIS
-    scale = FatScale("Dixon", np.full(labels.shape, 0.35, np.float32), lambda own, _: np.stack([own, own - 0.3, own]))
-    (row,) = fat_of_muscles(labels, labels // GRACILIS, labels > 9, (1.0, 1.0, 5.0), scale)
+
+    def row_of(labels):
+        voxels = MuscleVoxels.of(labels, labels // np.uint8(GRACILIS), 1.0)
+        signal = np.full(len(voxels.index), 0.35, np.float32)
+        scale = FatScale("Dixon", signal, lambda own, _: np.stack([own, own - 0.3, own]))
+        (row,) = fat_of_muscles(voxels, signal > 1, (1.0, 1.0, 5.0), scale)
+        return row
+
+    row = row_of(labels)
     assert (row.fat_fraction, row.mercuri) == (0.35, None)
     assert "from grade 1 to grade 3" in row.why
     labels[:] = 0
     labels[:, 0, :5] = GRACILIS
-    (row,) = fat_of_muscles(labels, labels // GRACILIS, labels > 9, (1.0, 1.0, 5.0), scale)
+    row = row_of(labels)
     assert row.fat_fraction is None
     assert "Too few voxels" in row.why
 

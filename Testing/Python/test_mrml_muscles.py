@@ -108,6 +108,18 @@ def test_a_new_map_takes_the_place_of_the_last_and_none_takes_it_away(classifica
     assert muscles_of(classification.volume, legs()) is None
 
 
+def test_the_node_stays_and_is_seen_as_before_when_there_is_a_new_map(classification):
+    node, other = node_of(classification), mapped()
+    node.GetDisplayNode().SetVisibility(True)
+    other.labels[3] = np.where(other.labels[3] == 13, 3, 0)
+    put_muscles(classification.volume, MuscleMap(other.labels, other.sides))
+    assert node_of(classification) is node
+    assert node.GetDisplayNode().GetVisibility()
+    assert names(node) == ["Left sartorius", "Left femur", "Right vastus lateralis"]
+    assert not muscles_corrected(classification.volume)
+    np.testing.assert_array_equal(muscles_of(classification.volume, legs()).labels, other.labels)
+
+
 def test_a_copied_scene_has_the_map(classification):
     room = new_scene()
     copy = copy_into(room, classification)
