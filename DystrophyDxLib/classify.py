@@ -20,9 +20,10 @@ from .explain.texture_score import UNDER_HEAT, texture_scores
 from .models.decision import Decision, decision_of
 from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
-from .muscles.infiltration import FatScale, MuscleVoxels, fat_of_muscles, scale_of
+from .muscles.infiltration import FatScale, fat_of_muscles, scale_of
 from .muscles.mapper import MuscleMapper
 from .muscles.muscle_map import LegMap, MuscleMap
+from .muscles.muscle_voxels import MuscleVoxels
 from .muscles.rims import rim_fat
 from .muscles.signs import RIMMED, signs_of
 from .muscles.structures import label_of
@@ -385,7 +386,7 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
     muscles, first = classification.muscles, classification.drawing.sample.channels[0].name
     if muscles is None:
         return classification
-    spacing, heat = series.geometry.spacing, classification.heat.voxels
+    spacing, heatmap = series.geometry.spacing, classification.heatmap
     voxels = MuscleVoxels.of(muscles.labels, muscles.sides, min(spacing[:2]))
     channels = {first: series.voxels, **series.further}
     scale = scale_of(series, channels, muscles.labels, voxels, classification.regions.labels > 0)
@@ -393,19 +394,19 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
         given = {warning.code for warning in classification.result.warnings}
         unlike = next((UNSUITABLE[code] for code in NO_GREY if code in given), None)
         scale = scale.trusted(map_by_person=muscles.source == "edited", unlike=unlike)
-    hot = heat.ravel()[voxels.index] / np.float32(classification.drawing.most) >= UNDER_HEAT
-    fat = fat_of_muscles(voxels, hot, spacing, scale)
+    heat = heatmap.ravel()[voxels.index]
+    fat = fat_of_muscles(voxels, heat / np.float32(classification.drawing.most) >= UNDER_HEAT, spacing, scale)
     others = tuple(muscle for muscle in classification.result.muscles if label_of(muscle.muscle) is None)
     source = FatSource(
         source=scale.source if isinstance(scale, FatScale) else None,
         note=scale.note if isinstance(scale, FatScale) else scale.why,
         map=muscles.told,
     )
-    rims = rim_fat([row for row in fat if row.muscle in RIMMED], *of_map, series.geometry.spacing, scale)
+    rims = rim_fat([row for row in fat if row.muscle in RIMMED], voxels, spacing, scale)
     added = {
         "muscles": (*fat, *others),
         "fat": source if fat else None,
-        "muscle_heat": heat_of_muscles(classification.heatmap, *of_map, legs),
+        "muscle_heat": heat_of_muscles(voxels, heat, float(heatmap.sum(dtype=np.float64))),
         "signs": signs_of(fat, rims, source),
     }
     return dataclasses.replace(classification, result=classification.result.model_copy(update=added))

@@ -11,6 +11,7 @@ from DystrophyDxWidgets.Context import Context
 from DystrophyDxWidgets.Folds import DataProbe, Folds
 from DystrophyDxWidgets.HeatmapSection import HeatmapSection
 from DystrophyDxWidgets.helpers import makeShortcut, makeTimer, showVolume
+from DystrophyDxWidgets.MusclesSection import MusclesSection
 from DystrophyDxWidgets.RegionSection import RegionSection
 from DystrophyDxWidgets.ReportSection import ReportSection
 from DystrophyDxWidgets.ResultSection import ResultSection
@@ -31,7 +32,8 @@ class ClassificationPage(VTKObservationMixin):
         self._entered = False
         self.context = context = Context()
         self.study, self.result, self.heatmap = StudySection(context), ResultSection(context), HeatmapSection(context)
-        self.region, self.report, self.bar = RegionSection(context), ReportSection(context), ActionBar(context)
+        self.muscles, self.region, self.report = MusclesSection(context), RegionSection(context), ReportSection(context)
+        self.bar = ActionBar(context)
         content = qt.QWidget()
         layout = qt.QVBoxLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -47,6 +49,7 @@ class ClassificationPage(VTKObservationMixin):
                 "study": self.study.ui.studySection,
                 "answer": self.result.ui.resultSection,
                 "heatmap": self.heatmap.ui.heatmapSection,
+                "muscles": self.muscles.ui.musclesSection,
                 "region": self.region.ui.regionSection,
                 "report": self.report.ui.reportSection,
             }
@@ -77,7 +80,7 @@ class ClassificationPage(VTKObservationMixin):
     @property
     def sections(self):
         """From top to bottom."""
-        return self.study, self.result, self.heatmap, self.region, self.report
+        return self.study, self.result, self.heatmap, self.muscles, self.region, self.report
 
     def enter(self):
         """The page is shown."""
@@ -96,6 +99,7 @@ class ClassificationPage(VTKObservationMixin):
         self._entered = False
         self._enableShortcuts(False)
         self.region.endEditing()
+        self.muscles.endEditing()
         self._setParameters(None)
 
     def cleanup(self):
@@ -104,6 +108,7 @@ class ClassificationPage(VTKObservationMixin):
         self._setParameters(None)
         self.result.cleanup()
         self.region.cleanup()
+        self.muscles.cleanup()
         self._sceneTimer.stop()
         self._viewsTimer.stop()
         self._page.cleanup()
@@ -116,6 +121,7 @@ class ClassificationPage(VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         self.context.stop()
         self.region.onSceneClosing()
+        self.muscles.onSceneClosing()
         self._setParameters(None)
         self._choose(None)
         self.result.onSceneClosing()
@@ -124,6 +130,7 @@ class ClassificationPage(VTKObservationMixin):
         self.context.unload()
         self._observeViews()
         self.region.onSceneClosed()
+        self.muscles.onSceneClosed()
         if self._entered:
             self._setParameters(self._logic.getParameterNode())
             self._sceneTimer.start()
@@ -145,6 +152,7 @@ class ClassificationPage(VTKObservationMixin):
             if node is self.context.volume:
                 self.context.stop()
                 self.region.endEditing()
+                self.muscles.endEditing()
             SceneClassification(node).remove()
 
     def onSceneChanged(self):
@@ -161,7 +169,7 @@ class ClassificationPage(VTKObservationMixin):
     def onParametersChanged(self, caller=None, event=None):
         volume = self.context.parameters.inputVolume if self.context.parameters else None
         if volume is self.context.volume:
-            self.heatmap.showMuscles()
+            self.muscles.showShares()
             return
         self.context.stop()
         self._choose(volume)

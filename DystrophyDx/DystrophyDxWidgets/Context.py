@@ -35,6 +35,8 @@ class Context:
         classified: there is a new answer.
         edited: (text) what of the region is edited and not yet classified; an empty text where all is.
         reclassifying: the images whose region changed are to be classified.
+        editing: (section) a section opens the segment editor.
+        heatChanged: the heatmap shows the evidence for another class.
         bringIntoView: (widget) is to be seen, however far the page is scrolled.
     """
 
@@ -48,6 +50,7 @@ class Context:
         self.viewsChanged, self.sceneChanged, self.packagesMissing = Signal(), Signal(), Signal()
         self.classifying, self.takingInputs, self.classified = Signal(), Signal(), Signal()
         self.edited, self.reclassifying, self.bringIntoView = Signal(), Signal(), Signal()
+        self.editing, self.heatChanged = Signal(), Signal()
 
     @property
     def classification(self):

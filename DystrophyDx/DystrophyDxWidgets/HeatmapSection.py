@@ -1,10 +1,9 @@
-"""The section "Why": how the evidence is seen over the MRI, and its share of each muscle."""
+"""The section "Why": how the evidence is seen over the MRI."""
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
-from DystrophyDxLib.errors import InputError
 from DystrophyDxWidgets.helpers import loadWidget, quiet
 
 VIEWS_SETTING = "DystrophyDx/Views"
@@ -60,7 +59,7 @@ class HeatmapSection:
             with self._context.reporting():
                 self._context.view.shown_class = index
             self._showHeatmap()
-            self.showMuscles()
+            self._context.heatChanged()
 
     def onLayoutChanged(self, index):
         if self._context.load():
@@ -97,8 +96,6 @@ class HeatmapSection:
     def onChanged(self):
         self._showHeatmap()
         self.showLayout()
-        self._offerMuscles()
-        self.showMuscles()
 
     def _showHeatmap(self):
         heatmap, view, ui = self._context.heatmap, self._context.view, self.ui
@@ -123,31 +120,6 @@ class HeatmapSection:
         from DystrophyDxLib.mrml.classification_view import Layout
 
         return [None, Layout.OVERLAY, Layout.SIDE_BY_SIDE]
-
-    def _offerMuscles(self):
-        """Legs are not offered as muscles; without other segmentations none is asked for."""
-        if self._context.view is None:
-            return
-        from DystrophyDxLib.mrml.layers import regions
-
-        legs = [segmentation.GetID() for segmentation in regions(slicer.mrmlScene)]
-        self.ui.musclesSelector.sortFilterProxyModel().hiddenNodeIDs = legs
-        count = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
-        self.ui.musclesFrame.visible = count > len(legs)
-
-    def showMuscles(self):
-        """The share of each muscle under the heat that is seen."""
-        classification, parameters = self._context.classification, self._context.parameters
-        muscles = parameters.muscles if parameters is not None else None
-        self.ui.musclesLabel.text = ""
-        if muscles is None or self._context.result is None or classification.segmentation is None:
-            return
-        from DystrophyDxLib.panel.rich_text import muscles_html
-
-        try:
-            self.ui.musclesLabel.text = muscles_html(classification.texture_scores(muscles))
-        except InputError as error:
-            self.ui.musclesLabel.text = str(error)
 
     def onEnabling(self, possible):
         ui = self.ui

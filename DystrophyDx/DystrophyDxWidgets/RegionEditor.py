@@ -8,21 +8,25 @@ EFFECTS = ["Paint", "Draw", "Erase", "Scissors", "Islands"]
 class RegionEditor:
     """Made when it is first opened, with settings of its own: those of the module Segment Editor stay as they are.
 
+    frame: where it is shown.
+    settings: singleton tag of the node that keeps them.
+
     Attributes:
         widget: the editor; None before it is opened.
     """
 
-    def __init__(self, frame):
+    def __init__(self, frame, settings="DystrophyDx"):
         self._frame = frame
+        self._tag = settings
         self.widget = None
 
-    def open(self, classification):
-        """Corrects the region of a classification."""
+    def open(self, segmentation, volume):
+        """Corrects a segmentation over the images of a volume."""
         if self.widget is None:
             self.widget = self._make()
         self.attach()
-        self.widget.setSegmentationNode(classification.segmentation)
-        self.widget.setSourceVolumeNode(classification.volume)
+        self.widget.setSegmentationNode(segmentation)
+        self.widget.setSourceVolumeNode(volume)
         self.widget.setupViewObservations()
         self.widget.installKeyboardShortcuts()
 
@@ -61,9 +65,9 @@ class RegionEditor:
         return editor
 
     def _settings(self):
-        node = slicer.mrmlScene.GetSingletonNode("DystrophyDx", "vtkMRMLSegmentEditorNode")
+        node = slicer.mrmlScene.GetSingletonNode(self._tag, "vtkMRMLSegmentEditorNode")
         if node is None:
             node = slicer.vtkMRMLSegmentEditorNode()
-            node.SetSingletonTag("DystrophyDx")
+            node.SetSingletonTag(self._tag)
             node = slicer.mrmlScene.AddNode(node)
         return node

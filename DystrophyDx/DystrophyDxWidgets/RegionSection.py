@@ -1,12 +1,9 @@
 """The section "Correct": corrects what the model looked at."""
 
-import slicer
-
 from DystrophyDxLib.panel.slices import edited_since_result
-from DystrophyDxWidgets.helpers import loadWidget, makeTimer
+from DystrophyDxWidgets.helpers import loadWidget
 from DystrophyDxWidgets.RegionEditor import RegionEditor
-
-EDIT_MILLISECONDS = 500
+from DystrophyDxWidgets.SegmentationWatch import SegmentationWatch
 
 
 class RegionSection:
@@ -16,9 +13,7 @@ class RegionSection:
         self._context = context
         self.widget, self.ui = loadWidget("RegionSection")
         self.editor = RegionEditor(self.ui.editorFrame)
-        self._segmentation = None
-        self._observers = []
-        self._timer = makeTimer(EDIT_MILLISECONDS, self.onEdited)  # many edits in a row are answered once
+        self._watch = SegmentationWatch(self.onEdited)
         ui = self.ui
         for button, slot in (
             (ui.excludeButton, self.onExclude),
@@ -32,6 +27,7 @@ class RegionSection:
         context.volumeChanged.connect(self.endEditing)
         context.viewsChanged.connect(self.onViewsChanged)
         context.changed.connect(self.onChanged)
+        context.editing.connect(self.onEditing)
         context.enabling.connect(self.onEnabling)
 
     def endEditing(self):
@@ -40,26 +36,31 @@ class RegionSection:
     def onSceneClosing(self):
         self.endEditing()
         self.editor.detach()
-        self._observe(None)
+        self._watch.watch(None)
 
     def onSceneClosed(self):
         self.editor.attach()
 
     def cleanup(self):
-        self._timer.stop()
-        self._observe(None)
+        self._watch.cleanup()
         self.editor.close()
         self.editor.detach()
 
     def onEdit(self, edited):
         classification = self._context.classification
         if edited and classification is not None and classification.segmentation is not None:
-            self.editor.open(classification)
+            self._context.editing(self)
+            self.editor.open(classification.segmentation, classification.volume)
         else:
             self.editor.close()
         self.ui.editorFrame.visible = edited
         if edited:
             self._context.bringIntoView(self.ui.editButton)
+
+    def onEditing(self, section):
+        """One segment editor is open at a time."""
+        if section is not self:
+            self.endEditing()
 
     def onExclude(self):
         self._edit(lambda classification: classification.exclude(self._context.view.slice))
@@ -94,16 +95,13 @@ class RegionSection:
         if shown is not None and shown != self._context.classification:
             self.endEditing()
 
-    def onModified(self, caller, event):
-        self._timer.start()
-
     def onEdited(self):
         """Half a second after the last edit."""
         classification, parameters = self._context.classification, self._context.parameters
         if classification is None:
             return
         if self._context.busy:  # what is drawn meanwhile is told, and classified, afterwards
-            self._timer.start()
+            self._watch.again()
             return
         self._showPending()
         if parameters is not None and parameters.autoReclassify and classification.pending:
@@ -119,7 +117,7 @@ class RegionSection:
                 self._context.view.show(classification)
                 self._context.changed()
                 return
-        self._observe(segmentation)
+        self._watch.watch(segmentation)
         self._showPending()
 
     def _showPending(self):
@@ -136,18 +134,3 @@ class RegionSection:
             widget.enabled = possible.use_result
         for widget in (ui.resetLeftButton, ui.resetRightButton):
             widget.enabled = possible.reset_side
-
-    def _observe(self, segmentation):
-        if segmentation is self._segmentation:
-            return
-        events = (
-            slicer.vtkSegmentation.SourceRepresentationModified,
-            slicer.vtkSegmentation.SegmentAdded,
-            slicer.vtkSegmentation.SegmentRemoved,
-            slicer.vtkSegmentation.SegmentModified,
-        )
-        for tag in self._observers:
-            self._segmentation.RemoveObserver(tag)
-        self._segmentation = segmentation
-        new = segmentation is not None
-        self._observers = [segmentation.AddObserver(event, self.onModified) for event in events] if new else []

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from ..errors import Cancelled, InputError
 from ..explain.texture_score import texture_scores
+from ..muscles.muscle_map import BY_A_PERSON
 from ..regions.legs import find_legs
 from ..regions.windows import Regions, Side
 from ..results import ImageResult, MuscleTexture, ResultWarning, StudyResult
@@ -358,17 +359,18 @@ class SceneClassification:
 
 
 def with_corrected_muscles(found: Classification, shown: SceneClassification, series: Series) -> Classification:
-    """A classification with the muscles and their fat as a person has corrected the map in the scene; as it is where
-    nobody has.
+    """A classification that tells the fat of the muscle map as a person has corrected it in the scene; as it is where
+    nobody has. Its `muscles` stay those that were found.
 
     Raises:
         InputError: as `muscles_of`.
     """
     from ..classify import with_muscle_fat  # imports PyTorch, which whoever has a classification has loaded
 
-    volume = shown.volume
-    corrected = muscles_of(volume, found.regions) if muscles_corrected(volume) else None
-    return with_muscle_fat(replace(found, muscles=corrected), series) if corrected is not None else found
+    corrected = muscles_of(shown.volume, found.regions) if muscles_corrected(shown.volume) else None
+    if corrected is None:
+        return found
+    return replace(found, result=with_muscle_fat(replace(found, muscles=corrected), series).result)
 
 
 def result_now(shown: SceneClassification) -> StudyResult | None:
@@ -378,11 +380,42 @@ def result_now(shown: SceneClassification) -> StudyResult | None:
     Raises:
         InputError: as `with_corrected_muscles`.
     """
-    last = shown._last()
-    if last is None or not muscles_corrected(shown.volume):
-        return shown.result
+    last, result = shown._last(), shown.result
+    corrected = muscles_corrected(shown.volume)
+    before = result is not None and result.fat is not None and result.fat.map == BY_A_PERSON
+    if last is None or not (corrected or before):
+        return result
+    from ..classify import with_muscle_fat
+
     series = with_chosen_channels(shown.volume, shown._series(), last.drawing.sample)
-    return with_corrected_muscles(last, shown, series).result
+    return (with_corrected_muscles(last, shown, series) if corrected else with_muscle_fat(last, series)).result
+
+
+def tell_muscles(shown: SceneClassification) -> bool:
+    """Makes the fat of the muscle map as it is in the scene that of `SceneClassification.result`; returns whether that
+    has changed.
+
+    Raises:
+        InputError: as `result_now`.
+    """
+    result = result_now(shown)
+    if result is None or result == shown.result:
+        return False
+    shown._nodes.get(_RESULT).SetText(result.to_json())
+    return True
+
+
+def reset_muscles(shown: SceneClassification) -> None:
+    """Puts the muscle map as it was found in place of a corrected one.
+
+    Raises:
+        InputError: the last answer is not in memory (the scene was reopened), or had no map.
+    """
+    last = shown._last()
+    if last is None or last.muscles is None:
+        raise InputError("A saved scene does not keep the map as it was found; classify again, which finds it.")
+    put_muscles(shown.volume, last.muscles, over_corrections=True)
+    tell_muscles(shown)
 
 
 def is_heatmap(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:

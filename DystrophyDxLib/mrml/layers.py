@@ -7,6 +7,7 @@ import slicer
 from .classification import SceneClassification, is_heatmap
 from .drawn_region import is_region
 from .model_input import CHANNEL
+from .muscle_nodes import muscles_node
 from .nodes import nodes_of_class
 
 Layers = dict[str, tuple[str | None, str | None]]
@@ -46,7 +47,7 @@ def keep_with_images(scene: slicer.vtkMRMLScene) -> None:
     images = {
         node.GetID(): _own(classification)
         for classification in SceneClassification.of(scene)
-        for node in (classification.heatmap, classification.segmentation)
+        for node in (classification.heatmap, classification.segmentation, muscles_node(classification.volume))
         if node is not None
     }
     for composite in _composites(scene):
@@ -64,9 +65,14 @@ def keep_with_images(scene: slicer.vtkMRMLScene) -> None:
     update_legends(scene)
 
 
-def regions(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSegmentationNode]:
-    """Segmentations that are the region of a classification, also where the volume that was classified is gone."""
-    found = [classification.segmentation for classification in SceneClassification.of(scene)]
+def own_segmentations(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSegmentationNode]:
+    """Segmentations that are the region of a classification, also where the volume that was classified is gone, or its
+    muscle map."""
+    found = [
+        node
+        for classification in SceneClassification.of(scene)
+        for node in (classification.segmentation, muscles_node(classification.volume))
+    ]
     return [node for node in nodes_of_class(scene, "vtkMRMLSegmentationNode") if node in found or is_region(node)]
 
 

@@ -23,14 +23,16 @@ _LATERALITY = {Side.LEFT: LEFT_CODE, Side.RIGHT: RIGHT_CODE}
 _PER_SIDE = len(STRUCTURES) + 1
 
 
-def put_muscles(volume: slicer.vtkMRMLScalarVolumeNode, muscles: MuscleMap | None) -> None:
+def put_muscles(
+    volume: slicer.vtkMRMLScalarVolumeNode, muscles: MuscleMap | None, over_corrections: bool = False
+) -> None:
     """Makes the muscle map of a volume that of its scene; without one, takes away what was there.
 
     Each structure of each side is a segment such as “Left sartorius”, coded in SNOMED CT as Slicer's terminologies are.
     The node is not shown until somebody asks for it, so that the heatmap stays in view. A map that somebody has
-    corrected stays.
+    corrected stays, unless `over_corrections`.
     """
-    if muscles_corrected(volume):
+    if muscles_corrected(volume) and not over_corrections:
         return
     nodes = VolumeNodes(volume)
     if muscles is None or not muscles.shown:
@@ -80,9 +82,14 @@ def _new_segment(side: Side, label: int) -> slicer.vtkSegment:
     return segment
 
 
+def muscles_node(volume: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLSegmentationNode | None:
+    """The muscle map of a volume; None where there is none, or somebody deleted it."""
+    return VolumeNodes(volume).get(MUSCLES)
+
+
 def muscles_corrected(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
     """Whether a person drew the muscle map of a volume, or changed the one that was found."""
-    node = VolumeNodes(volume).get(MUSCLES)
+    node = muscles_node(volume)
     return node is not None and node.GetAttribute(_FOUND) != _digest(node, volume)
 
 
@@ -92,7 +99,7 @@ def muscles_of(volume: slicer.vtkMRMLScalarVolumeNode, regions: Regions) -> Musc
     Raises:
         InputError: as `MuscleMap.drawn`, or its segments cannot be read.
     """
-    node = VolumeNodes(volume).get(MUSCLES)
+    node = muscles_node(volume)
     return map_drawn(muscles_from_segmentation(node, volume), regions) if node is not None else None
 
 

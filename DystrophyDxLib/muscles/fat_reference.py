@@ -102,7 +102,7 @@ def fat_field(series: Series, labels: np.ndarray, legs: np.ndarray) -> FatField 
 
 
 def _fitted(voxels: np.ndarray, fat: np.ndarray, exponents: tuple[tuple[int, int, int], ...]) -> FatField:
-    """The field through the brighter of the voxels at `fat` (z, y, x) bool, by least squares on those that lie close."""
+    """The field through the brighter voxels of `fat` (z, y, x) bool, by least squares on those that lie close to it."""
     index = np.flatnonzero(fat)
     index = index[:: max(1, len(index) // _MOST_PIXELS)]
     logs = np.log(voxels.ravel()[index].astype(float))

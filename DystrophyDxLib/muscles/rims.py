@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from scipy import ndimage
 
-from ..regions.masks import box_around
 from ..regions.windows import LABEL_OF_SIDE, Side
 from ..results import MuscleFat
 from .infiltration import FatScale, Undecided
+from .muscle_voxels import MuscleVoxels
 from .structures import MUSCLES
 
 EDGE_MM = 3.0
@@ -27,11 +27,7 @@ _LEAST_PIXELS = 40
 
 
 def rim_fat(
-    fat: Iterable[MuscleFat],
-    labels: np.ndarray,
-    sides: np.ndarray,
-    spacing: tuple[float, float, float],
-    scale: FatScale | Undecided,
+    fat: Iterable[MuscleFat], voxels: MuscleVoxels, spacing: tuple[float, float, float], scale: FatScale | Undecided
 ) -> Mapping[tuple[str, str], np.ndarray]:
     """Fat of the rim and of the centre of muscles, by side and muscle: (2, 3) fraction, least and greatest of each.
 
@@ -39,18 +35,17 @@ def rim_fat(
 
     Args:
         fat: of the muscles that are asked for.
-        labels, sides: (z, y, x) the muscle map: labels of `STRUCTURES`, and `LABEL_OF_SIDE`.
+        voxels: of the muscle map.
         spacing: mm along i, j, k.
     """
     found: dict[tuple[str, str], np.ndarray] = {}
     for row in fat:
         if isinstance(scale, Undecided) or row.fat_fraction is None:
             continue
-        label, side = MUSCLES.index(row.muscle) + 1, LABEL_OF_SIDE[Side(row.side)]
-        numbers = np.linspace(0, len(row.slices) - 1, MOST_SLICES).round().astype(int)
-        chosen = [row.slices[n].slice for n in np.unique(numbers)]
-        masks = ((labels[k] == label) & (sides[k] == side) for k in chosen)
-        planes = [_parts(scale.voxels[k], mask, spacing) for k, mask in zip(chosen, masks, strict=True)]
+        side, muscle = LABEL_OF_SIDE[Side(row.side)] - 1, MUSCLES.index(row.muscle)
+        chosen = np.unique(np.linspace(0, len(row.slices) - 1, MOST_SLICES).round().astype(int))
+        own = (voxels.in_slice(side, muscle, row.slices[n].slice) for n in chosen)
+        planes = [_parts(scale.signal[numbers], places, spacing) for numbers, places in own]
         rim, centre = (np.concatenate([np.zeros(0), *(plane[n] for plane in planes if plane)]) for n in (0, 1))
         if min(len(rim), len(centre)) >= _LEAST_PIXELS:
             means = np.array([rim.mean(), centre.mean()])
@@ -59,15 +54,21 @@ def rim_fat(
 
 
 def _parts(
-    voxels: np.ndarray, mask: np.ndarray, spacing: tuple[float, float, float]
+    signal: np.ndarray, places: tuple[np.ndarray, np.ndarray], spacing: tuple[float, float, float]
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Voxels (n,) of the rim and of the centre of a muscle in a slice (rows, columns); None where it is too thin."""
-    box = box_around(mask)
-    if box is None:
+    """Signals (n,) of the rim and of the centre of a muscle in a slice; None where it is too thin.
+
+    Args:
+        signal: (N,) of its pixels.
+        places: rows and columns (N,) of them.
+    """
+    if not len(signal):
         return None
-    depth = ndimage.distance_transform_edt(np.pad(mask[box], 1), (spacing[1], spacing[0]))[1:-1, 1:-1]
+    places = tuple(place - place.min() + 1 for place in places)
+    mask = np.zeros([place.max() + 2 for place in places], bool)
+    mask[places] = True
+    depth = ndimage.distance_transform_edt(mask, (spacing[1], spacing[0]))[places]
     deepest = depth.max()
     if deepest < LEAST_DEPTH_MM:
         return None
-    own = voxels[box]
-    return own[(depth > EDGE_MM) & (depth <= RIM * deepest)], own[depth >= CENTRE * deepest]
+    return signal[(depth > EDGE_MM) & (depth <= RIM * deepest)], signal[depth >= CENTRE * deepest]

@@ -25,10 +25,11 @@ class Folding:
         """Whether a section is open.
 
         Args:
-            section: "study", "answer", or another one, which has something to show after a classification only.
+            section: "study", "answer", "muscles", which is opened by the user alone, or another one, which has
+                something to show after a classification only.
             classified: whether there is an answer.
         """
-        suggested = {"study": not classified, "answer": True}.get(section, classified)
+        suggested = {"study": not classified, "answer": True, "muscles": False}.get(section, classified)
         return self._chosen.get(section, suggested)
 
 

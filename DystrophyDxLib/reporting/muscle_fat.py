@@ -73,6 +73,19 @@ def told(muscle: MuscleFat) -> str:
     return f"{side}{muscle.muscle} {100 * muscle.fat_fraction:.0f} % ({grade})"
 
 
+def fat_by_leg(result: StudyResult) -> str:
+    """How much of each leg's muscles is fat, such as "right 12 %, left 14 %"; nothing where that is not known."""
+    known = [muscle for muscle in result.muscle_fat if muscle.fat_fraction is not None]
+    legs = []
+    for side in sides_of(result):
+        own = [muscle for muscle in known if muscle.side == side]
+        if own:
+            ml = sum(muscle.volume_ml for muscle in own)
+            share = sum(muscle.volume_ml * (muscle.fat_fraction or 0) for muscle in own) / ml
+            legs.append(f"{side} {100 * share:.0f} %" if side in ("left", "right") else f"{100 * share:.0f} %")
+    return ", ".join(legs)
+
+
 def summary_line(result: StudyResult) -> str:
     """Fat of each leg's muscles, and the muscles with most and least of it, in one line; nothing without a map."""
     muscles = result.muscle_fat
@@ -81,17 +94,10 @@ def summary_line(result: StudyResult) -> str:
     known = sorted((m for m in muscles if m.fat_fraction is not None), key=lambda m: m.fat_fraction or 0)
     if not known:
         return f"Fat in the muscles: not decidable. {source_words(result)}".strip()
-    legs = []
-    for side in sides_of(result):
-        own = [muscle for muscle in known if muscle.side == side]
-        if own:
-            ml = sum(muscle.volume_ml for muscle in own)
-            share = sum(muscle.volume_ml * (muscle.fat_fraction or 0) for muscle in own) / ml
-            legs.append(f"{side} {100 * share:.0f} %" if side in ("left", "right") else f"{100 * share:.0f} %")
     source = f" ({result.fat.source})" if result.fat and result.fat.source else ""
     extremes = f"most {told(known[-1])}, least {told(known[0])}"
     whose = result.fat.map if result.fat else ""
-    return f"Fat in the muscles{source}: {', '.join(legs)}; {extremes}. {whose}".strip()
+    return f"Fat in the muscles{source}: {fat_by_leg(result)}; {extremes}. {whose}".strip()
 
 
 def write_muscles_csv(path: Path, result: StudyResult) -> None:

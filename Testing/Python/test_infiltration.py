@@ -13,12 +13,12 @@ from DystrophyDxLib.muscles.infiltration import (
     HEALTHY_FAT,
     MERCURI,
     FatScale,
-    MuscleVoxels,
     Undecided,
     fat_of_muscles,
     mercuri_grade,
     scale_of,
 )
+from DystrophyDxLib.muscles.muscle_voxels import MuscleVoxels
 from DystrophyDxLib.muscles.structures import FEMUR, MUSCLES, SUBCUTANEOUS_FAT
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.legs import find_legs

@@ -20,7 +20,8 @@ from DystrophyDxLib.mrml.classification import SceneClassification
 from DystrophyDxLib.mrml.classification_view import ClassificationView
 from DystrophyDxLib.mrml.display import HeatmapDisplay
 from DystrophyDxLib.mrml.images_table import COLUMNS
-from DystrophyDxLib.mrml.layers import regions
+from DystrophyDxLib.mrml.layers import own_segmentations
+from DystrophyDxLib.mrml.muscle_nodes import muscles_node
 from DystrophyDxLib.mrml.nodes import plot_series_of
 from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import copy_into, new_scene
@@ -275,7 +276,8 @@ def test_one_image_has_no_chart_as_a_line_of_one_point_cannot_be_drawn(scene):
 
 def test_the_region_of_a_volume_that_is_gone_is_still_known_as_one(scene, classification):
     region, muscles = classification.segmentation, scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Muscles")
-    assert regions(scene) == [region]
+    found = muscles_node(classification.volume)
+    assert own_segmentations(scene) == [node for node in (region, found) if node is not None]
     scene.RemoveNode(classification.volume)
-    assert regions(scene) == [region]
-    assert muscles not in regions(scene)
+    assert own_segmentations(scene) == [region]
+    assert muscles not in own_segmentations(scene)

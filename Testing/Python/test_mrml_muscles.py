@@ -14,14 +14,14 @@ from DystrophyDxLib.classify import Classification, with_muscle_fat
 from DystrophyDxLib.explain.heat import Heat, HeatDrawing
 from DystrophyDxLib.models.cells import CellGrid
 from DystrophyDxLib.models.recipe import SampleRecipe
-from DystrophyDxLib.mrml.classification import SceneClassification, result_now
+from DystrophyDxLib.mrml.classification import SceneClassification, reset_muscles, result_now, tell_muscles
 from DystrophyDxLib.mrml.muscle_nodes import MUSCLES, muscles_corrected, muscles_of, put_muscles
 from DystrophyDxLib.mrml.nodes import VolumeNodes
 from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import copy_into, new_scene
 from DystrophyDxLib.mrml.segmentation import write_segmentation
 from DystrophyDxLib.mrml.volumes import add_series
-from DystrophyDxLib.muscles.muscle_map import MuscleMap
+from DystrophyDxLib.muscles.muscle_map import BY_A_PERSON, MuscleMap
 from DystrophyDxLib.muscles.structures import CODES, STRUCTURES
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Regions, Side
@@ -139,15 +139,22 @@ def test_the_report_tells_the_fat_of_the_map_as_it_was_corrected(scene, tmp_path
         HeatDrawing(CellGrid(0, 32), SampleRecipe(size=224), 1.0, phantom.series.geometry, phantom.legs.shape),
         MuscleMap.drawn(phantom.structures, regions),
     )  # fmt: skip
-    found = replace(found, muscles=replace(found.muscles, source="auto"))
+    found = replace(found, muscles=replace(found.muscles, source="auto", told="A network drew the map."))
     shown = SceneClassification(add_series(scene, phantom.series, "T1"))
     before = shown.put(with_muscle_fat(found, phantom.series)).muscle_fat
     assert result_now(shown).muscle_fat == before
     segmentation = node_of(shown).GetSegmentation()
     segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
+    assert tell_muscles(shown)
+    assert not tell_muscles(shown), "it is told already"
+    assert [row.muscle for row in shown.result.muscle_fat] == [row.muscle for row in before[1:]]
+    assert shown.result.fat.map == BY_A_PERSON
     (tmp_path / "out").mkdir()
     written = write_report_folder(shown, {}, tmp_path / "out")
     assert [row.muscle for row in written.muscle_fat] == [row.muscle for row in before[1:]]
     lines = (tmp_path / "out" / "muscles.csv").read_text().splitlines()
     assert len(lines) == len(before)
     assert (tmp_path / "out" / "report.html").read_text().count("<title>left ") > 5
+    reset_muscles(shown)
+    assert not muscles_corrected(shown.volume)
+    assert shown.result.muscle_fat == before

@@ -3,8 +3,8 @@
 from DystrophyDxLib.panel.folding import LOW_WINDOW, Folding, ProbeFolding
 
 
-def test_before_an_answer_study_and_answer_are_open_and_after_it_all_but_the_study():
-    folding, names = Folding(), ("study", "answer", "heatmap", "region", "report")
+def test_before_an_answer_study_and_answer_are_open_and_after_it_all_but_study_and_muscles():
+    folding, names = Folding(), ("study", "answer", "heatmap", "muscles", "region", "report")
     assert [name for name in names if folding.open(name, classified=False)] == ["study", "answer"]
     assert [name for name in names if folding.open(name, classified=True)] == ["answer", "heatmap", "region", "report"]
 

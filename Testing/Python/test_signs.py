@@ -15,6 +15,7 @@ from DystrophyDxLib.models.cells import CellGrid
 from DystrophyDxLib.models.recipe import SampleRecipe
 from DystrophyDxLib.muscles.infiltration import FatScale, fat_of_muscles, scale_of
 from DystrophyDxLib.muscles.muscle_map import MuscleMap
+from DystrophyDxLib.muscles.muscle_voxels import MuscleVoxels
 from DystrophyDxLib.muscles.rims import rim_fat
 from DystrophyDxLib.muscles.signs import RIMMED, SIGNS, TREFOIL, signs_of
 from DystrophyDxLib.muscles.structures import MUSCLES
@@ -153,9 +154,11 @@ def muscle_of(rim, centre, width=40, edge=0.1):
     fat[:, 12:68, 12 : 8 + width] = rim
     fat[:, 18:62, 18 : 2 + width] = centre
     sides, spacing = (labels > 0).astype(np.uint8), (1.0, 1.0, 9.0)
-    scale = FatScale("Dixon", fat, lambda inner, _: np.stack([inner, inner - 0.02, inner + 0.02]))
-    rows = fat_of_muscles(labels, sides, labels > 99, spacing, scale)
-    return found(rows, rim_fat(rows, labels, sides, spacing, scale))["sandwich", "left"]
+    voxels = MuscleVoxels.of(labels, sides, 1.0)
+    signal = fat.ravel()[voxels.index]
+    scale = FatScale("Dixon", signal, lambda inner, _: np.stack([inner, inner - 0.02, inner + 0.02]))
+    rows = fat_of_muscles(voxels, signal > 99, spacing, scale)
+    return found(rows, rim_fat(rows, voxels, spacing, scale))["sandwich", "left"]
 
 
 def test_a_rim_of_fat_about_a_spared_centre_is_a_sandwich():
@@ -228,10 +231,11 @@ def test_a_healthy_thigh_shows_no_sign(seed):
     phantom = make_phantom(seed, "healthy", 3, 128, legs="both")
     labels, spacing = phantom.structures, phantom.series.geometry.spacing
     sides = np.where(labels > 0, phantom.legs, 0).astype(np.uint8)
-    scale = scale_of(phantom.series, {"T1": phantom.series.voxels}, labels, sides, phantom.legs > 0)
+    voxels = MuscleVoxels.of(labels, sides, min(spacing[:2]))
+    scale = scale_of(phantom.series, {"T1": phantom.series.voxels}, labels, voxels, phantom.legs > 0)
     assert isinstance(scale, FatScale)
-    rows = fat_of_muscles(labels, sides, labels > 99, spacing, scale)
-    rims = rim_fat([row for row in rows if row.muscle in RIMMED], labels, sides, spacing, scale)
+    rows = fat_of_muscles(voxels, scale.signal > 99, spacing, scale)
+    rims = rim_fat([row for row in rows if row.muscle in RIMMED], voxels, spacing, scale)
     states = [sign.present for sign in signs_of(rows, rims, FatSource(source="T1-weighted"))]
     assert True not in states
     assert states.count(False) > len(states) / 2

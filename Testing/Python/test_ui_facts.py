@@ -20,6 +20,7 @@ SOURCES_OF = {
     "StudySection": ("StudySection", "InputsForm"),
     "ResultSection": ("ResultSection",),
     "HeatmapSection": ("HeatmapSection",),
+    "MusclesSection": ("MusclesSection",),
     "RegionSection": ("RegionSection",),
     "ReportSection": ("ReportSection",),
     "ActionBar": ("ActionBar", "FirstUse"),

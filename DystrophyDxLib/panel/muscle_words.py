@@ -1,0 +1,54 @@
+"""What the panel says of the muscles: a line that is seen while the section is folded, and a table."""
+
+from __future__ import annotations
+
+from html import escape
+
+from ..reporting.muscle_fat import SHADES, by_muscle, fat_by_leg, sides_of, source_words
+from ..reporting.muscle_heat import heat_line
+from ..results import MuscleFat, StudyResult
+
+_INK = {4: "#ffffff"}
+"""Of a grade's number on its shade, where that is not black."""
+_HEADINGS = {"unknown": "Leg, side unknown", "none": "Leg"}
+
+
+def muscles_title(result: StudyResult) -> str:
+    """Title of the section: how much fat there is in each leg's muscles, where that is known."""
+    legs = fat_by_leg(result)
+    return f"Muscles: fat {legs}" if legs else "Muscles"
+
+
+def fat_table_html(result: StudyResult) -> str:
+    """Each muscle with the fat in it, its interval and its grade on each side, shaded as in the report; nothing without
+    a muscle map."""
+    rows = by_muscle(result)
+    if not rows:
+        return ""
+    sides = "".join(
+        f'<th align="right">{_HEADINGS.get(side, side.capitalize())}: fat&nbsp;</th><th>Grade</th>'
+        for side in sides_of(result)
+    )
+    lines = "".join(
+        f"<tr><td>{escape(name.capitalize())}&nbsp;</td>{''.join(map(_cells, muscles))}</tr>" for name, muscles in rows
+    )
+    return f'<table cellspacing="1"><tr><th align="left">Muscle</th>{sides}</tr>{lines}</table>'
+
+
+def muscles_notes(result: StudyResult) -> str:
+    """By what the fat is told, whose map it is, and which muscles the heat lies in."""
+    return " ".join(filter(None, (source_words(result), heat_line(result))))
+
+
+def _cells(muscle: MuscleFat | None) -> str:
+    if muscle is None:
+        return '<td align="right">–&nbsp;</td><td></td>'
+    grade = muscle.mercuri or 0
+    number = muscle.mercuri or "?"
+    shade = (
+        f'<td align="center" bgcolor="{SHADES[grade]}"><font color="{_INK.get(grade, "#000000")}">{number}</font></td>'
+    )
+    if muscle.fat_fraction is None or muscle.fat_ci95 is None:
+        return f'<td align="right">not decidable&nbsp;</td>{shade}'
+    low, high = (f"{100 * part:.0f}" for part in muscle.fat_ci95)
+    return f'<td align="right">{100 * muscle.fat_fraction:.0f} % ({low} to {high})&nbsp;</td>{shade}'

@@ -1,0 +1,103 @@
+"""The section "Muscles" of the panel: the fat in each, and the map that tells it."""
+
+import pytest
+
+pytest.importorskip("PySide6")
+
+import slicer
+from slicer_widgets import unwrap
+
+from DystrophyDxLib.mrml.muscle_nodes import muscles_node
+from DystrophyDxLib.mrml.volumes import add_series
+from DystrophyDxLib.muscles.muscle_map import BY_A_PERSON
+from DystrophyDxLib.reporting.muscle_fat import fat_by_leg, source_words
+from DystrophyDxLib.reporting.muscle_heat import heat_line
+
+pytest_plugins = "panel_fixtures"
+
+
+def rows(panel):
+    """Names of the muscles in the table."""
+    return [row.split("&nbsp;")[0] for row in panel.ui.fatLabel.text.split("<tr><td>")[1:]]
+
+
+def remove_a_muscle(desktop, classification):
+    """As a person does who corrects the map; returns the name of its segment."""
+    segmentation = muscles_node(classification.volume).GetSegmentation()
+    name = segmentation.GetNthSegment(0).GetName()
+    segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
+    desktop.settle(700)
+    return name
+
+
+def test_the_section_is_folded_and_tells_the_fat_of_each_muscle(panel, classification):
+    result, ui = classification.result, panel.ui
+    assert ui.musclesSection.collapsed
+    assert ui.musclesSection.text == f"Muscles: fat {fat_by_leg(result)}"
+    assert rows(panel) == list(dict.fromkeys(muscle.muscle.capitalize() for muscle in result.muscle_fat))
+    assert ui.fatLabel.text.count("bgcolor") == len(result.muscle_fat)
+    for words in (source_words(result), heat_line(result)):
+        assert words in ui.musclesNotesLabel.text
+
+
+def test_nothing_is_told_of_muscles_before_and_after_an_answer(desktop, panel, classification):
+    panel.ui.inputSelector.setCurrentNode(None)
+    desktop.settle(20)
+    assert panel.ui.musclesSection.text == "Muscles"
+    assert (panel.ui.fatLabel.text, panel.ui.musclesNotesLabel.text) == ("", "")
+    assert not panel.ui.mapFrame.visible
+
+
+def test_the_map_is_seen_when_asked_for_and_over_its_own_images_alone(desktop, panel, classification, series):
+    display = muscles_node(classification.volume).GetDisplayNode()
+    assert not display.GetVisibility()
+    panel.ui.showMapCheckBox.checked = True
+    assert display.GetVisibility()
+    other = add_series(slicer.mrmlScene, series, "Other")
+    red, view = (slicer.mrmlScene.GetNodeByID(f"vtkMRMLSlice{kind}Red") for kind in ("CompositeNode", "Node"))
+    assert display.IsDisplayableInView(view.GetID())
+    red.SetBackgroundVolumeID(other.GetID())
+    desktop.settle(20)
+    assert not display.IsDisplayableInView(view.GetID())
+
+
+def test_the_table_follows_a_corrected_map_and_its_way_back(desktop, panel, classification):
+    before = panel.ui.fatLabel.text
+    assert not panel.ui.resetMapButton.enabled
+    name = remove_a_muscle(desktop, classification)
+    told = {f"{muscle.side} {muscle.muscle}".casefold() for muscle in classification.result.muscle_fat}
+    assert name.casefold() not in told
+    assert panel.ui.fatLabel.text != before
+    assert BY_A_PERSON in panel.ui.musclesNotesLabel.text
+    panel.ui.resetMapButton.click()
+    assert panel.ui.fatLabel.text == before
+    assert not panel.ui.resetMapButton.enabled
+
+
+def test_a_corrected_map_stays_when_the_volume_is_classified_again(desktop, panel, classification):
+    remove_a_muscle(desktop, classification)
+    corrected = panel.ui.fatLabel.text
+    panel.ui.classifyButton.click()
+    assert panel.ui.fatLabel.text == corrected
+    assert BY_A_PERSON in panel.ui.musclesNotesLabel.text
+
+
+def test_one_editor_is_open_at_a_time(desktop, panel, classification):
+    panel.ui.editButton.checked = True
+    panel.ui.editMapButton.checked = True
+    assert not panel.ui.editButton.checked
+    assert panel.ui.showMapCheckBox.checked, "what is corrected is seen"
+    editor = unwrap(panel.page.muscles.editor.widget)
+    assert editor.told["SegmentationNode"] is muscles_node(classification.volume)
+    panel.ui.editButton.checked = True
+    assert not panel.ui.editMapButton.checked
+    assert editor.told["SegmentationNode"] is None
+
+
+def test_a_map_that_is_deleted_while_it_is_edited_takes_the_editor_away(desktop, panel, classification):
+    panel.ui.editMapButton.checked = True
+    slicer.mrmlScene.RemoveNode(muscles_node(classification.volume))
+    desktop.settle(20)
+    assert not panel.ui.editMapButton.checked
+    assert not panel.ui.mapFrame.visible
+    assert panel.ui.fatLabel.text, "the answer is still there"
