@@ -6,6 +6,7 @@ from html import escape
 
 from ..reporting.muscle_fat import SHADES, by_muscle, fat_by_leg, sides_of, source_words
 from ..reporting.muscle_heat import heat_line
+from ..reporting.muscle_signs import signs_lines
 from ..results import MuscleFat, StudyResult
 
 _INK = {4: "#ffffff"}
@@ -36,8 +37,8 @@ def fat_table_html(result: StudyResult) -> str:
 
 
 def muscles_notes(result: StudyResult) -> str:
-    """By what the fat is told, whose map it is, and which muscles the heat lies in."""
-    return " ".join(filter(None, (source_words(result), heat_line(result))))
+    """By what the fat is told, and whose map it is; which muscles the heat lies in; the published signs."""
+    return "<br>".join(map(escape, filter(None, (source_words(result), heat_line(result), *signs_lines(result)))))
 
 
 def _cells(muscle: MuscleFat | None) -> str:

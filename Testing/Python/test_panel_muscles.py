@@ -12,6 +12,7 @@ from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.muscles.muscle_map import BY_A_PERSON
 from DystrophyDxLib.reporting.muscle_fat import fat_by_leg, source_words
 from DystrophyDxLib.reporting.muscle_heat import heat_line
+from DystrophyDxLib.reporting.muscle_signs import signs_lines
 
 pytest_plugins = "panel_fixtures"
 
@@ -36,8 +37,8 @@ def test_the_section_is_folded_and_tells_the_fat_of_each_muscle(panel, classific
     assert ui.musclesSection.text == f"Muscles: fat {fat_by_leg(result)}"
     assert rows(panel) == list(dict.fromkeys(muscle.muscle.capitalize() for muscle in result.muscle_fat))
     assert ui.fatLabel.text.count("bgcolor") == len(result.muscle_fat)
-    for words in (source_words(result), heat_line(result)):
-        assert words in ui.musclesNotesLabel.text
+    assert ui.musclesNotesLabel.text.split("<br>") == [source_words(result), heat_line(result), *signs_lines(result)]
+    assert result.signs
 
 
 def test_nothing_is_told_of_muscles_before_and_after_an_answer(desktop, panel, classification):
