@@ -55,6 +55,7 @@ UNSUITABLE = {
     WarningCode.MOSTLY_OUT_OF_VIEW: "The model was not made for legs that run out of most images.",
     WarningCode.OUT_OF_DISTRIBUTION: "The model was not made for images unlike those it was trained on.",
     WarningCode.SIDE_CONTRADICTED: "What tells the side of a leg contradicts itself, so the side is unknown.",
+    WarningCode.SIDE_MIRRORED: "By the muscles left and right are exchanged, so a wrong side may be told.",
 }
 """Warnings with which the case is labelled indeterminate, each with the reason."""
 

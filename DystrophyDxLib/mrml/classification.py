@@ -179,6 +179,10 @@ class SceneClassification:
         self.follow_volume()
         return self._put(classification, input_state(self.volume), self._region.digests)
 
+    def tell(self, result: StudyResult) -> None:
+        """Has the scene tell a result of the same classification, whose muscle map was corrected since."""
+        self._nodes.get_or_add(_RESULT, "vtkMRMLTextNode", "result").SetText(result.to_json())
+
     def put_heatmap(self, evidence: np.ndarray) -> slicer.vtkMRMLScalarVolumeNode:
         """Puts a heatmap (z, y, x) float32 on the volume; see `heatmap`. One that was there before is replaced."""
         heatmap = self.heatmap

@@ -55,6 +55,7 @@ def write_report_folder(
         raise InputError("The region was edited since the last answer; classify again, or reset it, before reporting.")
     scene = new_scene()
     alone = copy_into(scene, classification)
+    alone.tell(result)
     told = result.model.classes.index(decision_of(result).told_class(result.case))
     if alone.shown_class != told:
         alone.show_heat(classification.heat_of(told))

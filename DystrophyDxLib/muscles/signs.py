@@ -116,7 +116,7 @@ class Sandwich(LegSign):
     """A muscle whose rim is fat and whose centre is spared."""
 
     name = "sandwich"
-    disease = "Bethlem myopathy (collagen VI)"
+    disease = "Bethlem myopathy"
     publication = "Mercuri et al. 2005, Neuromuscul Disord 15:303"
     says = "Fat lies along the rim of the vasti, and their centre is spared."
     figures = (
@@ -141,7 +141,7 @@ class PosteriorThigh(LegSign):
     """Hamstrings and adductors before the front of the thigh."""
 
     name = "posterior thigh"
-    disease = "LGMD R1 (calpain)"
+    disease = "LGMD R1"
     publication = "Mercuri et al. 2005, Neuromuscul Disord 15:164"
     says = (
         "Adductors and semimembranosus are replaced first, then the back of the thigh; vastus lateralis, sartorius and "
@@ -283,13 +283,17 @@ SIGNS: tuple[PublishedSign, ...] = (
 
 
 def signs_of(
-    fat: Sequence[MuscleFat], rims: Mapping[tuple[str, str], np.ndarray], source: FatSource | None
+    fat: Sequence[MuscleFat],
+    rims: Mapping[tuple[str, str], np.ndarray],
+    source: FatSource | None,
+    error: float = ERROR,
 ) -> tuple[Sign, ...]:
     """Each sign of each leg in view, left before right; none without a muscle in view.
 
     Args:
         rims: of the muscles of `RIMMED`; see `rims.rim_fat`.
         source: what tells the fat. Where nothing does, no sign is decided.
+        error: see `leg_fat.ERROR`; 0 of fat that is known.
     """
     legs: dict[SignSide, LegFat] = {}
     for side in dict.fromkeys(row.side for row in fat):
@@ -298,7 +302,7 @@ def signs_of(
             {row.muscle: np.array([row.fat_fraction, *row.fat_ci95]) for row in own if row.fat_ci95 is not None},
             {name: parts for (where, name), parts in rims.items() if where == side},
             frozenset(row.muscle for row in own),
-            ERROR,
+            error,
         )
     found = tuple(row for sign in SIGNS if legs for row in sign.of(legs))
     if source and source.source is None:

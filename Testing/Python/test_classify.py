@@ -16,9 +16,10 @@ from DystrophyDxLib.files.resources import embedded_model
 from DystrophyDxLib.models.decision import decision_of
 from DystrophyDxLib.models.inference import LARGEST_SHIFT
 from DystrophyDxLib.models.package import Metric, ModelPackage
+from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.reporting.case_report import summary
-from DystrophyDxLib.results import StudyResult, WarningCode
+from DystrophyDxLib.results import ResultWarning, StudyResult, WarningCode
 from DystrophyDxLib.samples.quality import CONTRAST_BY_GREY
 from DystrophyDxLib.samples.slice_samples import make_samples
 from DystrophyDxLib.series.channels import with_channels
@@ -182,6 +183,23 @@ def test_what_was_found_while_reading_stands_beside_the_answer(
     assert (result.case.label == "dystrophinopathy") is has_label
     assert f"{code.value}: What the reader of the files found. " in summary(result)
     assert StudyResult.model_validate_json(result.to_json()) == result
+
+
+class Exchanged:
+    """Finds that left and right are exchanged."""
+
+    def map(self, series, *_):
+        nothing = np.zeros(series.voxels.shape, np.uint8)
+        return MuscleMap(nothing, nothing, warnings=(ResultWarning(code="SIDE_MIRRORED", message="Exchanged."),))
+
+
+def test_a_case_whose_legs_may_be_told_on_the_wrong_side_has_no_label(classifier, phantom, monkeypatch):
+    told = with_card(classifier, monkeypatch, threshold=0.01)
+    assert told.classify(phantom.series).result.case.label == "dystrophinopathy"
+    monkeypatch.setattr(classifier, "mapper", Exchanged())
+    result = told.classify(phantom.series).result
+    assert (result.case.label, WarningCode.SIDE_MIRRORED in codes(result)) == ("indeterminate", True)
+    assert "left and right are exchanged" in result.case.reason
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,7 @@ from DystrophyDxLib.muscles.muscle_map import BY_A_PERSON, MuscleMap
 from DystrophyDxLib.muscles.structures import CODES, STRUCTURES
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Regions, Side
+from DystrophyDxLib.results import StudyResult
 
 pytest_plugins = ("mrml_fixtures",)
 LEFT, RIGHT = (LABEL_OF_SIDE[side] for side in (Side.LEFT, Side.RIGHT))
@@ -154,6 +156,11 @@ def test_the_report_tells_the_fat_of_the_map_as_it_was_corrected(scene, tmp_path
     assert [row.muscle for row in written.muscle_fat] == [row.muscle for row in before[1:]]
     lines = (tmp_path / "out" / "muscles.csv").read_text().splitlines()
     assert len(lines) == len(before)
+    with zipfile.ZipFile(tmp_path / "out" / "scene.mrb") as saved:
+        told = StudyResult.model_validate_json(saved.read("scene/Data/MRI result.txt"))
+    assert (told.muscle_fat, told.signs) == (written.muscle_fat, written.signs)
+    assert written.signs
+    assert shown.result.muscle_fat == before, "the scene that is reported on does not change"
     assert (tmp_path / "out" / "report.html").read_text().count("<title>left ") > 5
     reset_muscles(shown)
     assert not muscles_corrected(shown.volume)
