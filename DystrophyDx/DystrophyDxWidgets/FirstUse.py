@@ -10,15 +10,15 @@ from DystrophyDxLib.panel.dependencies import Dependencies
 from DystrophyDxWidgets.helpers import RESOURCES, say
 
 
-def dependencies():
-    """What the extension needs, with the installers of the running Slicer."""
+def dependencies(requirements="requirements.txt"):
+    """What the extension needs, or a part of it by its own file, with the installers of the running Slicer."""
     from slicer import packaging
 
     try:
         from PyTorchUtils import PyTorchUtilsLogic
     except ModuleNotFoundError:
-        return Dependencies(RESOURCES / "requirements.txt", packaging, None)
-    return Dependencies(RESOURCES / "requirements.txt", packaging, PyTorchUtilsLogic())
+        return Dependencies(RESOURCES / requirements, packaging, None)
+    return Dependencies(RESOURCES / requirements, packaging, PyTorchUtilsLogic())
 
 
 class FirstUse:

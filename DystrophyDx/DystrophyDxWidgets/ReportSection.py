@@ -1,17 +1,20 @@
 """The section "Report": writes what the command line writes."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
 
+from DystrophyDxLib.errors import InputError
+from DystrophyDxWidgets.FirstUse import dependencies
 from DystrophyDxWidgets.helpers import loadWidget, say
 
 
 class ReportSection:
-    """Writes and opens the report, and copies the summary."""
+    """Writes and opens the report, saves the answer as DICOM, and copies the summary."""
 
     def __init__(self, context):
         self._context = context
@@ -20,6 +23,7 @@ class ReportSection:
         self.ui.folderSelector.filters = ctk.ctkPathLineEdit.Dirs
         self.ui.reportButton.connect("clicked()", self.onWrite)
         self.ui.openButton.connect("clicked()", self.onOpen)
+        self.ui.dicomButton.connect("clicked()", self.onSaveDicom)
         self.ui.copyButton.connect("clicked()", self.onCopy)
         context.volumeChanged.connect(self.forget)
         context.classifying.connect(self.forget)
@@ -56,6 +60,38 @@ class ReportSection:
         if self._report is not None:
             qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self._report)))
 
+    def onSaveDicom(self):
+        """Makes the objects in a folder of its own, which Slicer's DICOM database then takes over."""
+        context = self._context
+        say(self.ui.reportLabel, "")
+        context.said("")
+        with context.reporting(), TemporaryDirectory() as folder:
+            if not self._canSaveDicom():
+                return
+            from DICOMLib import DICOMUtils
+
+            from DystrophyDxLib.panel.study_name import study_name
+
+            database, models = slicer.app.dicomDatabase(), [context.models.chosen, *context.models.added]
+            objects = context.actions.write_dicom(context.classification, models, database, Path(folder) / "objects")
+            if not DICOMUtils.importDicom(str(objects), database, True):
+                raise InputError(
+                    _("Slicer's DICOM database does not take the objects; look into it by the module DICOM.")
+                )
+            told = _("Saved in Slicer's DICOM database, in the study of {study}.")
+            say(self.ui.reportLabel, told.format(study=study_name(context.volume)))
+
+    def _canSaveDicom(self):
+        """Whether highdicom is there, or the user has it installed now."""
+        needed = dependencies("requirements-dicom.txt")
+        missing = needed.missing()
+        if missing is None:
+            return True
+        if not slicer.util.confirmOkCancelDisplay(missing.question, "DystrophyDx"):
+            return False
+        needed.install(missing)
+        return True
+
     def onCopy(self):
         from DystrophyDxLib.panel.rich_text import summary_in_two_lines
         from DystrophyDxLib.panel.study_name import study_name
@@ -65,6 +101,6 @@ class ReportSection:
         say(self.ui.reportLabel, _("The summary of {study} is on the clipboard.").format(study=study))
 
     def onEnabling(self, possible):
-        for button in (self.ui.reportButton, self.ui.copyButton):
+        for button in (self.ui.reportButton, self.ui.dicomButton, self.ui.copyButton):
             button.enabled = possible.use_result
         self.ui.openButton.enabled = possible.choose and self._report is not None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -18,13 +21,17 @@ if TYPE_CHECKING:
     from ..exchange.export import DicomExport
     from ..models.recipe import SampleRecipe
     from ..mrml.pipeline import StudyFiles
+    from ..reporting.progress import Advance
 
-Study = Annotated[Path, typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage.", show_default=False)]
+Study = Annotated[
+    Path | None,
+    typer.Argument(help="DICOM folder or file, NIfTI, NRRD or MetaImage; none with --pacs.", show_default=False),
+]
 
 
 def classify(
-    study: Study,
     out: ResultsFolder,
+    study: Study = None,
     model: Model = None,
     roi: Annotated[
         Path | None,
@@ -93,14 +100,24 @@ def classify(
             "overview.",
         ),
     ] = False,
+    pacs: Annotated[
+        str | None, typer.Option(help="Take the study from a PACS: its DICOMweb service, https://…", show_default=False)
+    ] = None,
+    study_uid: Annotated[
+        str | None, typer.Option("--study", help="Study Instance UID of the study in the PACS.", show_default=False)
+    ] = None,
+    send: Annotated[bool, typer.Option("--send", help="Store the DICOM objects in the PACS; makes them, too.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier results in the folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print result.json, and nothing else.")] = False,
 ) -> None:
     """Classify a thigh MRI: probability of each image and of the case, with a heatmap."""
     started = time.perf_counter()
-    if dicom and (lack := lacking_extra("dicom")):
+    dicom |= send
+    if (dicom and (lack := lacking_extra("dicom"))) or (pacs and (lack := lacking_extra("pacs"))):
         raise InputError(lack)
-    with progress(json) as advance:
+    if (study is None) != (pacs is not None) or (pacs is None) != (study_uid is None) or (send and pacs is None):
+        raise InputError("Give either a study, or --pacs URL with --study UID; --send goes with --pacs.")
+    with contextlib.ExitStack() as stack, progress(json) as advance:
         advance("Loading the model", 0, 0)
         from ..files.resources import embedded_model, muscle_model
         from ..models.package import ModelPackage
@@ -110,6 +127,9 @@ def classify(
         with watch.stage("load"):
             package = ModelPackage.read(model or embedded_model())
         sample = package.recipe.sample
+        if pacs is not None and study_uid is not None:
+            study, series = _retrieved(pacs, study_uid, series, stack, out, advance, overwrite=overwrite)
+        assert study is not None
         files = StudyFiles(
             study,
             series,
@@ -125,8 +145,14 @@ def classify(
         further = _dicom_export(files, sample) if dicom else None
         maps = muscle_model() if muscle_map and muscles is None else None
         on_device = ModelOnDevice(package, device, maps)
-        told = {"overwrite": overwrite, "watch": watch, "advance": advance}
-        result = classify_into_folder(files, on_device, out, **told, further=further)
+        result = classify_into_folder(
+            files, on_device, out, overwrite=overwrite, watch=watch, advance=advance, further=further
+        )
+        if send and pacs is not None:
+            advance("Sending the DICOM objects", 0, 0)
+            _send(pacs, out / "dicom")
+    if further is not None and further.note:
+        print(further.note, file=sys.stderr)
     if json:
         print(result.to_json())
         return
@@ -136,7 +162,7 @@ def classify(
     console.print(summary(result))
     console.print(" ".join((extent(result), result.input.selection, *result.input.notes)).strip())
     console.print(f"Time: {times(result.timing_s)}")
-    console.print(f"Results: {out}")
+    console.print(f"Results: {out}{'; sent to the PACS' if send else ''}")
 
 
 def times(timing_s: dict[str, float]) -> str:
@@ -149,6 +175,40 @@ def times(timing_s: dict[str, float]) -> str:
     total = timing_s.get("total", sum(stages.values()))
     told = stages | {"start and other": max(total - sum(stages.values()), 0.0), "total": total}
     return ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in told.items())
+
+
+def _retrieved(
+    url: str,
+    study_uid: str,
+    series_uid: str | None,
+    stack: contextlib.ExitStack,
+    out: Path,
+    advance: Advance,
+    *,
+    overwrite: bool,
+) -> tuple[Path, str]:
+    """A folder, as long as the stack is open, with a series of a study in a PACS, and its UID: the series that is asked
+    for or, where none is, that which suits best.
+
+    Raises:
+        InputError: as `Pacs` and its methods; results cannot be written.
+    """
+    from ..exchange.pacs import Pacs
+    from ..reporting.output_folder import check_output_folder
+
+    check_output_folder(out, overwrite=overwrite)
+    advance("Looking into the PACS", 0, 0)
+    service = Pacs(url)
+    chosen = series_uid or service.best_series(study_uid)
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="dystrophydx")))
+    service.retrieve(study_uid, chosen, folder, lambda count: advance("Retrieving images", count, 0))
+    return folder, chosen
+
+
+def _send(url: str, folder: Path) -> None:
+    from ..exchange.pacs import Pacs
+
+    Pacs(url).store(sorted(folder.iterdir()))
 
 
 def _dicom_export(files: StudyFiles, sample: SampleRecipe) -> DicomExport:

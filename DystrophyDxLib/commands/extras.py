@@ -12,12 +12,14 @@ EXTRAS = {
     "train": ("matplotlib", "pandas", "PIL", "skimage", "sklearn", "statsmodels", "threadpoolctl"),
     "diffusion": ("dipy",),
     "dicom": ("highdicom",),
+    "pacs": ("dicomweb_client", "requests"),
 }
 """Of pyproject.toml, with what is imported of each. Each of the others brings the command line."""
 NEEDED = {
     "classify": "viewer",
     "benchmark": "viewer",
     "diffusivity": "diffusion",
+    "pacs": "pacs",
     **dict.fromkeys(("phantom", "train", "evaluate", "compare", "texture", "readers"), "train"),
 }
 """The extra that each command needs."""

@@ -32,6 +32,15 @@ class DicomExport:
         path, *asked = self._asked
         self._source = Source.read(path, series, *asked)
 
+    @property
+    def note(self) -> str:
+        """What is to be told of the objects; empty where nothing is."""
+        lacking = self._source.without_place if self._source is not None else ""
+        return lacking and (
+            f"The images have no {lacking}, so that no DICOM object can lie where they do: only report.dcm and "
+            "overview.dcm were written into dicom/."
+        )
+
     def write(self, folder: Path, result: StudyResult, found: Classification, card: Mapping[str, Any]) -> None:
         """Raises `InputError` as `write_objects`."""
         assert self._source is not None, "check comes first"

@@ -18,11 +18,12 @@ from .report import make_report
 from .segmentation import make_segmentation
 from .source import Source
 
-FILES = ("seg.dcm", "heatmap.dcm", "report.dcm", "overview.dcm")
+SEGMENTATION = "seg.dcm"
 
 
 def write_objects(source: Source, findings: Findings, overview: Path, folder: Path) -> list[Path]:
-    """Writes segmentation, parametric map, structured report and secondary capture into a new folder.
+    """Writes segmentation, parametric map, structured report and secondary capture into a new folder; of images
+    without a place (`Source.without_place`) the last two alone.
 
     Args:
         overview: overview.png of the same result.
@@ -36,21 +37,18 @@ def write_objects(source: Source, findings: Findings, overview: Path, folder: Pa
     source.check_unchanged()
     making = Making(source, findings)
     with _quiet():
-        segmentation = make_segmentation(making)
-        objects: tuple[Dataset, ...] = (
-            segmentation,
-            make_heatmap(making),
-            make_report(making, segmentation),
-            make_capture(making, overview),
-        )
+        objects: dict[str, Dataset] = {}
+        if not source.without_place:
+            objects |= {SEGMENTATION: make_segmentation(making), "heatmap.dcm": make_heatmap(making)}
+        objects["report.dcm"] = make_report(making, objects.get(SEGMENTATION))
+        objects["overview.dcm"] = make_capture(making, overview)
         try:
             folder.mkdir()
-            paths = [folder / name for name in FILES]
-            for path, ds in zip(paths, objects, strict=True):
-                ds.save_as(path, enforce_file_format=True)
+            for name, ds in objects.items():
+                ds.save_as(folder / name, enforce_file_format=True)
         except OSError:
             raise InputError("The DICOM objects cannot be written; check the space on the disk.") from None
-    return paths
+    return [folder / name for name in objects]
 
 
 @contextmanager

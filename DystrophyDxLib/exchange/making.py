@@ -54,8 +54,9 @@ class Findings:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all of it but when and how fast it was found, and on what."""
-        told = self.result.model_copy(update={"timing_s": {}, "provenance": None})
+        """SHA-256 of all of it but when and how fast it was found, on what, and what the user calls the study."""
+        unnamed = self.result.input.model_copy(update={"label": ""})
+        told = self.result.model_copy(update={"timing_s": {}, "provenance": None, "input": unnamed})
         content = hashlib.sha256(told.model_dump_json(by_alias=True, warnings=False).encode())
         drawn = (self.muscles.labels, self.muscles.sides) if self.muscles else ()
         for array in (self.legs, self.heat, *drawn):
@@ -130,8 +131,8 @@ class Making:
 
     @property
     def created(self) -> tuple[str, str]:
-        """Date and time of the classification, in UTC."""
-        when = datetime.datetime.fromisoformat(self.findings.result.provenance.created)
+        """Date and time of the classification, by the local clock as all times of a study."""
+        when = datetime.datetime.fromisoformat(self.findings.result.provenance.created).astimezone()
         return f"{when:%Y%m%d}", f"{when:%H%M%S}"
 
     def referring(self, ds: Dataset, derivation: Code) -> Dataset:

@@ -66,6 +66,7 @@ def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
     before = next(n for n, item in enumerate(report[0].ContentSequence) if item.ValueType == "CONTAINER")
     for item in reversed(list(_texts(making))):
         report[0].ContentSequence.insert(before, item)
+    report[0].ContentSequence.extend(_model(making))
     _separate(report[0])
     evidence = [_evidence(making, image.sop_class, image.sop_uid, image.series_uid) for image in making.source.images]
     evidence = list({ds.SOPInstanceUID: ds for ds in evidence}.values())
@@ -105,7 +106,6 @@ def _case(making: Making) -> MeasurementsAndQualitativeEvaluations:
         measurements=measured,
     )
     _add(group, codes.DCM.Finding, _label(case))
-    _add(group, codes.DCM.Comment, " ".join((finding(result) + ".", figures(result) + ".", *reservations(result))))
     return group
 
 
@@ -169,9 +169,13 @@ def _muscle(
 
 
 def _texts(making: Making) -> Iterator[TextContentItem]:
-    """What belongs to the report as a whole."""
-    result, card = making.findings.result, making.findings.card or {}
-    for words in (*notices(result), extent(result), result.fat.note if result.fat else ""):
+    """What a colleague reads first: the answer, and what it is worth."""
+    result = making.findings.result
+    for words in notices(result):
+        yield _text(codes.DCM.Comment, words)
+    told = f"{finding(result)}. {figures(result)}. {result.case.reason}"
+    yield _text(codes.DCM.Summary, " ".join((told, *reservations(result))))
+    for words in (extent(result), result.fat.note if result.fat else ""):
         if words:
             yield _text(codes.DCM.Comment, words)
     for warning in result.warnings:
@@ -184,7 +188,11 @@ def _texts(making: Making) -> Iterator[TextContentItem]:
         yield _text(CORRECTION, f"A person drew or corrected the region in {listed(edited)}; the figures are of it.")
     if making.findings.muscles is not None and making.findings.muscles.source == "edited":
         yield _text(CORRECTION, "A person drew or corrected the muscles; the figures are of them.")
-    model = result.model
+
+
+def _model(making: Making) -> Iterator[TextContentItem]:
+    """The model's card in short."""
+    model, card = making.findings.result.model, making.findings.card or {}
     yield _text(MODEL, f"{model.name}, version {model.version}; package SHA-256 {model.sha256}")
     yield _text(MODEL, f"Trained on {model.trained_on}")
     for key, words in (("intended_use", "Intended use"), ("licence", "Licence")):

@@ -27,9 +27,9 @@ _UIDS = {
     "StudyInstanceUID": "Study Instance UID",
     "SeriesInstanceUID": "Series Instance UID",
     "SOPInstanceUID": "SOP Instance UID",
-    "FrameOfReferenceUID": "Frame of Reference UID",
 }
-"""Without these no object can refer to an image, or lie where it lies."""
+"""Without these no object can refer to an image."""
+_FRAME = "FrameOfReferenceUID"
 _TEXTS = (
     "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize",
     "PatientWeight", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber",
@@ -101,21 +101,36 @@ class Source:
         """Finds the images of a series that was read from `path` with the same arguments.
 
         Raises:
-            InputError: the input is no DICOM; it has changed since it was read; attributes that DICOM objects need are
-                absent from its headers, or differ between its images.
+            InputError: the input is no DICOM; it has changed since it was read; its images have no UIDs, or are of
+                several studies or frames of reference.
         """
         if series.kind != "dicom":
             raise InputError(
                 "Results become DICOM objects only in the patient's DICOM study, and the input is an image file, "
                 "which names neither; give the DICOM study, or leave out --dicom."
             )
-        again, placed = read_located(path, series_uid, modality)
+        return cls.of(series, *read_located(path, series_uid, modality))
+
+    @classmethod
+    def of(cls, series: Series, again: Series, placed: tuple[Placed, ...]) -> Source:
+        """The images of a series, read again.
+
+        Raises:
+            InputError: as `read`.
+        """
         if again.voxels.shape != series.voxels.shape or not np.array_equal(again.voxels, series.voxels):
             raise InputError(_CHANGED)
         headers = _Headers()
         with quiet_pydicom():
             images = sorted(map(headers.image, placed), key=lambda image: (image.k, image.position))
         return cls(series, tuple(images), _is_whole(placed, series), headers.study(), headers.files)
+
+    @property
+    def without_place(self) -> str:
+        """What the images lack without which no object can lie where they do; empty where nothing is lacking."""
+        if _FRAME not in self.study:
+            return "Frame of Reference UID"
+        return "" if all(image.position for image in self.images) else "Image Position (Patient)"
 
     def check_unchanged(self) -> None:
         """
@@ -185,8 +200,6 @@ class _Headers:
         own, frame = self._of(item.frame.path), item.frame
         uids = {keyword: standard_uid(own.text(keyword)) for keyword in _UIDS}
         lacking = [name for keyword, name in _UIDS.items() if not uids[keyword]]
-        if frame.position is None:
-            lacking.append("Image Position (Patient)")
         if lacking:
             raise InputError(
                 f"The images have no {' and no '.join(lacking)}, without which a DICOM object cannot refer to them; "
@@ -207,11 +220,11 @@ class _Headers:
         Raises:
             InputError: the images are of several studies or frames of reference.
         """
-        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+        for keyword, what in (("StudyInstanceUID", "study"), (_FRAME, "frame of reference")):
             if len({own.text(keyword) for own in self._read.values()}) > 1:
                 raise InputError(
-                    f"By their {_UIDS[keyword]} the images are not of one study and place, so no DICOM object can be "
-                    "of all; export the study again, or leave out --dicom."
+                    f"The images are of more than one {what}, so no DICOM object can be of all of them; export the "
+                    "study again, or leave out --dicom."
                 )
         ds, own = Dataset(), next(iter(self._read.values()))
         ds.SpecificCharacterSet = UTF_8
@@ -221,8 +234,9 @@ class _Headers:
                 text = ""
             if text or keyword in _REQUIRED:
                 setattr(ds, keyword, text)
-        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
-            setattr(ds, keyword, own.text(keyword))
+        for keyword in ("StudyInstanceUID", _FRAME):
+            if uid := standard_uid(own.text(keyword)):
+                setattr(ds, keyword, uid)
         ds.PositionReferenceIndicator = ""
         return ds
 
@@ -230,7 +244,7 @@ class _Headers:
         if path not in self._read:
             self.files[path] = _state(path)
             with path.open("rb") as stream:
-                keywords = [*_TEXTS, *_UIDS, "SOPClassUID", "SpecificCharacterSet"]
+                keywords = [*_TEXTS, *_UIDS, _FRAME, "SOPClassUID", "SpecificCharacterSet"]
                 self._read[path] = Attributes(read_header(stream, keywords).dataset)
         return self._read[path]
 

@@ -48,19 +48,7 @@ def write_report_folder(
             class; a file cannot be written.
     """
     start = time.perf_counter()
-    result = result_now(classification)
-    if result is None or classification.heatmap is None or classification.segmentation is None:
-        raise InputError("There is no complete result to report; classify the volume first.")
-    if classification.pending:
-        raise InputError("The region was edited since the last answer; classify again, or reset it, before reporting.")
-    scene = new_scene()
-    alone = copy_into(scene, classification)
-    alone.tell(result)
-    told = result.model.classes.index(decision_of(result).told_class(result.case))
-    if alone.shown_class != told:
-        alone.show_heat(classification.heat_of(told))
-    display = HeatmapDisplay(alone.heatmap)
-    display.shown_class, display.legend = 1, True
+    result, alone, scene = reportable(classification)
     write_volume(alone.heatmap, folder / "heatmap.nrrd")
     write_segmentation(alone.segmentation, folder / "roi.seg.nrrd")
     muscles = VolumeNodes(alone.volume).get(MUSCLES)
@@ -82,6 +70,31 @@ def write_report_folder(
         write_muscles_csv(folder / "muscles.csv", result)
     (folder / "result.json").write_text(result.to_json(), encoding="utf-8")
     return result
+
+
+def reportable(
+    classification: SceneClassification,
+) -> tuple[StudyResult, SceneClassification, slicer.vtkMRMLScene]:
+    """The answer as it is now, a copy of the classification that shows the told class, and the scene of the copy, which
+    is to be kept as long as the copy is used.
+
+    Raises:
+        InputError: as `write_report_folder`.
+    """
+    result = result_now(classification)
+    if result is None or classification.heatmap is None or classification.segmentation is None:
+        raise InputError("There is no complete result to report; classify the volume first.")
+    if classification.pending:
+        raise InputError("The region was edited since the last answer; classify again, or reset it, before reporting.")
+    scene = new_scene()
+    alone = copy_into(scene, classification)
+    alone.tell(result)
+    told = result.model.classes.index(decision_of(result).told_class(result.case))
+    if alone.shown_class != told:
+        alone.show_heat(classification.heat_of(told))
+    display = HeatmapDisplay(alone.heatmap)
+    display.shown_class, display.legend = 1, True
+    return result, alone, scene
 
 
 def _leg_chart(classification: SceneClassification, result: StudyResult) -> LegChart | None:

@@ -19,6 +19,7 @@ from ..results import StudyResult
 
 if TYPE_CHECKING:
     from ..classify import Classifier
+    from ..mrml.dicom_database import Database
 
 Progress = Callable[[int, int], None]
 
@@ -84,6 +85,26 @@ class Actions:
         with output_folder(folder, overwrite=overwrite) as inside:
             write_report_folder(classification, _card(classification, models), inside)
         return folder / "report.html"
+
+    def write_dicom(
+        self, classification: SceneClassification, models: Iterable[Path], database: Database, folder: Path
+    ) -> Path:
+        """Writes the answer as DICOM objects.
+
+        Args:
+            models: as of `write_report`.
+            database: in which the images of the volume are.
+            folder: that is made for them.
+
+        Returns:
+            The folder that holds the objects, and nothing else.
+
+        Raises:
+            InputError: as `mrml.dicom_database.write_dicom`.
+        """
+        from ..mrml.dicom_database import write_dicom
+
+        return write_dicom(classification, _card(classification, models), database, folder)[0].parent
 
     def _run(
         self,

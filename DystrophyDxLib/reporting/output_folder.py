@@ -23,9 +23,11 @@ if os.name == "posix":
 
 FILES: Collection[str] = (
     "result.json", "heatmap.nrrd", "roi.seg.nrrd", "muscles.seg.nrrd", "muscles.csv", "overview.png", "report.html",
-    "scene.mrb", "dicom/seg.dcm", "dicom/heatmap.dcm", "dicom/report.dcm", "dicom/overview.dcm",
+    "scene.mrb",
 )  # fmt: skip
-"""What `classify` writes; the muscles where a thigh has a map, DICOM where it is asked for."""
+"""What `classify` writes; the muscles where a thigh has a map."""
+KNOWN: Collection[str] = (*FILES, "dicom/seg.dcm", "dicom/heatmap.dcm", "dicom/report.dcm", "dicom/overview.dcm")
+"""The same with what it writes where DICOM is asked for."""
 Content = frozenset[Path]
 """Paths of all that lies in a folder, seen from it; nothing where there is none."""
 _READY, _ASIDE = ".ready", ".aside"
@@ -39,7 +41,7 @@ _FORGOTTEN_SECONDS = 24 * 3600
 
 @contextlib.contextmanager
 def output_folder(
-    folder: Path, files: Collection[str] = FILES, *, overwrite: bool, before: Content | None = None
+    folder: Path, files: Collection[str] = KNOWN, *, overwrite: bool, before: Content | None = None
 ) -> Iterator[Path]:
     """A hidden folder beside `folder` to write into, which takes its place when all has been written.
 
@@ -79,7 +81,7 @@ def output_folder(
             os.close(lock)
 
 
-def check_output_folder(folder: Path, files: Collection[str] = FILES, *, overwrite: bool) -> Content:
+def check_output_folder(folder: Path, files: Collection[str] = KNOWN, *, overwrite: bool) -> Content:
     """Raises the `InputError` of `output_folder` before any work is done, and tidies up what killed runs left.
 
     Returns:
@@ -136,7 +138,7 @@ def _refuse(folder: Path, files: Collection[str], *, overwrite: bool) -> None:
     if present - set(files):
         raise InputError(_OTHER_FILES.format(folder))
     if present and not overwrite:
-        held, where = ("results already", "on the command line ") if files == FILES else ("earlier results", "")
+        held, where = ("results already", "on the command line ") if files == KNOWN else ("earlier results", "")
         raise InputError(f"The output folder {folder} holds {held}; give another folder, or {where}add --overwrite.")
 
 

@@ -8,13 +8,14 @@ Functional Groups), C.8.3 (MR Image) and C.8.13 (Enhanced MR).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pydicom
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
@@ -78,6 +79,16 @@ def read_facts(path: Path) -> tuple[Acquisition, str] | None:
     if frame is None:
         return None
     return replace(frame.acquisition, modality=Attributes(header.dataset).text("Modality") or None), frame.text
+
+
+def first_frame(dataset: pydicom.Dataset) -> Frame | None:
+    """The first image of an object, by its header alone; None where it is no image, or damaged."""
+    header = Header(dataset, 1 << 62, "", "", is_as_said=False)
+    try:
+        with quiet_pydicom():
+            return next(_frames(Path(), header, is_mr_storage=True), None)
+    except Exception:  # as in `read_header`
+        return None
 
 
 @dataclass(frozen=True)
@@ -219,8 +230,10 @@ def _are_told_apart(frames: list[Frame]) -> bool:
     return len({(f.position, f.orientation, f.acquisition, f.order[:3]) for f in frames}) == len(frames)
 
 
-def take_inventory(path: Path, modality: str | None = None, advance: Progress | None = None) -> Inventory:
-    """Reads the headers of all files below a folder, or of one file.
+def take_inventory(
+    path: Path | Sequence[Path], modality: str | None = None, advance: Progress | None = None
+) -> Inventory:
+    """Reads the headers of all files below a folder, of one file, or of several.
 
     Args:
         modality: "MR" where the user says that images of any modality are MR.
@@ -230,13 +243,17 @@ def take_inventory(path: Path, modality: str | None = None, advance: Progress | 
         InputError: files that are damaged or cannot be opened.
     """
     inventory = Inventory()
-    found = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
+    is_folder = isinstance(path, Path) and path.is_dir()
+    if isinstance(path, Path):
+        found = sorted(item for item in path.rglob("*") if item.is_file()) if is_folder else [path]
+    else:
+        found = list(path)
     damaged: list[str] = []
     for n, file in enumerate(found):
         if advance and n % 50 == 0:
             advance(n, len(found))
         # Names with a dot hold the file system's own notes ("._IM0001" of macOS).
-        if file.name.startswith(".") and path.is_dir():
+        if file.name.startswith(".") and is_folder:
             continue
         try:
             with file.open("rb") as stream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,9 +37,17 @@ def read_dicom(
 
 
 def read_located(
-    path: Path, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
+    path: Path | Sequence[Path],
+    series_uid: str | None = None,
+    modality: str | None = None,
+    advance: Advance | None = None,
 ) -> tuple[Series, tuple[Placed, ...]]:
-    """As `read_dicom`, with where each image of the study lies in the volume. Images name the patient and the study."""
+    """As `read_dicom`, with where each image of the study lies in the volume. Images name the patient and the study.
+
+    Args:
+        path: as of `read_dicom`, or several files.
+        series_uid, modality, advance: as of `read_dicom`.
+    """
     with quiet_pydicom():
         inventory = take_inventory(path, modality, _of(advance, "Reading headers"))
         stack, stacks = _chosen(inventory, series_uid)

@@ -116,15 +116,15 @@ def findings_on(series: Series, edited: bool = False, **changes) -> Findings:
 
 @dataclass(frozen=True)
 class Written:
-    """Objects of a study: paths of the sources, and the objects read again."""
+    """Objects of a study: paths of the sources, and the folder of the objects."""
 
     sources: list[Path]
-    seg: Dataset
-    heatmap: Dataset
-    report: Dataset
-    overview: Dataset
     folder: Path
     findings: Findings
+
+    def __getattr__(self, name: str) -> Dataset:
+        """`seg`, `heatmap`, `report` and `overview`."""
+        return pydicom.dcmread(self.folder / f"{name}.dcm")
 
 
 def write_all(folder: Path, datasets: list[FileDataset], **changes) -> Written:
@@ -135,8 +135,8 @@ def write_all(folder: Path, datasets: list[FileDataset], **changes) -> Written:
     png = folder / "overview.png"
     picture = np.random.default_rng(1).integers(0, 255, (30, 40, 3)).astype(np.uint8)
     sitk.WriteImage(sitk.GetImageFromArray(picture, isVector=True), str(png))
-    written = write_objects(Source.read(folder / "study", series), findings, png, folder / "dicom")
-    return Written(paths, *map(pydicom.dcmread, written), folder / "dicom", findings)
+    write_objects(Source.read(folder / "study", series), findings, png, folder / "dicom")
+    return Written(paths, folder / "dicom", findings)
 
 
 def lps(plane: np.ndarray, ds: Dataset) -> np.ndarray:

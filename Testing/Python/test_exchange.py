@@ -27,6 +27,7 @@ from highdicom.sr import srread
 from scipy.spatial.transform import Rotation
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.exchange.export import DicomExport
 from DystrophyDxLib.exchange.folder import write_objects
 from DystrophyDxLib.exchange.report import PRIVATE, SCHEME
 from DystrophyDxLib.exchange.source import Source
@@ -165,6 +166,8 @@ def texts(ds) -> dict[str, list[str]]:
 def test_the_report_says_label_reason_warnings_correction_and_model(axial):
     said = texts(axial.report)
     assert said["Finding"] == ["indeterminate: The interval crosses the threshold."]
+    assert "The interval crosses the threshold." in said["Summary"][0]
+    assert "Probability 0.62, 95 % interval 0.38 to 0.75" in said["Summary"][0]
     assert "Research only, not for diagnosis." in said["Comment"]
     assert "Nothing tells fat." in said["Comment"]
     assert said["Warning"][0].startswith("LEGS_TOUCHING: ")
@@ -273,7 +276,7 @@ def test_nothing_random_or_private_but_what_is_listed(axial):
         assert {value for scheme, value in found if scheme == SCHEME} <= private
 
 
-@pytest.mark.parametrize("keyword", ["FrameOfReferenceUID", "StudyInstanceUID", "SOPInstanceUID"])
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
 def test_a_source_without_what_dicom_needs_is_refused_by_name(keyword, tmp_path):
     datasets = study_datasets()
     for ds in datasets:
@@ -285,6 +288,23 @@ def test_a_source_without_what_dicom_needs_is_refused_by_name(keyword, tmp_path)
         ds.save_as(folder / f"{n}.dcm")
     with pytest.raises(InputError, match=pydicom.datadict.dictionary_description(keyword)):
         Source.read(folder, read_study(folder))
+
+
+def test_of_images_without_a_frame_of_reference_report_and_overview_are_written(tmp_path):
+    datasets = study_datasets()
+    for ds in datasets:
+        del ds.FrameOfReferenceUID
+    written = write_all(tmp_path, datasets)
+    assert {path.name for path in written.folder.iterdir()} == {"report.dcm", "overview.dcm"}
+    assert "indeterminate" in texts(written.report)["Finding"][0]
+    export = DicomExport(tmp_path / "study")
+    export.check(read_study(tmp_path / "study"))
+    assert "no Frame of Reference UID" in export.note
+    several = study_datasets()
+    several[1].FrameOfReferenceUID = "1.2.3"
+    write_series(tmp_path / "several", several)
+    with pytest.raises(InputError, match="more than one frame of reference"):
+        Source.read(tmp_path / "several", read_study(tmp_path / "several"))
 
 
 def test_a_source_that_has_changed_since_it_was_read_is_refused(tmp_path, axial):

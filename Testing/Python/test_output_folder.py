@@ -64,6 +64,19 @@ def test_a_file_that_the_user_puts_there_meanwhile_stays(tmp_path, system):
     assert content(tmp_path) == {"out/result.json": "earlier", "out/note": "mine"}
 
 
+def test_a_file_that_the_user_puts_between_earlier_dicom_objects_stays(tmp_path, system):
+    out = tmp_path / "out"
+    (out / "dicom").mkdir(parents=True)
+    (out / "dicom" / "seg.dcm").write_text("earlier")
+    (out / "dicom" / "mine.dcm").write_text("mine")
+    with pytest.raises(InputError, match="other files"):
+        write(out, "new", overwrite=True)
+    assert content(out) == {"dicom/seg.dcm": "earlier", "dicom/mine.dcm": "mine"}
+    (out / "dicom" / "mine.dcm").unlink()
+    write(out, "new", overwrite=True)
+    assert content(out) == {"result.json": "new"}
+
+
 def test_a_file_that_comes_at_the_last_moment_stays(tmp_path, system, monkeypatch):
     write(tmp_path / "out", "earlier")
     exchange, calls = exchange_folders.exchange, []
