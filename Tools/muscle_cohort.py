@@ -1,6 +1,6 @@
 """Makes the cohort on which the shipped model of muscle maps was trained: phantoms in four contrasts each.
 
-PYTHONPATH=. .venv/bin/python Tools/muscle_cohort.py OUT --patients 800
+PYTHONPATH=. .venv/bin/python Tools/muscle_cohort.py OUT --patients 1300
 .venv/bin/dystrophydx train muscles OUT/cohort.csv --out Resources/MuscleModel
 """
 
@@ -29,7 +29,7 @@ LIKE_T1, IN_PHASE = (0.15, 0.5), (0.6, 1.6)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--patients", type=int, default=800)
+    parser.add_argument("--patients", type=int, default=1300)
     parser.add_argument("--seed", type=int, default=2021)
     parser.add_argument("--purpose", default="muscles training")
     given = parser.parse_args()
