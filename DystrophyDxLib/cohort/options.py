@@ -9,8 +9,10 @@ from typing import Any
 
 from ..errors import InputError
 from ..files.small_files import read_bytes
+from ..models.backbone_names import check_backbone
 from ..models.map_package import MapRecipe, names_maps
-from ..models.recipe import LARGEST, Recipe, shipped_recipe
+from ..models.recipe import Recipe, shipped_recipe
+from ..models.recipe_text import LARGEST
 from .splits import hold_out_centre, k_folds, own, stratified
 from .table import AnyRecipe, Cohort
 
@@ -19,6 +21,15 @@ PUBLISHED_BACKBONES = "vgg19,resnet50,densenet201,densenet121,inception_v3"
 """Of Table 1 of Yang et al. 2021, separated by commas: what `compare` trains unless told otherwise."""
 PACKAGES = "packages"
 """Folder of a comparison with what it trained."""
+
+
+def model_name(backbone: str) -> str:
+    """What a model with a backbone is called in a comparison, and the folder of its package.
+
+    >>> model_name("timm:tf_efficientnet_lite0")
+    'timm-tf_efficientnet_lite0'
+    """
+    return backbone.replace(":", "-")
 
 
 def checked_place(out: Path) -> Path:
@@ -58,7 +69,8 @@ def chosen_recipe(
         channels: those of the recipe's that are used, all where none is named.
 
     Raises:
-        InputError: there is no such recipe, task or channel, it is none, or it cannot be changed so.
+        InputError: there is no such recipe, task or channel, it is none, it cannot be changed so, or its backbone
+            cannot be had.
     """
     if recipe.endswith(".toml"):
         try:
@@ -86,7 +98,9 @@ def chosen_recipe(
     changes = {"network": network, "training": training}
     if matrix is not None:
         changes |= _with_matrix(found.model_dump() | changes, matrix)
-    return found.changed(changes, "The recipe cannot be changed so")
+    found = found.changed(changes, "The recipe cannot be changed so")
+    check_backbone(found)
+    return found
 
 
 def chosen_classifier(recipe: str, backbone: str | None = None) -> Recipe:

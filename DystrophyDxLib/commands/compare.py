@@ -37,7 +37,7 @@ def compare(
         Path | None,
         typer.Option(
             help="Folder with a file of weights for each backbone.",
-            show_default="torchvision's, fetched",
+            show_default="published ones, fetched",
             exists=True,
             file_okay=False,
         ),
@@ -94,7 +94,7 @@ def _check(
     Raises:
         InputError: packages, cohort or recipe cannot be used, or no weights are there for all but one model.
     """
-    from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_classifier
+    from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_classifier, model_name
     from ..cohort.table import Cohort
     from ..evaluation.plan import open_comparison
     from ..models.package import ModelPackage
@@ -105,10 +105,9 @@ def _check(
     published = read[0].recipe if by_package else chosen_classifier(recipe or PUBLISHED_RECIPE)
     Cohort.read(cohort, published)
     failures = []
-    for name in backbones:
+    for name, wanted in {name: chosen_classifier(recipe or PUBLISHED_RECIPE, name) for name in backbones}.items():
         try:
-            if not (out / PACKAGES / name).exists():
-                wanted = chosen_classifier(recipe or PUBLISHED_RECIPE, name)
+            if not (out / PACKAGES / model_name(name)).exists():
                 fetch_published(wanted, weights_file(weights, name), advance)
         except InputError as error:
             failures.append(f"{name}: {error}")

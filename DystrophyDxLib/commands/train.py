@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
@@ -12,6 +13,9 @@ from typer.core import TyperCommand
 from ..errors import InputError
 from .options import CohortTable, Device, Processes, listed
 from .progress import LOADING, READING, progress
+
+if TYPE_CHECKING:
+    from ..models.package import Metric
 
 LEFT_OUT_SHOWN = 8
 """Series left out that the terminal names; the file names all."""
@@ -48,12 +52,14 @@ def train(
     cohort: CohortTable,
     out: Annotated[Path, typer.Option(help="Place for the model package; it is made.", show_default=False)],
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal models.")] = 2021,
-    backbone: Annotated[str | None, typer.Option(help="Other backbone.", show_default="the recipe's")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Other backbone; timm:NAME is one of timm's.", show_default="the recipe's")
+    ] = None,
     backbone_weights: Annotated[
         Path | None,
         typer.Option(
-            help="File of torchvision's weights, or a model package.",
-            show_default="torchvision's, fetched",
+            help="File of its weights (.pth, .safetensors), or a model package.",
+            show_default="published ones, fetched",
             exists=True,
         ),
     ] = None,
@@ -150,7 +156,7 @@ def train(
     from ..models.package import ModelCard, ModelPackage
     from ..reporting.case_report import NOT_SHOWN_TO_TELL
 
-    told_already = None
+    told_already, cards = None, []
     for package in packages:
         left_out = package.with_name(f"{package.name}-training") / LEFT_OUT
         if left_out.exists():
@@ -162,9 +168,30 @@ def train(
         print(f"{package}:")
         is_map = isinstance(chosen, MapRecipe)
         card = MapPackage.read(package).card if is_map else ModelPackage.read(package).card
+        cards.append(card)
         for name, metric in card.metrics.items():
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
         if isinstance(card, ModelCard) and not card.shown_to_tell:
             print(f"  {NOT_SHOWN_TO_TELL}")
     if folds:
-        print(f"All folds together: dystrophydx evaluate {out} {cohort} --out EVALUATION")
+        print(f"Over the {len(cards)} models, mean (lowest to highest), each by patients that it has not seen:")
+        print("\n".join(f"  {line}" for line in over_models([card.metrics for card in cards])))
+        print(f"All patients together, with intervals: dystrophydx evaluate {out} {cohort} --out EVALUATION")
+
+
+def over_models(measured: Sequence[Mapping[str, Metric]]) -> list[str]:
+    """Each figure over several models that were measured alike; those of validation, by which models were chosen, are
+    left out.
+
+    >>> from DystrophyDxLib.models.package import Metric
+    >>> own = [Metric(value=value, ci95=(0, 1), measured_on="4 patients") for value in (0.5, 1.0)]
+    >>> over_models([{"AUC, case": metric, "AUC, case, validation": metric} for metric in own])
+    ['AUC, case: 0.750 (0.500 to 1.000)']
+    """
+    names = [name for name in measured[0] if not name.endswith(", validation")]
+    values = {name: [metrics[name].value for metrics in measured if name in metrics] for name in names}
+    return [
+        f"{name}: {sum(own) / len(own):.3f} ({min(own):.3f} to {max(own):.3f})"
+        + (f", of {len(own)} models that have it" if len(own) < len(measured) else "")
+        for name, own in values.items()
+    ]

@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..classify import Classifier
-from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_classifier, chosen_splits
+from ..cohort.options import (
+    PACKAGES,
+    PUBLISHED_RECIPE,
+    check_number,
+    chosen_classifier,
+    chosen_splits,
+    model_name,
+)
 from ..cohort.seen import evaluated_cases
 from ..cohort.table import Cohort
 from ..errors import InputError
-from ..models.backbones import BACKBONES
 from ..models.package import ModelPackage
 from ..models.published_weights import fetch_published, weights_file
 from ..models.recipe import Recipe
@@ -52,7 +58,7 @@ def compare(
     Args:
         recipe: a shipped recipe's name or a .toml file; None takes `PUBLISHED_RECIPE` or, where no backbone is to be
             trained, that of the first package.
-        backbones: to train, names of `networks.BACKBONES`.
+        backbones: to train, see `backbone_names.check_backbone`.
         packages: trained ones; to be compared beside the backbones.
         weights: folder with torchvision's weights, a file for each backbone whose name begins with the backbone's.
         cache: for samples and features; None takes the folder `cache` of `out`.
@@ -71,23 +77,23 @@ def compare(
     cases = Cohort.read(cohort, published)
     if backbones:
         cases = chosen_splits(cases, None, seed)[0]
-    _check_names(backbones, packages)
+    wanted_of = {name: chosen_classifier(recipe or PUBLISHED_RECIPE, name) for name in backbones}
+    _check_names([*map(model_name, backbones), *map(_name, packages)])
     chosen, split = evaluated_cases(cases, split, [ModelPackage.read(package).card for package in packages])
     before = open_comparison(out, published, cohort, seed)
     failures: list[tuple[str, str]] = []
     places = {_name(package): package for package in packages}
     recipes = {}
-    for name in backbones:
+    for name, wanted in wanted_of.items():
         try:
-            wanted = chosen_classifier(recipe or PUBLISHED_RECIPE, name)
-            if not (out / PACKAGES / name).exists():
+            if not (out / PACKAGES / model_name(name)).exists():
                 fetch_published(wanted, files[name], advance)
             recipes[name] = wanted
         except InputError as error:
             failures.append((name, str(error)))
     check_number(len(packages) + len(recipes), [f"{name}: {why}" for name, why in failures])
     for name, wanted in recipes.items():
-        place = out / PACKAGES / name
+        place = out / PACKAGES / model_name(name)
         place.parent.mkdir(exist_ok=True)
         try:
             if not place.exists():
@@ -103,7 +109,7 @@ def compare(
                     resume=True,
                     advance=part_of(advance, name),
                 )
-            places[name] = place
+            places[place.name] = place
         except InputError as error:
             if str(error).startswith("Training was interrupted"):
                 raise InputError(
@@ -132,11 +138,7 @@ def compare(
     return summary
 
 
-def _check_names(backbones: Sequence[str], packages: Sequence[Path]) -> None:
-    unknown = [name for name in backbones if name not in BACKBONES]
-    if unknown:
-        raise InputError(f"The backbone {unknown[0]!r} is not known; choose from {', '.join(BACKBONES)}.")
-    names = [*backbones, *map(_name, packages)]
+def _check_names(names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         raise InputError("Two models have the same name; give each backbone once and rename the packages' folders.")
 

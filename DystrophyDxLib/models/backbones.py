@@ -1,6 +1,7 @@
 """Backbones as trunks: their layers up to the last feature maps, for samples of any number of planes.
 
-torchvision and MONAI take seconds to import, so that only backbones of theirs import them.
+torchvision and MONAI take seconds to import, so that only backbones of theirs import them. Those of timm are in
+`timm_backbones`.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Backbone:
             intensities from 0 to 1.
         fan: by which random kernels are scaled (He et al., ICCV 2015, section 2.2); as torchvision does.
         of_volumes: whether it sees volumes.
+        heads: what the names of the layers after the last feature maps begin with.
+        drawn: whether `model` draws its random weights itself.
     """
 
     model: Callable[[], nn.Module]
@@ -49,13 +52,15 @@ class Backbone:
     normalisation: tuple[RGB, RGB] = _IMAGENET
     fan: Literal["fan_in", "fan_out"] = "fan_out"
     of_volumes: bool = False
+    heads: tuple[str, ...] = ("fc.", "classifier.", "AuxLogits.")
+    drawn: bool = False
 
 
 def _resnet_layers(model: nn.Module) -> list[nn.Module]:
     return list(model.children())[:-2]
 
 
-def _vgg_layers(model: nn.Module) -> list[nn.Module]:
+def _feature_layers(model: nn.Module) -> list[nn.Module]:
     return list(model.get_submodule("features").children())
 
 
@@ -102,7 +107,7 @@ def _resnet(name: str, block: type[BasicBlock] | type[Bottleneck], numbers: Sequ
 
 
 def _vgg(name: str, stages: tuple[int, int, int, int, int]) -> Backbone:
-    return Backbone(partial(_of_torchvision, name), _vgg_layers, stages, address_of(name))
+    return Backbone(partial(_of_torchvision, name), _feature_layers, stages, address_of(name))
 
 
 def _densenet(name: str) -> Backbone:
@@ -125,12 +130,19 @@ BACKBONES = {
         address_of("inception_v3"),
         _MINUS_ONE_TO_ONE,
     ),
+    "mobilenet_v2": Backbone(
+        partial(_of_torchvision, "mobilenet_v2"), _feature_layers, (0, 2, 4, 7, 14), address_of("mobilenet_v2")
+    ),
+    # It halves the resolution four times; its last two fire modules stand for a fifth stage.
+    "squeezenet1_1": Backbone(
+        partial(_of_torchvision, "squeezenet1_1"), _feature_layers, (0, 2, 5, 8, 11), address_of("squeezenet1_1")
+    ),
     **{
         name: Backbone(partial(_volume_resnet, blocks), _resnet_layers, (0, 3, 5, 6, 7), None, of_volumes=True)
         for name, blocks in (("resnet10_3d", (1, 1, 1, 1)), ("resnet18_3d", (2, 2, 2, 2)))
     },
 }
-"""The networks that Yang et al. 2021 and Cai et al. 2019 compare, and those of volumes."""
+"""The networks that Yang et al. 2021 and Cai et al. 2019 compare, two small ones, and those of volumes."""
 
 
 class WithOnes(nn.Module):
@@ -177,11 +189,13 @@ def make_trunk(
     Returns:
         The trunk, and for each layer that is pooled its number in the trunk and the shape (C, [d,] h, w) of its maps.
     """
-    # The head, most of VGG-19, never takes memory.
+    # The head, most of VGG-19, never takes memory; timm's networks draw their weights where they are made.
     with torch.device("meta"):
         model = backbone.model()
     layers = backbone.layers(model)
     ends = [(*backbone.stages[1:], len(layers))[STAGES.index(stage)] for stage in pooled]
+    if not all(ends):
+        raise InputError(f"The backbone has no maps of {pooled[0]}; pool a later stage.")
     named: OrderedDict[str, nn.Module] = OrderedDict(ones=WithOnes()) if normalised else OrderedDict()
     named.update((str(number), layer) for number, layer in enumerate(layers[: ends[-1]]))
     trunk = nn.Sequential(named)
@@ -190,7 +204,7 @@ def make_trunk(
     outputs, _, *kernel = convolution.weight.shape
     convolution.weight = nn.Parameter(torch.empty(outputs, convolution.in_channels, *kernel))
     _take_memory(trunk)
-    for module in trunk.modules():
+    for module in [convolution] if backbone.drawn else trunk.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
             module.reset_parameters()
         elif isinstance(module, nn.Conv2d | nn.Conv3d):
@@ -207,9 +221,11 @@ def _take_memory(trunk: nn.Module) -> None:
     takes seconds."""
     for module in trunk.modules():
         for name, parameter in module.named_parameters(recurse=False):
-            setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
+            if parameter.is_meta:
+                setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
         for name, buffer in module.named_buffers(recurse=False):
-            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
+            if buffer.is_meta:
+                setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
 def _shapes(trunk: nn.Sequential, maps: torch.Tensor) -> list[torch.Size]:

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from ..errors import InputError
 from ..explain.grad_cam import grad_cam
+from .backbone_names import TIMM, check_backbone
 from .backbones import BACKBONES, Backbone, Branches, WithOnes, branches_of, make_trunk
 from .cells import CellGrid
 from .recipe import HeadRecipe, Recipe
@@ -204,7 +204,7 @@ def build_network(recipe: Recipe) -> CamNetwork:
     """The network of `recipe` with random weights, for samples (N, *recipe.sample.shape).
 
     Raises:
-        InputError: when the backbone is not in `BACKBONES`.
+        InputError: see `backbone_of`.
     """
     branches = len(recipe.sample.channels) if recipe.network.branches == "channels" else 1
     trunks, shapes = zip(
@@ -239,19 +239,15 @@ def backbone_of(recipe: Recipe) -> Backbone:
     """The recipe's backbone.
 
     Raises:
-        InputError: when it is not in `BACKBONES`, does not see such samples, or has no published weights but is to
-            start from them.
+        InputError: see `check_backbone`, or a network of timm is none of layers that lead to feature maps.
     """
-    name, of_volumes = recipe.network.backbone, recipe.sample.of_volumes
-    fitting = [known for known, backbone in BACKBONES.items() if backbone.of_volumes == of_volumes]
-    if name not in BACKBONES:
-        raise InputError(f"The backbone {name!r} is not known; choose one of {', '.join(fitting)}.")
-    if name not in fitting:
-        seen = "volumes" if of_volumes else "slices"
-        raise InputError(f"The backbone {name} does not see {seen}; choose from {', '.join(fitting)}.")
-    if BACKBONES[name].published is None and recipe.network.weights == "imagenet":
-        raise InputError(f"The backbone {name} has no published weights; set network.weights to none in the recipe.")
-    return BACKBONES[name]
+    check_backbone(recipe)
+    name = recipe.network.backbone
+    if not name.startswith(TIMM):
+        return BACKBONES[name]
+    from .timm_backbones import timm_backbone
+
+    return timm_backbone(name.removeprefix(TIMM))
 
 
 def trainable_parameters(network: CamNetwork, recipe: Recipe) -> list[nn.Parameter]:

@@ -96,6 +96,19 @@ def _start_and_step(trunk: nn.Module, shape: tuple[int, ...], axis: int) -> tupl
     return float(start), float(step)
 
 
+_KEEP_PLACE = (
+    functional.batch_norm, functional.layer_norm, functional.group_norm, functional.relu, functional.relu6,
+    functional.hardtanh, functional.leaky_relu, functional.elu, functional.gelu, functional.silu, functional.mish,
+    functional.hardswish, torch.relu, torch.relu_, torch.clamp, torch.Tensor.relu, torch.Tensor.relu_,
+    torch.Tensor.clamp, torch.Tensor.clamp_,
+)  # fmt: skip
+"""Normalisations and activations, which look at each place alone."""
+_GATES = (
+    functional.sigmoid, functional.hardsigmoid, torch.sigmoid, torch.Tensor.sigmoid, torch.Tensor.sigmoid_
+)  # fmt: skip
+"""What weighs maps, as squeeze and excitation do: each counts once."""
+
+
 class Averaging(TorchFunctionMode):
     """Within it every layer is the linear one of the same reach: constant kernels, no offset, mean for maximum.
 
@@ -110,8 +123,12 @@ class Averaging(TorchFunctionMode):
             return _average_of_planes(*args, **kwargs)
         if func in (functional.max_pool2d, functional.max_pool3d):
             return _average_for_maximum(*args, **kwargs)
-        if func in (functional.batch_norm, functional.relu):
+        if func is functional.linear:
+            return args[0].mean(dim=-1, keepdim=True)
+        if func in _KEEP_PLACE:
             return args[0]
+        if func in _GATES:
+            return torch.ones_like(args[0])
         return func(*args, **kwargs)
 
 

@@ -6,7 +6,9 @@ import copy
 
 import numpy as np
 import torch
+from torch import nn
 from torch.fx.experimental.optimization import fuse
+from torch.fx.proxy import TraceError
 from torch.nn import functional
 
 from ..devices import channels_last, compute_device, has_bfloat16
@@ -87,8 +89,15 @@ class InferenceNetwork:
 
 
 def folded(network: CamNetwork) -> CamNetwork:
-    """The network with batch normalisation folded into the convolutions before it."""
-    return network.with_parts([fuse(part) for part in network.parts()])
+    """The network with batch normalisation folded into the convolutions before it, where its layers can be traced."""
+    return network.with_parts([_fused(part) for part in network.parts()])
+
+
+def _fused(part: nn.Module) -> nn.Module:
+    try:
+        return fuse(part)
+    except TraceError:  # of layers whose padding depends on the image, as those converted from TensorFlow
+        return copy.deepcopy(part)
 
 
 def lower_precision(network: CamNetwork) -> CamNetwork:

@@ -13,7 +13,8 @@ from ..errors import InputError
 from ..muscles.structures import STRUCTURES
 from .package import Metric
 from .package_files import PackageFiles, parsed_card, tensors_in
-from .recipe import SampleRecipe, parsed_toml, toml_text
+from .recipe import SampleRecipe
+from .recipe_text import parsed_toml, toml_text
 from .strict import Strict
 from .training_recipe import TrainingRecipe
 

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from ..errors import InputError
 from ..results import Probability
+from .backbone_names import check_backbone
 from .decision import Decision, decision_for
 from .package_files import PackageFiles, parsed_card, tensors_in, write_files
 from .recipe import Recipe
@@ -115,10 +116,12 @@ class ModelPackage:
         """Reads and checks a package folder or .zip.
 
         Raises:
-            InputError: when it is absent, damaged, incomplete or hostile.
+            InputError: when it is absent, damaged, incomplete or hostile, or its backbone is of a package that is not
+                installed.
         """
         files = PackageFiles.read(path)
         recipe, card = Recipe.parse(files.recipe), parsed_card(ModelCard, files.card)
+        check_backbone(recipe)
         if card.classes != recipe.classes:
             raise InputError("The model package's card and recipe name different classes; get an intact copy of it.")
         return cls(recipe, card, files.weights, files.sha256)

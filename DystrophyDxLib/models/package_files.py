@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from ..errors import InputError
 from ..files.small_files import read_bytes
-from .recipe import LARGEST as LARGEST_RECIPE
+from .recipe_text import LARGEST as LARGEST_RECIPE
 from .strict import Strict
 
 if TYPE_CHECKING:

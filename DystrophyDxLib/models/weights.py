@@ -1,4 +1,4 @@
-"""Weights for a trunk to start from: torchvision's, fetched or from a file, or those of another model package."""
+"""Weights for a trunk to start from: published ones, fetched or from a file, or those of another model package."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from torch import nn
 
 from ..errors import InputError
 from ..series.file_digests import file_digest
+from .backbone_names import TIMM
 from .backbones import BACKBONES, Backbone, WithOnes, branches_of, first_convolution
 from .cam_network import CamNetwork, backbone_of
 from .package import ModelCard, ModelPackage
-from .published_weights import digest_of, fetched, what_to_pass
+from .published_weights import digest_of, fetched, installed, what_to_pass
 from .recipe import Recipe
 
-_HEADS = ("fc.", "classifier.", "AuxLogits.")
+_COUNTER = "num_batches_tracked"
 _DAMAGED = (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError)
 
 
@@ -26,14 +27,14 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
     """Gives the trunk of `network` the weights it starts from; the head keeps its own unless a package of the same
     classes gives it one.
 
-    Without `file` these are torchvision's, fetched once and checked, when the recipe's `network.weights` is
-    "imagenet", and none when it is "none".
+    Without `file` these are torchvision's or timm's, fetched once, when the recipe's `network.weights` is "imagenet",
+    and none when it is "none".
 
     Args:
         network: of `build_network(recipe)`.
-        file: instead, a file of torchvision's (.pth), the same weights as .safetensors, or a model package (folder or
-            .zip) with the same backbone. If it saw another number of planes, each of the new ones is seen as grey and
-            counts for its share of the whole; stages that it does not have keep their random weights.
+        file: instead, a file of such weights (.pth or .safetensors), or a model package (folder or .zip) with the same
+            backbone. If it saw another number of planes, each of the new ones is seen as grey and counts for its share
+            of the whole; stages that it does not have keep their random weights.
 
     Returns:
         The card of the model package that the weights are of, if they are of one.
@@ -41,7 +42,6 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
     Raises:
         InputError: when the weights cannot be fetched or read, or belong to another backbone.
     """
-    backbone = backbone_of(recipe)
     packaged = file is not None and (file.is_dir() or file.suffix == ".zip")
     if recipe.training.start_share and not packaged:
         raise InputError("The recipe's start_share is that of a model package; pass one with --backbone-weights.")
@@ -49,7 +49,7 @@ def load_backbone(network: CamNetwork, recipe: Recipe, file: Path | None = None)
         return None
     if file is not None and packaged:
         return _load_package(network, recipe, file)
-    _load_torchvision(branches_of(network.trunk), recipe, _published(backbone) if file is None else file)
+    _load_published(branches_of(network.trunk), recipe, file)
     return None
 
 
@@ -77,28 +77,35 @@ def published_model(name: str, file: Path | None = None) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-def _load_torchvision(trunks: Sequence[nn.Module], recipe: Recipe, file: Path) -> None:
-    """Weights with torchvision's names of layers, for each of trunks that are alike.
+def _load_published(trunks: Sequence[nn.Module], recipe: Recipe, file: Path | None) -> None:
+    """Weights with the names that the network's layers have where it was published, for each of trunks that are alike.
 
     torchvision's model is made without memory and takes the file's tensors for its own: nothing is drawn or copied.
     """
-    backbone = backbone_of(recipe)
-    if recipe.network.weights == "none":
+    backbone, name = backbone_of(recipe), recipe.network.backbone
+    if file is not None and recipe.network.weights == "none":
         raise InputError(
             f"{file.name} holds weights for normalised RGB images; set network.weights to imagenet in the recipe."
         )
-    state = {_present_name(name): tensor for name, tensor in _read(file, backbone).items()}
-    state = {name: tensor for name, tensor in state.items() if not name.startswith(_HEADS)}
     with torch.device("meta"):
         model = backbone.model()
+    own = {layer: tensor for layer, tensor in model.state_dict().items() if not layer.startswith(backbone.heads)}
+    file = file or installed(name)
+    if file is None and name.startswith(TIMM):
+        from .timm_backbones import timm_state
+
+        state, source = timm_state(name.removeprefix(TIMM)), name
+    else:
+        file = file or _published(backbone)
+        read = {_present_name(layer): tensor for layer, tensor in _read(file, backbone).items()}
+        state, source = _by_order(read, own), file.name
+    state = {layer: tensor for layer, tensor in state.items() if not layer.startswith(backbone.heads)}
     try:
         keys = model.load_state_dict(state, strict=False, assign=True)
-        if keys.unexpected_keys or not all(name.startswith(_HEADS) for name in keys.missing_keys):
+        if keys.unexpected_keys or not all(layer.startswith(backbone.heads) for layer in keys.missing_keys):
             raise RuntimeError("other layers")
     except RuntimeError:
-        raise InputError(
-            f"{file.name} does not hold the weights of {recipe.network.backbone}; {what_to_pass(backbone.published)}."
-        ) from None
+        raise InputError(f"{source} does not hold the weights of {name}; {what_to_pass(backbone.published)}.") from None
     count = sum(not isinstance(layer, WithOnes) for layer in trunks[0].children())
     layers = nn.Sequential(*backbone.layers(model)[:count])
     convolution = first_convolution(layers)
@@ -106,6 +113,22 @@ def _load_torchvision(trunks: Sequence[nn.Module], recipe: Recipe, file: Path) -
     convolution.weight = nn.Parameter(kernels)
     for trunk in trunks:
         trunk.load_state_dict(layers.state_dict())
+
+
+def _by_order(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of a file in which the layers have other names, under those of the network; others as they are.
+
+    Such a file has tensors of the same kind and shape in the same order, and behind them at most those of a classifier.
+    """
+    counted = [[name for name in names if not name.endswith(_COUNTER)] for names in (own, state)]
+    wanted, given = counted
+    if set(wanted) <= set(given) or not len(wanted) <= len(given) <= len(wanted) + 2:
+        return state
+    alike = (
+        name.rpartition(".")[2] == other.rpartition(".")[2] and own[name].shape == state[other].shape
+        for name, other in zip(wanted, given, strict=False)
+    )
+    return {name: state[other] for name, other in zip(wanted, given, strict=False)} if all(alike) else state
 
 
 def _normalising(kernels: torch.Tensor, backbone: Backbone, planes: int) -> torch.Tensor:

@@ -25,7 +25,8 @@ from ..reporting.progress import Advance, silent
 from ..results import StudyResult
 from ..series.label_names import read_label_names
 from ..series.reading import read_input
-from ..series.segmentation_file import segmentation_header
+from ..series.segmentation_file import SegmentationFile, read_segmentation, segmentation_header
+from ..series.series import Series
 
 if TYPE_CHECKING:
     from ..classify import Classification, Classifier
@@ -72,18 +73,45 @@ class StudyFiles:
     label: str = ""
 
     def __post_init__(self) -> None:
-        for option, path in (("--roi", self.region), ("--muscles", self.muscles)):
+        for option, path in self._drawn:
             if path is not None:
-                try:
+                with _told_of(option, path):
                     segmentation_header(path)
-                except InputError as error:
-                    raise InputError(f"{option} {path}: {error}") from None
         if self.label_names is not None:
             read_label_names(self.label_names)
             if self.region is None and self.muscles is None:
                 raise InputError("--label-names belongs to a label map; give it with --muscles or --roi.")
         if len(self.label) > LONGEST_LABEL or not self.label.isprintable():
             raise InputError(f"--label is plain text of at most {LONGEST_LABEL} characters; shorten it.")
+
+    @property
+    def _drawn(self) -> tuple[tuple[str, Path | None], ...]:
+        return ("--roi", self.region), ("--muscles", self.muscles)
+
+    def drawn_on(self, series: Series) -> tuple[SegmentationFile | None, SegmentationFile | None]:
+        """What was drawn as region and as muscles; None where nothing was.
+
+        Raises:
+            InputError: it cannot be read, or lies beside the images.
+        """
+        region, muscles = (self._read(option, path, series) for option, path in self._drawn)
+        return region, muscles
+
+    def _read(self, option: str, path: Path | None, series: Series) -> SegmentationFile | None:
+        if path is None:
+            return None
+        with _told_of(option, path):
+            file = read_segmentation(path, self.label_names)
+            file.check_lies_in(series.geometry, series.voxels.shape)
+        return file
+
+
+@contextlib.contextmanager
+def _told_of(option: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{option} {path}: {error}") from None
 
 
 class ModelOnDevice:
@@ -168,8 +196,8 @@ def classify_into_folder(
         The result as written.
 
     Raises:
-        InputError: as `output_folder`, `read_input`, `Classifier`, `Classifier.classify`, `read_labels`,
-            `read_muscles` and `read_atlas`; Slicer's scene library is not installed.
+        InputError: as `output_folder`, `read_input`, `StudyFiles.drawn_on`, `Classifier`, `Classifier.classify`,
+            `labels_of_file`, `muscles_of_file` and `read_atlas`; Slicer's scene library is not installed.
     """
     watch = watch or Stopwatch()
     check_output_folder(out, overwrite=overwrite)
@@ -187,6 +215,7 @@ def classify_into_folder(
         if further is not None:
             further.check(series)
         series = replace(told_if_seen(series, [files.images], model.package.card), label=files.label)
+        region_file, muscles_file = files.drawn_on(series)
     with watch.stage("load"):
         advance("Loading PyTorch and Slicer", 0, 0)
         classifier = model.classifier
@@ -196,24 +225,24 @@ def classify_into_folder(
         from .muscle_nodes import map_drawn
         from .report_folder import write_report_folder
         from .scenes import new_scene, vtk_messages_to_log
-        from .segmentation import read_labels, read_muscles
+        from .segmentation import labels_of_file, muscles_of_file
         from .volumes import add_series
 
         vtk_messages_to_log()
         scene = new_scene()
         volume = add_series(scene, series, files.label or "MRI")
-    muscles = read_muscles(files.muscles, volume, files.label_names) if files.muscles is not None else None
+    muscles = muscles_of_file(muscles_file, volume) if muscles_file is not None else None
     places = muscles[:2] if muscles and files.atlas is None else None
     if files.atlas is not None:
         places = read_atlas(*files.atlas, series)
     if any(_NUMBER.fullmatch(name) for given in (muscles, places) if given for name in given[1].values()):
         series = replace(series, notes=(*series.notes, UNNAMED))
     regions = None
-    if files.region is not None:
+    if region_file is not None:
         with watch.stage("roi"):
             region = classifier.region
             of_map = partial(region.labels_of_map, series)
-            drawn = read_labels(files.region, volume, of_map, files.label_names)
+            drawn = labels_of_file(region_file, volume, of_map)
             regions = region.from_labels(series, drawn.labels, drawn.overlapping)
         for warning in regions.warnings:
             advance(f"{warning.code.value}: {warning.message}", 0, 0)

@@ -16,7 +16,7 @@ from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Side
-from ..series.segmentation_file import SegmentationFile, read_segmentation
+from ..series.segmentation_file import SegmentationFile
 from ..series.words import listed
 from .volumes import ijk_to_ras_of
 
@@ -254,38 +254,31 @@ def _on_grid(
     return _resampled(node, volume, values)
 
 
-def read_labels(
-    path: Path,
-    volume: slicer.vtkMRMLScalarVolumeNode,
-    of_map: Callable[[np.ndarray], np.ndarray],
-    names: Path | None = None,
+def labels_of_file(
+    file: SegmentationFile, volume: slicer.vtkMRMLScalarVolumeNode, of_map: Callable[[np.ndarray], np.ndarray]
 ) -> SegmentLabels:
-    """The region of a segmentation file (`.seg.nrrd`) or label map on the grid of `volume`; see `legs_drawn`.
+    """The region of a segmentation file or label map on the grid of `volume`; see `legs_drawn`.
 
     Args:
         of_map: the region that labels without names (z, y, x) are, see `Region.labels_of_map`.
-        names: of the labels; see `read_segmentation`.
 
     Raises:
-        InputError: as `read_segmentation`, `of_map` and `legs_drawn`.
+        InputError: as `of_map` and `legs_drawn`.
     """
-    file = read_segmentation(path, names).picked(_is_leg)
+    file = file.picked(_is_leg)
     node = _node(file)
     if file.named or any(_SIDE_OF_NAME.get(segment.name.strip().lower()) for segment in file.segments):
         return legs_drawn(node, volume)
     return SegmentLabels(of_map(muscles_from_segmentation(node, volume).labels))
 
 
-def read_muscles(path: Path, volume: slicer.vtkMRMLScalarVolumeNode, names: Path | None = None) -> NamedSegments:
-    """Muscles of a segmentation file (`.seg.nrrd`) or label map; see `muscles_from_segmentation`.
-
-    Args:
-        names: of the labels; see `read_segmentation`.
+def muscles_of_file(file: SegmentationFile, volume: slicer.vtkMRMLScalarVolumeNode) -> NamedSegments:
+    """Muscles of a segmentation file or label map on the grid of `volume`; see `muscles_from_segmentation`.
 
     Raises:
-        InputError: as `read_segmentation`, or it has no segments.
+        InputError: it has no segments.
     """
-    file = read_segmentation(path, names).picked(lambda name: not _is_leg(name))
+    file = file.picked(lambda name: not _is_leg(name))
     return muscles_from_segmentation(_node(file), volume)
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,26 @@ class SegmentationFile:
         """The same; of mixed segments those with wanted names, where there are any."""
         some = tuple(segment for segment in self.segments if wanted(segment.name)) if self.mixed else ()
         return replace(self, segments=some) if some else self
+
+    def check_lies_in(self, images: Geometry, shape: tuple[int, ...]) -> None:
+        """Refuses what is drawn beside images and nowhere else, as on those of another patient.
+
+        Args:
+            shape: (z, y, x) of the images.
+
+        Raises:
+            InputError: a box around all that is drawn does not touch them.
+        """
+        drawn = self.layers.any(axis=0)
+        along = [np.flatnonzero(drawn.any(axis=others)) for others in ((0, 1), (0, 2), (1, 2))]  # x, y, z
+        if not len(along[0]):
+            return
+        corners = np.array([(*corner, 1) for corner in product(*((own[0] - 0.5, own[-1] + 0.5) for own in along))])
+        places = (np.linalg.inv(images.ijk_to_lps) @ self.geometry.ijk_to_lps @ corners.T)[:3]
+        if (places.max(axis=1) < -0.5).any() or (places.min(axis=1) > np.array(shape[::-1]) - 0.5).any():
+            raise InputError(
+                "All that is drawn lies beside the images, as of another patient; give what was drawn on this series."
+            )
 
 
 def read_segmentation(path: Path, names: Path | None = None) -> SegmentationFile:

@@ -231,14 +231,16 @@ class Segmentations(Kind):
 
     def read(self, path: Path, draw: random.Random) -> None:
         from DystrophyDxLib.models.recipe import Recipe
-        from DystrophyDxLib.mrml.segmentation import read_labels, read_muscles
+        from DystrophyDxLib.mrml.segmentation import labels_of_file, muscles_of_file
         from DystrophyDxLib.samples.kinds import region_of
+        from DystrophyDxLib.series.segmentation_file import read_segmentation
 
         if draw.random() < 0.5:
-            read_muscles(path, self._in_scene())
+            muscles_of_file(read_segmentation(path), self._in_scene())
             return
         region, study = region_of(Recipe.named("yang2021").sample), _small_study()
-        drawn = read_labels(path, self._in_scene(), lambda values: region.labels_of_map(study, values))
+        file = read_segmentation(path)
+        drawn = labels_of_file(file, self._in_scene(), lambda values: region.labels_of_map(study, values))
         region.from_labels(study, drawn.labels, drawn.overlapping)
 
     def _in_scene(self) -> object:

@@ -8,15 +8,16 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml.segmentation import (
     add_segmentation,
     labels_from_segmentation,
+    labels_of_file,
     legs_drawn,
     muscles_from_segmentation,
-    read_labels,
-    read_muscles,
+    muscles_of_file,
     set_labels,
     write_segmentation,
 )
 from DystrophyDxLib.mrml.volumes import add_series, series_from_volume
 from DystrophyDxLib.series.image_files import as_image
+from DystrophyDxLib.series.segmentation_file import read_segmentation
 from DystrophyDxLib.series.series import Geometry, Series
 
 BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
@@ -250,7 +251,7 @@ def test_a_region_file_gives_the_same_legs_again_and_to_other_programs(scene, tm
     path = tmp_path / "roi.seg.nrrd"
     write_segmentation(add_segmentation(volume, legs()), path)
     nodes = scene.GetNumberOfNodes()
-    np.testing.assert_array_equal(read_labels(path, volume, np.copy).labels, legs())
+    np.testing.assert_array_equal(labels_of_file(read_segmentation(path), volume, np.copy).labels, legs())
     assert scene.GetNumberOfNodes() == nodes, "reading a file leaves nothing behind"
 
     image = sitk.ReadImage(str(path))
@@ -266,7 +267,7 @@ def test_an_unreadable_region_file_is_refused(scene, tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match="cannot be read"):
-        read_labels(path, add_series(scene, series_of(np.eye(3))), np.copy)
+        labels_of_file(read_segmentation(path), add_series(scene, series_of(np.eye(3))), np.copy)
 
 
 def test_a_muscle_file_that_is_cut_off_is_refused(scene, tmp_path):
@@ -277,7 +278,7 @@ def test_a_muscle_file_that_is_cut_off_is_refused(scene, tmp_path):
     sitk.WriteImage(as_image(labels, series.geometry), str(path))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match="cannot be read"):
-        read_muscles(path, add_series(scene, series))
+        muscles_of_file(read_segmentation(path), add_series(scene, series))
 
 
 def test_muscles_that_overlap_are_told_of(scene):
@@ -298,7 +299,8 @@ def test_muscles_that_overlap_are_told_of(scene):
 def test_a_label_map_without_names_is_given_to_what_tells_its_legs(scene, tmp_path, name):
     series = series_of(DIRECTIONS["feet first"])
     sitk.WriteImage(as_image(legs() * np.uint8(20), series.geometry), str(tmp_path / name))
-    found = read_labels(tmp_path / name, add_series(scene, series), lambda values: np.where(values == 2, 1, values))
+    file = read_segmentation(tmp_path / name)
+    found = labels_of_file(file, add_series(scene, series), lambda values: np.where(values == 2, 1, values))
     np.testing.assert_array_equal(found.labels, legs() > 0)
 
 
@@ -311,4 +313,5 @@ def test_a_file_of_cropped_segments_in_layers_is_read_as_slicer_has_written_it(s
     write_segmentation(node, tmp_path / "roi.seg.nrrd")
     expected = labels_from_segmentation(node, volume)
     assert set(np.unique(expected)) == {0, 1, 2}
-    np.testing.assert_array_equal(read_labels(tmp_path / "roi.seg.nrrd", volume, np.copy).labels, expected)
+    file = read_segmentation(tmp_path / "roi.seg.nrrd")
+    np.testing.assert_array_equal(labels_of_file(file, volume, np.copy).labels, expected)

@@ -66,12 +66,28 @@ def without_classifier(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
 def pooled_features(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """What torchvision's model pools or hands to its head, averaged over the image."""
     seen = {}
-    if isinstance(model, models.VGG):
+    if isinstance(model, models.VGG | models.MobileNetV2 | models.SqueezeNet):
         return model.features(images).mean(dim=(2, 3))
     head = model.classifier if isinstance(model, models.DenseNet) else model.fc
     with head.register_forward_pre_hook(lambda module, inputs: seen.update(features=inputs[0])):
         model(images)
     return seen["features"]
+
+
+def test_the_table_of_backbones_has_each_with_its_size_and_normalisation():
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    told = {name: row for row in rows for name in re.findall("`([^`]+)`", row[0])}
+    assert set(BACKBONES) <= set(told)
+    for name, backbone in BACKBONES.items():
+        with torch.device("meta"):
+            layers = nn.ModuleList(backbone.layers(backbone.model()))
+        millions = sum(parameter.numel() for parameter in layers.parameters()) / 1e6
+        assert f"{millions:.1f} M" in told[name][3].split(", "), name
+        if backbone.published:
+            assert told[name][2] == ("ImageNet" if backbone.normalisation[0][0] == 0.485 else "0.5; 0.5"), name
 
 
 def test_a_torchvision_that_does_not_start_is_told_by_the_backbones_that_need_it(monkeypatch):
@@ -127,6 +143,8 @@ def test_stages_halve_the_resolution_one_by_one(loaded):
                 edges.append(samples.shape[-1])
     starts = (*BACKBONES[recipe.network.backbone].stages, len(edges))
     at_end = [edges[start - 1] for start in starts[1:]]
+    if recipe.network.backbone == "squeezenet1_1":  # halves four times
+        assert at_end.pop() == at_end[-1]
     for before, after in zip([224, *at_end[:-1]], at_end, strict=True):
         assert 1.9 < before / after < 2.5
 
@@ -242,6 +260,24 @@ def refusal(file: Path | None, backbone: str = "resnet18", weights: str = "image
     return message
 
 
+def test_weights_whose_layers_have_other_names_are_taken_in_their_order(tmp_path):
+    """As those of MobileNetV2 by others than torchvision: the same tensors, and a classifier behind them."""
+    model = published_model("mobilenet_v2")
+    state = {
+        f"net_{n}.{name.rpartition('.')[2]}": tensor for n, (name, tensor) in enumerate(model.state_dict().items())
+    }
+    torch.save(state, tmp_path / "others.pth")
+    recipe = recipe_of("mobilenet_v2")
+    network = build_network(recipe).eval()
+    load_backbone(network, recipe, tmp_path / "others.pth")
+    torch.testing.assert_close(network.state_dict()["trunk.17.conv.2.weight"], model.features[17].conv[2].weight.data)
+    torch.testing.assert_close(network.state_dict()["trunk.18.1.running_var"], model.features[18][1].running_var)
+    names = list(state)
+    swapped = {name: state[names[1] if n == 0 else names[0] if n == 1 else name] for n, name in enumerate(names)}
+    torch.save(swapped, tmp_path / "swapped.pth")
+    assert "swapped.pth does not hold the weights of mobilenet_v2" in refusal(tmp_path / "swapped.pth", "mobilenet_v2")
+
+
 def test_no_network_says_which_file_to_pass(tmp_path, monkeypatch):
     def unreachable(*args, **kwargs):
         raise OSError("Network is unreachable")
@@ -301,7 +337,8 @@ def test_a_file_of_which_only_the_first_digits_match_is_refused(resnet18_state, 
 
 
 def test_whole_checksums_begin_with_the_digits_in_the_names():
-    assert set(FILES.values()) - set(SHA256) == {"densenet201-c1103571.pth"}
+    known_in_part = {"densenet201-c1103571.pth", "mobilenet_v2-b0353104.pth", "squeezenet1_1-b8a52dc0.pth"}
+    assert set(FILES.values()) - set(SHA256) == known_in_part
     for name, digest in SHA256.items():
         assert re.fullmatch("[0-9a-f]{64}", digest)
         assert f"-{digest[:8]}.pth" in name

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from test_image_headers import nrrd
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.files.resources import embedded_model, sample_study
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.mrml.pipeline import ModelOnDevice, StudyFiles, classify_into_folder
+from DystrophyDxLib.series.image_files import as_image
 from DystrophyDxLib.series.segmentation_file import Segment, read_segmentation
+from DystrophyDxLib.series.series import Geometry
 
 LABELS = (np.arange(3 * 24 * 20).reshape(3, 24, 20) % 5).astype(np.uint8)
 
@@ -98,3 +104,38 @@ def test_dicom_is_refused_with_what_to_do(tmp_path):
     (tmp_path / "a.seg.nrrd").write_bytes(bytes(128) + b"DICM" + bytes(100))
     with pytest.raises(InputError, match=r"save the segmentation there as \.seg\.nrrd"):
         read_segmentation(tmp_path / "a.seg.nrrd")
+
+
+def test_what_is_drawn_beside_the_images_is_refused(tmp_path):
+    """As another patient's map; a crop, a shift of half the images and an empty file are not."""
+    images = Geometry((-80.0, -60.0, -20.0), (1.0, 1.0, 5.0), np.eye(3))
+    drawn = np.zeros((4, 40, 50), np.uint8)
+    drawn[1:3, 10:20, 10:30] = 1
+
+    def check(origin, labels=drawn):
+        path = tmp_path / "drawn.nii.gz"
+        sitk.WriteImage(as_image(labels, Geometry(origin, (2.0, 2.0, 5.0), np.diag([-1.0, -1.0, 1.0]))), str(path))
+        read_segmentation(path).check_lies_in(images, (6, 120, 160))
+
+    check((0.0, 0.0, -20.0))
+    check((75.0, 0.0, -20.0))
+    check((500.0, 0.0, -20.0), np.zeros_like(drawn))
+    for origin in ((145.0, 0.0, -20.0), (0.0, -45.0, -20.0), (0.0, 0.0, 15.0)):
+        with pytest.raises(InputError, match="lies beside the images, as of another patient"):
+            check(origin)
+
+
+def test_another_patients_map_is_refused_before_pytorch_is_loaded(tmp_path, monkeypatch):
+    def loaded(_):
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr(ModelOnDevice, "classifier", property(loaded))
+    model = ModelOnDevice(ModelPackage.read(embedded_model()), "cpu")
+    path = tmp_path / "muscles.nii.gz"
+    elsewhere = Geometry((0.0, 0.0, 5000.0), (1.0, 1.0, 5.0), np.eye(3))
+    sitk.WriteImage(as_image(np.ones((3, 9, 9), np.uint8), elsewhere), str(path))
+    for option, files in (("--roi", {"region": path}), ("--muscles", {"muscles": path})):
+        with pytest.raises(InputError, match=f"^{option} .*muscles.nii.gz: All that is drawn lies beside the images"):
+            classify_into_folder(StudyFiles(sample_study(), **files), model, tmp_path / "out")
+    with pytest.raises(AssertionError, match="the model was loaded"):
+        classify_into_folder(StudyFiles(sample_study()), model, tmp_path / "out")
