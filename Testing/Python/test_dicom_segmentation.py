@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.mrml.muscle_nodes import map_drawn
-from DystrophyDxLib.mrml.segmentation import read_labels, read_muscles
+from DystrophyDxLib.mrml.segmentation import labels_of_file, muscles_of_file
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.regions.windows import Regions
 from DystrophyDxLib.series.reading import read_study
@@ -29,10 +29,10 @@ def test_legs_and_muscles_of_our_own_object_come_back_exactly(direction, tmp_pat
     written = write_all(tmp_path, study_datasets(direction=direction))
     path, findings = written.folder / "seg.dcm", written.findings
     volume = add_series(slicer.vtkMRMLScene(), read_study(tmp_path / "study"))
-    legs = read_labels(path, volume, lambda labels: labels)
+    legs = labels_of_file(read_segmentation(path), volume, lambda labels: labels)
     np.testing.assert_array_equal(legs.labels, findings.legs)
     assert not legs.overlapping
-    muscles = read_muscles(path, volume)
+    muscles = muscles_of_file(read_segmentation(path), volume)
     assert set(muscles.names.values()) == {"Left sartorius", "Right gracilis"}
     drawn = map_drawn(muscles, Regions(findings.legs, ()))
     np.testing.assert_array_equal(drawn.labels, findings.muscles.labels)
