@@ -74,22 +74,6 @@ def pooled_features(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return seen["features"]
 
 
-def test_the_table_of_backbones_has_each_with_its_size_and_normalisation():
-    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
-    ]
-    told = {name: row for row in rows for name in re.findall("`([^`]+)`", row[0])}
-    assert set(BACKBONES) <= set(told)
-    for name, backbone in BACKBONES.items():
-        with torch.device("meta"):
-            layers = nn.ModuleList(backbone.layers(backbone.model()))
-        millions = sum(parameter.numel() for parameter in layers.parameters()) / 1e6
-        assert f"{millions:.1f} M" in told[name][3].split(", "), name
-        if backbone.published:
-            assert told[name][2] == ("ImageNet" if backbone.normalisation[0][0] == 0.485 else "0.5; 0.5"), name
-
-
 def test_a_torchvision_that_does_not_start_is_told_by_the_backbones_that_need_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(InputError, match="torchvision does not start beside this PyTorch"):

@@ -1,6 +1,7 @@
 """Networks of the package timm as backbones, and the real ImageNet weights that Python packages bring."""
 
 import dataclasses
+import re
 import sys
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import torch
 from model_packages import RECIPE, make_package
 from skimage import data
 from squeezenet_of_ndf import state_of
+from torch import nn
 from torchvision import models
 
 from DystrophyDxLib.cohort.options import chosen_recipe
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models import backbone_names, cam_network, timm_backbones
+from DystrophyDxLib.models.backbones import BACKBONES
 from DystrophyDxLib.models.cam_network import backbone_of, build_network
 from DystrophyDxLib.models.cells import CellGrid
 from DystrophyDxLib.models.inference import InferenceNetwork
@@ -195,3 +198,19 @@ def test_squeezenet_for_caffe_is_torchvisions_on_torchvisions_input():
             torch.tensor(c)[:, None, None] for c in backbone_of(recipe_of("squeezenet1_1")).normalisation
         )
         torch.testing.assert_close(model((images - mean) / deviation), expected, atol=1e-3, rtol=1e-3)
+
+
+def test_the_table_of_backbones_has_each_with_its_size_and_normalisation():
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    told = {name: row for row in rows for name in re.findall("`([^`]+)`", row[0])}
+    assert set(BACKBONES) <= set(told)
+    for name, backbone in BACKBONES.items():
+        with torch.device("meta"):
+            layers = nn.ModuleList(backbone.layers(backbone.model()))
+        millions = sum(parameter.numel() for parameter in layers.parameters()) / 1e6
+        assert f"{millions:.1f} M" in told[name][3].split(", "), name
+        if backbone.published:
+            assert told[name][2] == ("ImageNet" if backbone.normalisation[0][0] == 0.485 else "0.5; 0.5"), name
