@@ -31,6 +31,10 @@ fat-referenced MRI takes adipose tissue for 93.7 %."""
 _LEAST_VOXELS = 20
 _SPARED_SHARE = 0.1
 """Share of all muscle whose darkest muscles are taken for healthy."""
+_BELOW = 0.4
+"""Share of their voxels below whose signal healthy muscle lies: a map that is a little too wide takes in fat around
+these slender muscles. On 26 phantoms the mean error under a network's map was 0.069 with it and 0.062 with the mean of
+the voxels; on two patients, 0.118 and 0.055 with it, 0.144 and 0.069 with the mean."""
 _USUAL, _MOST, _SHRINK = 0.45, 0.52, 0.3
 """Signal of healthy muscle relative to fat: from `_USUAL` on, what is darkest may hold fat itself, and only the share
 `_SHRINK` of the rest counts, up to `_MOST`. By relaxation times (Gold et al. 2004, AJR 183:343) spin echoes of TR 400
@@ -226,7 +230,8 @@ def _by_grey(field: FatField, relative: np.ndarray, voxels: MuscleVoxels) -> Fat
     means, sizes = (inner.sum(axis=2).ravel() / np.maximum(sizes, 1))[shown], sizes[shown]
     order = means.argsort()
     last = int(np.searchsorted(np.cumsum(sizes[order]), _SPARED_SHARE * sizes.sum())) + 1
-    darkest = float(np.average(means[order][:last], weights=sizes[order][:last]))
+    spared = voxels.within_muscles(np.flatnonzero(shown)[order[:last]])
+    darkest = float(np.quantile(relative[spared], _BELOW))
     if darkest > _NOT_FAT:
         return Undecided("Fat is not brighter than muscle in these images, so that grey does not tell it.")
     healthy = min(darkest, _USUAL + _SHRINK * max(0.0, darkest - _USUAL), _MOST)

@@ -93,6 +93,16 @@ class MuscleVoxels:
         rows, columns = np.unravel_index(self.index[numbers] - k * size, self.plane)
         return numbers, (rows, columns)
 
+    def within_muscles(self, muscles: np.ndarray) -> np.ndarray:
+        """(n,) numbers of the voxels of some muscles away from the rim; of all of them where hardly any is.
+
+        Args:
+            muscles: numbers, each side's muscles after those of the side before.
+        """
+        own = np.isin(self.group // 2 // self.shape[2], muscles)
+        core = np.flatnonzero(own & (self.group % 2 == 1))
+        return core if len(core) >= _LEAST_PIXELS else np.flatnonzero(own)
+
     def totals(self, signal: np.ndarray) -> np.ndarray:
         """(sides, muscles) sum of a signal (N,) of each muscle."""
         return self._sums(self.group, signal).sum(axis=(2, 3))
