@@ -19,7 +19,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from ..muscles.muscle_map import MuscleMap
-from ..results import StudyResult
+from ..results import ModelFacts, StudyResult
 from .source import UTF_8, Source
 
 Kind = Literal["seg", "heatmap", "report", "overview"]
@@ -155,10 +155,8 @@ class Making:
         item.SourceImageSequence = [_source_item(image.reference, self.source.whole) for image in images]
         return item
 
-    @property
-    def algorithm(self) -> dict[str, Any]:
-        """Name, version and digest of what gave the answer."""
-        model = self.findings.result.model
+    def algorithm(self, model: ModelFacts) -> dict[str, Any]:
+        """Name, version and digest of what gave an answer."""
         return {
             "name": f"{self.findings.result.provenance.program}: {model.name}"[:64],
             "version": model.version[:64],
@@ -167,11 +165,13 @@ class Making:
 
     def algorithm_sequence(self) -> AlgorithmIdentificationSequence:
         """The same for an image."""
-        return AlgorithmIdentificationSequence(family=codes.DCM.ArtificialIntelligence, **self.algorithm)
+        return AlgorithmIdentificationSequence(
+            family=codes.DCM.ArtificialIntelligence, **self.algorithm(self.findings.result.model)
+        )
 
-    def algorithm_of_report(self) -> AlgorithmIdentification:
+    def algorithm_of_report(self, model: ModelFacts) -> AlgorithmIdentification:
         """The same for a group of a report."""
-        named = self.algorithm
+        named = self.algorithm(model)
         parameters = [f"{name}: {value}" for name, value in named.pop("parameters").items()]
         return AlgorithmIdentification(**named, parameters=parameters)
 

@@ -27,7 +27,7 @@ from pydicom.sr.coding import Code
 
 from ..muscles.structures import label_of
 from ..reporting.case_report import WARNINGS, extent, figures, finding, notices, reservations
-from ..results import CaseResult, MuscleFat
+from ..results import CaseResult, ModelFacts, MuscleFat
 from ..series.words import listed
 from .making import PRODUCT, Making, code
 from .segmentation import Segment, segments_of, tracking
@@ -53,9 +53,16 @@ def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
     Args:
         segmentation: of the same result, whose segments it tells of.
     """
-    groups = [_case(making), *(_muscles(making, segmentation) if segmentation is not None else ())]
+    result = making.findings.result
+    groups = [
+        _answer(making, "Case", result.case, result.model),
+        *(_muscles(making, segmentation) if segmentation is not None else ()),
+    ]
     device = DeviceObserverIdentifyingAttributes(
-        uid=making.uid("device"), name=PRODUCT, manufacturer_name=PRODUCT, model_name=making.algorithm["name"]
+        uid=making.uid("device"),
+        name=PRODUCT,
+        manufacturer_name=PRODUCT,
+        model_name=making.algorithm(result.model)["name"],
     )
     report = MeasurementReport(
         observation_context=ObservationContext(ObserverContext(codes.DCM.Device, device)),
@@ -82,30 +89,30 @@ def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
     return making.finished(ds, "report")
 
 
-def _case(making: Making) -> MeasurementsAndQualitativeEvaluations:
-    result = making.findings.result
-    case, classes = result.case, result.model.classes
+def _answer(making: Making, name: str, case: CaseResult, model: ModelFacts) -> MeasurementsAndQualitativeEvaluations:
+    """The group of an answer: probability of each class that it tells, threshold, label and reason."""
     told = [(one.name, one.probability, one.ci95) for one in case.differential]
-    told = told or [(classes[1], case.probability, case.ci95)]
+    told = told or [(model.classes[1], case.probability, case.ci95)]
     measured = [
         _measured(
             codes.DCM.Probability,
             probability,
             codes.UCUM.NoUnits,
-            tracking_identifier=TrackingIdentifier(making.uid("probability", name), name),
+            tracking_identifier=TrackingIdentifier(making.uid(name, of), of),
             interval=interval if case.has_interval else None,
         )
-        for name, probability, interval in told
+        for of, probability, interval in told
     ]
+    shows_thigh = any(image.anatomy == "thigh" for image in making.findings.result.images)
     if case.threshold is not None:
         measured.append(Measurement(codes.DCM.ThresholdValue, case.threshold, codes.UCUM.NoUnits))
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(making.uid("case"), "Case"),
-        algorithm_id=making.algorithm_of_report(),
-        finding_sites=[FindingSite(THIGH)] if any(image.anatomy == "thigh" for image in result.images) else None,
+        tracking_identifier=TrackingIdentifier(making.uid(name), name),
+        algorithm_id=making.algorithm_of_report(model),
+        finding_sites=[FindingSite(THIGH)] if shows_thigh else None,
         measurements=measured,
     )
-    _add(group, codes.DCM.Finding, _label(case))
+    _add(group, codes.DCM.Finding, f"{case.label}: {case.reason}")
     return group
 
 
@@ -127,10 +134,6 @@ def _measured(
         if item.ValueType == "NUM":  # highdicom writes them without a unit
             item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = own
     return measured
-
-
-def _label(case: CaseResult) -> str:
-    return f"{case.label}: {case.reason}"
 
 
 def _muscles(making: Making, segmentation: Dataset) -> Iterator[VolumetricROIMeasurementsAndQualitativeEvaluations]:

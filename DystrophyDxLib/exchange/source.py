@@ -44,10 +44,11 @@ _REQUIRED = (
 _DATE, _TIME = r"\d{8}", r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?"
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _FORMS = {
-    "PatientBirthDate": _DATE, "StudyDate": _DATE, "StudyTime": _TIME, "PatientSex": "[MFO]",
-    "PatientAge": r"\d{3}[DWMY]", "PatientSize": _NUMBER, "PatientWeight": _NUMBER,
+    "PatientBirthDate": _DATE, "StudyDate": _DATE, "StudyTime": _TIME, "PatientSex": "[MFO]", "StudyID": ".{0,16}",
+    "StudyDescription": ".{0,64}", "PatientAge": r"\d{3}[DWMY]", "PatientSize": _NUMBER, "PatientWeight": _NUMBER,
 }  # fmt: skip
-"""What a value must look like; one of another form is left out, as an object with it would be invalid."""
+"""What a value must look like (PS3.5, 6.2); one of another form is left out, as an object with it would be invalid.
+Name and ID of the patient, and the accession number, are copied as they are: they lead to the patient's record."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from DystrophyDxLib.exchange.folder import write_objects
 from DystrophyDxLib.exchange.report import PRIVATE, SCHEME
 from DystrophyDxLib.exchange.source import Source
 from DystrophyDxLib.muscles.structures import CODES
+from DystrophyDxLib.results import CaseResult, RankedClass
 from DystrophyDxLib.series.reading import read_study
 
 OBLIQUE = Rotation.from_euler("xz", [20, 12], degrees=True).as_matrix()
@@ -135,6 +136,30 @@ def test_the_numbers_of_the_report_are_those_of_the_result(axial):
         segment = segments[referenced.ReferencedSegmentNumber]
         assert segment.SegmentLabel == group.tracking_identifier == label
         assert segment.TrackingUID == group.tracking_uid
+
+
+def test_of_more_classes_each_has_its_probability_and_the_heatmap_is_of_the_told_one(tmp_path, axial):
+    names = ("CMD", "DMD", "normal")
+    ranked = tuple(
+        RankedClass(name=name, probability=p, ci95=(p - 0.125, p + 0.125))
+        for name, p in (("DMD", 0.5), ("CMD", 0.25), ("normal", 0.25))
+    )
+    changed = {
+        "model": axial.findings.result.model.model_copy(update={"classes": names}),
+        "case": CaseResult(probability=0.5, ci95=(0.375, 0.625), label="DMD", reason="It leads.", differential=ranked),
+    }
+    written = write_all(tmp_path, study_datasets(), **changed)
+    (case,) = srread(written.folder / "report.dcm").content.get_image_measurement_groups()
+    told = {
+        item.TextValue: measured.value
+        for measured in case.get_measurements()
+        for item in measured[0].ContentSequence
+        if item.ValueType == "TEXT"
+    }
+    assert told == {"DMD": 0.5, "CMD": 0.25, "normal": 0.25}
+    assert texts(written.report)["Finding"] == ["DMD: It leads."]
+    mapping = written.heatmap.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
+    assert "DMD" in mapping.LUTExplanation
 
 
 def interval_of(measured) -> tuple[float, float]:
@@ -345,11 +370,12 @@ def test_the_command_refuses_an_image_file_before_anything_slow_is_loaded(tmp_pa
 
 
 def test_values_that_would_make_an_object_invalid_are_left_out(tmp_path):
-    datasets = study_datasets(PatientSex="female", StudyDate="2 May", PatientAge="young")
+    datasets = study_datasets(PatientSex="female", StudyDate="2 May", PatientAge="young", StudyID="7" * 17)
     for ds in datasets:
         ds.PatientBirthDate = "1961"
     written = write_all(tmp_path, datasets)
     assert (written.seg.PatientSex, written.seg.StudyDate, written.seg.PatientBirthDate) == ("", "", "")
+    assert written.seg.StudyID == ""
     assert "PatientAge" not in written.seg
 
 
