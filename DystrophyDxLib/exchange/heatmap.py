@@ -9,7 +9,9 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from ..models.decision import decision_of
-from .making import Making
+from ..muscles.structures import LEG_CODES
+from ..regions.windows import LABEL_OF_SIDE, Side
+from .making import Making, code, code_item
 
 
 def make_heatmap(making: Making) -> Dataset:
@@ -37,4 +39,34 @@ def make_heatmap(making: Making) -> Dataset:
         **making.common("heatmap"),
         **making.device,
     )
+    if anatomy := _anatomy(making):
+        ds.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [anatomy]
+    else:
+        ds.Laterality = ""
+    _in_order_of_slices(ds, making)
     return making.referring(making.finished(ds, "heatmap"), codes.DCM.ClassActivation)
+
+
+def _in_order_of_slices(ds: Dataset, making: Making) -> None:
+    """Turns the frames where highdicom has put the last slice first: some readers take them as they come."""
+    normal = making.source.series.geometry.direction[:, 2]
+    each = ds.PerFrameFunctionalGroupsSequence
+    first, last = (np.array(each[n].PlanePositionSequence[0].ImagePositionPatient, float) @ normal for n in (0, -1))
+    if first > last:
+        pixels = np.frombuffer(ds.FloatPixelData, np.float32).reshape(len(each), -1)[::-1]
+        ds.FloatPixelData = np.ascontiguousarray(pixels).tobytes()
+        ds.PerFrameFunctionalGroupsSequence = list(each)[::-1]
+        for number, groups in enumerate(ds.PerFrameFunctionalGroupsSequence, 1):
+            groups.FrameContentSequence[0].DimensionIndexValues = number
+
+
+def _anatomy(making: Making) -> Dataset | None:
+    """Which legs the frames show (PS3.3, C.7.6.16.2.8); None where they show another region. Slicer's reader of
+    parametric maps (dcmqi) ends where there is none."""
+    sides = {side for side, value in LABEL_OF_SIDE.items() if (making.findings.legs == value).any()}
+    if not sides or Side.NONE in sides:
+        return None
+    item = Dataset()
+    item.AnatomicRegionSequence = [code_item(code(LEG_CODES[1]))]
+    item.FrameLaterality = "U" if Side.UNKNOWN in sides else "B" if len(sides) > 1 else sides.pop().value[0].upper()
+    return item

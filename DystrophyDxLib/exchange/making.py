@@ -115,8 +115,10 @@ class Making:
         date, time = self.created
         ds.InstanceCreationDate, ds.InstanceCreationTime = date, time
         ds.SeriesDate, ds.SeriesTime = date, time
-        if kind in ("heatmap", "overview"):
+        if kind == "overview":
             ds.Laterality = ""
+        if kind in ("seg", "heatmap"):
+            ds.ContentCreatorName = ""
         for keyword in ("ContentDate", "DateOfSecondaryCapture"):
             if keyword in ds:
                 setattr(ds, keyword, date)

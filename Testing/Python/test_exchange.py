@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,8 @@ def test_the_objects_lie_on_the_voxels_of_the_images_that_they_refer_to(name, tm
             found.append(lps(plane, place))
         check_references(groups, plane, place, planes)
     assert same_points(np.concatenate(found), bright)
+    heights = [height_of(place) for place, _, _ in frames(written.heatmap)]
+    assert heights == sorted(heights), "some readers take frames as they come"
     points, values = [], []
     for place, groups, plane in frames(written.heatmap):
         check_references(groups, plane, place, planes)
@@ -98,17 +101,18 @@ def test_the_objects_lie_on_the_voxels_of_the_images_that_they_refer_to(name, tm
         np.testing.assert_array_equal(there, plane.ravel() / np.float32(2048))
 
 
+def height_of(place) -> float:
+    """Where a slice lies along its normal, mm."""
+    normal = np.cross(*np.array(place.ImageOrientationPatient, float).reshape(2, 3))
+    return float(normal @ np.array(place.ImagePositionPatient, float))
+
+
 def check_references(groups, plane, place, planes):
     """A frame refers to those images of the study that show its voxels."""
     items = groups.DerivationImageSequence[0].SourceImageSequence
     referred = {(item.ReferencedSOPInstanceUID, item.get("ReferencedFrameNumber")) for item in items}
-    height = float(np.cross(*np.array(place.ImageOrientationPatient, float).reshape(2, 3)) @ place.ImagePositionPatient)
-    normal = np.cross(*np.array(place.ImageOrientationPatient, float).reshape(2, 3))
-    shown = {
-        (uid, number)
-        for own, uid, number, _ in planes
-        if abs(float(normal @ np.array(own.ImagePositionPatient, float)) - height) < 0.1
-    }
+    height = height_of(place)
+    shown = {(uid, number) for own, uid, number, _ in planes if abs(height_of(own) - height) < 0.1}
     assert referred == shown != set()
 
 
@@ -261,6 +265,8 @@ def test_the_heatmap_says_what_its_values_are(axial):
     mapping = groups.RealWorldValueMappingSequence[0]
     assert (mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept) == (1, 0)
     assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
+    anatomy = groups.FrameAnatomySequence[0]
+    assert (anatomy.AnatomicRegionSequence[0].CodeMeaning, anatomy.FrameLaterality) == ("Lower limb", "B")
     assert mapping.QuantityDefinitionSequence[0].ConceptCodeSequence[0].CodeMeaning == "Class activation"
 
 
@@ -410,6 +416,27 @@ def test_dciodvfy_finds_no_error(name, tmp_path):
         run = subprocess.run(["dciodvfy", path], capture_output=True, text=True)
         errors = [line for line in (run.stdout + run.stderr).splitlines() if line.startswith("Error")]
         assert errors == [], path.name
+
+
+@pytest.mark.parametrize("name", ["axial", "oblique", "from the hip down", "enhanced multi-frame"])
+def test_dcmqi_reads_legs_and_heat_where_the_series_has_them(name, tmp_path):
+    programs = [
+        shutil.which(p, path=str(Path(sys.executable).parent)) for p in ("segimage2itkimage", "paramap2itkimage")
+    ]
+    if None in programs:
+        pytest.skip("dcmqi is not installed: pip install dcmqi")
+    written, images = write_all(tmp_path, STUDIES[name]()), []
+    for program, of in zip(programs, ("seg", "heatmap"), strict=True):
+        (tmp_path / of).mkdir()
+        asked = [program, "--inputDICOM", written.folder / f"{of}.dcm", "--outputDirectory", tmp_path / of]
+        subprocess.run(asked, check=True, capture_output=True)
+        images.append(sitk.ReadImage(str(tmp_path / of / {"seg": "1.nrrd", "heatmap": "pmap.nrrd"}[of])))
+    series, findings = read_study(tmp_path / "study"), written.findings
+    for image, expected in zip(images, (findings.legs == 1, findings.heat), strict=True):
+        np.testing.assert_allclose(image.GetOrigin(), series.geometry.origin, atol=1e-3)
+        np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3)), series.geometry.direction, atol=1e-6)
+        np.testing.assert_allclose(image.GetSpacing(), series.geometry.spacing, atol=1e-3)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(image), expected)
 
 
 def test_dsrdump_reads_the_report_to_the_same_numbers(axial):
