@@ -368,8 +368,9 @@ def _card(
 def _trained_on(recipe: Recipe, images: _Images) -> str:
     count = images.patients("train")
     if images.synthetic:
-        channels = [channel.name for channel in recipe.sample.channels]
-        shown = "T1-weighted thigh" if channels == ["T1"] else " and ".join(channels)
+        *others, last = (channel.name for channel in recipe.sample.channels)
+        shown = f"{', '.join(others)} and {last}" if others else last
+        shown = "T1-weighted thigh" if shown == "T1" else shown
         return f"synthetic {shown} images of {count} phantoms only, no patients"
     cohort = images.store.cohort.of_split("train")
     classes = Counter(cohort.recipe.classes[case.known_label] for case in cohort.patients)

@@ -133,7 +133,7 @@ def test_the_recipe_of_cai_trains_on_dixon_phantoms_and_classifies_with_maps_of_
     case = cohort.cases[0]
     found = Classifier(package, "cpu").classify(read_channels(case.path, case.further))
     assert found.scores[0].cells.shape == (3, 14, 14)
-    seen = "synthetic DIXON_FAT and DIXON_WATER and DIXON_FF images of 6 phantoms only, no patients"
+    seen = "synthetic DIXON_FAT, DIXON_WATER and DIXON_FF images of 6 phantoms only, no patients"
     assert package.card.trained_on == seen
     about_the_model = {"DEMONSTRATION_MODEL", "OUT_OF_DISTRIBUTION", "MODEL_NOT_SHOWN_TO_TELL"}
     assert {warning.code for warning in found.result.warnings} <= about_the_model
