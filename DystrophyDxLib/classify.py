@@ -20,6 +20,8 @@ from .explain.texture_score import UNDER_HEAT, texture_scores
 from .models.decision import Decision, decision_of
 from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
+from .models.pattern_package import PatternPackage
+from .muscles.fat_of_series import NO_GREY
 from .muscles.infiltration import FatScale, fat_of_muscles, scale_of
 from .muscles.mapper import MuscleMapper
 from .muscles.muscle_map import LegMap, MuscleMap
@@ -27,6 +29,7 @@ from .muscles.muscle_voxels import MuscleVoxels
 from .muscles.rims import rim_fat
 from .muscles.signs import RIMMED, signs_of
 from .muscles.structures import label_of
+from .pattern_answer import with_pattern
 from .regions.windows import AnyWindow, Regions
 from .results import (
     FAINT,
@@ -51,13 +54,6 @@ from .series.words import listed
 
 BATCH = 8
 """Windows a forward pass: bounds the memory whatever the number of slices, and how long a user waits for "Cancel"."""
-NO_GREY = (
-    WarningCode.NOT_T1_WEIGHTED,
-    WarningCode.NOT_AXIAL,
-    WarningCode.NOT_THIGH,
-    WarningCode.MOSTLY_OUT_OF_VIEW,
-)
-"""Warnings of images whose grey does not tell the fat of muscles."""
 _FACTS = set(ModelFacts.model_fields) - {"sha256"}
 HEAT_OUTSIDE = 0.63
 """Share of heat outside the muscles from which a case is warned of: of two classes, one of the second. Of 229 phantoms
@@ -93,6 +89,7 @@ class Classification:
         heat: of the class that `Decision.told` gives.
         drawing: by which the maps of `scores` become heat.
         muscles: of the legs; None without a model of muscle maps, or where no thigh is looked at.
+        pattern: by which the fat of these muscles becomes a second answer.
     """
 
     result: StudyResult
@@ -102,6 +99,7 @@ class Classification:
     heat: Heat
     drawing: HeatDrawing
     muscles: MuscleMap | None = None
+    pattern: PatternPackage | None = None
 
     @property
     def heatmap(self) -> np.ndarray:
@@ -130,6 +128,7 @@ class Classifier:
         package: the model.
         device: one of `devices.DEVICES`; "auto" takes CUDA, then MPS, then the CPU.
         mapper: finds the muscles, where the model looks at legs; None for no map.
+        pattern: answers by the fat of these muscles; None for no second answer.
 
     Attributes:
         region: what the model looks at.
@@ -139,8 +138,14 @@ class Classifier:
         InputError: when the weights do not fit the recipe's network or the device is not there.
     """
 
-    def __init__(self, package: ModelPackage, device: str = "auto", mapper: MuscleMapper | None = None) -> None:
-        self.package = package
+    def __init__(
+        self,
+        package: ModelPackage,
+        device: str = "auto",
+        mapper: MuscleMapper | None = None,
+        pattern: PatternPackage | None = None,
+    ) -> None:
+        self.package, self.pattern = package, pattern
         self.mapper = mapper if package.recipe.sample.region.kind == "legs" else None
         self.region = region_of(package.recipe.sample)
         self.network = InferenceNetwork(package, device)
@@ -224,7 +229,7 @@ class Classifier:
         ]
         case = self._case(seen, probabilities, counted, warnings)
         result = StudyResult(
-            input=_input_facts(series, judged.contrast_note),
+            input=input_facts(series, judged.contrast_note),
             model=ModelFacts(**self.package.card.model_dump(include=_FACTS), sha256=self.package.sha256),
             case=case,
             images=tuple(
@@ -256,7 +261,7 @@ class Classifier:
             ),
             timing_s=timing_s,
         )
-        found = Classification(result, regions, seen, scores, heat, drawing, muscles)
+        found = Classification(result, regions, seen, scores, heat, drawing, muscles, self.pattern)
         return with_muscle_fat(found, series)
 
     @property
@@ -375,8 +380,8 @@ def with_texture_scores(
 
 
 def with_muscle_fat(classification: Classification, series: Series) -> Classification:
-    """The same with volume, fat, grade and heat of each muscle of its map in its result, and the signs that follow; see
-    `muscles.infiltration`, `explain.muscle_heat` and `muscles.signs`.
+    """The same with volume, fat, grade and heat of each muscle of its map in its result, the signs that follow and the
+    answer by their pattern; see `muscles.infiltration`, `explain.muscle_heat`, `muscles.signs` and `pattern_answer`.
 
     Scores of segments that are no structure of a thigh stay; the others give way to a row a muscle and side.
 
@@ -409,7 +414,8 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
         "muscle_heat": heat_of_muscles(voxels, heat, float(heatmap.sum(dtype=np.float64))),
         "signs": signs_of(fat, rims, source),
     }
-    return dataclasses.replace(classification, result=classification.result.model_copy(update=added))
+    result = with_pattern(classification.result.model_copy(update=added), classification.pattern)
+    return dataclasses.replace(classification, result=result)
 
 
 def with_region_heat(classification: Classification, atlas: np.ndarray, names: Mapping[int, str]) -> Classification:
@@ -433,7 +439,8 @@ def _kept_windows(windows: Sequence[AnyWindow], before: Sequence[AnyWindow]) -> 
     return kept
 
 
-def _input_facts(series: Series, contrast_note: str) -> InputFacts:
+def input_facts(series: Series, contrast_note: str) -> InputFacts:
+    """What a result says of its series; `contrast_note` see `InputFacts`."""
     return InputFacts(
         label=series.label or series.neutral_label,
         first_slice=series.first_slice,

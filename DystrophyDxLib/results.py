@@ -45,6 +45,7 @@ class WarningCode(str, Enum):
     REGION_OVERLAP = "REGION_OVERLAP"
     CASE_INCOMPLETE = "CASE_INCOMPLETE"
     SEEN_IN_TRAINING = "SEEN_IN_TRAINING"
+    PATTERN_DISAGREES = "PATTERN_DISAGREES"
 
 
 UNSUITABLE = {
@@ -56,6 +57,7 @@ UNSUITABLE = {
     WarningCode.OUT_OF_DISTRIBUTION: "The model was not made for images unlike those it was trained on.",
     WarningCode.SIDE_CONTRADICTED: "What tells the side of a leg contradicts itself, so the side is unknown.",
     WarningCode.SIDE_MIRRORED: "By the muscles left and right are exchanged, so a wrong side may be told.",
+    WarningCode.PATTERN_DISAGREES: "The pattern of fat in the muscles says otherwise than the network.",
 }
 """Warnings with which the case is labelled indeterminate, each with the reason."""
 
@@ -69,7 +71,8 @@ class ResultWarning(Strict):
     SLICES_MISPLACED: slices are not there, or are shown off their place. IMAGES_LEFT_OUT: images of the chosen
     series are not part of the case, or double others. REGION_CLEANED, REGION_OVERLAP: what is drawn is not all that
     counts. CASE_INCOMPLETE: a leg or a third of the images is not in the case. SEEN_IN_TRAINING: the model was
-    fitted to the series, or its threshold chosen by it.
+    fitted to the series, or its threshold chosen by it. PATTERN_DISAGREES: the network and the pattern of fat in the
+    muscles say different classes, see `PatternResult`.
     """
 
     code: WarningCode
@@ -278,6 +281,41 @@ class Sign(Strict):
         return f"{self.name.capitalize()} ({self.disease}){side}: {found}. {self.why}"
 
 
+class PatternMuscle(Strict):
+    """A muscle in an answer by the pattern of fat: its fat fraction, the mean of both sides, None where it is out of
+    view; and what it adds to the log-odds of the class that the pattern tells."""
+
+    muscle: str
+    fat_fraction: Probability | None
+    share: float
+
+
+class NetworkLabel(Strict):
+    """Label and reason of the case by the network alone."""
+
+    label: str
+    reason: str
+
+
+class PatternResult(Strict):
+    """A second answer, from the fat of each muscle relative to the patient's others; see `models.pattern`.
+
+    `case` is None where there is no answer, and `why` says so. `muscles` are those that the answer rests on, the one
+    that moved it most first, and `told_class` is what they speak for or against. `network` is what the network says
+    alone. `agrees` is False where the two contradict each other: where both have a label and these differ, or one has
+    one and the whole interval of the other lies on the other side of its threshold; None where they tell different
+    classes apart, or there is no answer.
+    """
+
+    case: CaseResult | None
+    why: str = Field(default="", exclude_if=lambda text: not text)
+    told_class: str | None = None
+    muscles: tuple[PatternMuscle, ...] = ()
+    model: ModelFacts
+    network: NetworkLabel
+    agrees: bool | None
+
+
 class RegionHeat(Strict):
     """Evidence in a region of an atlas: its mean over the region's `voxels`, 0 to 1, and the region's share of all; see
     `explain.region_heat`."""
@@ -320,6 +358,7 @@ class StudyResult(Strict):
     fat: FatSource | None = Field(default=None, exclude_if=_absent)
     muscle_heat: tuple[MuscleHeat, ...] = Field(default=(), exclude_if=_absent)
     signs: tuple[Sign, ...] = Field(default=(), exclude_if=_absent)
+    pattern: PatternResult | None = Field(default=None, exclude_if=_absent)
     regions: tuple[RegionHeat, ...] = Field(default=(), exclude_if=_absent)
 
     model_config = ConfigDict(populate_by_name=True)

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..files.small_files import read_bytes
 from ..models.backbone_names import check_backbone
 from ..models.map_package import MapRecipe, names_maps
+from ..models.pattern_package import PatternRecipe, is_of_patterns
 from ..models.recipe import Recipe, shipped_recipe
 from ..models.recipe_text import LARGEST
 from .splits import hold_out_centre, k_folds, own, stratified
@@ -58,7 +59,8 @@ def chosen_recipe(
     task: str | None = None,
     channels: Sequence[str] = (),
 ) -> AnyRecipe:
-    """A recipe with what options change in it; a recipe of muscle maps is taken as it is.
+    """A recipe with what options change in it; a recipe of muscle maps is taken as it is, one of patterns
+    with another task alone.
 
     Args:
         recipe: name of one that ships with the library, or path of a .toml file.
@@ -86,6 +88,11 @@ def chosen_recipe(
         if any((backbone, from_scratch, matrix, task, channels)):
             raise InputError("A recipe of muscle maps has one network and one task; leave these options out.")
         return MapRecipe.parse(text, name)
+    if is_of_patterns(text):
+        if any((backbone, from_scratch, matrix, channels)):
+            raise InputError("A recipe of patterns has no network; leave these options out.")
+        pattern = PatternRecipe.parse(text, name)
+        return pattern.for_task(task) if task else pattern
     found = Recipe.parse(text, name)
     found = found.for_task(task) if task else found
     found = found.with_channels(channels) if channels else found
@@ -107,11 +114,14 @@ def chosen_classifier(recipe: str, backbone: str | None = None) -> Recipe:
     """As `chosen_recipe`, for what compares classifications.
 
     Raises:
-        InputError: as `chosen_recipe`, or the recipe is one of muscle maps.
+        InputError: as `chosen_recipe`, or the recipe is none of a network that classifies.
     """
     found = chosen_recipe(recipe, backbone)
-    if isinstance(found, MapRecipe):
-        raise InputError(f"The recipe {recipe} draws muscle maps; give one that classifies.")
+    if not isinstance(found, Recipe):
+        what = "draws muscle maps; give one that classifies"
+        if not isinstance(found, MapRecipe):
+            what = "has no backbone; give one of a network, or its trained package with --packages"
+        raise InputError(f"The recipe {recipe} {what}.")
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..models.map_package import MapCard
-from ..models.package import ModelCard
+from ..models.package import AnswerCard
 from ..results import WarningCode
 from ..series.file_digests import digest_of_files, series_digest
 from ..series.series import Series
@@ -38,7 +38,7 @@ def key_of(*files: Path) -> str:
     return (series_digest(files[0]) if len(files) == 1 else digest_of_files(files))[:_DIGITS]
 
 
-def told_if_seen(series: Series, files: Sequence[Path], card: ModelCard) -> Series:
+def told_if_seen(series: Series, files: Sequence[Path], card: AnswerCard) -> Series:
     """The series, with a warning where this model was trained on it, as copies of its files tell.
 
     Args:
@@ -58,7 +58,7 @@ def told_if_seen(series: Series, files: Sequence[Path], card: ModelCard) -> Seri
     )
 
 
-def seen_patients(cohort: Cohort, card: ModelCard | MapCard) -> frozenset[str]:
+def seen_patients(cohort: Cohort, card: AnswerCard | MapCard) -> frozenset[str]:
     """The patients of whom a series is among those that the model was fitted to or whose threshold was chosen by them;
     none where the card does not tell."""
     seen = frozenset(card.seen)
@@ -74,7 +74,7 @@ def seen_notice(seen: int, patients: int) -> str:
 
 
 def evaluated_cases(
-    cohort: Cohort, split: str | None, cards: Sequence[ModelCard | MapCard]
+    cohort: Cohort, split: str | None, cards: Sequence[AnswerCard | MapCard]
 ) -> tuple[Cohort, str | None]:
     """The cases to evaluate, and the split that they are; None for patients of any split.
 

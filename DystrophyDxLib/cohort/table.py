@@ -3,7 +3,8 @@
 A cohort is a CSV with the columns `patient_id`, `path` and `diagnosis`, and where known `subtype`, `sex`, `age`,
 `centre` and `split`; one row a series. Where the recipe has further channels, a column of each one's name has the
 path of that series, and one of the first's name, where it is there, is read instead of `path`. Where the channels are
-frames of a cine, a row without them has the cine in `path`. `Cohort.read` accepts what spreadsheets write, see
+frames of a cine, a row without them has the cine in `path`. A recipe of patterns takes Dixon images and a person's map
+of the muscles from the columns that it names, where a row has them. `Cohort.read` accepts what spreadsheets write, see
 `spreadsheet.Sheet`. Two spellings of one patient are one patient.
 """
 
@@ -21,9 +22,10 @@ import numpy as np
 from ..errors import InputError
 from ..files.spreadsheet import Sheet, column_name, existing, spelling_key, spellings_by_key
 from ..models.map_package import MapRecipe
+from ..models.pattern_package import PatternRecipe
 from ..models.recipe import Recipe
 
-AnyRecipe = Recipe | MapRecipe
+AnyRecipe = Recipe | MapRecipe | PatternRecipe
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 OLDEST = 120.0
@@ -55,7 +57,7 @@ class Case:
         extra: cells of the columns that have no meaning here, by `spreadsheet.column_name`.
         further: what `series.read_study` reads as each channel of the recipe beside the first, by the channel's name.
         spelling: `patient_id` as the row itself spells it; None where that is the same.
-        map: a person's map of the series, where the recipe is taught by maps.
+        map: a person's map of the series, where the recipe is taught by maps or may take one.
     """
 
     patient_id: str
@@ -278,8 +280,12 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: AnyRecipe, p
     texts = {name: cells.get(column_name(name), "") for name in recipe.sample.further}
     if recipe.sample.of_cine and not any(texts.values()):
         texts = {}
+    if isinstance(recipe, PatternRecipe):
+        texts = {name: cell for name in recipe.dixon if (cell := cells.get(column_name(name), ""))}
     further = {name: found for name, cell in texts.items() if cell and (found := existing(folder, cell))}
     drawn = cells.get(column_name(recipe.maps), "") if isinstance(recipe, MapRecipe) else None
+    if isinstance(recipe, PatternRecipe):
+        drawn = cells.get(column_name(recipe.drawn)) or None
     map_path = existing(folder, drawn) if drawn else None
     checks = (
         *((not cells[name], f"an empty {name}") for name in _REQUIRED),
@@ -308,7 +314,7 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: AnyRecipe, p
         problems.add(f"rows with {what}", f"row {number}")
     if wrong or diagnosis is None or series is None:
         return None
-    meant = (*_KNOWN, *(column_name(channel.name) for channel in recipe.sample.channels))
+    meant = (*_KNOWN, *(column_name(channel.name) for channel in recipe.sample.channels), *map(column_name, texts))
     return Case(
         cells["patient_id"],
         series,

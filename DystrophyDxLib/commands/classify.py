@@ -56,6 +56,15 @@ def classify(
         ),
     ] = None,
     muscle_map: Annotated[bool, typer.Option("--muscle-map/--no-muscle-map", help="Find the muscles.")] = True,
+    pattern: Annotated[
+        Path | None,
+        typer.Option(
+            help="Package of a model that answers by the fat of the muscles, beside the network.",
+            show_default="the one that comes with the program",
+            exists=True,
+        ),
+    ] = None,
+    no_pattern: Annotated[bool, typer.Option("--no-pattern", help="No answer by the fat of the muscles.")] = False,
     atlas: Annotated[
         Path | None,
         typer.Option(
@@ -119,7 +128,7 @@ def classify(
         raise InputError("Give either a study, or --pacs URL with --study UID; --send goes with --pacs.")
     with contextlib.ExitStack() as stack, progress(json) as advance:
         advance("Loading the model", 0, 0)
-        from ..files.resources import embedded_model, muscle_model
+        from ..files.resources import embedded_model, muscle_model, pattern_model
         from ..models.package import ModelPackage
         from ..mrml.pipeline import ModelOnDevice, Stopwatch, StudyFiles, classify_into_folder
 
@@ -144,7 +153,7 @@ def classify(
         )
         further = _dicom_export(files, sample) if dicom else None
         maps = muscle_model() if muscle_map and muscles is None else None
-        on_device = ModelOnDevice(package, device, maps)
+        on_device = ModelOnDevice(package, device, maps, None if no_pattern else pattern or pattern_model())
         result = classify_into_folder(
             files, on_device, out, overwrite=overwrite, watch=watch, advance=advance, further=further
         )

@@ -97,10 +97,10 @@ def _check(
     from ..cohort.options import PACKAGES, PUBLISHED_RECIPE, check_number, chosen_classifier, model_name
     from ..cohort.table import Cohort
     from ..evaluation.plan import open_comparison
-    from ..models.package import ModelPackage
+    from ..models.packages import read_answering
     from ..models.published_weights import fetch_published, weights_file
 
-    read = [ModelPackage.read(package) for package in packages]
+    read = [read_answering(package) for package in packages]
     by_package = read and recipe is None and not backbones
     published = read[0].recipe if by_package else chosen_classifier(recipe or PUBLISHED_RECIPE)
     Cohort.read(cohort, published)

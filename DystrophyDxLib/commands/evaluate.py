@@ -48,14 +48,17 @@ def evaluate(
         advance(READING, 0, 0)
         from ..cohort.splits import FOLDS, repeats_in
         from ..models.map_package import is_map_package
+        from ..models.pattern_package import is_pattern_package
         from ..reporting import reports
 
         repeated, folds = repeats_in(package), (package / FOLDS).exists()
         of_maps = not (repeated or folds) and is_map_package(package)
+        of_patterns = not (repeated or folds) and is_pattern_package(package)
         if repeated:
             report = reports.of_repeats(repeat.name for repeat in repeated)
         else:
-            report = reports.FOLDS if folds else reports.MAPS if of_maps else reports.EVALUATION
+            alone = reports.MAPS if of_maps else reports.PATTERNS if of_patterns else reports.EVALUATION
+            report = reports.FOLDS if folds else alone
         report.check(out, overwrite=overwrite)
         if (repeated or folds) and split is not None:
             raise InputError("A cross-validation tests every patient; leave out --split.")
@@ -66,6 +69,7 @@ def evaluate(
         from ..evaluation.evaluated import EvaluationOptions
         from ..evaluation.folds import evaluate_folds
         from ..evaluation.muscle_maps import evaluate_maps
+        from ..evaluation.patterns import evaluate_pattern
         from ..evaluation.repeats import evaluate_repeats
 
         of_atlas = atlas_with_names(atlas, atlas_names)
@@ -73,6 +77,8 @@ def evaluate(
         summary: Summary
         if of_maps:
             summary = evaluate_maps(package, cohort, out, options, split=split, seed=seed)
+        elif of_patterns:
+            summary = evaluate_pattern(package, cohort, out, options, split=split, seed=seed)
         elif repeated:
             summary = evaluate_repeats(package, cohort, out, options)
         elif folds:

@@ -98,11 +98,9 @@ def check_cohort(cohort: Path, package: Path) -> None:
         InputError: one of them cannot be used.
     """
     from ..cohort.table import Cohort
-    from ..models.map_package import MapPackage, is_map_package
-    from ..models.package import ModelPackage
+    from ..models.packages import read_package
 
-    kind = MapPackage if is_map_package(package) else ModelPackage
-    Cohort.read(cohort, kind.read(package).recipe)
+    Cohort.read(cohort, read_package(package).recipe)
 
 
 def tell(summary: Summary, out: Path, *, json: bool) -> None:

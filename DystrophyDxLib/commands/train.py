@@ -35,10 +35,14 @@ class TrainCommand(TyperCommand):
 def _told(name: str) -> str:
     """What a recipe is for, and what it takes."""
     from ..cohort.options import chosen_recipe
-    from ..models.recipe import Recipe, about_recipe
+    from ..models.map_package import MapRecipe
+    from ..models.pattern_package import PatternRecipe
+    from ..models.recipe import about_recipe
 
     recipe = chosen_recipe(name)
-    if not isinstance(recipe, Recipe):
+    if isinstance(recipe, PatternRecipe):
+        return f"{about_recipe(name)} Needs: {recipe.sample.channels[0].name}, or {' + '.join(recipe.dixon)} beside it."
+    if isinstance(recipe, MapRecipe):
         return f"{about_recipe(name)} Needs: {recipe.sample.channels[0].name} + {recipe.maps}."
     inputs = "cines" if recipe.sample.of_cine else " + ".join(channel.name for channel in recipe.sample.channels)
     weights = f"; ImageNet weights of {recipe.network.backbone}" if recipe.network.weights == "imagenet" else ""
@@ -58,7 +62,7 @@ def train(
     backbone_weights: Annotated[
         Path | None,
         typer.Option(
-            help="File of its weights (.pth, .safetensors), or a model package.",
+            help="File of its weights (.pth, .safetensors), or a model package; for patterns that of the muscle maps.",
             show_default="published ones, fetched",
             exists=True,
         ),
@@ -152,8 +156,8 @@ def train(
             packages = train_folds(chosen, cohorts, out, **options)
         else:
             packages = [train_any(chosen, cohorts[0], out, **options)]
-    from ..models.map_package import MapPackage, MapRecipe
-    from ..models.package import ModelCard, ModelPackage
+    from ..models.package import AnswerCard
+    from ..models.packages import read_package
     from ..reporting.case_report import NOT_SHOWN_TO_TELL
 
     told_already, cards = None, []
@@ -166,12 +170,11 @@ def train(
                 print("\n".join(f"  {line}" for line in lines[:LEFT_OUT_SHOWN]))
             told_already = lines
         print(f"{package}:")
-        is_map = isinstance(chosen, MapRecipe)
-        card = MapPackage.read(package).card if is_map else ModelPackage.read(package).card
+        card = read_package(package).card
         cards.append(card)
         for name, metric in card.metrics.items():
             print(f"  {name}: {metric.value:.3f} ({metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}), {metric.measured_on}")
-        if isinstance(card, ModelCard) and not card.shown_to_tell:
+        if isinstance(card, AnswerCard) and not card.shown_to_tell:
             print(f"  {NOT_SHOWN_TO_TELL}")
     if folds:
         print(f"Over the {len(cards)} models, mean (lowest to highest), each by patients that it has not seen:")

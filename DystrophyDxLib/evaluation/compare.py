@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..classify import Classifier
 from ..cohort.options import (
     PACKAGES,
     PUBLISHED_RECIPE,
@@ -17,15 +16,16 @@ from ..cohort.options import (
 from ..cohort.seen import evaluated_cases
 from ..cohort.table import Cohort
 from ..errors import InputError
-from ..models.package import ModelPackage
+from ..models.classes_recipe import ClassesRecipe
+from ..models.packages import read_answering
 from ..models.published_weights import fetch_published, weights_file
-from ..models.recipe import Recipe
 from ..reporting.harness import FIGURES, table_sha256
 from ..reporting.progress import WRITING, Advance, part_of
 from ..reporting.reports import COMPARISON as REPORT
 from ..reporting.reports import PREDICTIONS
 from ..training.train import train
 from .comparison import Comparison, Model, sections
+from .pattern_classifier import classifier_of
 from .plan import RESULTS, open_comparison
 from .predictions import predict
 from .summaries import ComparisonSummary
@@ -70,7 +70,7 @@ def compare(
             interrupted a training, or fewer than two models were left.
     """
     if recipe is None and packages and not backbones:
-        published = ModelPackage.read(packages[0]).recipe
+        published = read_answering(packages[0]).recipe
     else:
         published = chosen_classifier(recipe or PUBLISHED_RECIPE)
     files = {name: weights_file(weights, name) for name in backbones}
@@ -79,7 +79,7 @@ def compare(
         cases = chosen_splits(cases, None, seed)[0]
     wanted_of = {name: chosen_classifier(recipe or PUBLISHED_RECIPE, name) for name in backbones}
     _check_names([*map(model_name, backbones), *map(_name, packages)])
-    chosen, split = evaluated_cases(cases, split, [ModelPackage.read(package).card for package in packages])
+    chosen, split = evaluated_cases(cases, split, [read_answering(package).card for package in packages])
     before = open_comparison(out, published, cohort, seed)
     failures: list[tuple[str, str]] = []
     places = {_name(package): package for package in packages}
@@ -147,8 +147,8 @@ def _name(package: Path) -> str:
     return package.absolute().name.removesuffix(".zip")
 
 
-def _evaluated(name: str, place: Path, recipe: Recipe, cohort: Cohort, device: str, advance: Advance) -> Model:
-    package = ModelPackage.read(place)
+def _evaluated(name: str, place: Path, recipe: ClassesRecipe, cohort: Cohort, device: str, advance: Advance) -> Model:
+    package = read_answering(place)
     if package.recipe.classes != recipe.classes:
         raise InputError(f"The package tells {' and '.join(package.card.classes)} apart, the recipe others.")
-    return Model(name, package, predict(Classifier(package, device), cohort, part_of(advance, name)))
+    return Model(name, package, predict(classifier_of(package, device), cohort, part_of(advance, name)))

@@ -16,6 +16,7 @@ import pandas as pd
 from ..cohort.seen import seen_notice, seen_patients
 from ..cohort.table import Cohort
 from ..models.package import ModelPackage
+from ..models.packages import AnsweringPackage
 from ..models.recipe import SampleRecipe
 from ..reporting.figures import roc_figure, saved_picture
 from ..reporting.harness import report_notices
@@ -42,7 +43,7 @@ class Model:
     """A model of the comparison with its predictions."""
 
     name: str
-    package: ModelPackage
+    package: AnsweringPackage
     predictions: Predictions
 
     @property
@@ -211,7 +212,7 @@ def sections(comparison: Comparison, summary: ComparisonSummary, figures: Path) 
     described = [
         {
             "Model": model.name,
-            "Backbone": model.package.recipe.network.backbone,
+            "Backbone": _backbone(model.package),
             "Recipe": model.package.recipe.name,
             "Sample": _sample_text(model.package.recipe.sample),
             "Threshold": next(iter(model.package.card.decision.marks), "none"),
@@ -244,6 +245,10 @@ def _roc_pictures(comparison: Comparison, figures: Path) -> Iterator[Picture]:
             told = "; ".join(line.label for line in lines)
             caption = f"ROC curves, {unit}; AUC with {AUC_INTERVAL}. Dots: the thresholds."
             yield saved_picture(roc_figure(lines), figures, f"roc_{unit}", f"ROC curves, {unit}: {told}", caption)
+
+
+def _backbone(package: AnsweringPackage) -> str:
+    return package.recipe.network.backbone if isinstance(package, ModelPackage) else "none: fat of the muscles"
 
 
 def _sample_text(sample: SampleRecipe) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..cohort.table import Cohort
-from ..models.package import ModelPackage
+from ..models.packages import AnsweringPackage
 from ..reporting.pages import Section
 from ..reporting.progress import Advance
 from ..reporting.reports import CASE_TABLES
@@ -53,7 +53,7 @@ class Evaluation:
         further: sections of `map_report`.
     """
 
-    package: ModelPackage
+    package: AnsweringPackage
     cohort: Cohort
     split: str | None
     seen: int

@@ -33,7 +33,8 @@ from ..statistics.ranked import probability_columns
 
 if TYPE_CHECKING:  # what only has tables to make does without the network
     from ..classify import Classification, Classifier
-    from ..models.package import ModelCard
+    from ..models.package import AnswerCard
+    from .pattern_classifier import PatternClassifier
 
 _OF_PATIENT = ("disease", "truth", "sex", "age", "centre", "field_strength_t", "severity")
 
@@ -62,7 +63,7 @@ class ClassifiedSeries:
 
 
 def predict(
-    classifier: Classifier,
+    classifier: Classifier | PatternClassifier,
     cohort: Cohort,
     advance: Advance,
     observe: Callable[[ClassifiedSeries], None] = lambda _: None,
@@ -96,7 +97,7 @@ def predict(
     return Predictions(images, pd.DataFrame(failures, columns=["row", "patient_id", "disease", "reason"]))
 
 
-def classify_case(classifier: Classifier, case: Case) -> ClassifiedSeries:
+def classify_case(classifier: Classifier | PatternClassifier, case: Case) -> ClassifiedSeries:
     """Reads and classifies the series of one row of a cohort.
 
     Raises:
@@ -149,7 +150,7 @@ def units_of(images: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {"Images": counted(images), "Patients": by_patient(images)}
 
 
-def said(rows: pd.DataFrame, card: ModelCard) -> np.ndarray:
+def said(rows: pd.DataFrame, card: AnswerCard) -> np.ndarray:
     """(N,) index of the class that each row, of images or patients, says."""
     return card.decision.said(probabilities_of(rows, card.classes))
 

@@ -24,3 +24,9 @@ def muscle_model() -> Path | None:
     """Folder of the package of the model of muscle maps that ships with the extension; None where it was left out."""
     folder = resources_folder() / "MuscleModel"
     return folder if folder.is_dir() else None
+
+
+def pattern_model() -> Path | None:
+    """The same of the model that answers by the pattern of fat in the muscles."""
+    folder = resources_folder() / "PatternModel"
+    return folder if folder.is_dir() else None

@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..results import INDETERMINATE, CaseResult, ImageResult, RankedClass, StudyResult, threshold_in_words
+from .draws import drawn_means, interval_of
 from .earned import least_earned
 
 if TYPE_CHECKING:
     import torch
     from typing_extensions import Self
 
-RESAMPLES = 2000
-SEED = 20210113
-"""Of the bootstrap; fixed, so that the same input and package give the same result."""
 FIRST_FEW = 3
 """Classes of a ranked differential that are told in one line."""
 _NO_INTERVAL = "A whole volume is one image: its probability has no interval, and the label goes by it alone."
@@ -156,13 +154,23 @@ class Decision(ABC):
     def of_image(self, image: ImageResult) -> tuple[float, ...]:
         """(K,) probabilities of an image, as read from a result."""
 
-    @abstractmethod
     def case(self, probabilities: np.ndarray, slices: np.ndarray, why_not: str | None) -> CaseResult:
         """The case from its images.
 
         Args:
             probabilities: (N, K) of the images that count.
             slices: (N,) slice of each; all the same where the images are whole volumes.
+            why_not: why there is no label, if so.
+        """
+        return self.case_of_draws(probabilities.mean(axis=0), drawn_means(probabilities, slices), why_not)
+
+    @abstractmethod
+    def case_of_draws(self, mean: np.ndarray, draws: np.ndarray | None, why_not: str | None) -> CaseResult:
+        """The case from its probabilities, and from what they may as well be.
+
+        Args:
+            mean: (K,).
+            draws: (draws, K), whose percentiles are the interval; None where there is none.
             why_not: why there is no label, if so.
         """
 
@@ -254,12 +262,11 @@ class Binary(Decision):
     def of_image(self, image: ImageResult) -> tuple[float, ...]:
         return 1 - image.probability, image.probability
 
-    def case(self, probabilities: np.ndarray, slices: np.ndarray, why_not: str | None) -> CaseResult:
+    def case_of_draws(self, mean: np.ndarray, draws: np.ndarray | None, why_not: str | None) -> CaseResult:
         """The label is that of the mean probability, where the interval does not cross the threshold and validation
         showed that the model is right more often than by chance when it is as sure."""
-        second = probabilities[:, 1].copy()
-        interval = case_interval(second, slices)
-        probability = float(np.mean(second))
+        interval = interval_of(draws, 1)
+        probability = float(mean[1])
         is_second = probability >= self.threshold
         label = self.classes[int(is_second)]
         if why_not:
@@ -268,7 +275,7 @@ class Binary(Decision):
             label = INDETERMINATE
             band = threshold_in_words(self.threshold, self.no_label or (0.0, 1.0))[1]
             reason = f"{(band or 'here').capitalize()} validation shows neither class to be more than chance."
-        elif len(np.unique(slices)) < 2:
+        elif draws is None:
             reason = _NO_INTERVAL
         elif interval[0] < self.threshold <= interval[1]:
             label, reason = INDETERMINATE, "The 95 % interval crosses the threshold."
@@ -348,29 +355,22 @@ class Ranked(Decision):
     def of_image(self, image: ImageResult) -> tuple[float, ...]:
         return image.probabilities
 
-    def case(self, probabilities: np.ndarray, slices: np.ndarray, why_not: str | None) -> CaseResult:
+    def case_of_draws(self, mean: np.ndarray, draws: np.ndarray | None, why_not: str | None) -> CaseResult:
         """The first class is the label where its lead over the next is above 0 in 97.5 % of the draws of slices, and
         where validation showed that the model is right more often than by chance when it is as sure of that class."""
-        mean = probabilities.mean(axis=0)
         order = np.argsort(-mean, kind="stable")
         differential = tuple(
-            RankedClass(
-                name=self.classes[k],
-                probability=float(mean[k]),
-                ci95=case_interval(probabilities[:, k], slices),
-            )
-            for k in order
+            RankedClass(name=self.classes[k], probability=float(mean[k]), ci95=interval_of(draws, k)) for k in order
         )
         first, second = differential[:2]
-        leads = _drawn_means(probabilities[:, order[0]] - probabilities[:, order[1]], slices)
         if why_not:
             label, reason = INDETERMINATE, why_not
         elif not self._is_shown(int(order[0]), first.probability):
             label = INDETERMINATE
             reason = f"Validation does not show that {first.name} at {first.probability:.2f} is more than chance."
-        elif leads is None:
+        elif draws is None:
             label, reason = first.name, _NO_INTERVAL
-        elif np.percentile(leads, 2.5) <= 0:
+        elif np.percentile(draws[:, order[0]] - draws[:, order[1]], 2.5) <= 0:
             label = INDETERMINATE
             reason = f"The 95 % interval of the lead of {first.name} over {second.name} holds 0."
         else:
@@ -411,32 +411,6 @@ def decision_for(classes: Sequence[str], threshold: float | None, label_from: Se
 def decision_of(result: StudyResult) -> Decision:
     """How the model answered that a result is of, from the result alone."""
     return decision_for(result.model.classes, result.case.threshold)
-
-
-def case_interval(probabilities: np.ndarray, slices: np.ndarray) -> tuple[float, float]:
-    """95 % percentile interval of the mean probability by bootstrap over slices, both legs of a slice together.
-
-    A single slice says nothing of how the others would have come out: its interval is 0 to 1.
-
-    Args:
-        probabilities: (N,) of the images.
-        slices: (N,) slice of each.
-    """
-    means = _drawn_means(probabilities, slices)
-    if means is None:
-        return 0.0, 1.0
-    low, high = np.percentile(means, [2.5, 97.5]).clip(0, 1)
-    return float(low), float(high)
-
-
-def _drawn_means(values: np.ndarray, slices: np.ndarray) -> np.ndarray | None:
-    """(RESAMPLES,) means of the values of slices drawn with replacement; None for a single slice."""
-    _, group = np.unique(slices, return_inverse=True)
-    sums, counts = np.bincount(group, values), np.bincount(group)
-    if len(sums) < 2:
-        return None
-    drawn = np.random.default_rng(SEED).integers(len(sums), size=(RESAMPLES, len(sums)))
-    return sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
 
 
 def _interval(case: CaseResult, of: str = "") -> str:

@@ -15,7 +15,7 @@ from ..devices import channels_last, compute_device, has_bfloat16
 from ..errors import InputError
 from .cam_network import CamNetwork, NetworkOutput, build_network
 from .cells import CellGrid
-from .decision import SEED
+from .draws import SEED
 from .package import ModelPackage
 
 LARGEST_SHIFT = 0.01

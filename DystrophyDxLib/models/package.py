@@ -33,8 +33,8 @@ BALANCED_ACCURACY = "Balanced accuracy"
 """Name of the mean of the classes' sensitivities, which is chance at one over their number."""
 
 
-class ModelCard(Strict):
-    """What a user must know of a model, and the constants its answers need.
+class AnswerCard(Strict):
+    """What a user must know of a model that answers, and the constants its answers need.
 
     Attributes:
         demonstration: True for a model that has seen no patients; every result then says so.
@@ -44,10 +44,6 @@ class ModelCard(Strict):
         label_from: the least probability of each class at which it is a label, see `decision.Decision`; empty in
             packages that do not tell.
         temperature: logits are divided by it (Guo et al., ICML 2017).
-        heat_reference: class activation that is shown as 1 in a case with none higher, so that a case without
-            evidence is not shown in full colour.
-        largest_distance: Mahalanobis distance of a case's mean features from the training cohort's beyond which the
-            case is unlike what the model has seen.
         seen: of each series that the model was fitted to or whose threshold was chosen by it, see `cohort.seen`;
             empty in packages that do not tell.
     """
@@ -65,12 +61,10 @@ class ModelCard(Strict):
     threshold: Probability | None = None
     label_from: tuple[Probability | None, ...] = ()
     temperature: Annotated[float, Field(gt=0)]
-    heat_reference: Annotated[float, Field(gt=0)]
-    largest_distance: Annotated[float, Field(gt=0)]
     seen: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _threshold_of_two(self) -> ModelCard:
+    def _threshold_of_two(self) -> AnswerCard:
         decision_for(self.classes, self.threshold, self.label_from)
         return self
 
@@ -94,6 +88,20 @@ class ModelCard(Strict):
             if measured is not None and measured.ci95[0] <= by_chance:
                 return False
         return True
+
+
+class ModelCard(AnswerCard):
+    """Of a network.
+
+    Attributes:
+        heat_reference: class activation that is shown as 1 in a case with none higher, so that a case without
+            evidence is not shown in full colour.
+        largest_distance: Mahalanobis distance of a case's mean features from the training cohort's beyond which the
+            case is unlike what the model has seen.
+    """
+
+    heat_reference: Annotated[float, Field(gt=0)]
+    largest_distance: Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)

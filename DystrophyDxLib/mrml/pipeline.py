@@ -120,12 +120,15 @@ class ModelOnDevice:
     Args:
         device: one of `devices.DEVICES`.
         muscles: package of a model of muscle maps; None for no map.
+        pattern: package of a model that answers by the fat of the muscles; None for no such answer.
     """
 
-    def __init__(self, package: ModelPackage, device: str, muscles: Path | None = None) -> None:
+    def __init__(
+        self, package: ModelPackage, device: str, muscles: Path | None = None, pattern: Path | None = None
+    ) -> None:
         self.package = package
         self._device = device
-        self._muscles = muscles
+        self._muscles, self._pattern = muscles, pattern
 
     def check_device(self) -> None:
         """Raises `InputError` where the device that was asked for is not there; PyTorch is asked of a GPU alone."""
@@ -137,11 +140,14 @@ class ModelOnDevice:
         """Raises `InputError` as `Classifier`."""
         from ..classify import Classifier
         from ..models.map_package import MapPackage
+        from ..models.pattern_package import PatternPackage
         from ..muscles.mapper import MuscleMapper
 
         looks_at_legs = self.package.recipe.sample.region.kind == "legs"
         maps = MapPackage.read(self._muscles) if self._muscles is not None and looks_at_legs else None
-        return Classifier(self.package, self._device, MuscleMapper(maps, self._device) if maps is not None else None)
+        mapper = MuscleMapper(maps, self._device) if maps is not None else None
+        pattern = PatternPackage.read(self._pattern) if self._pattern is not None and looks_at_legs else None
+        return Classifier(self.package, self._device, mapper, pattern)
 
 
 @dataclass(frozen=True)

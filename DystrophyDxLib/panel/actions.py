@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, InputError
-from ..files.resources import muscle_model
+from ..files.resources import muscle_model, pattern_model
 from ..models.package import ModelPackage
 from ..mrml.classification import SceneClassification
 from ..mrml.classification_view import ClassificationView
@@ -156,4 +156,4 @@ def _card(classification: SceneClassification, models: Iterable[Path]) -> dict[s
 
 @lru_cache(maxsize=1)
 def _model(model: Path, device: str) -> ModelOnDevice:
-    return ModelOnDevice(ModelPackage.read(model), device, muscle_model())
+    return ModelOnDevice(ModelPackage.read(model), device, muscle_model(), pattern_model())

@@ -16,6 +16,7 @@ from .leg_chart import SHORT, LegChart
 from .muscle_fat import GRADE_WORDS, GRADES, SHADES, by_muscle, sides_of, source_words, summary_line, told
 from .muscle_heat import heat_line, heat_rows
 from .muscle_signs import STATES, WORDS, by_sign, signs_lines
+from .pattern_words import PatternChart, pattern_line
 from .peak import peak
 from .rendering import rendered
 
@@ -101,6 +102,10 @@ WARNINGS = {
         "The drawn regions overlap.",
         "Look at the outlines, which are those that were used, and correct them where they are not what you meant.",
     ),
+    WarningCode.PATTERN_DISAGREES: (
+        "The network and the pattern of fat in the muscles contradict each other.",
+        "Read the images without both; correct the outlines of the muscles where they are wrong.",
+    ),
     WarningCode.CASE_INCOMPLETE: (
         "A leg, or a good part of the images, does not enter the case.",
         "Check the outlines in the images that do not count; the answer rests on the others alone.",
@@ -176,7 +181,9 @@ def summary(result: StudyResult) -> str:
     lines = [
         title(result),
         " ".join((f"{figures(result)}. {result.case.reason}", *reservations(result))),
-        *filter(None, [peak(result), heat_line(result), summary_line(result), *signs_lines(result)]),
+        *filter(
+            None, [peak(result), heat_line(result), summary_line(result), *signs_lines(result), pattern_line(result)]
+        ),
         *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
         " ".join(notices(result)),
     ]
@@ -223,6 +230,7 @@ def write_report(
         sign_states=STATES,
         sign_words=WORDS,
         short=SHORT,
+        pattern=PatternChart.of(result),
         acquisition=_acquisition(result.input.acquisition),
         card=card,
         metrics=card.get("metrics", {}),

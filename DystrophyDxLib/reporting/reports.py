@@ -13,6 +13,7 @@ GALLERY = "gallery"
 PREDICTIONS = "predictions"
 EVALUATION = Report("evaluation of a model", "evaluation.json", CASE_TABLES, (TABLES, FIGURES, GALLERY))
 MAPS = Report("Evaluation of a model of muscle maps", "evaluation.json", ("legs.csv", "failures.csv"))
+PATTERNS = Report("evaluation of a model of patterns", "evaluation.json", CASE_TABLES[:3])
 FOLDS = Report("cross-validation", "folds.json", CASE_TABLES)
 COMPARISON = Report("comparison of models", "comparison.json", folders=(TABLES, FIGURES, PREDICTIONS))
 TEXTURE = Report("texture analysis", "texture.json", ("predictions.csv", "heat.csv", "muscles.csv"))

@@ -26,6 +26,7 @@ from ..errors import InputError
 from ..models.cam_network import CamNetwork, build_network, trainable_parameters
 from ..models.map_package import MapPackage, MapRecipe
 from ..models.package import ModelCard, ModelPackage, write_package
+from ..models.pattern_package import PatternPackage, PatternRecipe
 from ..models.recipe import Recipe
 from ..models.training_recipe import AugmentationRecipe, StageRecipe
 from ..models.weights import load_backbone
@@ -46,6 +47,7 @@ from .preparation import (
 )
 from .sample_store import SampleStore
 from .train_maps import train_maps
+from .train_pattern import train_pattern
 from .training_log import Epoch, draw_log
 
 
@@ -152,9 +154,11 @@ def train_folds(
 
 
 def train_any(recipe: AnyRecipe, cohort: Cohort, out: Path, **options: Any) -> Path:
-    """`train` or `train_maps`, as the recipe says."""
+    """`train`, `train_maps` or `train_pattern`, as the recipe says."""
     if isinstance(recipe, MapRecipe):
         return train_maps(recipe, cohort, out, **options)
+    if isinstance(recipe, PatternRecipe):
+        return train_pattern(recipe, cohort, out, **options)
     return train(recipe, cohort, out, **options)
 
 
@@ -194,9 +198,9 @@ def train_repeats(
 
 def _is_by(package: Path, recipe: AnyRecipe) -> bool:
     """Whether a package of that recipe is there."""
-    kind = MapPackage if isinstance(recipe, MapRecipe) else ModelPackage
+    kinds: dict[type, Any] = {MapRecipe: MapPackage, PatternRecipe: PatternPackage, Recipe: ModelPackage}
     try:
-        return package.exists() and kind.read(package).recipe == recipe
+        return bool(package.exists() and kinds[type(recipe)].read(package).recipe == recipe)
     except InputError:
         return False
 

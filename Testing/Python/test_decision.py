@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from DystrophyDxLib.models.decision import Binary, Ranked, case_interval, decision_before_training, decision_for
+from DystrophyDxLib.models.decision import Binary, Ranked, decision_before_training, decision_for
+from DystrophyDxLib.models.draws import case_interval
 from DystrophyDxLib.results import ImageResult
 
 TWO = Binary(("other", "DMD"), 0.4)
