@@ -37,7 +37,6 @@ from .results import (
     CaseResult,
     FatSource,
     ImageResult,
-    InputFacts,
     ModelFacts,
     Provenance,
     ResultWarning,
@@ -48,8 +47,8 @@ from .results import (
 from .samples.kinds import region_of
 from .samples.quality import ImageQuality
 from .samples.slice_samples import SampleBatch
+from .series.input_facts import input_facts
 from .series.series import Series
-from .series.standard_terms import standard_facts, standard_uid
 from .series.words import listed
 
 BATCH = 8
@@ -437,20 +436,3 @@ def _kept_windows(windows: Sequence[AnyWindow], before: Sequence[AnyWindow]) -> 
         if same is not None and np.array_equal(window.mask, before[same].mask):
             kept[n] = same
     return kept
-
-
-def input_facts(series: Series, contrast_note: str) -> InputFacts:
-    """What a result says of its series; `contrast_note` see `InputFacts`."""
-    return InputFacts(
-        label=series.label or series.neutral_label,
-        first_slice=series.first_slice,
-        kind=series.kind,
-        series_uid=standard_uid(series.series_uid),
-        slices=len(series.voxels),
-        spacing_mm=series.geometry.spacing,
-        selection=series.selection,
-        notes=series.notes,
-        warnings=series.warnings,
-        acquisition=standard_facts(series.acquisition),
-        contrast_note=contrast_note,
-    )

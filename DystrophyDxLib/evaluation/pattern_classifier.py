@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 
 from .. import __version__
-from ..classify import Classifier, input_facts
+from ..classify import Classifier
 from ..errors import InputError
 from ..files.resources import muscle_model
 from ..models.map_package import MapPackage
@@ -16,6 +16,7 @@ from ..muscles.fat_of_series import fat_of_series
 from ..muscles.mapper import MuscleMapper
 from ..pattern_answer import answer
 from ..results import ImageResult, ModelFacts, Provenance, StudyResult
+from ..series.input_facts import input_facts
 from ..series.series import Series
 
 
