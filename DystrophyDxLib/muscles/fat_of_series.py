@@ -16,6 +16,7 @@ from ..series.series import Series
 from .infiltration import FatScale, fat_of_muscles, scale_of
 from .mapper import MuscleMapper
 from .muscle_map import MuscleMap
+from .muscle_voxels import MuscleVoxels
 
 NO_GREY = (
     WarningCode.NOT_T1_WEIGHTED,
@@ -76,14 +77,15 @@ def fat_of_series(
             raise InputError(f"{reason}.")
     thighs = [anatomy == "thigh" for anatomy in judged.anatomy]
     muscles = mapper.map(series, regions, legs, thighs) if drawn is None else MuscleMap.drawn(drawn, regions)
-    scale = scale_of(series, channels, muscles.labels, muscles.sides, regions.labels > 0)
+    spacing = series.geometry.spacing
+    voxels = MuscleVoxels.of(muscles.labels, muscles.sides, min(spacing[:2]))
+    scale = scale_of(series, channels, muscles.labels, voxels, regions.labels > 0)
     warnings = (*series.warnings, *regions.warnings, *judged.warnings, *muscles.warnings)
     if isinstance(scale, FatScale):
         given = {warning.code for warning in warnings}
         unlike = next((UNSUITABLE[code] for code in NO_GREY if code in given), None)
         scale = scale.trusted(map_by_person=drawn is not None, unlike=unlike)
-    nothing_hot = np.zeros(series.voxels.shape, bool)
-    found = fat_of_muscles(muscles.labels, muscles.sides, nothing_hot, series.geometry.spacing, scale)
+    found = fat_of_muscles(voxels, np.zeros(len(voxels.index), bool), spacing, scale)
     return SeriesFat(
         found,
         not (isinstance(scale, FatScale) and scale.source == "Dixon"),
