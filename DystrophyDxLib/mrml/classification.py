@@ -93,13 +93,8 @@ class SceneClassification:
 
     @property
     def images_table(self) -> slicer.vtkMRMLTableNode | None:
-        """One row for each of `images`, for a person to read and for `chart` to plot; made by `tabulate`.
-
-        `images_table.COLUMNS` are the slice (an int; of a model of volumes a text such as "3 to 7"), the side, the
-        probability in full, the region ("automatic" or "edited"), and the anatomy ("thigh", "other" or "not judged";
-        "thigh, not counted" where the image does not enter the case). The columns after these are for the chart alone:
-        the probability of the images of one side, NaN for those of the others.
-        """
+        """One row for each of `images`, for a person to read and for `chart` to plot; made by `tabulate`, with
+        `images_table.COLUMNS`."""
         return self._nodes.get(_IMAGES)
 
     @property
@@ -405,7 +400,7 @@ def tell_muscles(shown: SceneClassification) -> bool:
     result = result_now(shown)
     if result is None or result == shown.result:
         return False
-    shown._nodes.get(_RESULT).SetText(result.to_json())
+    shown.tell(result)
     return True
 
 

@@ -16,7 +16,10 @@ from .nodes import plot_series_of, remove_node
 from .segmentation import SEGMENT_COLORS
 
 COLUMNS = ("Slice", "Side", "Probability", "Region", "Anatomy")
-"""Of the table, for a person to read; those after them are for the chart."""
+"""Of the table, for a person to read: the slice (an int; of a model of volumes a text such as "3 to 7"), the side, the
+probability in full, the region ("automatic" or "edited"), and the anatomy ("thigh", "other" or "not judged"; "thigh,
+not counted" where the image does not enter the case). Those after them are for the chart alone: the probability of the
+images of one side, NaN for those of the others."""
 
 _ARRAYS: dict[type, tuple[Any, int]] = {
     int: (vtkIntArray, VTK_INT),
