@@ -19,6 +19,7 @@ class MusclesSection:
         self.editor = RegionEditor(self.ui.mapEditorFrame, "DystrophyDxMuscles")
         self._watch = SegmentationWatch(self.onEdited)
         ui = self.ui
+        ui.musclesSection.connect("contentsCollapsed(bool)", self.onFolded)
         ui.showMapCheckBox.connect("toggled(bool)", self.onShowMap)
         ui.editMapButton.connect("toggled(bool)", self.onEditMap)
         ui.resetMapButton.connect("clicked()", self.onResetMap)
@@ -48,17 +49,22 @@ class MusclesSection:
         self.showShares()
 
     def _showFat(self):
+        """The table is laid out when the section is opened: that takes longer than all else of an answer."""
         ui, result = self.ui, self._context.result
-        for label in (ui.fatLabel, ui.musclesNotesLabel):
-            say(label, "")
-        ui.musclesSection.text = _("Muscles")
-        if result is None:
-            return
-        from DystrophyDxLib.panel.muscle_words import fat_table_html, muscles_notes, muscles_title
+        title, table, notes = _("Muscles"), "", ""
+        if result is not None:
+            from DystrophyDxLib.panel.muscle_words import fat_table_html, muscles_notes, muscles_title
 
-        ui.musclesSection.text = muscles_title(result)
-        say(ui.fatLabel, fat_table_html(result))
-        say(ui.musclesNotesLabel, muscles_notes(result))
+            title = muscles_title(result)
+            if not ui.musclesSection.collapsed:
+                table, notes = fat_table_html(result), muscles_notes(result)
+        ui.musclesSection.text = title
+        say(ui.fatLabel, table)
+        say(ui.musclesNotesLabel, notes)
+
+    def onFolded(self, folded):
+        if not folded:
+            self._showFat()
 
     def _showMap(self):
         ui, node = self.ui, self._map

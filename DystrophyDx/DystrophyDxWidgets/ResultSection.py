@@ -103,25 +103,28 @@ class ResultSection:
     def _showAnswer(self, classification):
         ui, result = self.ui, self._context.result
         labels = (ui.answerLabel, ui.barLabel, ui.figuresLabel, ui.peakLabel, ui.cautionsLabel, ui.differenceLabel)
-        for label in (*labels, ui.warningsLabel):
-            say(label, "")
         for section in (ui.warningsSection, ui.imagesSection):
             section.visible = result is not None
         if result is None:
-            say(ui.answerLabel, _("Not classified yet."))
+            for label, text in zip((*labels, ui.warningsLabel), (_("Not classified yet."), *6 * ("",)), strict=True):
+                say(label, text)
             return
         from DystrophyDxLib.panel import rich_text
         from DystrophyDxLib.reporting.peak import peak
 
-        say(ui.answerLabel, rich_text.answer_html(result))
-        say(ui.barLabel, rich_text.bar_html(result))
-        say(ui.figuresLabel, rich_text.figures(result))
-        say(ui.peakLabel, peak(result))
-        say(ui.cautionsLabel, rich_text.cautions_html(result))
-        say(ui.warningsLabel, rich_text.warnings_html(result))
+        before = classification.result_before
+        texts = (
+            rich_text.answer_html(result),
+            rich_text.bar_html(result),
+            rich_text.figures(result),
+            peak(result),
+            rich_text.cautions_html(result),
+            rich_text.difference(result, before) if before is not None else "",
+            rich_text.warnings_html(result),
+        )
+        for label, text in zip((*labels, ui.warningsLabel), texts, strict=True):
+            say(label, text)
         ui.warningsSection.visible = bool(result.warnings)
-        if classification.result_before is not None:
-            say(ui.differenceLabel, rich_text.difference(result, classification.result_before))
 
     def _showImages(self, classification):
         """Fills the table from the scene's table node, empty where that was deleted. Slicer's own view of such a node

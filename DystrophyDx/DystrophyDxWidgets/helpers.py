@@ -73,9 +73,11 @@ def loadWidget(name):
 
 
 def say(label, text):
-    """Shows a text; a label without one takes no place."""
-    label.text = text
-    label.visible = bool(text)
+    """Shows a text; a label without one takes no place. What is shown already is not laid out again."""
+    if label.text != text:
+        label.text = text
+    if label.isHidden() == bool(text):
+        label.visible = bool(text)
 
 
 @contextlib.contextmanager

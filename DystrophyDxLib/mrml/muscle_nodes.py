@@ -46,19 +46,45 @@ def put_muscles(
     volume.GetIJKToRASMatrix(ijk_to_ras)
     values = muscles.labels + np.where(muscles.labels > 0, muscles.sides - 1, 0).astype(np.uint8) * np.uint8(_PER_SIDE)
     labelmap = labelmap_of(values, ijk_to_ras)  # one for all segments
+    drawn = _labelmap_of_all(segmentation, muscles)
+    if drawn is not None and drawn.GetExtent() == labelmap.GetExtent():  # the views are told once
+        drawn.DeepCopy(labelmap)
+        drawn.Modified()
+    else:
+        _put_segments(segmentation, muscles, labelmap)
+    node.SetAttribute(_FOUND, _digest(node, volume) if muscles.source == "auto" else None)
+
+
+def _put_segments(
+    segmentation: slicer.vtkSegmentation, muscles: MuscleMap, labelmap: slicer.vtkOrientedImageData
+) -> None:
+    """Makes the segments those of a map; what is there keeps its look."""
     there = {segment.GetName(): segment for segment in segments_of(segmentation)}
     for side, label in muscles.shown:
         segment = there.pop(segment_name(side, label), None)
         new = segment is None
         if new:
             segment = _new_segment(side, label)
-        segment.SetLabelValue((LABEL_OF_SIDE[side] - 1) * _PER_SIDE + label)
+        segment.SetLabelValue(_value(side, label))
         segment.AddRepresentation(BINARY_LABELMAP, labelmap)
         if new:
             segmentation.AddSegment(segment)
     for gone in there.values():
         segmentation.RemoveSegment(gone)
-    node.SetAttribute(_FOUND, _digest(node, volume) if muscles.source == "auto" else None)
+
+
+def _value(side: Side, label: int) -> int:
+    """Of a structure of a side in the labelmap of all segments."""
+    return (LABEL_OF_SIDE[side] - 1) * _PER_SIDE + label
+
+
+def _labelmap_of_all(segmentation: slicer.vtkSegmentation, muscles: MuscleMap) -> slicer.vtkOrientedImageData | None:
+    """The labelmap that all segments share; None where they do not, or are others than those of a map."""
+    segments = segments_of(segmentation)
+    drawn = {segment.GetRepresentation(BINARY_LABELMAP) for segment in segments}
+    named = {segment.GetName(): segment.GetLabelValue() for segment in segments}
+    wanted = {segment_name(*shown): _value(*shown) for shown in muscles.shown}
+    return drawn.pop() if len(drawn) == 1 and named == wanted and len(segments) == len(wanted) else None
 
 
 def _added(volume: slicer.vtkMRMLScalarVolumeNode, name: str) -> slicer.vtkMRMLSegmentationNode:

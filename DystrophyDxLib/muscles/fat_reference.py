@@ -111,7 +111,7 @@ def _fitted(voxels: np.ndarray, fat: np.ndarray, exponents: tuple[tuple[int, int
     terms = np.stack([z[:, c] * y[:, b] * x[:, a] for c, b, a in exponents], axis=1)
     kept = logs > np.percentile(logs, 90) + np.log(0.6)
     for _ in range(_ROUNDS):
-        weights = _solved(terms[kept], logs[kept])
+        weights = _solved(terms, logs, kept)
         close = np.abs(logs - terms @ weights) < _CLOSE
         if np.count_nonzero(close) < 2 * len(exponents) or (close == kept).all():
             break
@@ -135,11 +135,12 @@ def _powers(size: int) -> np.ndarray:
     return np.linspace(-1, 1, size)[:, None] ** np.arange(4) if size > 1 else np.eye(1, 4)
 
 
-def _solved(terms: np.ndarray, logs: np.ndarray) -> np.ndarray:
-    """Weights of least squares; those of all but the constant are kept small where nothing tells them."""
-    middle = logs.mean()
-    ridge = _RIDGE * len(logs) * np.eye(terms.shape[1])
+def _solved(terms: np.ndarray, logs: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Weights of least squares of what is kept; those of all but the constant stay small where nothing tells them."""
+    count, middle = np.count_nonzero(kept), logs[kept].mean()
+    ridge = _RIDGE * count * np.eye(terms.shape[1])
     ridge[0, 0] = 0
-    weights = np.linalg.solve(terms.T @ terms + ridge, terms.T @ (logs - middle))
+    own = terms * kept[:, None]
+    weights = np.linalg.solve(own.T @ terms + ridge, own.T @ (logs - middle))
     weights[0] += middle
     return weights

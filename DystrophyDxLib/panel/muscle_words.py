@@ -27,7 +27,7 @@ def fat_table_html(result: StudyResult) -> str:
     if not rows:
         return ""
     sides = "".join(
-        f'<th align="right">&nbsp;{_HEADINGS.get(side, side.capitalize())}: fat&nbsp;</th><th>Grade</th>'
+        f'<th align="right">&nbsp;{_HEADINGS.get(side, side.capitalize())}: % fat&nbsp;</th><th>Grade</th>'
         for side in sides_of(result)
     )
     lines = "".join(
@@ -52,4 +52,4 @@ def _cells(muscle: MuscleFat | None) -> str:
     if muscle.fat_fraction is None or muscle.fat_ci95 is None:
         return f'<td align="right">&nbsp;not decidable&nbsp;</td>{shade}'
     low, high = (f"{100 * part:.0f}" for part in muscle.fat_ci95)
-    return f'<td align="right">&nbsp;{100 * muscle.fat_fraction:.0f} % ({low} to {high})&nbsp;</td>{shade}'
+    return f'<td align="right">&nbsp;{100 * muscle.fat_fraction:.0f} ({low} to {high})&nbsp;</td>{shade}'

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import slicer
 from mrml_cases import DIRECTIONS, SHAPE, planted, result, series_of
 from vtkmodules.vtkCommonCore import reference
 
@@ -120,6 +121,16 @@ def test_the_node_stays_and_is_seen_as_before_when_there_is_a_new_map(classifica
     assert names(node) == ["Left sartorius", "Left femur", "Right vastus lateralis"]
     assert not muscles_corrected(classification.volume)
     np.testing.assert_array_equal(muscles_of(classification.volume, legs()).labels, other.labels)
+
+
+def test_a_map_of_the_same_muscles_is_told_once(classification):
+    node, other, told = node_of(classification), mapped(), []
+    node.GetSegmentation().AddObserver(slicer.vtkSegmentation.SourceRepresentationModified, lambda *_: told.append(1))
+    other.labels[2, 10] = 0
+    put_muscles(classification.volume, MuscleMap(other.labels, other.sides))
+    assert told == [1]
+    np.testing.assert_array_equal(muscles_of(classification.volume, legs()).labels, other.labels)
+    assert not muscles_corrected(classification.volume)
 
 
 def test_a_copied_scene_has_the_map(classification):

@@ -34,6 +34,8 @@ def remove_a_muscle(desktop, classification):
 def test_the_section_is_folded_and_tells_the_fat_of_each_muscle(panel, classification):
     result, ui = classification.result, panel.ui
     assert ui.musclesSection.collapsed
+    assert ui.fatLabel.text == "", "it is laid out when it is asked for"
+    ui.musclesSection.collapsed = False
     assert ui.musclesSection.text == f"Muscles: fat {fat_by_leg(result)}"
     assert rows(panel) == list(dict.fromkeys(muscle.muscle.capitalize() for muscle in result.muscle_fat))
     assert ui.fatLabel.text.count("bgcolor") == len(result.muscle_fat)
@@ -42,6 +44,7 @@ def test_the_section_is_folded_and_tells_the_fat_of_each_muscle(panel, classific
 
 
 def test_nothing_is_told_of_muscles_before_and_after_an_answer(desktop, panel, classification):
+    panel.ui.musclesSection.collapsed = False
     panel.ui.inputSelector.setCurrentNode(None)
     desktop.settle(20)
     assert panel.ui.musclesSection.text == "Muscles"
@@ -63,6 +66,7 @@ def test_the_map_is_seen_when_asked_for_and_over_its_own_images_alone(desktop, p
 
 
 def test_the_table_follows_a_corrected_map_and_its_way_back(desktop, panel, classification):
+    panel.ui.musclesSection.collapsed = False
     before = panel.ui.fatLabel.text
     assert not panel.ui.resetMapButton.enabled
     name = remove_a_muscle(desktop, classification)
@@ -76,6 +80,7 @@ def test_the_table_follows_a_corrected_map_and_its_way_back(desktop, panel, clas
 
 
 def test_a_corrected_map_stays_when_the_volume_is_classified_again(desktop, panel, classification):
+    panel.ui.musclesSection.collapsed = False
     remove_a_muscle(desktop, classification)
     corrected = panel.ui.fatLabel.text
     panel.ui.classifyButton.click()
@@ -96,6 +101,7 @@ def test_one_editor_is_open_at_a_time(desktop, panel, classification):
 
 
 def test_a_map_that_is_deleted_while_it_is_edited_takes_the_editor_away(desktop, panel, classification):
+    panel.ui.musclesSection.collapsed = False
     panel.ui.editMapButton.checked = True
     slicer.mrmlScene.RemoveNode(muscles_node(classification.volume))
     desktop.settle(20)
