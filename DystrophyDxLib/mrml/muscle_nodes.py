@@ -6,6 +6,7 @@ import hashlib
 
 import numpy as np
 import slicer
+from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
@@ -14,7 +15,14 @@ from ..muscles.structures import CODES, LEFT_CODE, RIGHT_CODE, STRUCTURES, label
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side
 from .drawn_region import made_once
 from .nodes import VolumeNodes
-from .segmentation import BINARY_LABELMAP, NamedSegments, labelmap_of, muscles_from_segmentation, segments_of
+from .segmentation import (
+    BINARY_LABELMAP,
+    NamedSegments,
+    is_on_grid,
+    labelmap_of,
+    muscles_from_segmentation,
+    segments_of,
+)
 
 MUSCLES = "DystrophyDx.muscles"
 """Role of the node."""
@@ -47,8 +55,10 @@ def put_muscles(
     values = muscles.labels + np.where(muscles.labels > 0, muscles.sides - 1, 0).astype(np.uint8) * np.uint8(_PER_SIDE)
     labelmap = labelmap_of(values, ijk_to_ras)  # one for all segments
     drawn = _labelmap_of_all(segmentation, muscles)
-    if drawn is not None and drawn.GetExtent() == labelmap.GetExtent():  # the views are told once
-        drawn.DeepCopy(labelmap)
+    if drawn is not None and is_on_grid(drawn, labelmap):  # the views are told once
+        scalars = drawn.GetPointData().GetScalars()
+        vtk_to_numpy(scalars)[:] = values.ravel()
+        scalars.Modified()
         drawn.Modified()
     else:
         _put_segments(segmentation, muscles, labelmap)

@@ -428,6 +428,15 @@ def labelmap_of(labels: np.ndarray, ijk_to_ras: vtkMatrix4x4) -> slicer.vtkOrien
     return labelmap
 
 
+def is_on_grid(labelmap: slicer.vtkOrientedImageData, other: slicer.vtkOrientedImageData) -> bool:
+    """Whether two labelmaps hold the same voxels of space."""
+    matrices = vtkMatrix4x4(), vtkMatrix4x4()
+    for image, matrix in zip((labelmap, other), matrices, strict=True):
+        image.GetImageToWorldMatrix(matrix)
+    same = _is_near(np.linalg.solve(*map(slicer.util.arrayFromVTKMatrix, matrices)), np.eye(4), other.GetExtent())
+    return same and labelmap.GetExtent() == other.GetExtent()
+
+
 def _storage(path: Path) -> slicer.vtkMRMLSegmentationStorageNode:
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(path))

@@ -158,12 +158,13 @@ def test_the_report_tells_the_fat_of_the_map_as_it_was_corrected(scene, tmp_path
     assert result_now(shown).muscle_fat == before
     segmentation = node_of(shown).GetSegmentation()
     segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
+    (tmp_path / "out").mkdir()
+    written = write_report_folder(shown, {}, tmp_path / "out")
+    assert shown.result.muscle_fat == before, "the scene that is reported on does not change"
     assert tell_muscles(shown)
     assert not tell_muscles(shown), "it is told already"
     assert [row.muscle for row in shown.result.muscle_fat] == [row.muscle for row in before[1:]]
     assert shown.result.fat.map == BY_A_PERSON
-    (tmp_path / "out").mkdir()
-    written = write_report_folder(shown, {}, tmp_path / "out")
     assert [row.muscle for row in written.muscle_fat] == [row.muscle for row in before[1:]]
     lines = (tmp_path / "out" / "muscles.csv").read_text().splitlines()
     assert len(lines) == len(before)
@@ -171,7 +172,6 @@ def test_the_report_tells_the_fat_of_the_map_as_it_was_corrected(scene, tmp_path
         told = StudyResult.model_validate_json(saved.read("scene/Data/MRI result.txt"))
     assert (told.muscle_fat, told.signs) == (written.muscle_fat, written.signs)
     assert written.signs
-    assert shown.result.muscle_fat == before, "the scene that is reported on does not change"
     assert (tmp_path / "out" / "report.html").read_text().count("<title>left ") > 5
     reset_muscles(shown)
     assert not muscles_corrected(shown.volume)
