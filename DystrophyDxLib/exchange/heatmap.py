@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from highdicom import VOILUTTransformation
 from highdicom.pm import ParametricMap, RealWorldValueMapping
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -33,7 +32,8 @@ def make_heatmap(making: Making) -> Dataset:
         pixel_array=np.ascontiguousarray(np.maximum(making.findings.heat[slices], 0), np.float32),
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[mapping],
-        voi_lut_transformations=[VOILUTTransformation(window_center=0.5, window_width=1.0)],
+        window_center=0.5,  # highdicom 0.27, which Slicer ships, asks for them
+        window_width=1.0,
         content_label="HEATMAP",
         content_description="Heatmap of a classification, for research only",
         **making.common("heatmap"),

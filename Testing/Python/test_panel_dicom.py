@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 import types
 from pathlib import Path
 
 import pytest
 import slicer
+import slicer_desktop
 
 from DystrophyDxLib.panel.actions import Actions
 
@@ -63,3 +65,14 @@ def test_highdicom_is_installed_on_the_user_s_word_alone(panel, classification, 
     assert "needs highdicom" in asked[0]
     assert imported == []
     assert panel.ui.messageLabel.text == ""
+
+
+def test_what_slicer_ships_is_enough_and_the_library_asks_for_the_same():
+    root = Path(__file__).parents[2]
+    shipped = (Path(__file__).with_name("slicer_versions.txt")).read_text(encoding="utf-8")
+    version = re.search(r"^highdicom==(.*)$", shipped, re.MULTILINE)[1]
+    needed = slicer_desktop.load_requirements(root / "DystrophyDx/Resources/requirements-dicom.txt")
+    assert [requirement.name for requirement in needed] == ["highdicom"]
+    assert version in needed[0].specifier
+    line = (root / "DystrophyDx/Resources/requirements-dicom.txt").read_text(encoding="utf-8").splitlines()[-1]
+    assert f'"{line}"' in (root / "pyproject.toml").read_text(encoding="utf-8")
