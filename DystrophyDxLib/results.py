@@ -252,7 +252,7 @@ class MuscleFat(MuscleTexture):
 class FatSource(Strict):
     """What tells the fat of muscles, None where nothing does; what must be known of it; and whose map it is."""
 
-    source: Literal["Dixon", "T1-weighted"] | None
+    source: Literal["Dixon", "T1-weighted", "fat image"] | None
     note: str = Field(default="", exclude_if=lambda text: not text)
     map: str = Field(default="", exclude_if=lambda text: not text)
 

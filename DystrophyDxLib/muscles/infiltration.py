@@ -41,6 +41,8 @@ _USUAL, _MOST, _SHRINK = 0.45, 0.52, 0.3
 to 800 ms give 0.2 to 0.6; chosen on phantoms."""
 _HEALTHY = 0.55
 """The same, from which on no muscle is called healthy."""
+_FAT_IMAGE = 0.2
+"""The same, below which images show fat alone, as those of Dixon scans do: T1-weighted spin echoes give no less."""
 _NOT_FAT = 1.1
 """Signal of the darkest muscle relative to fat from which fat is not bright, so that grey does not tell it."""
 _DIXON_MARGIN = 0.03
@@ -60,7 +62,7 @@ class FatScale:
         compared: False where no muscle looks healthy, so that grey is compared with what is usual.
     """
 
-    source: Literal["Dixon", "T1-weighted"]
+    source: Literal["Dixon", "T1-weighted", "fat image"]
     signal: np.ndarray
     fractions: Callable[[np.ndarray, np.ndarray], np.ndarray]
     note: str = ""
@@ -254,4 +256,5 @@ def _by_grey(field: FatField, relative: np.ndarray, voxels: MuscleVoxels) -> Fat
         notes.append("No muscle looks healthy, so that what is usual stands for it and the intervals are wide.")
     if field.of_marrow:
         notes.append("No fat under the skin is in view, so that the marrow of the femur stands for it.")
-    return FatScale("T1-weighted", relative, fractions, " ".join(notes), darkest <= _HEALTHY)
+    source: Literal["T1-weighted", "fat image"] = "fat image" if darkest < _FAT_IMAGE else "T1-weighted"
+    return FatScale(source, relative, fractions, " ".join(notes), darkest <= _HEALTHY)

@@ -32,6 +32,8 @@ GRADE_WORDS = (
 )
 _SOURCES = {
     "Dixon": "By the Dixon images, fat / (fat + water).",
+    "fat image": "By grey between the darkest muscles, which are nearly black, and the fat of the legs: these look "
+    "like the fat images of a Dixon scan, whose water images would tell the fat directly.",
     "T1-weighted": "By grey between the darkest muscles and the fat of the legs, without the rims of muscles: an "
     "estimate.",
 }

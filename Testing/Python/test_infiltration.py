@@ -66,6 +66,13 @@ def test_grey_between_healthy_muscle_and_fat_is_the_fat_whatever_the_coil_does()
         assert all(row.fat_ci95[0] <= row.fat_fraction <= row.fat_ci95[1] for row in rows.values())
 
 
+def test_a_fat_image_alone_is_not_called_t1_weighted():
+    rows, scale = found(*thigh({GRACILIS: 0.0, SARTORIUS: 0.3, VASTUS: 0.7}, muscle=0.05))
+    assert scale.source == "fat image"
+    assert rows["left", "vastus lateralis"].fat_fraction == pytest.approx(0.7, abs=0.06)
+    assert found(*thigh({GRACILIS: 0.0, SARTORIUS: 0.3, VASTUS: 0.7}, muscle=0.25))[1].source == "T1-weighted"
+
+
 def test_volume_and_slices_are_those_of_the_map():
     series, labels, leg = thigh({GRACILIS: 0.0, SARTORIUS: 0.3, VASTUS: 0.7})
     labels[2][labels[2] == SARTORIUS] = 0
