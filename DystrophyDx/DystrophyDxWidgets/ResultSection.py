@@ -102,11 +102,20 @@ class ResultSection:
 
     def _showAnswer(self, classification):
         ui, result = self.ui, self._context.result
-        labels = (ui.answerLabel, ui.barLabel, ui.figuresLabel, ui.peakLabel, ui.cautionsLabel, ui.differenceLabel)
+        labels = (
+            ui.answerLabel,
+            ui.barLabel,
+            ui.figuresLabel,
+            ui.patternLabel,
+            ui.peakLabel,
+            ui.cautionsLabel,
+            ui.differenceLabel,
+            ui.warningsLabel,
+        )
         for section in (ui.warningsSection, ui.imagesSection):
             section.visible = result is not None
         if result is None:
-            for label, text in zip((*labels, ui.warningsLabel), (_("Not classified yet."), *6 * ("",)), strict=True):
+            for label, text in zip(labels, (_("Not classified yet."), *7 * ("",)), strict=True):
                 say(label, text)
             return
         from DystrophyDxLib.panel import rich_text
@@ -117,12 +126,13 @@ class ResultSection:
             rich_text.answer_html(result),
             rich_text.bar_html(result),
             rich_text.figures(result),
+            rich_text.pattern_html(result),
             peak(result),
             rich_text.cautions_html(result),
             rich_text.difference(result, before) if before is not None else "",
             rich_text.warnings_html(result),
         )
-        for label, text in zip((*labels, ui.warningsLabel), texts, strict=True):
+        for label, text in zip(labels, texts, strict=True):
             say(label, text)
         ui.warningsSection.visible = bool(result.warnings)
 

@@ -7,6 +7,7 @@ from html import escape
 from ..reporting.muscle_fat import SHADES, by_muscle, fat_by_leg, sides_of, source_words
 from ..reporting.muscle_heat import heat_line
 from ..reporting.muscle_signs import signs_lines
+from ..reporting.pattern_words import pattern_line
 from ..results import MuscleFat, StudyResult
 
 _INK = {4: "#ffffff"}
@@ -37,8 +38,10 @@ def fat_table_html(result: StudyResult) -> str:
 
 
 def muscles_notes(result: StudyResult) -> str:
-    """By what the fat is told, and whose map it is; which muscles the heat lies in; the published signs."""
-    return "<br>".join(map(escape, filter(None, (source_words(result), heat_line(result), *signs_lines(result)))))
+    """By what the fat is told, and whose map it is; which muscles the heat lies in; the published signs; the
+    answer by the pattern of the fat, and which muscles moved it."""
+    lines = source_words(result), heat_line(result), *signs_lines(result), pattern_line(result)
+    return "<br>".join(map(escape, filter(None, lines)))
 
 
 def _cells(muscle: MuscleFat | None) -> str:

@@ -24,6 +24,7 @@ from ..reporting.case_report import (
     reservations,
 )
 from ..reporting.muscle_heat import heat_line
+from ..reporting.pattern_words import beside_network, pattern_figures
 from ..reporting.peak import peak
 from ..results import INDETERMINATE, CaseResult, ImageResult, MuscleTexture, StudyResult
 
@@ -90,6 +91,18 @@ def bar(case: CaseResult, marks: Sequence[float]) -> np.ndarray:
         picture[:, max(0, threshold - 2 * _FINE) : threshold + 2 * _FINE] = _HALO
         picture[:, max(0, threshold - _FINE) : threshold + _FINE] = _THRESHOLD
     return picture
+
+
+def pattern_html(result: StudyResult) -> str:
+    """The second answer, by the pattern of fat in the muscles, with its figures, and how it stands to the network's;
+    nothing where the muscles were not mapped."""
+    pattern = result.pattern
+    if pattern is None:
+        return ""
+    if pattern.case is None:
+        return escape(f"Pattern of fat in the muscles: no answer. {pattern.why}")
+    told = f"{pattern_figures(pattern)}. {beside_network(pattern)}"
+    return f"<b>By the fat of the muscles: {escape(pattern.case.label)}</b><br>{escape(told)}"
 
 
 def muscles_html(scores: Sequence[MuscleTexture]) -> str:

@@ -1,5 +1,7 @@
 """The section "Muscles" of the panel: the fat in each, and the map that tells it."""
 
+from html import escape
+
 import pytest
 
 pytest.importorskip("PySide6")
@@ -13,6 +15,8 @@ from DystrophyDxLib.muscles.muscle_map import BY_A_PERSON
 from DystrophyDxLib.reporting.muscle_fat import fat_by_leg, source_words
 from DystrophyDxLib.reporting.muscle_heat import heat_line
 from DystrophyDxLib.reporting.muscle_signs import signs_lines
+from DystrophyDxLib.reporting.pattern_words import pattern_line
+from DystrophyDxLib.results import CaseResult, NetworkLabel, PatternMuscle, PatternResult
 
 pytest_plugins = "panel_fixtures"
 
@@ -39,8 +43,30 @@ def test_the_section_is_folded_and_tells_the_fat_of_each_muscle(panel, classific
     assert ui.musclesSection.text == f"Muscles: fat {fat_by_leg(result)}"
     assert rows(panel) == list(dict.fromkeys(muscle.muscle.capitalize() for muscle in result.muscle_fat))
     assert ui.fatLabel.text.count("bgcolor") == len(result.muscle_fat)
-    assert ui.musclesNotesLabel.text.split("<br>") == [source_words(result), heat_line(result), *signs_lines(result)]
+    told = [source_words(result), heat_line(result), *signs_lines(result), pattern_line(result)]
+    assert ui.musclesNotesLabel.text.split("<br>") == [escape(line) for line in told if line]
     assert result.signs
+
+
+def test_the_answer_by_the_muscles_stands_beside_the_network_s(panel, classification):
+    result = classification.result
+    assert bool(panel.ui.patternLabel.text) is (result.pattern is not None)
+    gracilis = PatternMuscle(muscle="gracilis", fat_fraction=0.06, share=0.8)
+    case = CaseResult(probability=0.21, ci95=(0.1, 0.4), label="other", threshold=0.5, reason="Below the threshold.")
+    network = NetworkLabel(label=result.case.label, reason=result.case.reason)
+    pattern = PatternResult(
+        case=case, told_class="other", muscles=(gracilis,), model=result.model, network=network, agrees=False
+    )
+    panel.ui.musclesSection.collapsed = False
+    for changed, beside, below in (
+        ({}, ("By the fat of the muscles: other", "0.21", "It contradicts the network."), "gracilis (6 %)"),
+        ({"case": None, "why": "Too few muscles."}, ("no answer. Too few muscles.",), "Too few muscles."),
+    ):
+        told = result.model_copy(update={"pattern": pattern.model_copy(update=changed)})
+        classification.tell(told)
+        panel.context.changed()
+        assert all(words in panel.ui.patternLabel.text for words in beside)
+        assert below in panel.ui.musclesNotesLabel.text.split("<br>")[-1]
 
 
 def test_nothing_is_told_of_muscles_before_and_after_an_answer(desktop, panel, classification):
