@@ -27,6 +27,7 @@ from pydicom.sr.coding import Code
 
 from ..muscles.structures import label_of
 from ..reporting.case_report import WARNINGS, extent, figures, finding, notices, reservations
+from ..reporting.pattern_words import pattern_line
 from ..results import CaseResult, ModelFacts, MuscleFat
 from ..series.words import listed
 from .making import PRODUCT, Making, code
@@ -56,6 +57,7 @@ def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
     result = making.findings.result
     groups = [
         _answer(making, "Case", result.case, result.model),
+        *_pattern(making),
         *(_muscles(making, segmentation) if segmentation is not None else ()),
     ]
     device = DeviceObserverIdentifyingAttributes(
@@ -114,6 +116,13 @@ def _answer(making: Making, name: str, case: CaseResult, model: ModelFacts) -> M
     )
     _add(group, codes.DCM.Finding, f"{case.label}: {case.reason}")
     return group
+
+
+def _pattern(making: Making) -> Iterator[MeasurementsAndQualitativeEvaluations]:
+    """The second answer, where there is one; its words are beside the first one's."""
+    pattern = making.findings.result.pattern
+    if pattern is not None and pattern.case is not None:
+        yield _answer(making, "Pattern of fat in the muscles", pattern.case, pattern.model)
 
 
 def _measured(
@@ -178,7 +187,7 @@ def _texts(making: Making) -> Iterator[TextContentItem]:
         yield _text(codes.DCM.Comment, words)
     told = f"{finding(result)}. {figures(result)}. {result.case.reason}"
     yield _text(codes.DCM.Summary, " ".join((told, *reservations(result))))
-    for words in (extent(result), result.fat.note if result.fat else ""):
+    for words in (extent(result), result.fat.note if result.fat else "", pattern_line(result)):
         if words:
             yield _text(codes.DCM.Comment, words)
     for warning in result.warnings:

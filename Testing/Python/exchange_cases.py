@@ -186,3 +186,14 @@ def same_points(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two sets of points are the same, to 10 µm."""
     sets = [np.unique(np.round(points, 2) + 0.0, axis=0) for points in (one, other)]
     return sets[0].shape == sets[1].shape and np.allclose(*sets, atol=0.021)
+
+
+def texts(ds: Dataset) -> dict[str, list[str]]:
+    """All texts of a report by what they are."""
+    found: dict[str, list[str]] = {}
+    for item in ds.ContentSequence:
+        if item.ValueType == "TEXT":
+            found.setdefault(item.ConceptNameCodeSequence[0].CodeMeaning, []).append(item.TextValue)
+        for name, more in texts(item).items() if "ContentSequence" in item else ():
+            found.setdefault(name, []).extend(more)
+    return found

@@ -22,6 +22,7 @@ from exchange_cases import (
     same_points,
     source_planes,
     study_datasets,
+    texts,
     write_all,
 )
 from highdicom.sr import srread
@@ -33,7 +34,6 @@ from DystrophyDxLib.exchange.folder import write_objects
 from DystrophyDxLib.exchange.report import PRIVATE, SCHEME
 from DystrophyDxLib.exchange.source import Source
 from DystrophyDxLib.muscles.structures import CODES
-from DystrophyDxLib.results import CaseResult, RankedClass
 from DystrophyDxLib.series.reading import read_study
 
 OBLIQUE = Rotation.from_euler("xz", [20, 12], degrees=True).as_matrix()
@@ -142,30 +142,6 @@ def test_the_numbers_of_the_report_are_those_of_the_result(axial):
         assert segment.TrackingUID == group.tracking_uid
 
 
-def test_of_more_classes_each_has_its_probability_and_the_heatmap_is_of_the_told_one(tmp_path, axial):
-    names = ("CMD", "DMD", "normal")
-    ranked = tuple(
-        RankedClass(name=name, probability=p, ci95=(p - 0.125, p + 0.125))
-        for name, p in (("DMD", 0.5), ("CMD", 0.25), ("normal", 0.25))
-    )
-    changed = {
-        "model": axial.findings.result.model.model_copy(update={"classes": names}),
-        "case": CaseResult(probability=0.5, ci95=(0.375, 0.625), label="DMD", reason="It leads.", differential=ranked),
-    }
-    written = write_all(tmp_path, study_datasets(), **changed)
-    (case,) = srread(written.folder / "report.dcm").content.get_image_measurement_groups()
-    told = {
-        item.TextValue: measured.value
-        for measured in case.get_measurements()
-        for item in measured[0].ContentSequence
-        if item.ValueType == "TEXT"
-    }
-    assert told == {"DMD": 0.5, "CMD": 0.25, "normal": 0.25}
-    assert texts(written.report)["Finding"] == ["DMD: It leads."]
-    mapping = written.heatmap.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
-    assert "DMD" in mapping.LUTExplanation
-
-
 def interval_of(measured) -> tuple[float, float]:
     """The 95 % interval of a measurement, from the uncertainties beside it."""
     own = {
@@ -179,17 +155,6 @@ def interval_of(measured) -> tuple[float, float]:
     }
     assert len(units) == 1
     return measured.value - own["-"], measured.value + own["+"]
-
-
-def texts(ds) -> dict[str, list[str]]:
-    """All texts of a report by what they are."""
-    found: dict[str, list[str]] = {}
-    for item in ds.ContentSequence:
-        if item.ValueType == "TEXT":
-            found.setdefault(item.ConceptNameCodeSequence[0].CodeMeaning, []).append(item.TextValue)
-        for name, more in texts(item).items() if "ContentSequence" in item else ():
-            found.setdefault(name, []).extend(more)
-    return found
 
 
 def test_the_report_says_label_reason_warnings_correction_and_model(axial):
