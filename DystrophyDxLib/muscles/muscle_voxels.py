@@ -99,9 +99,13 @@ class MuscleVoxels:
         Args:
             muscles: numbers, each side's muscles after those of the side before.
         """
-        own = np.isin(self.group // 2 // self.shape[2], muscles)
-        core = np.flatnonzero(own & (self.group % 2 == 1))
-        return core if len(core) >= _LEAST_PIXELS else np.flatnonzero(own)
+        chosen = np.zeros((self.shape[0] * self.shape[1], self.shape[2], 2), bool)
+        chosen[muscles, :, 1] = True
+        core = np.flatnonzero(chosen.ravel()[self.group])
+        if len(core) >= _LEAST_PIXELS:
+            return core
+        chosen[muscles] = True
+        return np.flatnonzero(chosen.ravel()[self.group])
 
     def totals(self, signal: np.ndarray) -> np.ndarray:
         """(sides, muscles) sum of a signal (N,) of each muscle."""
