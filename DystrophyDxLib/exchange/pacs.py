@@ -111,13 +111,13 @@ class Pacs:
             Their number.
 
         Raises:
-            InputError: as `studies`; there is no such series, or it did not come whole.
+            InputError: as `studies`; there is no such series, or it did not come whole, or cannot be written.
         """
         count = 0
         with _told():
             whole = self._client.search_for_instances(_uid(study_uid), _uid(series_uid), get_remaining=True)
             for count, ds in enumerate(self._client.iter_series(study_uid, series_uid), 1):
-                ds.save_as(folder / f"{count:05d}.dcm", enforce_file_format=True)
+                _write(ds, folder / f"{count:05d}.dcm")
                 if advance:
                     advance(count)
         if count == 0:
@@ -156,6 +156,13 @@ class Pacs:
         client = DICOMwebClient(self.url, session=session, timeout=_TIMEOUT_S)
         client.set_http_retry_params(max_attempts=3)
         return client
+
+
+def _write(ds: Dataset, path: Path) -> None:
+    try:
+        ds.save_as(path, enforce_file_format=True)
+    except OSError:
+        raise InputError("The images cannot be written into the temporary folder; check the space there.") from None
 
 
 def _points(frame: Frame, images: int) -> float:

@@ -201,14 +201,14 @@ def _tidy(folder: Path, files: Collection[str]) -> None:
 
 def _foreign(folder: Path, files: Collection[str]) -> bool:
     """Whether a folder that may have been in the place of results holds something else."""
-    return bool(_names(folder, files) - set(files))
+    return folder.is_dir() and bool(_names(folder, files) - set(files))
 
 
 def _names(folder: Path, files: Collection[str]) -> set[str]:
     """What lies in a folder; of folders in it of which files are known, their content."""
     known = {Path(name).parts[0] for name in files if "/" in name}
     found = set()
-    for path in folder.glob("*"):
+    for path in folder.iterdir():
         inside = path.iterdir() if path.name in known and path.is_dir() else (path,)
         found |= {item.relative_to(folder).as_posix() for item in inside}
     return found

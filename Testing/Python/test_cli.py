@@ -248,7 +248,8 @@ def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path, study, model):
 
 
 def test_bad_usage_gets_one_line(tmp_path, study, model):
-    assert "STUDY" in refusal("classify")
+    assert "'--out'" in refusal("classify")
+    assert "Give either a study" in refusal("classify", "--out", tmp_path / "out")
     assert "--nope" in refusal("classify", study, "--out", tmp_path / "out", "--nope")
     assert "none.zip' does not exist" in refusal(
         "classify", study, "--out", tmp_path / "out", "--model", tmp_path / "none.zip"

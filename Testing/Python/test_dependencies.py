@@ -386,7 +386,7 @@ def test_whatever_the_panel_imports_is_in_slicer_or_installed():
                 foreign.setdefault(module.split(".")[0], file)
     # tomli is for Python below 3.11 alone; imagecodecs for JPEG in DICOM and timm for models with a backbone of its,
     # which are told where they are missing.
-    of_slicer = {"slicer", "vtk", "vtkmodules", "qt", "ctk", "SampleData", "PyTorchUtils"}
+    of_slicer = {"slicer", "vtk", "vtkmodules", "qt", "ctk", "SampleData", "DICOMLib", "PyTorchUtils"}
     of_slicer |= {"tomli", "imagecodecs", "timm"}
     here = set(slicer_packages()) | {Requirement(line).name for line in lines(REQUIREMENTS)}
     distribution = {"PIL": "pillow"}

@@ -77,6 +77,14 @@ def test_a_file_that_the_user_puts_between_earlier_dicom_objects_stays(tmp_path,
     assert content(out) == {"result.json": "new"}
 
 
+def test_a_file_in_the_place_of_the_folder_stays(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="is a file"):
+            write(tmp_path / "out", "new", overwrite=overwrite)
+    assert content(tmp_path) == {"out": "mine"}
+
+
 def test_a_file_that_comes_at_the_last_moment_stays(tmp_path, system, monkeypatch):
     write(tmp_path / "out", "earlier")
     exchange, calls = exchange_folders.exchange, []
