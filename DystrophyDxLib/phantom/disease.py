@@ -206,7 +206,7 @@ PATTERNS: dict[str, Pattern] = {
         _LEADS["neurogenic"], onset_years=(1, 50), pace_years=7, scatter=0.8, asymmetry=0.35, side=0.2, fascicles=3.0,
         sharpness=(0.6, 3.0), oedema=(0.0, 0.5), oedema_lead=1.5, wasting=0.5,
     ),
-    # The rest are no groups of Yang et al.; the shipped model's recipe does not name them, so they are made only where
+    # The rest are no groups of Yang et al., and the shipped model was not trained on them; they are made only where
     # they are asked for.
     # Vasti about the femur first, rectus spared (Kornblum et al. 2006, J Neurol 253:111), quadriceps more towards the
     # knee (Garibaldi et al. 2022, Eur J Neurol 29:843); 15.6 (SD 11.1) % fat in twenty muscles of leg and thigh of 33

@@ -106,7 +106,8 @@ def test_samples_do_not_follow_shading_or_a_bright_vessel():
 
 def test_lower_precision_moves_no_probability_by_a_hundredth(phantom):
     classifier = Classifier(ModelPackage.read(embedded_model()), "cpu")
-    batch = make_samples(phantom.series, classifier.classify(phantom.series).regions.windows, 224)
+    size = classifier.package.recipe.sample.size
+    batch = make_samples(phantom.series, classifier.classify(phantom.series).regions.windows, size)
     fast, exact = (
         classifier._probabilities(classifier.network.forward(network, batch.pixels).logits.numpy())
         for network in (classifier.network.used, classifier.network.exact)

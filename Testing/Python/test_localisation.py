@@ -192,6 +192,7 @@ def test_the_shipped_model_looks_at_muscle_in_the_dystrophinopathies_that_it_fin
     assert len(found) >= 10
     assert found["heat_outside_muscle"].mean() < found["area_outside_muscle"].mean()
     assert found["pointing"].mean() > found["pointing_by_chance"].mean()
+    assert found["heat_in_diseased_muscle"].mean() > 1.4 * found["area_of_diseased_muscle"].mean()
 
 
 @pytest.mark.parametrize(("cases", "told"), [(19, False), (20, True)])

@@ -74,7 +74,9 @@ def test_the_embedded_recipe_trains_a_small_network_from_scratch():
     recipe = Recipe.named("embedded")
     assert (recipe.network.backbone, recipe.network.weights) == ("resnet18", "none")
     assert recipe.training.trainable == "all"
-    assert [stage.size for stage in recipe.training.stages] == [112, 224]
+    assert recipe.network.pooled == ("stage3", "stage4")
+    assert recipe.training.augmentation == "wide"
+    assert [stage.size for stage in recipe.training.stages] == [112]
 
 
 @pytest.mark.parametrize("name", ["yang2021", "embedded"])
