@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.reporting.case_report import summary
 from DystrophyDxLib.results import ResultWarning, StudyResult, WarningCode
-from DystrophyDxLib.samples.quality import CONTRAST_BY_GREY
+from DystrophyDxLib.samples.quality import CONTRAST_BY_GREY, ImageQuality
 from DystrophyDxLib.samples.slice_samples import make_samples
 from DystrophyDxLib.series.channels import with_channels
 from DystrophyDxLib.series.series import Acquisition, Geometry, Series
@@ -188,6 +189,9 @@ def test_what_was_found_while_reading_stands_beside_the_answer(
 
 class Exchanged:
     """Finds that left and right are exchanged."""
+
+    def legs(self, series, windows, *_):
+        return [SimpleNamespace(quality=ImageQuality(femur=True, fat_to_muscle=0, fat_to_brightest=0)) for _ in windows]
 
     def map(self, series, *_):
         nothing = np.zeros(series.voxels.shape, np.uint8)
