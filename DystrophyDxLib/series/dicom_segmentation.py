@@ -17,6 +17,7 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 _MOST_BYTES = 1 << 30
 SAME_COSINE = 1e-4
+_TOO_LARGE = "The DICOM segmentation is too large; crop it to the thighs."
 _DAMAGED = "The DICOM segmentation is damaged; export it again."
 
 
@@ -44,7 +45,7 @@ def read_dicom_segments(path: Path) -> DicomSegments:
             ds = pydicom.dcmread(path)
             _check_kind(ds)
             if int(ds.NumberOfFrames) * int(ds.Rows) * int(ds.Columns) > _MOST_BYTES:
-                raise InputError("The DICOM segmentation is too large; crop it to the thighs.")
+                raise InputError(_TOO_LARGE)
             names = {int(item.SegmentNumber): str(item.get("SegmentLabel", "")) for item in ds.SegmentSequence}
             return _placed(ds, names, pixel_array(ds).reshape(-1, int(ds.Rows), int(ds.Columns)))
     except InputError:
@@ -75,6 +76,8 @@ def _placed(ds: pydicom.Dataset, names: dict[int, str], pixels: np.ndarray) -> D
     geometry, index = frames.grid()
     shape = (int(index.max()) + 1, *pixels.shape[1:])
     check_size(shape)
+    if np.prod(shape, dtype=float) * len(names) > _MOST_BYTES * 4:
+        raise InputError(_TOO_LARGE)
     masks: dict[int, np.ndarray] = {}
     least = float(ds.get("MaximumFractionalValue", 1)) / 2 if ds.get("SegmentationType") == "FRACTIONAL" else 0
     for plane, k, number in zip(pixels, index, frames.numbers, strict=True):

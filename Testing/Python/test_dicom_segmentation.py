@@ -84,6 +84,15 @@ def test_another_dicom_object_and_a_damaged_one_are_refused(tmp_path):
         read_segmentation(tmp_path / "short.dcm")
 
 
+def test_frames_that_lie_too_far_apart_are_refused_in_bounded_memory(tmp_path):
+    written = write_all(tmp_path, study_datasets())
+    ds = pydicom.dcmread(written.folder / "seg.dcm")
+    ds.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient = [-110, -85, 4e7]
+    ds.save_as(tmp_path / "far.dcm")
+    with pytest.raises(InputError, match=r"too (large|many)"):
+        read_segmentation(tmp_path / "far.dcm")
+
+
 def test_a_real_object_of_two_segments_is_read(shared):
     file = read_segmentation(shared("cases/18-roi-dicom-seg-rtstruct/in/seg.dcm"))
     sizes = sorted(int((file.layers[s.layer] == s.value).sum()) for s in file.segments)
