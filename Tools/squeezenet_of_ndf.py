@@ -50,9 +50,9 @@ def state_of(weights: dict[str, list[np.ndarray]]) -> dict[str, torch.Tensor]:
         weights: kernels (h, w, inputs, outputs) and offsets of each of Caffe's layers.
     """
     state: dict[str, torch.Tensor] = {}
-    for name, (kernels, offsets) in weights.items():
+    for name, (of_layer, offsets) in weights.items():
         layer = f"{_torchvision_name(name)}."
-        state[f"{layer}weight"] = torch.from_numpy(kernels.transpose(3, 2, 0, 1).copy())
+        state[f"{layer}weight"] = torch.from_numpy(of_layer.transpose(3, 2, 0, 1).copy())
         state[f"{layer}bias"] = torch.from_numpy(offsets.copy())
     colours = BACKBONES["squeezenet1_1"].normalisation
     mean, deviation = (torch.tensor(values)[:, None, None] for values in colours)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache, partial
 from itertools import pairwise
+from typing import Any
 
 import timm
 import torch
@@ -49,7 +50,7 @@ def timm_backbone(name: str) -> Backbone:
     halved = [_EDGE >> stage for stage in range(1, 6)]
     # Convolutions without padding give a little less than half, others half or a pixel more.
     begins = [next((n for n, edge in enumerate(edges) if edge <= most + 1), len(edges)) for most in halved]
-    configuration = model.pretrained_cfg
+    configuration: dict[str, Any] = model.pretrained_cfg  # type: ignore[assignment]
     mean, deviation = (_rgb(configuration[key]) for key in ("mean", "std"))
     tops = {layer.partition(".")[0] for layer in layers}
     return Backbone(
@@ -102,13 +103,13 @@ def _chain(model: nn.Module) -> tuple[list[str], list[int]]:
         )
         for name in names
     ]
+    images = torch.zeros(1, 3, _EDGE, _EDGE)
     first: list[nn.Module] = []
     hooks += [
         module.register_forward_hook(lambda module, inputs, _: first.append(module) if inputs[0] is images else None)
         for module in model.modules()
         if isinstance(module, nn.Conv2d)
     ]
-    images = torch.zeros(1, 3, _EDGE, _EDGE)
     with torch.inference_mode():
         maps = model.forward_features(images)  # type: ignore[operator]  # every network of timm has it
     for hook in hooks:

@@ -180,7 +180,7 @@ def _load_package(network: CamNetwork, recipe: Recipe, path: Path) -> ModelCard:
     same_head = _head_of(package.recipe) == _head_of(recipe)
     if recipe.training.start_share and not same_head:
         raise InputError("The recipe's start_share is that of a package of the same classes; pass one of these.")
-    parts = ("trunk.", "head.") if same_head else ("trunk.",)
+    parts: tuple[str, ...] = ("trunk.", "head.") if same_head else ("trunk.",)
     state = {name: tensor for name, tensor in package.tensors().items() if name.startswith(parts)}
     state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     try:
