@@ -70,7 +70,7 @@ class SegmentationFile:
         Raises:
             InputError: a box around all that is drawn does not touch them.
         """
-        drawn: np.ndarray = self.layers.any(axis=0)
+        drawn = np.any(self.layers, axis=0)
         along = [np.flatnonzero(drawn.any(axis=others)) for others in ((0, 1), (0, 2), (1, 2))]  # x, y, z
         if not len(along[0]):
             return
