@@ -24,6 +24,8 @@ from .results import (
     WarningCode,
 )
 
+LEAST_TOLD = 0.05
+"""Share of a muscle below which it did not move the answer."""
 _FACTS = set(ModelFacts.model_fields) - {"sha256"}
 _DISAGREES = WarningCode.PATTERN_DISAGREES
 
@@ -64,7 +66,7 @@ def answer(
     told = decision.told(mean[None])
     all_shares = decision.all_logits(model.shares(fat).T).T / package.card.temperature
     shares = all_shares[told] - np.delete(all_shares, told, axis=0).mean(axis=0)
-    order = [n for n in np.argsort(-np.abs(shares)) if round(float(shares[n]), 2)]
+    order = [n for n in np.argsort(-np.abs(shares)) if abs(shares[n]) >= LEAST_TOLD]
     return PatternAnswer(
         decision.case_of_draws(mean, draws, None),
         "",

@@ -15,7 +15,7 @@ WHAT = (
 )
 CAPTION = (
     "What each muscle adds to the log-odds of the answer, as its fat is more or less than the patient's mean over the "
-    "muscles; muscles that the model gives no weight are not drawn. Muscles out of view are taken as those of the "
+    "muscles; muscles that hardly move it are not drawn. Muscles out of view are taken as those of the "
     "training patients vary given the others; that widens the interval."
 )
 INTERVAL = "Its interval covers how well the fat can be told and muscles out of view, not how often the model is wrong."
@@ -118,7 +118,7 @@ class PatternChart:
         )
         most = max((abs(muscle.share) for muscle in pattern.muscles), default=1.0)
         bars = tuple(_bar(muscle, n, most, cls.middle, cls.half) for n, muscle in enumerate(pattern.muscles))
-        facts = f"{pattern.model.name} {pattern.model.version}, trained on {pattern.model.trained_on}."
+        facts = f"Model: {pattern.model.name} {pattern.model.version}, trained on {pattern.model.trained_on}."
         words = " ".join(filter(None, (beside_network(pattern), INTERVAL if pattern.case else "", facts)))
         return cls(beside, bars, CAPTION, words)
 

@@ -182,8 +182,7 @@ def normal_of(odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fitted(recipe: PatternRecipe, series: _Series, seed: int) -> tuple[PatternModel, float]:
-    """The model and the strength that validation chose: the sparsest whose loss is within a standard error of the least
-    (Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 7.10)."""
+    """The model of the strength with the least cross-entropy of the validation series, and that strength."""
     train, validation = (np.flatnonzero(series.split == split) for split in ("train", "validation"))
     mean, covariance = normal_of(series.odds[train])
     filler = PatternModel(np.zeros((1, len(mean))), np.zeros(1), mean, covariance)
@@ -194,9 +193,8 @@ def _fitted(recipe: PatternRecipe, series: _Series, seed: int) -> tuple[PatternM
         model = PatternModel(*fit, mean, covariance)
         logits = recipe.decision.all_logits(asked @ model.coefficients.T + model.intercept)
         losses = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(logits)), series.truth[validation]]
-        tried.append((float(losses.mean()), float(losses.std() / np.sqrt(len(losses))), strength, model))
-    best = min(tried, key=lambda entry: entry[0])
-    _, _, strength, model = next(entry for entry in tried if entry[0] <= best[0] + best[1])
+        tried.append((float(losses.mean()), strength, model))
+    _, strength, model = min(tried, key=lambda entry: entry[:2])
     stored = {name: array.astype(np.float32).astype(np.float64) for name, array in model.arrays().items()}
     return PatternModel.of(stored, len(model.intercept)), strength
 

@@ -141,8 +141,8 @@ def test_summary_and_report_show_both_answers_and_the_muscles_that_moved_the_sec
     (tmp_path / "overview.png").write_bytes(b"")
     write_report(tmp_path / "report.html", found, {}, tmp_path / "overview.png")
     page = (tmp_path / "report.html").read_text()
-    assert "<td>Network</td><td>other</td>" in page
-    assert "<td>Fat of the muscles</td><td>dystrophinopathy</td>" in page
+    assert '<td>Network</td><td style="white-space: nowrap">other</td>' in page
+    assert '<td>Fat of the muscles</td><td style="white-space: nowrap">dystrophinopathy</td>' in page
     assert "adductor longus, 6 %" in page
     assert "contradict each other" in page
 
