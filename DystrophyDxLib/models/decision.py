@@ -80,7 +80,7 @@ class Decision(ABC):
     def losses(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """(N,) float32 cross-entropy of logits (N, outputs) with labels (N,) float32, the index of the class."""
 
-    def tuned(self, truth: np.ndarray, probabilities: np.ndarray) -> Self:
+    def tuned(self, truth: np.ndarray, probabilities: np.ndarray, *, keep_threshold: bool = False) -> Self:
         """The same with what cases choose that training did not see: where there is one, the threshold, and for each
         class the least probability at which it is a label.
 
@@ -92,8 +92,9 @@ class Decision(ABC):
         Args:
             truth: (P,) index of the class of each case.
             probabilities: (P, K).
+            keep_threshold: whether the threshold stays as it is.
         """
-        chosen = self._with_threshold(truth, probabilities)
+        chosen = self if keep_threshold else self._with_threshold(truth, probabilities)
         said = chosen.said(probabilities)
         sure = np.take_along_axis(probabilities, said[:, None], axis=1)[:, 0]
         return replace(

@@ -31,11 +31,14 @@ class PatternTerms(Strict):
         signs: of two classes, muscles whose fat, relative to the patient's other muscles, publications say to speak for
             the second class (1) or against it (-1). The fit may leave such a muscle out and never turn it round.
         strengths: inverse penalties of the coefficients' sizes (L1) from which validation chooses.
+        least_sure: probability of a class below which it is no label, whatever validation shows. The threshold of two
+            classes is a half.
         least_muscles: muscles in view with fewer of which there is no answer.
     """
 
     signs: dict[str, Literal[-1, 1]] = Field(default_factory=dict)
     strengths: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    least_sure: Annotated[float, Field(ge=0, lt=1)] = 0.0
     least_muscles: Annotated[int, Field(ge=1, le=len(MUSCLES))]
 
     @model_validator(mode="after")
@@ -71,18 +74,19 @@ class PatternRecipe(ClassesRecipe):
         return self
 
     def for_task(self, name: str) -> PatternRecipe:
-        """See `ClassesRecipe.for_task`; signs go with the recipe's own classes alone.
+        """See `ClassesRecipe.for_task`; signs and `least_sure` go with the recipe's own classes alone.
 
         Raises:
             InputError: it has no such task.
         """
         if name in self.tasks:
-            return super(PatternRecipe, self.without_signs()).for_task(name)
+            return super(PatternRecipe, self.unbound()).for_task(name)
         return super().for_task(name)
 
-    def without_signs(self) -> PatternRecipe:
-        """The same with muscles that may speak either way."""
-        return self.changed({"pattern": self.pattern.model_dump() | {"signs": {}}}, "The recipe needs its signs")
+    def unbound(self) -> PatternRecipe:
+        """The same with muscles that may speak either way, and labels as validation gives them."""
+        terms = self.pattern.model_dump() | {"signs": {}, "least_sure": 0.0}
+        return self.changed({"pattern": terms}, "The recipe needs its signs")
 
     @classmethod
     def parse(cls, text: str, name: str = "recipe.toml") -> PatternRecipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..cohort.splits import own
 from ..cohort.table import SPLITS, Cohort, Split
 from ..errors import InputError
 from ..files.resources import muscle_model
-from ..models.decision import Binary, Decision
+from ..models.decision import Decision
 from ..models.map_package import MapPackage
 from ..models.package_files import write_files
 from ..models.pattern import PatientFat, PatternModel, log_odds, relative
@@ -242,7 +242,7 @@ def _card(
     scores = {split: series.scores(split, before, model) for split in SPLITS if (series.split == split).any()}
     validation = scores["validation"]
     scale = temperature(before.all_logits(validation.logits), validation.truth)
-    decision = before.tuned(*validation.by_patient(scale))
+    decision = _labelled(before.tuned(*validation.by_patient(scale), keep_threshold=True), recipe.pattern.least_sure)
     people = "synthetic phantoms" if series.synthetic else "patients"
 
     def patients(split: Split) -> int:
@@ -253,10 +253,9 @@ def _card(
             name: figure for name, figure in figures(decision, scores[split], scale, seed).items() if name != _OF_IMAGES
         }
 
-    chosen = "strength, temperature and threshold" if isinstance(decision, Binary) else "strength and temperature"
     metrics = as_metrics(
         {f"{name}, validation": figure for name, figure in measured("validation").items()},
-        f"{patients('validation')} {people} by whom {chosen} were chosen, so optimistic on average",
+        f"{patients('validation')} {people} by whom strength and temperature were chosen, so optimistic on average",
     )
     if "test" in scores:
         metrics = as_metrics(measured("test"), f"{patients('test')} {people} that training did not see") | metrics
@@ -285,6 +284,11 @@ def _card(
         coefficients=_readable(recipe.classes, model.coefficients),
         seen=seen_keys(case for case in series.cohort.cases if case.split != "test"),
     )
+
+
+def _labelled(decision: Decision, least: float) -> Decision:
+    """The same with no class a label below a probability."""
+    return replace(decision, label_from=tuple(None if own is None else max(own, least) for own in decision.label_from))
 
 
 def _only(series: _Series) -> str:

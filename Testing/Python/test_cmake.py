@@ -83,6 +83,7 @@ def test_what_is_installed_is_what_is_in_the_tree(installed):
     for file in (
         "Resources/EmbeddedModel/model.safetensors",
         "Resources/MuscleModel/model.safetensors",
+        "Resources/PatternModel/model.safetensors",
         "DystrophyDxLib/reporting/templates/report.html",
         "LICENSE.txt",
     ):
