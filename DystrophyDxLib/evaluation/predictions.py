@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -55,7 +55,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ClassifiedSeries:
-    """One series of a cohort with all that was found in it."""
+    """One series of a cohort with all that was found in it; by a model of patterns that is a `result` alone."""
 
     case: Case
     series: Series
@@ -104,7 +104,7 @@ def classify_case(classifier: Classifier | PatternClassifier, case: Case) -> Cla
         InputError: when it cannot be read or shows no leg.
     """
     series = read_input(case.path, case.further, classifier.package.recipe.sample)
-    return ClassifiedSeries(case, series, classifier.classify(series))
+    return ClassifiedSeries(case, series, cast("Classification", classifier.classify(series)))
 
 
 def _check_usable(result: StudyResult) -> None:
