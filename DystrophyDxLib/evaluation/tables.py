@@ -112,7 +112,7 @@ def by_group(units: Units, threshold: float, classes: Sequence[str], seed: int) 
     }
     for attribute, group_of in GROUPS.items():
         for group in sorted(group_of(units["Patients"]).unique(), key=group_order):
-            for unit, figures in figures_of.items():
+            for unit, figures in ((name, own) for name, own in figures_of.items() if name in units):
                 members = units[unit][group_of(units[unit]) == group].reset_index(drop=True)
                 if len(members):
                     found = figures(members)
