@@ -44,8 +44,8 @@ from .results import (
     StudyResult,
     WarningCode,
 )
+from .samples.image_quality import ImageQuality
 from .samples.kinds import region_of
-from .samples.quality import ImageQuality
 from .samples.slice_samples import SampleBatch
 from .series.input_facts import input_facts
 from .series.series import Series

@@ -122,7 +122,9 @@ def _against_grad_cam(classifier: Classifier, series: Series) -> Figures:
 
     windows = find_legs(series).windows[:GRAD_CAM_WINDOWS]
     batches = make_samples(series, windows, classifier.package.recipe.sample.size).pixels.split(BATCH)
-    with GradCAM(model=Scores(), target_layers=[network.exact.trunk]) as explainer:
+    trunk, pooled = network.exact.trunk, network.exact.pooled
+    last = [*trunk.children()][pooled[-1].number] if pooled else trunk
+    with GradCAM(model=Scores(), target_layers=[last]) as explainer:
 
         def grad_cam() -> None:
             for batch in batches:

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side, Source, Window
 from ..results import ResultWarning
-from ..samples.quality import ImageQuality
+from ..samples.image_quality import ImageQuality
 from .structures import STRUCTURES
 
 BY_A_PERSON = "The muscles were drawn or corrected by a person."

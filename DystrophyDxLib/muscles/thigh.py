@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from ..samples.quality import CENTRAL, ImageQuality
+from ..samples.image_quality import ImageQuality
+from ..samples.quality import CENTRAL
 from .structures import FEMUR, MUSCLES, SUBCUTANEOUS_FAT
 
 FEMUR_CM2 = (1.5, 11.0)

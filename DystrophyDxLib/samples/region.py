@@ -16,7 +16,7 @@ from ..regions.windows import LABEL_OF_SIDE, AnyWindow, Regions, Side
 from ..results import ResultWarning, WarningCode
 from ..series.series import Series
 from ..series.words import listed
-from .quality import ImageQuality
+from .image_quality import ImageQuality
 from .slice_samples import SampleBatch
 
 Seen = TypeVar("Seen", bound=AnyWindow)

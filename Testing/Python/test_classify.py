@@ -21,7 +21,8 @@ from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.reporting.case_report import summary
 from DystrophyDxLib.results import ResultWarning, StudyResult, WarningCode
-from DystrophyDxLib.samples.quality import CONTRAST_BY_GREY, ImageQuality
+from DystrophyDxLib.samples.image_quality import ImageQuality
+from DystrophyDxLib.samples.quality import CONTRAST_BY_GREY
 from DystrophyDxLib.samples.slice_samples import make_samples
 from DystrophyDxLib.series.channels import with_channels
 from DystrophyDxLib.series.series import Acquisition, Geometry, Series

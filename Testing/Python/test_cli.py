@@ -342,7 +342,7 @@ def test_a_region_of_another_study_is_refused(classified, model, tmp_path):
     sitk.WriteImage(image, str(other))
     region = classified[0] / "roi.seg.nrrd"
     message = refusal("classify", other, "--out", tmp_path / "out", "--model", model, "--roi", region)
-    assert message.startswith("--roi")
+    assert message.startswith("dystrophydx: --roi ")
     assert "beside the images, as of another patient" in message
 
 

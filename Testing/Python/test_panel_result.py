@@ -14,6 +14,7 @@ from test_volumes import OF_LEGS, OF_MAPS
 
 from DystrophyDxLib.models.decision import decision_of
 from DystrophyDxLib.mrml.classification import SceneClassification
+from DystrophyDxLib.results import threshold_in_words
 
 pytest_plugins = "panel_fixtures"
 
@@ -24,7 +25,8 @@ def test_classify_shows_answer_images_chart_and_heatmap(panel, classification):
     assert result.case.reason in ui.answerLabel.text
     assert "Demonstration model" in ui.answerLabel.text
     assert f"Probability {result.case.probability:.2f}, 95 % interval" in ui.figuresLabel.text
-    assert f"threshold {result.case.threshold:.3f}" in ui.figuresLabel.text  # beside 0.501 and 0.513
+    threshold, _ = threshold_in_words(result.case.threshold, result.case.no_label)
+    assert f"threshold {threshold}," in ui.figuresLabel.text
     assert "<img" in ui.barLabel.text
     for warning in result.warnings:
         assert warning.message in ui.warningsLabel.text

@@ -17,7 +17,8 @@ from DystrophyDxLib.muscles.structures import FEMUR, SUBCUTANEOUS_FAT
 from DystrophyDxLib.muscles.thigh import quality_by_map
 from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.regions.legs import find_legs
-from DystrophyDxLib.samples.quality import ImageQuality, judge_images, thigh_images
+from DystrophyDxLib.samples.image_quality import ImageQuality
+from DystrophyDxLib.samples.quality import judge_images, thigh_images
 from DystrophyDxLib.samples.slice_samples import make_samples
 from DystrophyDxLib.series.reading import read_study
 
