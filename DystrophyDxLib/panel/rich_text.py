@@ -24,7 +24,7 @@ from ..reporting.case_report import (
     reservations,
 )
 from ..reporting.muscle_heat import heat_line
-from ..reporting.pattern_words import beside_network, pattern_figures
+from ..reporting.pattern_words import beside_network
 from ..reporting.peak import peak
 from ..results import INDETERMINATE, CaseResult, ImageResult, MuscleTexture, StudyResult
 
@@ -94,15 +94,16 @@ def bar(case: CaseResult, marks: Sequence[float]) -> np.ndarray:
 
 
 def pattern_html(result: StudyResult) -> str:
-    """The second answer, by the pattern of fat in the muscles, with its figures, and how it stands to the network's;
+    """The second answer, by the pattern of fat in the muscles, in two short lines, and how it stands to the network's;
     nothing where the muscles were not mapped."""
     pattern = result.pattern
     if pattern is None:
         return ""
     if pattern.case is None:
         return escape(f"Pattern of fat in the muscles: no answer. {pattern.why}")
-    told = f"{pattern_figures(pattern)}. {beside_network(pattern)}"
-    return f"<b>By the fat of the muscles: {escape(pattern.case.label)}</b><br>{escape(told)}"
+    case = pattern.case
+    told = f"{case.probability:.2f}, 95 % interval {case.ci95[0]:.2f} to {case.ci95[1]:.2f}. {beside_network(pattern)}"
+    return f"<b>By the fat of the muscles: {escape(case.label)}</b><br>{escape(told)}"
 
 
 def muscles_html(scores: Sequence[MuscleTexture]) -> str:
