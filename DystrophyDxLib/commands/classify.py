@@ -152,7 +152,7 @@ def classify(
             label=" ".join(label.split()),
         )
         further = _dicom_export(files, sample) if dicom else None
-        maps = muscle_model() if muscle_map and muscles is None else None
+        maps = muscle_model() if muscle_map else None
         on_device = ModelOnDevice(package, device, maps, None if no_pattern else pattern or pattern_model())
         result = classify_into_folder(
             files, on_device, out, overwrite=overwrite, watch=watch, advance=advance, further=further

@@ -254,7 +254,8 @@ def classify_into_folder(
             advance(f"{warning.code.value}: {warning.message}", 0, 0)
     found = classifier.classify(series, regions, watch.seconds, lambda done, total: advance("Classifying", done, total))
     if muscles is not None:
-        found = replace(with_texture_scores(found, *muscles), muscles=map_drawn(muscles, found.regions))
+        given = map_drawn(muscles, found.regions) or found.muscles
+        found = replace(with_texture_scores(found, *muscles), muscles=given)
         found = with_muscle_fat(found, series)
     if places is not None:
         found = with_region_heat(found, *places)

@@ -14,7 +14,7 @@ from ..results import ResultWarning
 from ..samples.image_quality import ImageQuality
 from .structures import STRUCTURES
 
-BY_A_PERSON = "The muscles were drawn or corrected by a person."
+BY_A_PERSON = "The muscles are those of a segmentation that a person drew, corrected or chose."
 """Whose map it is."""
 
 

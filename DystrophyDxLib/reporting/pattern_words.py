@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..models.decision import decision_for, decision_of
-from ..results import PatternMuscle, PatternResult, StudyResult
+from ..results import INDETERMINATE, PatternMuscle, PatternResult, StudyResult
 
 MOVED = 4
 """Muscles that are named in a line."""
@@ -52,7 +52,10 @@ def beside_network(pattern: PatternResult) -> str:
         return ""
     if pattern.agrees is None:
         return "It tells other classes apart than the network."
-    return "It does not contradict the network." if pattern.agrees else "It contradicts the network."
+    if not pattern.agrees:
+        return "It contradicts the network."
+    both = INDETERMINATE not in (pattern.case.label, pattern.network.label)
+    return "It agrees with the network." if both else "One of the two has no label; they do not contradict each other."
 
 
 def pattern_line(result: StudyResult) -> str:

@@ -106,14 +106,21 @@ def test_a_further_input_is_given_by_name_and_missed_before_anything_is_read(tmp
 
 
 def test_the_share_of_each_muscle_under_the_heat_is_told(classified, study, tmp_path):
-    """Legs stand for muscles: any segments do. The shipped model finds evidence in this phantom."""
+    """Legs stand for muscles: any segments do, and the muscles that are found stay beside them. The shipped model finds
+    evidence in this phantom."""
     earlier, _ = classified
     drawn = earlier / "roi.seg.nrrd"
     run = dystrophydx("classify", study, "--out", tmp_path / "out", "--muscles", drawn, "--json")
     assert run.returncode == 0, run.stderr
-    found = {score.muscle: score for score in StudyResult.model_validate_json(run.stdout).muscles}
-    in_view = {f"{image.side.capitalize()} leg" for image in StudyResult.model_validate_json(run.stdout).images}
+    result, own = (
+        StudyResult.model_validate_json(text) for text in (run.stdout, (earlier / "result.json").read_text())
+    )
+    in_view = {f"{image.side.capitalize()} leg" for image in result.images}
+    found = {score.muscle: score for score in result.muscles if score.muscle in in_view}
     assert set(found) == in_view
+    assert result.fat == own.fat
+    assert [muscle.fat_fraction for muscle in result.muscle_fat] == [muscle.fat_fraction for muscle in own.muscle_fat]
+    assert [image.counted for image in result.images] == [image.counted for image in own.images]
     heat = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "heatmap.nrrd")))
     assert sum(score.under_heat for score in found.values()) == np.count_nonzero(heat >= 0.5) > 0
     assert "Texture score of the muscles" in (tmp_path / "out" / "report.html").read_text()

@@ -90,7 +90,8 @@ def test_the_line_tells_each_leg_and_the_muscles_with_most_and_least(phantom):
     line = next(line for line in summary(classified(phantom)).splitlines() if line.startswith("Fat in the muscles"))
     assert re.fullmatch(
         r"Fat in the muscles \(T1-weighted\): right \d+ %, left \d+ %; most (left|right) [\w ]+ \d+ % \(grade .*\), "
-        r"least (left|right) [\w ]+ \d+ % \(grade .*\)\. The muscles were drawn or corrected by a person\.",
+        r"least (left|right) [\w ]+ \d+ % \(grade .*\)\. The muscles are those of a segmentation that a person drew, "
+        r"corrected or chose\.",
         line,
     )
     assert "Fat in the muscles" not in summary(result())
@@ -167,6 +168,6 @@ def test_the_report_shows_table_and_chart(phantom, tmp_path):
     row = found.muscle_fat[0]
     assert f"{100 * row.fat_fraction:.0f} %" in page
     assert "Grades of Mercuri et al. 2002" in page
-    assert "The muscles were drawn or corrected by a person." in page
+    assert "The muscles are those of a segmentation that a person drew, corrected or chose." in page
     write_report(tmp_path / "report.html", result(), {}, tmp_path / "overview.png")
     assert "Fat in the muscles" not in (tmp_path / "report.html").read_text()
