@@ -4,30 +4,25 @@ import slicer
 from slicer.i18n import tr as _
 
 from DystrophyDxLib.errors import InputError
+from DystrophyDxWidgets.EditedSection import EditedSection
 from DystrophyDxWidgets.helpers import loadWidget, quiet, say
 from DystrophyDxWidgets.RegionEditor import RegionEditor
-from DystrophyDxWidgets.SegmentationWatch import SegmentationWatch
 
 
-class MusclesSection:
+class MusclesSection(EditedSection):
     """Tells the fat of each muscle, and shows and corrects the map of the muscles."""
 
     def __init__(self, context):
-        self._context = context
         self.widget, self.ui = loadWidget("MusclesSection")
         self.widget.setMRMLScene(slicer.mrmlScene)
-        self.editor = RegionEditor(self.ui.mapEditorFrame, "DystrophyDxMuscles")
-        self._watch = SegmentationWatch(self.onEdited)
         ui = self.ui
+        super().__init__(context, ui.editMapButton, RegionEditor(ui.mapEditorFrame, "DystrophyDxMuscles"))
         ui.musclesSection.connect("contentsCollapsed(bool)", self.onFolded)
         ui.showMapCheckBox.connect("toggled(bool)", self.onShowMap)
         ui.editMapButton.connect("toggled(bool)", self.onEditMap)
         ui.resetMapButton.connect("clicked()", self.onResetMap)
-        context.volumeChanged.connect(self.endEditing)
-        context.viewsChanged.connect(self.onViewsChanged)
         context.changed.connect(self.onChanged)
         context.heatChanged.connect(self.showShares)
-        context.editing.connect(self.onEditing)
         context.enabling.connect(self.onEnabling)
 
     @property
@@ -95,11 +90,6 @@ class MusclesSection:
         if edited:
             self._context.bringIntoView(self.ui.mapFrame)
 
-    def onEditing(self, section):
-        """One segment editor is open at a time."""
-        if section is not self:
-            self.endEditing()
-
     def onResetMap(self):
         from DystrophyDxLib.mrml.classification import reset_muscles
 
@@ -129,22 +119,6 @@ class MusclesSection:
         shown = self._context.view.classification
         if shown is not None and shown != self._context.classification:
             self.endEditing()
-
-    def endEditing(self):
-        self.ui.editMapButton.checked = False
-
-    def onSceneClosing(self):
-        self.endEditing()
-        self.editor.detach()
-        self._watch.watch(None)
-
-    def onSceneClosed(self):
-        self.editor.attach()
-
-    def cleanup(self):
-        self._watch.cleanup()
-        self.editor.close()
-        self.editor.detach()
 
     def _offerMuscles(self):
         """Neither legs nor the map above are offered as muscles; without other segmentations none is asked for."""

@@ -1,20 +1,18 @@
 """The section "Correct": corrects what the model looked at."""
 
 from DystrophyDxLib.panel.slices import edited_since_result
+from DystrophyDxWidgets.EditedSection import EditedSection
 from DystrophyDxWidgets.helpers import loadWidget
 from DystrophyDxWidgets.RegionEditor import RegionEditor
-from DystrophyDxWidgets.SegmentationWatch import SegmentationWatch
 
 
-class RegionSection:
+class RegionSection(EditedSection):
     """Opens Slicer's segment editor on the region, puts automatic outlines back, and tells what was edited."""
 
     def __init__(self, context):
-        self._context = context
         self.widget, self.ui = loadWidget("RegionSection")
-        self.editor = RegionEditor(self.ui.editorFrame)
-        self._watch = SegmentationWatch(self.onEdited)
         ui = self.ui
+        super().__init__(context, ui.editButton, RegionEditor(ui.editorFrame))
         for button, slot in (
             (ui.excludeButton, self.onExclude),
             (ui.resetSliceButton, self.onResetSlice),
@@ -24,27 +22,8 @@ class RegionSection:
         ):
             button.connect("clicked()", slot)
         ui.editButton.connect("toggled(bool)", self.onEdit)
-        context.volumeChanged.connect(self.endEditing)
-        context.viewsChanged.connect(self.onViewsChanged)
         context.changed.connect(self.onChanged)
-        context.editing.connect(self.onEditing)
         context.enabling.connect(self.onEnabling)
-
-    def endEditing(self):
-        self.ui.editButton.checked = False
-
-    def onSceneClosing(self):
-        self.endEditing()
-        self.editor.detach()
-        self._watch.watch(None)
-
-    def onSceneClosed(self):
-        self.editor.attach()
-
-    def cleanup(self):
-        self._watch.cleanup()
-        self.editor.close()
-        self.editor.detach()
 
     def onEdit(self, edited):
         classification = self._context.classification
@@ -56,11 +35,6 @@ class RegionSection:
         self.ui.editorFrame.visible = edited
         if edited:
             self._context.bringIntoView(self.ui.editButton)
-
-    def onEditing(self, section):
-        """One segment editor is open at a time."""
-        if section is not self:
-            self.endEditing()
 
     def onExclude(self):
         self._edit(lambda classification: classification.exclude(self._context.view.slice))
