@@ -9,14 +9,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..errors import InputError
 from .decision import Decision, decision_before_training
-from .recipe_text import first_line, toml_text
-from .strict import Strict
+from .recipe_text import TomlRecipe, first_line
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class ClassesRecipe(Strict):
+class ClassesRecipe(TomlRecipe):
     """A recipe of what tells classes apart.
 
     Attributes:
@@ -101,10 +100,6 @@ class ClassesRecipe(Strict):
             return type(self).model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
             raise InputError(f"{refusal} ({first_line(error)}); correct that entry.") from None
-
-    def toml(self) -> str:
-        """The recipe as TOML text, which `parse` reads back."""
-        return toml_text(self)
 
     def _names(self) -> Iterator[tuple[str, int]]:
         """Each class and disease with the index of its class."""

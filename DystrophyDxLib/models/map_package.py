@@ -14,7 +14,7 @@ from ..muscles.structures import STRUCTURES
 from .package import Metric
 from .package_files import PackageFiles, parsed_card, tensors_in
 from .recipe import SampleRecipe
-from .recipe_text import parsed_toml, toml_text
+from .recipe_text import TomlRecipe
 from .strict import Strict
 from .training_recipe import TrainingRecipe
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Channels = Annotated[int, Field(ge=4, le=512)]
 
 
-class MapRecipe(Strict):
+class MapRecipe(TomlRecipe):
     """How a network is taught to name the muscles of a thigh.
 
     Attributes:
@@ -66,22 +66,6 @@ class MapRecipe(Strict):
     def leaves_out(self, diagnosis: str) -> bool:
         """False: every disease is taken."""
         return False
-
-    def toml(self) -> str:
-        """The recipe as TOML text, which `parse` reads back."""
-        return toml_text(self)
-
-    @classmethod
-    def parse(cls, text: str, name: str = "recipe.toml") -> MapRecipe:
-        """Reads TOML text.
-
-        Args:
-            name: of the file that it is from.
-
-        Raises:
-            InputError: when it is not TOML or not such a recipe.
-        """
-        return parsed_toml(cls, text, name)
 
 
 def names_maps(recipe: str) -> bool:

@@ -17,7 +17,6 @@ from .package import AnswerCard
 from .package_files import PackageFiles, parsed_card
 from .pattern import PatternModel
 from .recipe import SampleRecipe
-from .recipe_text import parsed_toml
 from .strict import Strict
 
 if TYPE_CHECKING:
@@ -87,18 +86,6 @@ class PatternRecipe(ClassesRecipe):
         """The same with muscles that may speak either way, and labels as validation gives them."""
         terms = self.pattern.model_dump() | {"signs": {}, "least_sure": 0.0}
         return self.changed({"pattern": terms}, "The recipe needs its signs")
-
-    @classmethod
-    def parse(cls, text: str, name: str = "recipe.toml") -> PatternRecipe:
-        """Reads TOML text.
-
-        Args:
-            name: of the file that it is from.
-
-        Raises:
-            InputError: when it is not TOML or not such a recipe.
-        """
-        return parsed_toml(cls, text, name)
 
 
 def is_of_patterns(recipe: str) -> bool:

@@ -12,7 +12,6 @@ from pydantic import Field, model_validator
 
 from ..errors import InputError
 from .classes_recipe import ClassesRecipe
-from .recipe_text import parsed_toml
 from .strict import Strict
 from .training_recipe import STAGES, Size, TrainingRecipe
 
@@ -257,18 +256,6 @@ class Recipe(ClassesRecipe):
             raise InputError(f"The recipe has no such channels; choose from {known}.")
         changes = {"sample": self.sample.model_dump() | {"channels": kept}}
         return self.changed(changes, "The recipe cannot do with these channels alone")
-
-    @classmethod
-    def parse(cls, text: str, name: str = "recipe.toml") -> Recipe:
-        """Reads TOML text.
-
-        Args:
-            name: of the file that it is from.
-
-        Raises:
-            InputError: when it is not TOML or not a recipe.
-        """
-        return parsed_toml(cls, text, name)
 
     @classmethod
     def named(cls, name: str) -> Recipe:

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -18,33 +18,38 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 LARGEST = 64 << 10
 """Bytes of a recipe; more is refused before it is read."""
 _DEEP = re.compile(r"\.(?:\s*[\w\"'-]{1,64}\s*\.){16}")
 """Keys nested as no recipe nests them; the time of reading them grows with the square of their number."""
-AnyRecipe = TypeVar("AnyRecipe", bound=Strict)
 
 
-def parsed_toml(kind: type[AnyRecipe], text: str, name: str) -> AnyRecipe:
-    """A recipe of a kind from TOML text.
+class TomlRecipe(Strict):
+    """A recipe of any kind, which is read from TOML text and written as it."""
 
-    Args:
-        name: of the file that it is from.
+    @classmethod
+    def parse(cls, text: str, name: str = "recipe.toml") -> Self:
+        """Reads TOML text.
 
-    Raises:
-        InputError: when it is not TOML or not such a recipe.
-    """
-    try:
-        if len(text) > LARGEST or _DEEP.search(text):
-            raise ValueError("larger or nested deeper than any recipe")
-        return kind.model_validate(parsed(tomllib.loads, text))
-    except ValueError as error:  # of TOML, numbers of too many digits, and entries that do not go together
-        raise InputError(f"{name} is not a valid recipe ({first_line(error)}); correct that entry.") from None
+        Args:
+            name: of the file that it is from.
 
+        Raises:
+            InputError: when it is not TOML or not such a recipe.
+        """
+        try:
+            if len(text) > LARGEST or _DEEP.search(text):
+                raise ValueError("larger or nested deeper than any recipe")
+            return cls.model_validate(parsed(tomllib.loads, text))
+        except ValueError as error:  # of TOML, numbers of too many digits, and entries that do not go together
+            raise InputError(f"{name} is not a valid recipe ({first_line(error)}); correct that entry.") from None
 
-def toml_text(recipe: Strict) -> str:
-    """A recipe as TOML text."""
-    return "\n".join(_toml_lines(recipe.model_dump(exclude_none=True))) + "\n"
+    def toml(self) -> str:
+        """The recipe as TOML text, which `parse` reads back."""
+        return "\n".join(_toml_lines(self.model_dump(exclude_none=True))) + "\n"
 
 
 def first_line(error: Exception) -> str:
