@@ -6,7 +6,7 @@ REACHED := import signal, urllib.request as web; signal.alarm(5); web.urlopen('h
 
 .PHONY: demo test doc-commands fuzz kills lint docs clean
 
-demo: .venv/.viewer
+demo: .venv/.pacs
 	@echo "Classifying the sample study (a phantom) ..."
 	@$(BIN)/dystrophydx classify Resources/SampleStudy --out demo-result --overwrite
 

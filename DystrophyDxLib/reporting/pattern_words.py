@@ -15,10 +15,12 @@ WHAT = (
 )
 CAPTION = (
     "What each muscle adds to the log-odds of the answer, as its fat is more or less than the patient's mean over the "
-    "muscles; muscles that hardly move it are not drawn. Muscles out of view are taken as those of the "
-    "training patients vary given the others; that widens the interval."
+    "muscles; muscles that hardly move it are not drawn. Muscles that are hardly or not in view are taken as those of "
+    "the training patients vary given the others; that widens the interval."
 )
-INTERVAL = "Its interval covers how well the fat can be told and muscles out of view, not how often the model is wrong."
+INTERVAL = (
+    "Its interval covers how well the fat can be told, and muscles hardly in view, not how often the model is wrong."
+)
 
 
 def pattern_figures(pattern: PatternResult) -> str:
@@ -36,7 +38,7 @@ def moved(pattern: PatternResult) -> str:
     ...     muscle="rectus femoris", fat_fraction=None, share=-0.3)
     >>> moved(PatternResult(case=None, model=facts, network=NetworkLabel(label="", reason=""), agrees=None,
     ...     told_class="dystrophinopathy", muscles=muscles))
-    'For dystrophinopathy: gracilis (6 %). Against it: rectus femoris (out of view).'
+    'For dystrophinopathy: gracilis (6 %). Against it: rectus femoris (hardly or not in view).'
     """
     parts = []
     for words, sign in ((f"For {pattern.told_class}", 1), ("Against it", -1)):
@@ -137,4 +139,4 @@ def _bar(muscle: PatternMuscle, number: int, most: float, middle: int, half: int
 
 
 def _fat(muscle: PatternMuscle) -> str:
-    return "out of view" if muscle.fat_fraction is None else f"{100 * muscle.fat_fraction:.0f} %"
+    return "hardly or not in view" if muscle.fat_fraction is None else f"{100 * muscle.fat_fraction:.0f} %"
