@@ -227,6 +227,7 @@ def classify_into_folder(
         classifier = model.classifier
         _require_slicer()
         from ..classify import with_muscle_fat, with_region_heat, with_texture_scores
+        from ..muscles.given_map import warnings_on_given
         from .classification import SceneClassification
         from .muscle_nodes import map_drawn
         from .report_folder import write_report_folder
@@ -254,8 +255,11 @@ def classify_into_folder(
             advance(f"{warning.code.value}: {warning.message}", 0, 0)
     found = classifier.classify(series, regions, watch.seconds, lambda done, total: advance("Classifying", done, total))
     if muscles is not None:
-        given = map_drawn(muscles, found.regions) or found.muscles
-        found = replace(with_texture_scores(found, *muscles), muscles=given)
+        given, by_network = map_drawn(muscles, found.regions), found.muscles
+        found = replace(with_texture_scores(found, *muscles), muscles=given or by_network)
+        if given is not None:
+            told = (*found.result.warnings, *warnings_on_given(given, by_network))
+            found = replace(found, result=found.result.model_copy(update={"warnings": told}))
         found = with_muscle_fat(found, series)
     if places is not None:
         found = with_region_heat(found, *places)

@@ -78,6 +78,10 @@ WARNINGS = {
         "The muscles alone tell which side is which.",
         "Find out from the scanner's own images whether that is so before any figure is used for a side.",
     ),
+    WarningCode.MUSCLES_UNLIKE: (
+        "The given muscles are not those that are found in these images.",
+        "Check that the segmentation is of this patient and examination before its fat, signs or pattern are used.",
+    ),
     WarningCode.SEEN_IN_TRAINING: (
         "The model was trained on this series.",
         "Use the answer to see how the program works; it says nothing of how well the model knows new patients.",
