@@ -21,7 +21,7 @@ from .models.decision import Decision, decision_of
 from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
 from .models.pattern_package import PatternPackage
-from .muscles.fat_of_series import NO_GREY
+from .muscles.fat_of_series import NO_GREY, NO_MUSCLES
 from .muscles.infiltration import FatScale, fat_of_muscles, scale_of
 from .muscles.mapper import MuscleMapper
 from .muscles.muscle_map import LegMap, MuscleMap
@@ -409,7 +409,7 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
     rims = rim_fat([row for row in fat if row.muscle in RIMMED], voxels, spacing, scale)
     added = {
         "muscles": (*fat, *others),
-        "fat": source if fat else None,
+        "fat": source if fat else FatSource(source=None, note=NO_MUSCLES),
         "muscle_heat": heat_of_muscles(voxels, heat, float(heatmap.sum(dtype=np.float64))),
         "signs": signs_of(fat, rims, source),
     }

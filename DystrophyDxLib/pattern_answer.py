@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .models.pattern import PatientFat
+from .models.pattern import PatientFat, few_muscles
 from .models.pattern_package import PatternPackage
 from .muscles.structures import MUSCLES
 from .results import (
@@ -37,13 +37,15 @@ class PatternAnswer(NamedTuple):
         case: None where there is no answer.
         why: there is none.
         told_class: what `muscles` speak for or against.
-        muscles: that moved it, the one that moved it most first.
+        muscles: in view that moved it, the one that moved it most first.
+        unseen: muscles that would have a say and are hardly or not in view.
     """
 
     case: CaseResult | None
     why: str = ""
     told_class: str | None = None
     muscles: tuple[PatternMuscle, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def answer(
@@ -58,15 +60,15 @@ def answer(
     fat = PatientFat.of(muscles, by_grey=by_grey)
     seen, least = int(fat.in_view.sum()), package.recipe.pattern.least_muscles
     if seen < least:
-        few = f"The fat of {seen} of {len(MUSCLES)} muscles can be told; the pattern needs {least}."
-        return PatternAnswer(None, why_not if not seen and why_not else few)
+        return PatternAnswer(None, why_not if not seen and why_not else few_muscles(seen, least))
     decision, model = package.card.decision, package.model
     draws = decision.probabilities(model.drawn_logits(fat), package.card.temperature)
     mean = draws.mean(axis=0)
     told = decision.told(mean[None])
     all_shares = decision.all_logits(model.shares(fat).T).T / package.card.temperature
     shares = all_shares[told] - np.delete(all_shares, told, axis=0).mean(axis=0)
-    order = [n for n in np.argsort(-np.abs(shares)) if abs(shares[n]) >= LEAST_TOLD]
+    order = [n for n in np.argsort(-np.abs(shares)) if fat.in_view[n] and abs(shares[n]) >= LEAST_TOLD]
+    has_say = model.coefficients.any(axis=0)
     return PatternAnswer(
         decision.case_of_draws(mean, draws, None),
         "",
@@ -74,11 +76,12 @@ def answer(
         tuple(
             PatternMuscle(
                 muscle=MUSCLES[n],
-                fat_fraction=round(float(fat.fractions[n]), 4) if fat.in_view[n] else None,
+                fat_fraction=round(float(fat.fractions[n]), 4),
                 share=round(float(shares[n]), 2),
             )
             for n in order
         ),
+        tuple(MUSCLES[n] for n in np.flatnonzero(has_say & ~fat.in_view)),
     )
 
 
@@ -93,7 +96,7 @@ def with_pattern(result: StudyResult, package: PatternPackage | None) -> StudyRe
     if result.pattern is not None:
         case = case.model_copy(update=result.pattern.network.model_dump())
     warnings = tuple(warning for warning in result.warnings if warning.code is not _DISAGREES)
-    if package is None or result.fat is None:
+    if package is None or result.fat is None or not result.muscle_fat:
         return result.model_copy(update={"case": case, "warnings": warnings, "pattern": None})
     by_grey = result.fat.source != "Dixon"
     found = answer(package, result.muscle_fat, by_grey=by_grey, why_not=result.fat.note)
@@ -104,6 +107,7 @@ def with_pattern(result: StudyResult, package: PatternPackage | None) -> StudyRe
         why=found.why,
         told_class=found.told_class,
         muscles=found.muscles,
+        unseen=found.unseen,
         model=ModelFacts(**package.card.model_dump(include=_FACTS), sha256=package.sha256),
         network=NetworkLabel(label=case.label, reason=case.reason),
         agrees=agrees,

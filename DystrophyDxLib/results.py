@@ -283,8 +283,9 @@ class Sign(Strict):
 
 
 class PatternMuscle(Strict):
-    """A muscle in an answer by the pattern of fat: its fat fraction, the mean of both sides, None where it is out of
-    view; and what it adds to the log-odds of the class that the pattern tells."""
+    """A muscle in an answer by the pattern of fat: its fat fraction, the mean of the sides that show it (None in
+    results of versions that listed muscles out of view); and what it adds to the log-odds of the class that the pattern
+    tells."""
 
     muscle: str
     fat_fraction: Probability | None
@@ -301,8 +302,9 @@ class NetworkLabel(Strict):
 class PatternResult(Strict):
     """A second answer, from the fat of each muscle relative to the patient's others; see `models.pattern`.
 
-    `case` is None where there is no answer, and `why` says so. `muscles` are those that the answer rests on, the one
-    that moved it most first, and `told_class` is what they speak for or against. `network` is what the network says
+    `case` is None where there is no answer, and `why` says so. `muscles` are those in view that the
+    answer rests on, the one that moved it most first, and `told_class` is what they speak for or against; `unseen` are
+    those that would have a say and are hardly or not in view. `network` is what the network says
     alone. `agrees` is False where the two contradict each other: where both have a label and these differ, or one has
     one and the whole interval of the other lies on the other side of its threshold; None where they tell different
     classes apart, or there is no answer.
@@ -312,6 +314,7 @@ class PatternResult(Strict):
     why: str = Field(default="", exclude_if=lambda text: not text)
     told_class: str | None = None
     muscles: tuple[PatternMuscle, ...] = ()
+    unseen: tuple[str, ...] = Field(default=(), exclude_if=_absent)
     model: ModelFacts
     network: NetworkLabel
     agrees: bool | None

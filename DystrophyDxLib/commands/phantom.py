@@ -81,6 +81,7 @@ def thighs(
             file_format=file_format,
             contrasts=tuple(contrasts.upper().replace(" ", "").split(",")),
             truth=truth,
+            judge=True,
             processes=processes,
             overwrite=overwrite,
             advance=advance,

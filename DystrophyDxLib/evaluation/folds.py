@@ -13,26 +13,29 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from ..classify import Classifier
 from ..cohort.splits import FOLDS, read_folds
 from ..cohort.table import Cohort
 from ..errors import InputError
-from ..models.package import ModelPackage, fold_packages
+from ..models.packages import AnsweringPackage, fold_packages
+from ..models.pattern_package import PatternPackage, PatternRecipe
 from ..reporting.figures import confusion_figure, saved_picture
 from ..reporting.harness import FIGURES, Measure, report_notices, table_sha256
 from ..reporting.output_folder import Content
 from ..reporting.pages import Section
 from ..reporting.progress import WRITING, part_of
+from ..reporting.reports import AUDIT
 from ..reporting.reports import FOLDS as REPORT
 from ..reporting.tables import Table
 from ..statistics.confusion import errors_of, proportion
 from . import evaluated, heat_audit
 from .evaluated import EvaluationOptions, Observer
 from .map_report import map_sections, reference_cases
+from .pattern_classifier import classifier_of
 from .phantom_truth import is_synthetic
 from .predictions import Predictions, by_patient, counted, predict, said
 from .strata import by_stratum
@@ -43,7 +46,7 @@ from .summaries import CohortFacts, FoldsSummary, SummedFolds, left_out_of, left
 class TrainedFolds:
     """The models of a cross-validation, that of fold 1 first, and the fold in which each patient is tested."""
 
-    packages: tuple[ModelPackage, ...]
+    packages: tuple[AnsweringPackage, ...]
     cohort: Cohort
     fold_of: Mapping[str, int]
 
@@ -62,8 +65,11 @@ class TrainedFolds:
         cases = Cohort.read(cohort, first.recipe)
         fold_of = read_folds(folder / FOLDS, cases)
         packages = fold_packages(folder, max(fold_of.values()))
-        if any(package.card.classes != first.card.classes for package in packages):
-            raise InputError(f"The models in {folder.name} tell other classes apart; give those of one training.")
+        if any((type(package), package.card.classes) != (type(first), first.card.classes) for package in packages):
+            raise InputError(
+                f"The models in {folder.name} are of other kinds or tell other classes apart; give those of one "
+                "training."
+            )
         return cls(packages, cases, fold_of)
 
 
@@ -74,11 +80,11 @@ class FoldEvaluation:
     Attributes:
         packages: that of fold 1 first.
         predictions: of all folds; `images` has the columns `fold`, from 1, and `said`, the index of the class.
-        audit: rows of `heat_audit.audited`.
+        audit: rows of `heat_audit.audited`; none of models of patterns, which have no heatmap.
         further: sections of `map_report`.
     """
 
-    packages: tuple[ModelPackage, ...]
+    packages: tuple[AnsweringPackage, ...]
     cohort: Cohort
     predictions: Predictions
     audit: pd.DataFrame
@@ -87,6 +93,11 @@ class FoldEvaluation:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.packages[0].card.classes
+
+    @property
+    def of_patterns(self) -> bool:
+        """Whether no image has an answer of its own."""
+        return isinstance(self.packages[0], PatternPackage)
 
     @cached_property
     def images(self) -> pd.DataFrame:
@@ -100,6 +111,12 @@ class FoldEvaluation:
             for fold, images in self.images.groupby("fold")
         ]
         return pd.concat(found, ignore_index=True)
+
+    @property
+    def units(self) -> dict[Literal["images", "patients"], pd.DataFrame]:
+        """What figures are given of."""
+        patients: dict[Literal["images", "patients"], pd.DataFrame] = {"patients": self.patients}
+        return patients if self.of_patterns else {"images": self.images, **patients}
 
     def matrix(self, rows: pd.DataFrame) -> np.ndarray:
         """(K, K) of images or patients of any folds: rows the truth, columns what is said."""
@@ -141,11 +158,13 @@ def answered_folds(trained: TrainedFolds, cohort: Path, options: EvaluationOptio
     for number, package in enumerate(packages, 1):
         tested = Cohort(tuple(case for case in cases.cases if fold_of[case.patient_id] == number), cases.recipe)
         advance = part_of(options.advance, f"Fold {number}")
-        found = predict(Classifier(package, options.device), tested, advance, observer)
+        classifier = classifier_of(package, options.device)
+        found = predict(classifier, tested, advance, *(() if isinstance(package, PatternPackage) else (observer,)))
         images.append(found.images.assign(fold=number, said=said(found.images, package.card)))
         failures.append(found.failures)
     predictions = Predictions(pd.concat(images, ignore_index=True), pd.concat(failures, ignore_index=True))
-    evaluation = FoldEvaluation(packages, cases, predictions, pd.concat(observer.audit, ignore_index=True))
+    audit = pd.concat(observer.audit, ignore_index=True) if observer.audit else pd.DataFrame()
+    evaluation = FoldEvaluation(packages, cases, predictions, audit)
     further = map_sections(observer.regions, group, cases, evaluation.patients, options.advance)
     return replace(evaluation, further=tuple(further))
 
@@ -170,7 +189,7 @@ def summary_of(evaluation: FoldEvaluation, cohort: Path) -> FoldsSummary:
         models=tuple(package.sha256 for package in evaluation.packages),
         classes=evaluation.classes,
         cohort=CohortFacts(sha256=table_sha256(cohort), synthetic=synthetic),
-        images=summed(evaluation.images),
+        images=None if evaluation.of_patterns else summed(evaluation.images),
         patients=summed(evaluation.patients),
         series_failed=len(evaluation.predictions.failures),
         left_out=left_out_of(evaluation.predictions.failures),
@@ -195,12 +214,14 @@ def write_folds_report(
         InputError: `out` cannot be used or written.
     """
     recipe = evaluation.packages[0].recipe
+    what = recipe.name if isinstance(recipe, PatternRecipe) else f"{recipe.name}, {recipe.network.backbone}"
+    tables = evaluated.tables_of(evaluation.predictions, evaluation.patients, evaluation.audit)
     REPORT.write(
         out,
         summary,
-        f"{name} ({recipe.name}, {recipe.network.backbone}), {len(evaluation.packages)} folds",
+        f"{name} ({what}), {len(evaluation.packages)} folds",
         lambda folder: _sections(evaluation, summary, folder / FIGURES),
-        evaluated.tables_of(evaluation.predictions, evaluation.patients, evaluation.audit),
+        {file: table for file, table in tables.items() if file != AUDIT or not evaluation.of_patterns},
         overwrite=overwrite,
         before=before,
     )
@@ -211,7 +232,7 @@ def _sections(evaluation: FoldEvaluation, summary: FoldsSummary, figures: Path) 
     yield Section(
         "In brief",
         (
-            f"{patients.total} patients with {summary.images.total} images, each answered for by the model of "
+            f"{patients.total} patients with {len(evaluation.images)} images, each answered for by the model of "
             f"the fold that did not see them: {patients.errors} patients are wrong, accuracy "
             f"{patients.accuracy}.",
             *filter(None, [summary.not_shown]),
@@ -221,14 +242,15 @@ def _sections(evaluation: FoldEvaluation, summary: FoldsSummary, figures: Path) 
     yield _matrices(evaluation, figures)
     yield Section("Folds", (), (), (fold_table(evaluation),))
     yield Section("Sex, age, centre and field strength", (), (), (by_stratum(evaluation.patients),))
-    yield heat_audit.section(evaluation.audit)
+    if not evaluation.of_patterns:
+        yield heat_audit.section(evaluation.audit)
     yield from evaluation.further
 
 
 def _matrices(evaluation: FoldEvaluation, figures: Path) -> Section:
     """Table 3."""
     shown, pictures = [], []
-    for unit, rows in (("images", evaluation.images), ("patients", evaluation.patients)):
+    for unit, rows in evaluation.units.items():
         matrix = evaluation.matrix(rows)
         frame = pd.DataFrame(matrix, columns=list(evaluation.classes))
         frame.insert(0, "Truth", list(evaluation.classes))
@@ -246,7 +268,7 @@ def fold_table(evaluation: FoldEvaluation) -> Table:
     rows, shares = [], []
     for fold in range(1, len(evaluation.packages) + 1):
         row: dict[str, object] = {"Fold": str(fold)}
-        for unit, members in (("images", evaluation.images), ("patients", evaluation.patients)):
+        for unit, members in evaluation.units.items():
             errors, total = errors_of(evaluation.matrix(members[members["fold"] == fold]))
             accuracy = proportion(total - errors, total)
             row |= {unit.capitalize(): total, f"Accuracy, {unit}": accuracy}

@@ -54,14 +54,15 @@ def evaluate_repeats(folder: Path, cohort: Path, out: Path, options: EvaluationO
     return summary
 
 
-def figures_of(classes: Sequence[str], *, images: SummedFolds, patients: SummedFolds) -> dict[str, float]:
-    """Figures of one repeat: accuracy of images and patients, and of the patients of each class the share who are
-    called so."""
+def figures_of(classes: Sequence[str], *, images: SummedFolds | None, patients: SummedFolds) -> dict[str, float]:
+    """Figures of one repeat: accuracy of images, where they have answers of their own, and patients, and of the
+    patients of each class the share who are called so."""
     matrix = np.array(patients.confusion)
     shares = np.divide(
         matrix.diagonal(), matrix.sum(axis=1), out=np.full(len(matrix), np.nan), where=matrix.any(axis=1)
     )
-    accuracies = {"images": images.accuracy.value, "patients": patients.accuracy.value}
+    units = {"images": images, "patients": patients}
+    accuracies = {unit: summed.accuracy.value for unit, summed in units.items() if summed is not None}
     return {
         **{f"Accuracy, {unit}": np.nan if value is None else value for unit, value in accuracies.items()},
         **{f"Called rightly, {name}": float(share) for name, share in zip(classes, shares, strict=True)},

@@ -133,13 +133,14 @@ class SummedFolds(Part):
 
 
 class FoldsSummary(Summary):
-    """folds.json: `models` are the SHA-256 of the packages, that of fold 1 first."""
+    """folds.json: `models` are the SHA-256 of the packages, that of fold 1 first; `images` is null where no image has
+    an answer of its own, as by models of patterns."""
 
     schema_: Literal["dystrophydx.folds/1"] = "dystrophydx.folds/1"
     models: tuple[str, ...]
     classes: tuple[str, ...]
     cohort: CohortFacts
-    images: SummedFolds
+    images: SummedFolds | None = None
     patients: SummedFolds
     series_failed: int
     left_out: tuple[LeftOut, ...] = ()
@@ -160,7 +161,8 @@ class FoldsSummary(Summary):
     def lines(self) -> Iterator[str]:
         yield from super().lines()
         for unit, found in (("images", self.images), ("patients", self.patients)):
-            yield f"{found.total} {unit}: accuracy {found.accuracy}"
+            if found is not None:
+                yield f"{found.total} {unit}: accuracy {found.accuracy}"
         yield from filter(None, [self.not_shown])
         if self.left_out:
             yield left_out_told(self.left_out)

@@ -20,7 +20,8 @@ from ..classify import Classifier
 from ..errors import InputError
 from ..explain.texture_score import UNDER_HEAT
 from ..models.cells import CellGrid
-from ..models.package import ModelPackage, fold_packages
+from ..models.package import ModelPackage
+from ..models.packages import fold_packages
 from ..models.recipe import Recipe
 from ..training.fit import EVALUATION_BATCH
 from ..training.sample_store import StoredImages, restored
@@ -54,14 +55,17 @@ class FoldModels:
         Raises:
             InputError: one is not there or damaged, or takes other samples or tells other classes apart than `recipe`.
         """
-        packages = fold_packages(folder, folds)
-        for package in packages:
+        packages = []
+        for package in fold_packages(folder, folds):
+            if not isinstance(package, ModelPackage):
+                raise InputError(f"The models in {folder.name} tell patterns of fat; give those of a network.")
             if (package.recipe.classes, package.recipe.sample) != (recipe.classes, recipe.sample):
                 raise InputError(
                     f"The models in {folder.name} have other classes or samples than the recipe {recipe.name}; give "
                     "the recipe they were trained by with --recipe."
                 )
-        return cls(folder.absolute().name, packages)
+            packages.append(package)
+        return cls(folder.absolute().name, tuple(packages))
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ class Decision(ABC):
 
     @abstractmethod
     def finding(self, case: CaseResult) -> str:
-        """The case in words: what the pattern suggests or is most like, or that it cannot be said."""
+        """The case in words: what the images suggest or are most like, or that it cannot be said."""
 
     @abstractmethod
     def figures(self, case: CaseResult) -> str:
@@ -195,7 +195,7 @@ class Binary(Decision):
     >>> decision = Binary(("other muscle disease", "dystrophinopathy"), threshold=0.4)
     >>> case = decision.case(np.array([[0.2, 0.8], [0.1, 0.9]]), slices=np.array([4, 5]), why_not=None)
     >>> decision.finding(case), decision.figures(case)
-    ('Pattern suggests dystrophinopathy', 'Probability 0.85, 95 % interval 0.80 to 0.90, threshold 0.40')
+    ('Images suggest dystrophinopathy', 'Probability 0.85, 95 % interval 0.80 to 0.90, threshold 0.40')
     """
 
     FIRST_THRESHOLD = 0.5
@@ -295,7 +295,7 @@ class Binary(Decision):
         if case.label == INDETERMINATE:
             return "Indeterminate"
         disease = self.classes[1]
-        return f"Pattern {'suggests' if case.label == disease else 'does not suggest'} {disease}"
+        return f"Images {'suggest' if case.label == disease else 'do not suggest'} {disease}"
 
     def figures(self, case: CaseResult) -> str:
         """Probability, interval, threshold, and between which probabilities there is no label."""
@@ -310,7 +310,7 @@ class Ranked(Decision):
     >>> decision = Ranked(("healthy", "DMD", "FSHMD"))
     >>> case = decision.case(np.array([[0.1, 0.7, 0.2], [0.1, 0.6, 0.3]]), slices=np.array([4, 5]), why_not=None)
     >>> decision.finding(case), [ranked.name for ranked in case.differential]
-    ('Pattern most like DMD', ['DMD', 'FSHMD', 'healthy'])
+    ('Images most like DMD', ['DMD', 'FSHMD', 'healthy'])
     """
 
     FIRST_THRESHOLD = None
@@ -381,7 +381,7 @@ class Ranked(Decision):
         )
 
     def finding(self, case: CaseResult) -> str:
-        return "Indeterminate" if case.label == INDETERMINATE else f"Pattern most like {case.label}"
+        return "Indeterminate" if case.label == INDETERMINATE else f"Images most like {case.label}"
 
     def figures(self, case: CaseResult) -> str:
         """The first few classes with their probabilities, and the interval of the first."""

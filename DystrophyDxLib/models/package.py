@@ -143,23 +143,6 @@ class ModelPackage:
         return tensors_in(self.weights)
 
 
-def fold_packages(folder: Path, folds: int) -> tuple[ModelPackage, ...]:
-    """The packages fold1, fold2 and so on of a cross-validation in a folder.
-
-    Raises:
-        InputError: as `ModelPackage.read`, with the name of the package.
-    """
-    packages = []
-    for name in (f"fold{n}" for n in range(1, folds + 1)):
-        try:
-            packages.append(ModelPackage.read(folder / name))
-        except InputError as error:
-            raise InputError(
-                f"{name} in {folder.name}: {error} Run a training that was stopped again to finish it."
-            ) from None
-    return tuple(packages)
-
-
 def write_package(
     folder: str | Path, recipe_toml: str, card: ModelCard, tensors: Mapping[str, torch.Tensor], *, half: bool
 ) -> None:

@@ -37,3 +37,20 @@ def read_answering(path: str | Path) -> AnsweringPackage:
     if isinstance(package, MapPackage):
         raise InputError("The model package draws muscle maps; give one that classifies.")
     return package
+
+
+def fold_packages(folder: Path, folds: int) -> tuple[AnsweringPackage, ...]:
+    """The packages fold1, fold2 and so on of a cross-validation in a folder.
+
+    Raises:
+        InputError: as `read_answering`, with the name of the package.
+    """
+    packages: list[AnsweringPackage] = []
+    for name in (f"fold{n}" for n in range(1, folds + 1)):
+        try:
+            packages.append(read_answering(folder / name))
+        except InputError as error:
+            raise InputError(
+                f"{name} in {folder.name}: {error} Run a training that was stopped again to finish it."
+            ) from None
+    return tuple(packages)

@@ -11,6 +11,7 @@ so the answer is the mean over what they may be, and its interval knows that the
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from ..results import MuscleFat
 LEAST_FAT, MOST_FAT = 0.05, 0.937
 """Fractions from which on muscles are all fat or all muscle, as grey tells no less and no more (`infiltration`)."""
 LEAST_SHARE = 0.01
-"""Share of the muscle in view below which a muscle counts as out of view: a sliver, or a few wrong voxels."""
+"""Share of all muscle of a leg below which a muscle of it counts as out of view: a sliver, or a few wrong voxels."""
 COMMON = 0.8
 """Share of the variance of fat that grey tells that all muscles have in common, since what fat and healthy muscle give
 is judged for all of them at once (our choice). What Dixon images tell errs in each muscle on its own."""
@@ -43,7 +44,7 @@ def log_odds(fractions: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PatientFat:
-    """Fat of each of `MUSCLES` in a patient, the mean of both sides by volume; nan where a muscle is out of view.
+    """Fat of each of `MUSCLES` in a patient, the mean by volume of the legs that show it; nan where none does.
 
     Attributes:
         fractions: (13,).
@@ -61,16 +62,22 @@ class PatientFat:
             by_grey: whether grey told the fat, and not Dixon images.
         """
         known = [muscle for muscle in muscles if muscle.fat_fraction is not None and muscle.fat_ci95 is not None]
-        least = LEAST_SHARE * sum(muscle.volume_ml for muscle in known)
+        ml_of_leg: dict[str, float] = defaultdict(float)
+        for muscle in known:
+            ml_of_leg[muscle.side] += muscle.volume_ml
         rng = np.random.default_rng(SEED)
         together, own = rng.standard_normal((DRAWS, 1)), rng.standard_normal((DRAWS, len(MUSCLES), 2))
         shared = COMMON if by_grey else 0.0
         fractions, draws = np.full(len(MUSCLES), np.nan), np.full((DRAWS, len(MUSCLES)), np.nan)
         for n, name in enumerate(MUSCLES):
-            sides = [muscle for muscle in known if muscle.muscle == name]
-            ml = np.array([muscle.volume_ml for muscle in sides])
-            if not sides or ml.sum() < least or ml.sum() == 0:
+            sides = [
+                muscle
+                for muscle in known
+                if muscle.muscle == name and muscle.volume_ml > LEAST_SHARE * ml_of_leg[muscle.side]
+            ]
+            if not sides:
                 continue
+            ml = np.array([muscle.volume_ml for muscle in sides])
             value = np.array([muscle.fat_fraction for muscle in sides], float)
             low, high = np.array([muscle.fat_ci95 for muscle in sides], float).T
             off = (np.sqrt(shared) * together + np.sqrt(1 - shared) * own[:, n, : len(sides)]) / _TWO_SIDED
@@ -166,6 +173,11 @@ class PatternModel:
         """Slopes (in view, out) and covariance (out, out) of muscles `out` of view, (13,) bool, given the others."""
         slopes = np.linalg.solve(self.covariance[np.ix_(~out, ~out)], self.covariance[np.ix_(~out, out)])
         return slopes, self.covariance[np.ix_(out, out)] - self.covariance[np.ix_(out, ~out)] @ slopes
+
+
+def few_muscles(seen: int, least: int) -> str:
+    """That too few muscles are in view, in a sentence."""
+    return f"The fat of {seen} of {len(MUSCLES)} muscles can be told; the pattern needs {least}."
 
 
 def relative(odds: np.ndarray) -> np.ndarray:

@@ -26,6 +26,8 @@ NO_GREY = (
 )
 """Warnings of images whose grey does not tell the fat of muscles."""
 
+NO_MUSCLES = "No thigh is shown whose muscles could be mapped, so their fat, signs and pattern are not told."
+
 
 @dataclass(frozen=True)
 class SeriesFat:

@@ -7,7 +7,7 @@ healthy muscle and its fat (`fat_reference`), as mean of a muscle, away from its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -196,7 +196,10 @@ def scale_of(
     field = fat_field(series, labels, legs)
     if field is None:
         return Undecided("Neither fat under the skin nor marrow is in view to compare muscles with.")
-    return _by_grey(field, field.relative(series.voxels, voxels.index), voxels)
+    scale = _by_grey(field, field.relative(series.voxels, voxels.index), voxels)
+    if isinstance(scale, FatScale) and facts.fat_image:
+        return replace(scale, source="fat image")
+    return scale
 
 
 def _dixon(channels: Mapping[str, np.ndarray], index: np.ndarray) -> np.ndarray | None:

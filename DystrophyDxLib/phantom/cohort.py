@@ -21,7 +21,8 @@ from ..muscles.structures import MUSCLES
 from ..reporting.output_folder import output_folder
 from ..reporting.progress import Advance, silent
 from ..series.image_files import as_image
-from .cohort_files import REFUSED, write_image, write_table
+from ..series.reading import read_study
+from .cohort_files import refused, write_image, write_table
 from .contrasts import CONTRASTS
 from .dicom_series import stored_pixels, write_dicom
 from .disease import DIAGNOSES, DYSTROPHINOPATHY, drawn_diagnosis
@@ -140,18 +141,19 @@ def write_cohort(
     contrasts: Sequence[str] = ("T1",),
     truth: bool = True,
     purpose: str = "",
+    judge: bool = False,
     processes: int = 1,
     overwrite: bool = False,
     advance: Advance = silent,
 ) -> Path:
-    """Writes one folder a patient, a text on which of them are meant to be refused and, last of all, `cohort.csv`;
-    returns its path.
+    """Writes one folder a patient, a text on which are refused and, last of all, `cohort.csv`; returns its path.
 
     A patient's folder holds each contrast (`T1.nii.gz`, or the folder `T1` of DICOM files) and with `truth` labels of
     the structures and of the muscles alone, legs, fat fraction and oedema in `truth/`; `truth.csv` tells what no image
-    does. The rows of `cohort.csv` are the T1-weighted series, with a column for each other contrast, with `truth` the
-    column `muscles` for the structures, and the key of each person, see `persons`. Equal `patients`, `seed`, `purpose`
-    and options give equal files with any number of `processes`.
+    does. With `judge` the text names those that training leaves out. The rows of `cohort.csv` are the T1-weighted
+    series, with a column for each other contrast, with `truth` the column `muscles` for the structures, and the key of
+    each person, see `persons`. Equal `patients`, `seed`, `purpose` and options give equal files with any number of
+    `processes`.
 
     Raises:
         InputError: `out` holds files already (with `overwrite` other ones than those of an earlier cohort of phantoms)
@@ -163,7 +165,13 @@ def write_cohort(
     persons = person_keys("thigh", seed, [patient.diagnosis for patient in patients], purpose)
     with output_folder(out, earlier_cohort(out), overwrite=overwrite) as folder:
         write = partial(
-            _write_patient, out=folder, matrix=matrix, file_format=file_format, contrasts=contrasts, truth=truth
+            _write_patient,
+            out=folder,
+            matrix=matrix,
+            file_format=file_format,
+            contrasts=contrasts,
+            truth=truth,
+            judge=judge,
         )
         rows = []
         for row in _mapped(write, list(zip(patients, persons, strict=True)), processes):
@@ -172,7 +180,7 @@ def write_cohort(
         if truth:
             write_table(folder / TRUTH, TRUTH_COLUMNS, rows)
         others = [contrast for contrast in contrasts if contrast != "T1"] + [MAPS] * truth
-        (folder / BESIDE).write_text(REFUSED, encoding="utf-8")
+        (folder / BESIDE).write_text(refused(rows), encoding="utf-8")
         write_table(folder / TABLE, (*COHORT_COLUMNS, *others), rows)
     return out / TABLE
 
@@ -209,6 +217,13 @@ def _mapped(
         yield from pool.imap(write, patients)
 
 
+def _judged(path: Path) -> dict[str, object]:
+    """Why training leaves a series out."""
+    from ..samples.left_out import why_left_out  # PyTorch is slow to import
+
+    return {"left_out": why_left_out(read_study(path))}
+
+
 def _prepare_worker() -> None:
     threadpool_limits(1)
     # The parent answers an interruption for all.
@@ -222,8 +237,9 @@ def _write_patient(
     file_format: str,
     contrasts: Sequence[str],
     truth: bool,
+    judge: bool,
 ) -> dict[str, object]:
-    """Writes a patient's folder; returns the cells of both tables."""
+    """Writes a patient's folder; returns the cells of both tables, and whether it is left out, where that is judged."""
     patient, person = patient_and_person
     phantom = make_phantom(
         seed_of(person),
@@ -248,6 +264,7 @@ def _write_patient(
     paths = {contrast: f"{patient.patient_id}/{contrast}{ending}" for contrast in contrasts}
     return {
         "patient_id": patient.patient_id,
+        **(_judged(folder / f"T1{ending}") if judge else {}),
         "path": paths["T1"],
         **paths,
         MAPS: f"{patient.patient_id}/truth/structures.nii.gz",

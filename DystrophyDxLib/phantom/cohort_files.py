@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from ..files.spreadsheet import write_rows
 
-REFUSED = """Synthetic patients (phantoms): for trying and training, not for figures on patients.
+_REFUSED = """Synthetic patients (phantoms): for trying and training, not for figures on patients.
 
 They are as hard to read as real ones, so classify refuses a few of the T1-weighted series, as it would a patient's (the
 label is then indeterminate). Of the 432 phantoms with the published numbers of Yang et al. 2021 (seed 2021):
@@ -20,10 +20,25 @@ label is then indeterminate). Of the 432 phantoms with the published numbers of 
   NOT_T1_WEIGHTED   1 of these; elsewhere also where hardly any muscle is left that would be darker than fat.
 
 The other contrasts are inputs of models that ask for them. A model of T1-weighted thighs refuses STIR and DIXON_WATER
-by their look (either warning), and all of them by their DICOM header. NIfTI has none: DIXON_FAT and DIXON_FF pass.
+by their look (either warning), and all but DIXON_FAT by their DICOM header. NIfTI has none: DIXON_FF passes, too.
 Which series of this cohort are refused, train and evaluate list as left out.
 """
-"""What `files.phantom_cohort.BESIDE` says, measured with `samples.quality`."""
+_NAMED = "Of this cohort they leave out:"
+
+
+def refused(rows: Sequence[Mapping[str, object]]) -> str:
+    """What `files.phantom_cohort.BESIDE` says.
+
+    Args:
+        rows: of a cohort; where all were judged they have `left_out`, why nothing is taken of them, or None.
+
+    >>> refused([{"patient_id": "P0001", "left_out": None}]).splitlines()[-1]
+    '  none of them.'
+    """
+    if any("left_out" not in row for row in rows):
+        return _REFUSED
+    lines = [f"  {row['patient_id']}: {row['left_out']}." for row in rows if row["left_out"]]
+    return "\n".join([_REFUSED + _NAMED, *(lines or ["  none of them."]), ""])
 
 
 def write_image(image: sitk.Image, path: Path) -> None:

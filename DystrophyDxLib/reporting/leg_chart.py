@@ -62,7 +62,8 @@ class LegChart:
         geometry: Geometry,
         muscles: Sequence[MuscleFat],
     ) -> LegChart | None:
-        """Of the slice with the most muscles and, of several, that next to the middle of the map; None without any.
+        """Of the slice that shows most of the muscles: in which the areas, each relative to that muscle's largest, add
+        up to most; None without any.
 
         Args:
             labels, sides: (z, y, x) the muscle map: labels of `STRUCTURES`, and `LABEL_OF_SIDE`.
@@ -73,8 +74,8 @@ class LegChart:
         shown = np.flatnonzero(counts.any(axis=1))
         if not len(shown):
             return None
-        many = (counts[shown] >= _LEAST_PIXELS).sum(axis=1)
-        k = int(min(shown[many == many.max()], key=lambda k: abs(k - shown.mean())))
+        in_view = (counts[shown] / np.maximum(counts.max(axis=0), _LEAST_PIXELS)).sum(axis=1)
+        k = int(shown[in_view.argmax()])
         plane = PlaneOrientation.of(geometry)
         of_legs, of_muscles = plane.canonical(legs[k]), plane.canonical(keys[k])
         box = box_around((of_legs > 0) | (of_muscles > 0))

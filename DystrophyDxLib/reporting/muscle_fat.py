@@ -15,20 +15,16 @@ COLUMNS = (
 )  # fmt: skip
 """Of `muscles.csv`."""
 _NORMAL, _MILD, _MODERATE = (f"{limit:.0%}".replace("%", " %") for limit in MERCURI)
-GRADES = {
-    1: "1: normal",
-    2: f"2: below {_MILD}",
-    3: f"3: below {_MODERATE}",
-    4: "4: more",
-    0: "not decidable",
-}
+_NAMES = {1: "normal", 2: "mild", 3: "moderate", 4: "severe"}
+GRADES = {**{grade: f"{grade}: {name}" for grade, name in _NAMES.items()}, 0: "no grade"}
 """What each grade says; 0 is none."""
 SHADES = {1: "#fef0d9", 2: "#fdcc8a", 3: "#fc8d59", 4: "#b30000", 0: "#d5dae0"}
 """Colour of each grade: shades that stay apart in grey and to the colour-blind (OrRd of colorbrewer2.org)."""
 GRADE_WORDS = (
-    f"Grades of Mercuri et al. 2002 by the fat fraction: 1 (normal) below {_NORMAL}, 2 below {_MILD}, 3 below "
-    f"{_MODERATE}, 4 from there on. No grade (?) is told where the interval reaches over one. A radiologist's grades, "
-    "by eye, run higher (Wokke et al. 2013). Volumes are of the slices shown."
+    f"Grades of Mercuri et al. 2002 by the fat fraction: 1 (normal) below {_NORMAL}, 2 (mild) below {_MILD}, 3 "
+    f"(moderate) below {_MODERATE}, 4 (severe) from there on. Where the interval is so wide that several grades are "
+    "possible, none is told (?). A radiologist's grades, by eye, run higher (Wokke et al. 2013). Volumes are of the "
+    "slices shown."
 )
 _SOURCES = {
     "Dixon": "By the Dixon images, fat / (fat + water).",
@@ -66,12 +62,12 @@ def told(muscle: MuscleFat) -> str:
     >>> from ..results import MuscleFat
     >>> told(MuscleFat(muscle="gracilis", voxels=9, under_heat=0, score=0, side="left", volume_ml=1.0,
     ...     fat_fraction=0.12, fat_ci95=(0.1, 0.2), mercuri=2, slices=()))
-    'left gracilis 12 % (grade 2)'
+    'left gracilis 12 % (grade 2, mild)'
     """
     side = f"{muscle.side} " if muscle.side in ("left", "right") else ""
     if muscle.fat_fraction is None:
         return f"{side}{muscle.muscle} not decidable"
-    grade = f"grade {muscle.mercuri}" if muscle.mercuri else "grade not decidable"
+    grade = f"grade {muscle.mercuri}, {_NAMES[muscle.mercuri]}" if muscle.mercuri else "several grades possible"
     return f"{side}{muscle.muscle} {100 * muscle.fat_fraction:.0f} % ({grade})"
 
 
@@ -92,7 +88,7 @@ def summary_line(result: StudyResult) -> str:
     """Fat of each leg's muscles, and the muscles with most and least of it, in one line; nothing without a map."""
     muscles = result.muscle_fat
     if not muscles:
-        return ""
+        return source_words(result)
     known = sorted((m for m in muscles if m.fat_fraction is not None), key=lambda m: m.fat_fraction or 0)
     if not known:
         return f"Fat in the muscles: not decidable. {source_words(result)}".strip()

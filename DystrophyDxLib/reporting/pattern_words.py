@@ -15,9 +15,10 @@ WHAT = (
 )
 CAPTION = (
     "What each muscle adds to the log-odds of the answer, as its fat is more or less than the patient's mean over the "
-    "muscles; muscles that hardly move it are not drawn. Muscles that are hardly or not in view are taken as those of "
-    "the training patients vary given the others; that widens the interval."
+    "muscles; muscles that hardly move it, or are hardly or not in view, are not drawn."
 )
+UNSEEN = "taken as those of the training patients vary given the others, which widens the interval"
+"""How muscles out of view enter the answer."""
 INTERVAL = (
     "Its interval covers how well the fat can be told, and muscles hardly in view, not how often the model is wrong."
 )
@@ -35,17 +36,22 @@ def moved(pattern: PatternResult) -> str:
     >>> from ..results import ModelFacts, NetworkLabel
     >>> facts = ModelFacts(name="", version="", sha256="", trained_on="", classes=("other", "dystrophinopathy"))
     >>> muscles = PatternMuscle(muscle="gracilis", fat_fraction=0.06, share=0.8), PatternMuscle(
-    ...     muscle="rectus femoris", fat_fraction=None, share=-0.3)
+    ...     muscle="rectus femoris", fat_fraction=0.3, share=-0.3)
     >>> moved(PatternResult(case=None, model=facts, network=NetworkLabel(label="", reason=""), agrees=None,
-    ...     told_class="dystrophinopathy", muscles=muscles))
-    'For dystrophinopathy: gracilis (6 %). Against it: rectus femoris (hardly or not in view).'
+    ...     told_class="dystrophinopathy", muscles=muscles, unseen=("sartorius",)))
+    'For dystrophinopathy: gracilis (6 %). Against it: rectus femoris (30 %). Hardly or not in view: sartorius.'
     """
     parts = []
     for words, sign in ((f"For {pattern.told_class}", 1), ("Against it", -1)):
-        named = [muscle for muscle in pattern.muscles if muscle.share * sign > 0][:MOVED]
+        named = [muscle for muscle in _seen(pattern) if muscle.share * sign > 0][:MOVED]
         if named:
             parts.append(f"{words}: {', '.join(f'{muscle.muscle} ({_fat(muscle)})' for muscle in named)}.")
-    return " ".join(parts)
+    return " ".join((*parts, *([f"Hardly or not in view: {', '.join(pattern.unseen)}."] if pattern.unseen else [])))
+
+
+def _seen(pattern: PatternResult) -> list[PatternMuscle]:
+    """The muscles in view, also of results that list others."""
+    return [muscle for muscle in pattern.muscles if muscle.fat_fraction is not None]
 
 
 def beside_network(pattern: PatternResult) -> str:
@@ -121,10 +127,12 @@ class PatternChart:
                 pattern.case.reason if pattern.case else pattern.why,
             ),
         )
-        most = max((abs(muscle.share) for muscle in pattern.muscles), default=1.0)
-        bars = tuple(_bar(muscle, n, most, cls.middle, cls.half) for n, muscle in enumerate(pattern.muscles))
+        seen = _seen(pattern)
+        most = max((abs(muscle.share) for muscle in seen), default=1.0)
+        bars = tuple(_bar(muscle, n, most, cls.middle, cls.half) for n, muscle in enumerate(seen))
+        unseen = f"Hardly or not in view: {', '.join(pattern.unseen)}; {UNSEEN}." if pattern.unseen else ""
         facts = f"Model: {pattern.model.name} {pattern.model.version}, trained on {pattern.model.trained_on}."
-        words = " ".join(filter(None, (beside_network(pattern), INTERVAL if pattern.case else "", facts)))
+        words = " ".join(filter(None, (beside_network(pattern), INTERVAL if pattern.case else "", unseen, facts)))
         return cls(beside, bars, CAPTION, words)
 
     @property
@@ -139,4 +147,4 @@ def _bar(muscle: PatternMuscle, number: int, most: float, middle: int, half: int
 
 
 def _fat(muscle: PatternMuscle) -> str:
-    return "hardly or not in view" if muscle.fat_fraction is None else f"{100 * muscle.fat_fraction:.0f} %"
+    return f"{100 * (muscle.fat_fraction or 0):.0f} %"

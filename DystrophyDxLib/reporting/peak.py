@@ -6,18 +6,14 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from ..results import ImageResult, StudyResult
+from ..series.words import listed
 
-_LEGS = {
-    ("left",): " of the left leg",
-    ("right",): " of the right leg",
-    ("left", "right"): " of both legs",
-    ("unknown",): " of a leg of unknown side",
-}
+_LEGS = {"left": " of the left leg", "right": " of the right leg", "unknown": " of a leg of unknown side", "none": ""}
 
 
 def peak(result: StudyResult) -> str:
-    """Says where neighbouring images suggest what the case does not, how many they are and on which side; nothing
-    where none do, the case is not below the threshold, or there are more than two classes.
+    """Says where neighbouring images suggest what the case does not, how many they are and in which slices of which
+    leg; nothing where none do, the case is not below the threshold, or there are more than two classes.
 
     A peak is at least two images of neighbouring slices, or of both legs in one, above the threshold, the highest of
     them at least halfway from there to 1.
@@ -29,15 +25,15 @@ def peak(result: StudyResult) -> str:
     runs = [run for run in _runs(above) if len(run) > 1 and _highest(run).probability >= (1 + threshold) / 2]
     if not runs:
         return ""
-    strongest = max(runs, key=lambda run: _highest(run).probability)
-    top, others = _highest(strongest), sum(map(len, runs)) - len(strongest)
-    first, last = strongest[0].slice, strongest[-1].slice
-    slices = f"slice {first}" if first == last else f"slices {first} to {last}"
-    legs = _LEGS.get(tuple(sorted({image.side for image in strongest})), "")
-    more = f" {others} more images do so elsewhere." if others else ""
+    shown = [image for run in runs for image in run]
+    top = _highest(shown)
+    slices = {side: sorted({image.slice for image in shown if image.side == side}) for side in _LEGS}
+    places = [f"{listed(of_leg)}{_LEGS[side]}" for side, of_leg in slices.items() if of_leg]
+    if slices["left"] == slices["right"] != []:
+        places = [f"{listed(slices['left'])} of both legs"]
     return (
-        f"Look at {slices}{legs}: {len(strongest)} images there lie above the threshold of {threshold:.2f}, "
-        f"the highest with {top.probability:.2f} in slice {top.slice}, although the case lies below it.{more}"
+        f"Look at {' and '.join(places)}: {len(shown)} images there lie above the threshold of {threshold:.2f}, "
+        f"the highest with {top.probability:.2f} in slice {top.slice}, although the case lies below it."
     )
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 from .harness import FIGURES, TABLES, Report
 
-CASE_TABLES = ("predictions.csv", "patients.csv", "failures.csv", "audit.csv")
+AUDIT = "audit.csv"
+"""Of heatmaps, which models of patterns have none of."""
+CASE_TABLES = ("predictions.csv", "patients.csv", "failures.csv", AUDIT)
 """Beside what is told of a cohort's cases, see `evaluation.evaluated.tables_of`."""
 GALLERY = "gallery"
 PREDICTIONS = "predictions"

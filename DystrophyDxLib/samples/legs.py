@@ -19,6 +19,7 @@ from ..results import WarningCode
 from ..series.series import NO_SIDE, Series
 from .quality import (
     CONTRAST_BY_GREY,
+    FAT_BY_HEADER,
     JUDGED,
     ImageQuality,
     incomplete,
@@ -60,7 +61,8 @@ class _Legs(Region[Seen, Batch]):
         fits = thigh if of_thighs else [True] * len(thigh)
         told = {warning.code for warning in (*series.warnings, *regions.warnings)}
         on_input = input_warnings(series, regions, known, thigh, made_for_thighs=of_thighs)
-        by_grey = of_thighs and series.acquisition.t1_weighted is None
+        by_grey = of_thighs and not series.acquisition.t1_weighted
+        note = FAT_BY_HEADER if series.acquisition.fat_image else CONTRAST_BY_GREY
         passed = all(warning.code is not WarningCode.NOT_T1_WEIGHTED for warning in on_input)
         return Judgement(
             tuple("thigh" if is_thigh else "other" for is_thigh in thigh),
@@ -70,7 +72,7 @@ class _Legs(Region[Seen, Batch]):
                 *on_input,
                 *incomplete(windows, fits, [k for k in regions.skipped if k.slice not in series.missing_slices]),
             ),
-            CONTRAST_BY_GREY if by_grey and passed else "",
+            note if by_grey and passed else "",
         )
 
     def _as_it_counts(self, series: Series, labels: np.ndarray, found: np.ndarray | None) -> Tidied:

@@ -18,6 +18,7 @@ from ..regions.windows import LEFT_OUT, LEG_SIDES, NOT_DRAWN, AnyWindow, Regions
 from ..results import ResultWarning, WarningCode
 from ..series.series import Acquisition, Series
 from ..series.words import listed
+from .cut_legs import lost_in_words, share_lost
 from .image_quality import ImageQuality
 from .slice_samples import LegBatch, halved, make_samples
 
@@ -58,6 +59,10 @@ T1-weighted image."""
 DARKER_THAN_FAT = 0.7
 CONTRAST_BY_GREY = (
     "No header says that the images are T1-weighted: only their grey values were judged, and a fat image may pass, too."
+)
+FAT_BY_HEADER = (
+    "By the header these are the fat images of a Dixon scan, not T1-weighted ones: only their grey values were judged, "
+    "as without a header."
 )
 GONE = 1 / 3
 """Share of the images from which it is told that they do not enter the case."""
@@ -284,10 +289,11 @@ def input_warnings(
     if regions.cut_by_border:
         cut = [_is_part_of_a_leg(window, series) for window in regions.windows]
         most = sum(cut) > len(cut) / 2
+        lost = [share for window in regions.windows if (share := share_lost(window, series))] or [0.0]
         warn(
             WarningCode.MOSTLY_OUT_OF_VIEW if most else WarningCode.PARTIAL_FIELD_OF_VIEW,
-            f"A leg runs out of the image in {listed(regions.cut_by_border)}; the answer for them rests on the "
-            "part that is shown.",
+            f"A leg runs out of the image in {listed(regions.cut_by_border)}, where by its outline "
+            f"{lost_in_words(lost)}; the answer for them rests on the part that is shown.",
         )
     return warnings
 
@@ -329,8 +335,9 @@ def incomplete(
 
 
 def _why_not_t1(acquisition: Acquisition, qualities: Sequence[ImageQuality], thigh: Sequence[bool]) -> str | None:
-    """Why the series is not T1-weighted with all of its fat signal, or None."""
-    if acquisition.t1_weighted is False:
+    """Why the series is not T1-weighted with all of its fat signal, or None. Fat images are judged by their look alone,
+    whether a header names them or not."""
+    if acquisition.t1_weighted is False and not acquisition.fat_image:
         return "By its header the series is not T1-weighted with all of its fat signal"
     judged = [quality for quality, shown in zip(qualities, thigh, strict=True) if shown] or list(qualities)
     if not judged:
@@ -339,6 +346,6 @@ def _why_not_t1(acquisition: Acquisition, qualities: Sequence[ImageQuality], thi
     if to_brightest < FAT_TO_BRIGHTEST:
         return f"Fat is only {to_brightest:.1f} times as bright as the brightest tissue"
     to_muscle = np.median([quality.fat_to_muscle for quality in judged])
-    if acquisition.t1_weighted is None and to_muscle < FAT_TO_MUSCLE:
+    if not acquisition.t1_weighted and to_muscle < FAT_TO_MUSCLE:
         return f"Fat is only {to_muscle:.1f} times as bright as the darkest tissue"
     return None

@@ -29,7 +29,8 @@ FAT_SHIFT_HZ_PER_T = 145.0
 """Fat precesses 3.4 ppm slower than water (Dixon, Radiology 1984;153:189), of 42.577 MHz/T."""
 
 _NO_ANATOMY = {"P", "PHASE", "PHASE MAP", "R", "REAL", "I", "IMAGINARY"}
-_WATER_OR_FAT = {"W", "WATER", "F", "FAT", "FF", "FAT_FRACTION"}
+_FAT = {"F", "FAT"}
+_WATER_OR_FAT = {"W", "WATER", "FF", "FAT_FRACTION"} | _FAT
 _OPPOSED_PHASE = {"OP", "OPP", "OPP_PHASE", "OPPOSED_PHASE", "OUT_PHASE", "OUT_OF_PHASE"}
 CONTRAST_TYPES = frozenset(
     _NO_ANATOMY | _WATER_OR_FAT | _OPPOSED_PHASE
@@ -122,6 +123,18 @@ class Acquisition:
             return False
         turns = FAT_SHIFT_HZ_PER_T * self.field_strength_t * self.echo_time_ms / 1000
         return bool(np.cos(2 * np.pi * turns) < -0.5)
+
+    @property
+    def fat_image(self) -> bool:
+        """Whether the header says that these are the fat images of a Dixon scan, and nothing else.
+
+        >>> Acquisition(image_type=("DERIVED", "PRIMARY", "FAT")).fat_image
+        True
+        >>> Acquisition(image_type=("DERIVED", "PRIMARY", "FAT", "FAT_FRACTION")).fat_image
+        False
+        """
+        types = set(self.image_type) & (_NO_ANATOMY | _WATER_OR_FAT | _OPPOSED_PHASE)
+        return bool(types) and types <= _FAT and not self.fat_suppressed
 
     @property
     def t1_weighted(self) -> bool | None:

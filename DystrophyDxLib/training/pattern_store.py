@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from ..cohort.splits import own
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
+from ..models.pattern import PatientFat, few_muscles
 from ..models.pattern_package import PatternRecipe
 from ..models.strict import Strict
 from ..muscles.fat_of_series import fat_of_series
@@ -35,7 +39,7 @@ class PatternStore:
     """The fat of a cohort.
 
     Attributes:
-        cohort: the series whose fat can be told.
+        cohort: the series whose fat can be told, of muscles enough.
         fat: of each of them.
         warnings: sentences on the others.
     """
@@ -48,32 +52,63 @@ class PatternStore:
     def of(
         cls, cohort: Cohort, recipe: PatternRecipe, mapper: MuscleMapper, folder: Path, advance: Advance
     ) -> PatternStore:
-        """Finds the fat of the series that the folder does not hold yet, and reads that of the others.
+        """Finds the fat of the series that the folder does not hold yet, and reads that of the others; those of the
+        scarcest class of a split first, so that a split with too few of them is refused before the rest is measured.
+
+        Args:
+            cohort: with splits that can be trained on.
 
         Raises:
-            InputError: with all rows whose series cannot be read; or the folder cannot be written.
+            InputError: with all rows whose series cannot be read; too few series of a class tell fat; or the folder
+                cannot be written.
         """
         problems, found = Problems(), {}
-        for done, case in enumerate(cohort.cases, 1):
+        without: dict[int, str] = {}
+        for done, case in enumerate(_scarcest_first(cohort), 1):
             try:
-                found[case.row] = _found(case, recipe, mapper, folder)
+                fat = found[case.row] = _found(case, recipe, mapper, folder)
             except InputError as error:
                 problems.add(str(error).rstrip("."), f"row {case.row}, patient {case.patient_id}")
             except OSError:
                 raise InputError(
                     "The folder for the fat of muscles cannot be written; check free space and permissions."
                 ) from None
+            else:
+                if why := why_without(fat, recipe):
+                    without[case.row] = why
+                    _check_rest(cohort, without)
             advance("Measuring the fat of muscles", done, len(cohort.cases))
         problems.raise_any()
-        told = tuple(case for case in cohort.cases if not found[case.row].why)
-        if not told:
-            raise InputError(f"The fat of no series can be told; of the first: {next(iter(found.values())).why}")
+        told = tuple(case for case in cohort.cases if case.row not in without)
         warnings = tuple(
-            f"Row {case.row}, patient {case.patient_id}, tells no fat: {found[case.row].why}"
+            f"Row {case.row}, patient {case.patient_id}, tells no fat: {without[case.row]}"
             for case in cohort.cases
-            if found[case.row].why
+            if case.row in without
         )
-        return cls(Cohort(told, cohort.recipe), tuple(found[case.row] for case in told), warnings)
+        return cls(replace(cohort, cases=told), tuple(found[case.row] for case in told), warnings)
+
+
+def why_without(fat: StoredFat, recipe: PatternRecipe) -> str:
+    """Why nothing can be learnt from the fat of a series; nothing where something can."""
+    seen, least = int(PatientFat.of(fat.muscles, by_grey=fat.by_grey).in_view.sum()), recipe.pattern.least_muscles
+    return fat.why or ("" if seen >= least else few_muscles(seen, least))
+
+
+def _scarcest_first(cohort: Cohort) -> list[Case]:
+    """The series, those first whose class has the fewest patients in their split; of tests, which may lack, last."""
+    patients = Counter((case.split, case.label) for case in cohort.patients)
+    return sorted(cohort.cases, key=lambda case: (case.split == "test", patients[case.split, case.label]))
+
+
+def _check_rest(cohort: Cohort, without: Mapping[int, str]) -> None:
+    """Raises an `InputError` where the series cannot be trained on without those rows."""
+    rest = tuple(case for case in cohort.cases if case.row not in without)
+    row, why = next(iter(without.items()))
+    told = f"Of {len(without)} series no fat can be told; of row {row}: {why}"
+    try:
+        own(replace(cohort, cases=rest))
+    except InputError as error:
+        raise InputError(f"{told} {error}") from None
 
 
 def _found(case: Case, recipe: PatternRecipe, mapper: MuscleMapper, folder: Path) -> StoredFat:

@@ -73,10 +73,9 @@ def train_pattern(
         raise InputError("There is no model of muscle maps; give the package of one with --backbone-weights.")
     mapper = MuscleMapper(MapPackage.read(maps), device)
     store = PatternStore.of(cohort, recipe, mapper, cache / "fat", advance)
-    own(store.cohort)
     make_folder(folder, store.warnings)
     advance("Fitting the pattern", 0, 1)
-    series = _Series.of(store, recipe)
+    series = _Series.of(store)
     model, strength = _fitted(recipe, series, seed)
     card = _card(recipe, series, model, strength, seed, trained_on, mapper.package.sha256, len(store.warnings))
     tensors = {name: torch.tensor(array, dtype=torch.float32) for name, array in model.arrays().items()}
@@ -104,19 +103,14 @@ class _Series:
     split: np.ndarray
 
     @classmethod
-    def of(cls, store: PatternStore, recipe: PatternRecipe) -> _Series:
-        """Of those with enough muscles in view.
-
-        Raises:
-            InputError: a split or class has none.
-        """
-        fat = [PatientFat.of(stored.muscles, by_grey=stored.by_grey) for stored in store.fat]
-        kept = [n for n, own_fat in enumerate(fat) if own_fat.in_view.sum() >= recipe.pattern.least_muscles]
-        cohort = own(Cohort(tuple(store.cohort.cases[n] for n in kept), store.cohort.recipe))
+    def of(cls, store: PatternStore) -> _Series:
+        """Of a store."""
+        fat = tuple(PatientFat.of(stored.muscles, by_grey=stored.by_grey) for stored in store.fat)
+        cohort = store.cohort
         return cls(
             cohort,
-            tuple(fat[n] for n in kept),
-            np.array([log_odds(fat[n].fractions) for n in kept]),
+            fat,
+            np.array([log_odds(of_series.fractions) for of_series in fat]),
             cohort.labels,
             np.array([case.patient_id for case in cohort.cases]),
             np.array([case.split for case in cohort.cases]),

@@ -70,7 +70,11 @@ def test_a_fat_image_alone_is_not_called_t1_weighted():
     rows, scale = found(*thigh({GRACILIS: 0.0, SARTORIUS: 0.3, VASTUS: 0.7}, muscle=0.05))
     assert scale.source == "fat image"
     assert rows["left", "vastus lateralis"].fat_fraction == pytest.approx(0.7, abs=0.06)
-    assert found(*thigh({GRACILIS: 0.0, SARTORIUS: 0.3, VASTUS: 0.7}, muscle=0.25))[1].source == "T1-weighted"
+    series, labels, leg = thigh({GRACILIS: 0.0, SARTORIUS: 0.3, VASTUS: 0.7}, muscle=0.25)
+    assert found(series, labels, leg)[1].source == "T1-weighted"
+    by_header = Acquisition(image_type=("DERIVED", "PRIMARY", "DIXON", "FAT"))
+    named = found(dataclasses.replace(series, acquisition=by_header), labels, leg)[1]
+    assert named.source == "fat image", "where the header says so, whatever it looks like"
 
 
 def test_volume_and_slices_are_those_of_the_map():

@@ -17,6 +17,7 @@ from DystrophyDxLib.models.recipe import SampleRecipe
 from DystrophyDxLib.muscles.infiltration import FatScale, Undecided
 from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.muscles.structures import MUSCLES, SUBCUTANEOUS_FAT
+from DystrophyDxLib.panel.muscle_words import muscles_notes
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.windows import Regions
 from DystrophyDxLib.reporting.case_report import summary, write_report
@@ -33,13 +34,14 @@ def phantom():
     return make_phantom(11, "BMD", 3, 96, ("T1", "DIXON_FAT", "DIXON_WATER"), legs="both")
 
 
-def classified(phantom, contrast="T1", muscles=(), warnings=()):
+def classified(phantom, contrast="T1", muscles=(), warnings=(), empty=False):
     series = phantom.images[contrast]
     heat = np.where(phantom.muscles == VASTUS, 1, 0).astype(np.float32)
     drawing = HeatDrawing(CellGrid(0, 32), SampleRecipe(size=224), 1.0, series.geometry, heat.shape)
     answer = result(muscles=muscles).model_copy(update={"warnings": warnings})
     regions = Regions(phantom.legs, ())
-    drawn = MuscleMap.drawn(phantom.structures, regions)
+    none = np.zeros_like(phantom.structures)
+    drawn = MuscleMap(none, none, "auto", ()) if empty else MuscleMap.drawn(phantom.structures, regions)
     found = Classification(answer, regions, (), (), Heat(heat, 1.0, (), 1), drawing, drawn)
     return with_muscle_fat(found, series).result
 
@@ -94,7 +96,19 @@ def test_the_line_tells_each_leg_and_the_muscles_with_most_and_least(phantom):
         r"corrected or chose\.",
         line,
     )
+    assert re.search(r"\(grade (1, normal|2, mild|3, moderate|4, severe)\)", line)
     assert "Fat in the muscles" not in summary(result())
+
+
+def test_where_no_thigh_is_mapped_that_is_said_in_a_line(phantom, tmp_path):
+    found = classified(phantom, empty=True)
+    said = "No thigh is shown whose muscles could be mapped, so their fat, signs and pattern are not told."
+    assert [line for line in summary(found).splitlines() if "pattern" in line.lower()] == [said]
+    assert said in muscles_notes(found)
+    assert StudyResult.model_validate_json(found.to_json()) == found
+    (tmp_path / "overview.png").write_bytes(b"")
+    write_report(tmp_path / "report.html", found, {}, tmp_path / "overview.png")
+    assert said in (tmp_path / "report.html").read_text()
 
 
 def test_muscles_csv_has_the_figures_of_the_result(phantom, tmp_path):
@@ -137,6 +151,20 @@ def test_the_right_leg_is_on_the_left_of_the_chart_however_it_is_stored(directio
     pixel = chart.width / 56
     for side, size in (("right", (16, 20)), ("left", (10, 10))):
         np.testing.assert_allclose(np.ptp(corners[side], axis=0), np.array(size) * pixel, atol=pixel)
+
+
+def test_the_chart_is_of_the_level_at_which_most_of_the_muscles_is_in_view():
+    """Near the groin slivers of all muscles are in view, in the middle of the thigh all of most."""
+    labels, sides = np.zeros((5, 40, 60), np.uint8), np.zeros((5, 40, 60), np.uint8)
+    sides[:, 2:38, 2:58] = 1
+    for n in range(6):
+        labels[:, 3:33, 4 + 9 * n : 11 + 9 * n] = n + 1
+    labels[3:, 6:33] = 0
+    labels[4, 34:37, 4:58] = 7
+    geometry = Geometry((0.0, 0.0, 0.0), (2.0, 2.0, 9.0), np.eye(3))
+    common = {"voxels": 1, "under_heat": 0, "score": 0, "volume_ml": 1.0, "slices": (), "mercuri": None}
+    rows = [MuscleFat(**common, muscle=name, side="left", fat_fraction=None, fat_ci95=None) for name in MUSCLES[:7]]
+    assert LegChart.of(labels, sides, sides, geometry, rows).slice < 3
 
 
 def test_a_map_without_muscles_has_no_chart():

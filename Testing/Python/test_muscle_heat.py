@@ -49,6 +49,13 @@ def test_a_case_without_heat_says_so():
     assert heat_rows(found) == []
 
 
+def test_shares_of_hardly_any_heat_are_not_ranked():
+    faint = result(muscle_heat=heated((0.02, 0.01, 0.005, 0.0, 0.005, 0.0, 0.0)))
+    assert heat_line(faint) == "Heat in the muscles: hardly any, so the muscles are not ranked by it."
+    assert heat_rows(faint) == []
+    assert heat_rows(result(muscle_heat=heated((0.2, 0.1, 0.05, 0.0, 0.05, 0.0, 0.0))))
+
+
 def test_without_a_map_nothing_is_said():
     assert heat_line(result()) == ""
     assert heat_rows(result()) == []

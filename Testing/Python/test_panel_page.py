@@ -201,7 +201,7 @@ def test_report_and_summary(panel, classification, tmp_path, monkeypatch):
     ui.copyButton.click()
     lines = slicer.app.clipboard().text().splitlines()
     assert len(lines) == 2
-    assert "Pattern suggests dystrophinopathy" in lines[0]
+    assert "Images suggest dystrophinopathy" in lines[0]
     assert classification.result.model.name in lines[1]
     assert lines[1].count("Demonstration model") == 1
     told = panel.ui.answerLabel.text + panel.ui.warningsLabel.text

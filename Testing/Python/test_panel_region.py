@@ -44,7 +44,7 @@ def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(deskt
     monkeypatch.setattr(panel.page.bar, "onProgress", lambda *counts: (told.append(counts), progress(*counts)))
     panel.ui.reclassifyButton.click()
     assert told[-1] == (1, 1), "one image was run"
-    assert "Before: Pattern suggests dystrophinopathy" in panel.ui.differenceLabel.text
+    assert "Before: Images suggest dystrophinopathy" in panel.ui.differenceLabel.text
     edited = [row for row in panel.rows() if row[3] == "edited"]
     assert [row[:2] for row in edited] == [("2", "left")]
     assert classification.result_before == before

@@ -21,7 +21,7 @@ pytest_plugins = "panel_fixtures"
 
 def test_classify_shows_answer_images_chart_and_heatmap(panel, classification):
     ui, result = panel.ui, classification.result
-    assert "Pattern suggests dystrophinopathy" in ui.answerLabel.text
+    assert "Images suggest dystrophinopathy" in ui.answerLabel.text
     assert result.case.reason in ui.answerLabel.text
     assert "Demonstration model" in ui.answerLabel.text
     assert f"Probability {result.case.probability:.2f}, 95 % interval" in ui.figuresLabel.text

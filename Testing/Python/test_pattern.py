@@ -74,11 +74,38 @@ def test_a_muscle_out_of_view_is_taken_as_it_may_be(package):
     unseen = answer(package, muscle_fat(fractions), by_grey=False)
     assert width(unseen) > 3 * width(seen)
     assert unseen.case.label == INDETERMINATE
-    assert {muscle.fat_fraction for muscle in unseen.muscles if muscle.muscle == SPARED} <= {None}
+    assert unseen.unseen == (SPARED,)
+    assert SPARED not in {muscle.muscle for muscle in unseen.muscles}, "what is not seen is no evidence"
+    assert not seen.unseen
     sliver = muscle_fat(fractions) + tuple(
         row.model_copy(update={"volume_ml": 0.2}) for row in muscle_fat({SPARED: 0.9})
     )
     assert answer(package, sliver, by_grey=False) == unseen, "a few voxels are no muscle"
+
+
+def test_a_muscle_in_view_of_one_leg_is_in_view(package):
+    """It is held against the muscles of its own leg, however much of the other leg is shown."""
+    large = tuple(row.model_copy(update={"volume_ml": 500.0}) for row in muscle_fat(alike(0.3), sides=("left",)))
+    small = [row.model_copy(update={"volume_ml": 30.0}) for row in muscle_fat(alike(0.3), sides=("right",))]
+    rows = [row for row in large if row.muscle != SPARED] + small
+    own = next(row for row in rows if row.muscle == SPARED)
+    assert own.volume_ml < 0.01 * sum(row.volume_ml for row in rows)
+    assert PatientFat.of(rows, by_grey=False).in_view.all()
+    assert not answer(package, tuple(rows), by_grey=False).unseen
+    sliver = [own.model_copy(update={"volume_ml": 1.0}) if row is own else row for row in rows]
+    assert answer(package, tuple(sliver), by_grey=False).unseen == (SPARED,)
+
+
+def test_what_is_hardly_in_view_is_named_apart(package, tmp_path):
+    fractions = alike(0.3)
+    del fractions[SPARED]
+    found = classified(case(0.05, 0.02, 0.1, "other"), fractions, package)
+    assert "Hardly or not in view: adductor longus." in summary(found)
+    (tmp_path / "overview.png").write_bytes(b"")
+    write_report(tmp_path / "report.html", found, {}, tmp_path / "overview.png")
+    page = (tmp_path / "report.html").read_text()
+    assert "Hardly or not in view: adductor longus; taken as those of the training patients" in page
+    assert StudyResult.model_validate_json(found.to_json()) == found
 
 
 def test_too_few_muscles_give_no_answer(package):

@@ -18,17 +18,23 @@ def study(*images, case=BELOW):
 def test_where_how_many_and_on_which_side():
     peaked = study(image(7, "left", 0.6), image(8, "left", 0.9), image(9, "left", 0.55), image(9, "right", 0.1))
     assert peak(peaked) == (
-        "Look at slices 7 to 9 of the left leg: 3 images there lie above the threshold of 0.50, the highest with 0.90 "
+        "Look at slices 7-9 of the left leg: 3 images there lie above the threshold of 0.50, the highest with 0.90 "
         "in slice 8, although the case lies below it."
     )
     assert peak(peaked) in summary(peaked)
 
 
-def test_both_legs_of_one_slice_are_a_peak_and_another_one_is_counted():
-    images = [image(8, side, 0.8) for side in ("left", "right")]
+def test_all_peaks_are_named_leg_by_leg():
+    both = [image(k, side, 0.8) for k in (8, 9) for side in ("left", "right")]
+    assert peak(study(*both)).startswith("Look at slices 8-9 of both legs: 4 images")
     others = [image(k, "right", 0.76) for k in (30, 31)]
-    assert peak(study(*images, *others)).startswith("Look at slice 8 of both legs: 2 images")
-    assert peak(study(*images, *others)).endswith("2 more images do so elsewhere.")
+    assert peak(study(*both, *others)).startswith(
+        "Look at slices 8-9 of the left leg and slices 8-9, 30-31 of the right leg: 6 images"
+    )
+    one_of_the_left = [image(k, "right", 0.8) for k in (7, 8, 9)] + [image(9, "left", 0.6)]
+    assert peak(study(*one_of_the_left)).startswith(
+        "Look at slice 9 of the left leg and slices 7-9 of the right leg: 4"
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,11 @@ from DystrophyDxLib.files.phantom_cohort import BESIDE
 from DystrophyDxLib.muscles.structures import FEMUR, SUBCUTANEOUS_FAT
 from DystrophyDxLib.phantom import DYSTROPHINOPATHY, MUSCLES, cohort
 from DystrophyDxLib.phantom.cohort import Patient, drawn_patients, like_yang2021, write_cohort
+from DystrophyDxLib.phantom.cohort_files import refused
 from DystrophyDxLib.phantom.published_cohort import OTHERS, shared
+from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.results import UNSUITABLE, WarningCode
+from DystrophyDxLib.samples.left_out import why_left_out
 from DystrophyDxLib.series.reading import read_study
 
 PATIENTS = [
@@ -178,6 +181,19 @@ def test_beside_a_cohort_stands_which_phantoms_classification_refuses(made):
     named = set(re.findall(r"\bNOT_[A-Z0-9_]+", (made.parent / BESIDE).read_text(encoding="utf-8")))
     assert named == {WarningCode.NOT_T1_WEIGHTED.value, WarningCode.NOT_THIGH.value}
     assert {WarningCode(name) for name in named} <= set(UNSUITABLE)
+
+
+def test_the_phantoms_that_training_leaves_out_are_named_with_the_reason(tmp_path):
+    dark = "DIXON_WATER"
+    table = write_cohort(PATIENTS[:2], tmp_path / "named", seed=8, matrix=96, truth=False, judge=True)
+    told = {path.parent.name: why_left_out(read_study(path)) for path in sorted(table.parent.glob("*/T1.nii.gz"))}
+    lines = (table.parent / BESIDE).read_text(encoding="utf-8").partition("they leave out:\n")[2].splitlines()
+    assert lines == ([f"  {patient}: {why}." for patient, why in told.items() if why] or ["  none of them."])
+    water = make_phantom(3, "healthy", 1, 96, ("T1", dark)).images[dark]
+    told = refused(
+        [{"patient_id": "P0001", "left_out": why_left_out(water)}, {"patient_id": "P0002", "left_out": None}]
+    )
+    assert re.search(r"leave out:\n  P0001: (By its header|Fat is only) .+\.\n$", told)
 
 
 def test_a_folder_with_files_is_refused_and_left_as_it_is(tmp_path):

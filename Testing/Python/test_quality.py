@@ -1,6 +1,7 @@
 """Each warning on an input that deserves it, and not on one that does not."""
 
 import dataclasses
+import re
 from itertools import islice
 
 import leg_pairs
@@ -13,6 +14,7 @@ from DystrophyDxLib.phantom import make_phantom
 from DystrophyDxLib.regions.legs import find_legs
 from DystrophyDxLib.regions.windows import Side, Window
 from DystrophyDxLib.results import WarningCode
+from DystrophyDxLib.samples.cut_legs import HALF, share_lost
 from DystrophyDxLib.samples.legs import LegSlices
 from DystrophyDxLib.samples.quality import (
     ImageQuality,
@@ -187,6 +189,47 @@ def test_touching_legs_and_cut_legs_are_named():
     for first_column, code in ((150, WarningCode.PARTIAL_FIELD_OF_VIEW), (340, WarningCode.MOSTLY_OUT_OF_VIEW)):
         cut = judged(Series(touching.voxels[:, :, first_column:], touching.geometry))
         assert cut[2] - {WarningCode.LEGS_TOUCHING} == {code}, cut[0].windows
+
+
+def round_leg(cut_columns: int) -> tuple[Window, Series]:
+    """A round leg of radius 50 pixels of 2 mm, of which the border of the image takes so many columns."""
+    rows, columns = np.mgrid[:100, :100] + 0.5
+    mask = (np.hypot(rows - 50, columns - 50) < 50)[:, cut_columns:]
+    series = Series(np.ones((1, 120, 130), np.float32), Geometry((0.0, 0.0, 0.0), (2.0, 2.0, 6.0), np.eye(3)))
+    return Window(0, Side.LEFT, (0, mask.shape[1]), (10, 110), mask), series
+
+
+@pytest.mark.parametrize("cut_columns", [2, 6, 15, 30])
+def test_how_much_of_a_leg_is_cut_off_is_told_by_its_outline(cut_columns):
+    whole, part = (np.count_nonzero(round_leg(columns)[0].mask) for columns in (0, cut_columns))
+    assert share_lost(*round_leg(cut_columns)) == pytest.approx(1 - part / whole, abs=0.012)
+
+
+def test_more_than_half_a_leg_is_told_as_half():
+    assert share_lost(*round_leg(60)) == HALF
+    window, series = round_leg(0)
+    assert share_lost(dataclasses.replace(window, i=(3, 103)), series) == 0
+
+
+def test_the_warning_says_how_much_is_cut_off():
+    touching = make_leg_pair(1, 40).series
+    cut = Series(touching.voxels[:, :, 150:], touching.geometry)
+    regions = find_legs(cut)
+    batch = make_samples(cut, regions.windows, SIZE)
+    qualities = judge_images(cut, batch)
+    told = input_warnings(cut, regions, qualities, [True] * len(qualities), made_for_thighs=True)
+    [message] = [warning.message for warning in told if warning.code is WarningCode.PARTIAL_FIELD_OF_VIEW]
+    assert re.search(r"in slice 0, where by its outline about \d+ % of the leg is cut off; the answer", message)
+
+
+def test_a_fat_image_by_its_header_is_judged_by_its_look_as_one_without_a_header(healthy):
+    fat, water = (
+        dataclasses.replace(healthy, acquisition=Acquisition(modality="MR", image_type=("DERIVED", "PRIMARY", kind)))
+        for kind in ("FAT", "WATER")
+    )
+    assert WarningCode.NOT_T1_WEIGHTED not in judged(fat)[2]
+    assert WarningCode.NOT_T1_WEIGHTED in judged(water)[2]
+    assert WarningCode.NOT_T1_WEIGHTED in judged(fat_darkened(fat))[2]
 
 
 def test_one_slice_between_two_thigh_slices_is_a_thigh():

@@ -53,9 +53,9 @@ def test_sequential_reading_proposes_the_design_that_fits_and_gives_the_chosen_o
 @pytest.mark.parametrize(
     ("label", "probability", "condition", "told"),
     [
-        ("other", 0.1, "dystrophinopathy", "Model: pattern does not suggest dystrophinopathy"),
-        ("DMD", 0.9, "dystrophinopathy", "Model: pattern suggests dystrophinopathy"),
-        ("PD", 0.1, "MSA", "Model: pattern does not suggest MSA"),
+        ("other", 0.1, "dystrophinopathy", "Model: images do not suggest dystrophinopathy"),
+        ("DMD", 0.9, "dystrophinopathy", "Model: images suggest dystrophinopathy"),
+        ("PD", 0.1, "MSA", "Model: images do not suggest MSA"),
         ("indeterminate", 0.6, "dystrophinopathy", "Model: indeterminate"),
     ],
 )

@@ -76,8 +76,8 @@ def case(label, probability, ci95):
 @pytest.mark.parametrize(
     ("label", "words"),
     [
-        ("dystrophinopathy", "Pattern suggests dystrophinopathy"),
-        ("other", "Pattern does not suggest dystrophinopathy"),
+        ("dystrophinopathy", "Images suggest dystrophinopathy"),
+        ("other", "Images do not suggest dystrophinopathy"),
         ("indeterminate", "Indeterminate"),
     ],
 )
@@ -107,7 +107,7 @@ def test_a_case_of_many_classes_is_told_as_ranked(page):
     model = result().model.model_copy(update={"classes": ("CMD", "DMD", "FSHMD")})
     study = result([image(2, "left", 0.7)], case=CaseResult(**facts), model=model)
     text = page(study).text
-    assert "Pattern most like FSHMD" in text
+    assert "Images most like FSHMD" in text
     assert "Probability of FSHMD: 0.60 , 95 % interval 0.30 to 0.60." in text
     assert "1 FSHMD 0.60 0.30 to 0.60 2 DMD 0.30 0.15 to 0.30 3 CMD 0.10 0.05 to 0.10" in text
     assert "threshold 0" not in text
@@ -289,9 +289,9 @@ def test_nothing_is_said_of_ends_that_geometry_does_not_tell(page):
 
 def test_the_name_of_the_study_heads_everything_that_is_said(page):
     study = result(input=result().input.model_copy(update={"label": "Case 7 <b>"}))
-    assert summary(study).startswith("Case 7 <b>: Pattern does not suggest")
+    assert summary(study).startswith("Case 7 <b>: Images do not suggest")
     written = page(study)
-    assert "Case 7 <b>: Pattern does not suggest dystrophinopathy" in written.text
+    assert "Case 7 <b>: Images do not suggest dystrophinopathy" in written.text
     assert "Name Case 7 <b>" in written.text
 
 

@@ -19,6 +19,7 @@ from DystrophyDxLib.muscles.structures import MUSCLES
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
 from DystrophyDxLib.training import pattern_store
 from DystrophyDxLib.training.pattern_store import PatternStore, StoredFat
+from DystrophyDxLib.training.preparation import LEFT_OUT
 from DystrophyDxLib.training.train_pattern import fitted_terms, normal_of, train_pattern
 
 RECIPE = PatternRecipe.parse(shipped_recipe("pattern"))
@@ -141,8 +142,31 @@ def test_muscles_out_of_view_are_expected_as_they_go_with_the_others():
         normal_of(odds)
 
 
-def test_the_fat_of_a_cohort_that_cannot_be_told_is_said(trained, monkeypatch):
-    unsaid = StoredFat(muscles=muscle_fat(alike(0.3)), by_grey=True, why="Fat is suppressed in these images.")
-    monkeypatch.setattr(pattern_store, "_found", lambda *_: unsaid)
-    with pytest.raises(InputError, match="The fat of no series can be told; of the first: Fat is suppressed"):
+def test_a_split_in_which_too_few_tell_fat_is_refused_before_the_rest_is_measured(trained, monkeypatch):
+    asked = []
+
+    def found(case, *_):
+        asked.append(case.row)
+        why = "Fat is suppressed in these images." if case.split == "validation" and case.label else ""
+        return StoredFat(muscles=muscle_fat(alike(0.3)), by_grey=True, why=why)
+
+    monkeypatch.setattr(pattern_store, "_found", found)
+    told = r"Of 19 series no fat can be told; of row 63: Fat is suppressed.* The validation split has 1 of"
+    with pytest.raises(InputError, match=told):
         trained("none")
+    assert len(asked) <= 40, "of 120 series, only those of the scarcest classes were measured"
+
+
+def test_series_with_few_muscles_in_view_are_named(trained, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        pattern_store,
+        "_found",
+        lambda case, *_: StoredFat(
+            muscles=muscle_fat(dict.fromkeys(MUSCLES[:3], 0.3)) if case.row == 5 else drawn(case.row, case.label == 1),
+            by_grey=True,
+            why="",
+        ),
+    )
+    trained("few")
+    [told] = (tmp_path / "few-training" / LEFT_OUT).read_text().splitlines()
+    assert told.startswith("Row 5, patient P003, tells no fat: The fat of 3 of 13 muscles can be told")
