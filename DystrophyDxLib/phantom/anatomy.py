@@ -153,15 +153,19 @@ def leg_stack(body: Body, side: int, levels: np.ndarray, rng: np.random.Generato
 def _adductor_longus(muscles: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """(levels, curve, 2) outline of the adductor longus, which the label maps do not name.
 
-    It lies between sartorius, vastus medialis and gracilis on the front of the adductor magnus in the proximal half and
-    tapers to its insertion on the linea aspera (Gray's Anatomy). The others cover its rim; at the top it takes the
-    place of pectineus and adductor brevis too. How large it is, is our estimate.
+    It lies behind sartorius and vastus medialis and before the adductor magnus, from the linea aspera of the femur to
+    the gracilis, in the proximal half, where it tapers from above (Gray's Anatomy). The others cover its rim. Further
+    up it takes the place of pectineus and adductor brevis too, so it covers the front of the adductor magnus there.
+    How large it is, is our estimate.
     """
     corners = muscles[:, [SARTORIUS, VASTUS_MEDIALIS, ADDUCTOR_MAGNUS, GRACILIS]].mean(axis=2)
-    corners[:, 2] = corners[:, 2] / 2 + corners[:, [0, 1, 3]].mean(axis=1) / 2
+    behind = np.interp(levels, [0.5, 0.65, HIGHEST], [0.5, 0.6, 0.8])[:, None]
+    corners[:, 2] = corners[:, 2] * behind + corners[:, [0, 3]].mean(axis=1) * (1 - behind)
+    upward = np.interp(levels, [0.5, 0.7], [0.0, 1.0])[:, None]
+    corners[:, 1] = corners[:, 1] * (1 - upward)
     outline = smooth_curve(np.repeat(corners, 5, axis=1), harmonics=4)
     centre = corners.mean(axis=1, keepdims=True)
-    grown = np.interp(levels, [0.36, 0.56], [0.0, 1.2])[:, None, None]
+    grown = np.interp(levels, [0.36, 0.56], [0.0, 1.15])[:, None, None]
     return centre + (outline - centre) * grown
 
 
@@ -181,7 +185,7 @@ def _gluteus_maximus(fascia: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray
         return np.sin(np.pi * np.clip((bearing - outer_end) / (inner_end - outer_end), 0, 1))
 
     size = reach.mean(axis=1, keepdims=True)
-    wide = smooth_curve(fascia * (1 + 0.36 * grown * swell(angle) * size / reach)[..., None], harmonics=6)
+    wide = smooth_curve(fascia * (1 + 0.46 * grown * swell(angle) * size / reach)[..., None], harmonics=6)
     bearing = outer_end + (inner_end - outer_end) * np.linspace(0, 1, _CURVE // 2)
     order = np.argsort(np.arctan2(wide[..., 1], wide[..., 0]), axis=1)
     along = np.take_along_axis(wide, order[..., None], axis=1)
@@ -190,7 +194,7 @@ def _gluteus_maximus(fascia: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray
         for at, ring in zip(bearing, along, strict=True)
     ])  # fmt: skip
     tuberosity = np.exp(-(((bearing - np.deg2rad(50)) / 0.28) ** 2))
-    depth = grown * (0.5 * size * swell(bearing) ** 0.7 + np.maximum(0, 0.75 * rim - 0.5 * size) * tuberosity)
+    depth = grown * (0.6 * size * swell(bearing) ** 0.7 + np.maximum(0, 0.75 * rim - 0.5 * size) * tuberosity)
     direction = np.stack([np.cos(bearing), np.sin(bearing)], axis=-1)
     inner = (rim - np.minimum(depth, 0.8 * rim))[..., None] * direction
     outline = np.concatenate([rim[..., None] * direction, inner[:, ::-1]], axis=1)

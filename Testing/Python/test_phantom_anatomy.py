@@ -71,6 +71,16 @@ def test_hip_muscles_appear_where_they_belong():
         assert np.hypot(x, y) > np.hypot(*centre(top, "vastus intermedius"))
 
 
+def test_near_the_hip_the_adductors_before_the_adductor_magnus_are_as_large_as_it_is():
+    """Adductor longus, which stands for pectineus and adductor brevis too; in mid-thigh it is a fifth of it."""
+    legs = [
+        [areas(left_leg(replace(person(seed), turn=np.zeros(2)), level)) for level in (0.55, 0.82)] for seed in range(5)
+    ]
+    thigh, hip = np.mean([[leg["adductor longus"] / leg["adductor magnus"] for leg in both] for both in legs], axis=0)
+    assert 0.1 < thigh < 0.3
+    assert 0.8 < hip < 1.5
+
+
 def test_femur_has_a_wide_lower_end_and_the_lesser_trochanter_behind_on_the_inner_side():
     body = replace(person(1), turn=np.zeros(2))
     bone = [np.isin(left_leg(body, level), (anatomy.CORTEX, anatomy.MARROW)) for level in (LOWEST, 0.5, HIGHEST)]
