@@ -73,7 +73,8 @@ class PatternRecipe(ClassesRecipe):
         return self
 
     def for_task(self, name: str) -> PatternRecipe:
-        """See `ClassesRecipe.for_task`; signs and `least_sure` go with the recipe's own classes alone.
+        """See `ClassesRecipe.for_task`. Signs go with the recipe's own classes alone; of a task's, one is a label
+        where it is likelier than all others together.
 
         Raises:
             InputError: it has no such task.
@@ -83,8 +84,8 @@ class PatternRecipe(ClassesRecipe):
         return super().for_task(name)
 
     def unbound(self) -> PatternRecipe:
-        """The same with muscles that may speak either way, and labels as validation gives them."""
-        terms = self.pattern.model_dump() | {"signs": {}, "least_sure": 0.0}
+        """The same with muscles that may speak either way, and a class a label from a half on."""
+        terms = self.pattern.model_dump() | {"signs": {}, "least_sure": 0.5}
         return self.changed({"pattern": terms}, "The recipe needs its signs")
 
 

@@ -195,6 +195,7 @@ def test_the_differential_takes_muscles_either_way():
     task = recipe.for_task("differential")
     assert len(task.classes) > 2
     assert not task.pattern.signs
+    assert task.pattern.least_sure == 0.5, "no label that is less likely than all others together"
     assert task.class_of("LGMD2A") == task.classes.index("LGMD R1")
     assert PatternRecipe.parse(task.toml()) == task
     with pytest.raises(InputError, match="none of the muscles"):
