@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 COMMAND_LINE = "cli"
 EXTRAS = {
@@ -12,7 +13,7 @@ EXTRAS = {
     "train": ("matplotlib", "pandas", "PIL", "skimage", "sklearn", "statsmodels", "threadpoolctl"),
     "diffusion": ("dipy",),
     "dicom": ("highdicom",),
-    "pacs": ("dicomweb_client", "requests"),
+    "pacs": ("dicomweb_client", "requests", "pynetdicom", "highdicom", "slicer"),
 }
 """Of pyproject.toml, with what is imported of each. Each of the others brings the command line."""
 NEEDED = {
@@ -20,6 +21,7 @@ NEEDED = {
     "benchmark": "viewer",
     "diffusivity": "diffusion",
     "pacs": "pacs",
+    "node": "pacs",
     **dict.fromkeys(("phantom", "train", "evaluate", "compare", "texture", "readers"), "train"),
 }
 """The extra that each command needs."""
@@ -43,8 +45,15 @@ def what_to_add(module: str | None, extra: str = "train,viewer,diffusion") -> st
     """One line: a package that is missing, and how to install the extra that brings it."""
     return (
         f"The package {module} is missing, which this command needs; add it in the folder of the checkout with: "
-        f'pip install -e ".[{extra}]"'
+        f'{_pip()} install -e ".[{extra}]"'
     )
+
+
+def _pip() -> str:
+    """How pip of this Python is called in the folder of the checkout."""
+    own = Path(sys.prefix)
+    scripts = "Scripts" if sys.platform == "win32" else "bin"
+    return str(Path(own.name, scripts, "pip")) if own.name == ".venv" else "pip"
 
 
 def _is_there(module: str) -> bool:

@@ -20,6 +20,7 @@ from .compare import compare
 from .diffusivity import diffusivity
 from .evaluate import evaluate
 from .extras import lacking, what_to_add
+from .node import node
 from .pacs import pacs
 from .progress import heed_interrupts
 from .texture import texture
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (classify, benchmark, diffusivity, train, evaluate, compare, texture, pacs):
+for command in (classify, benchmark, diffusivity, train, evaluate, compare, texture, pacs, node):
     app.command(cls=TrainCommand if command is train else None)(command)
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(readers.app, name="readers")

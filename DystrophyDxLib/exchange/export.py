@@ -33,6 +33,12 @@ class DicomExport:
         self._source = Source.read(path, series, *asked)
 
     @property
+    def source(self) -> Source:
+        """The images, once they are checked."""
+        assert self._source is not None, "check comes first"
+        return self._source
+
+    @property
     def note(self) -> str:
         """What is to be told of the objects; empty where nothing is."""
         lacking = self._source.without_place if self._source is not None else ""
@@ -43,6 +49,5 @@ class DicomExport:
 
     def write(self, folder: Path, result: StudyResult, found: Classification, card: Mapping[str, Any]) -> None:
         """Raises `InputError` as `write_objects`."""
-        assert self._source is not None, "check comes first"
         findings = Findings(result, found.regions.labels, found.heatmap, found.muscles, card)
-        write_objects(self._source, findings, folder / "overview.png", folder / "dicom")
+        write_objects(self.source, findings, folder / "overview.png", folder / "dicom")

@@ -31,8 +31,14 @@ from ..series.words import suitability
 USER, PASSWORD = "DYSTROPHYDX_PACS_USER", "DYSTROPHYDX_PACS_PASSWORD"
 """Environment variables of the credentials."""
 _TIMEOUT_S = 60.0
+_NOT_TAKEN = (400, 409, 413, 415)
+"""HTTP statuses by which a service says that it will not take an object later, either (PS3.18, 10.5.3)."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SHOWN = ("StudyDate", "StudyDescription", "ModalitiesInStudy", "NumberOfStudyRelatedInstances", "StudyInstanceUID")
+
+
+class NotTaken(InputError):
+    """A service refuses an object for good."""
 
 
 @dataclass(frozen=True)
@@ -130,13 +136,20 @@ class Pacs:
         """Stores objects, one after the other.
 
         Raises:
-            InputError: as `studies`; an object was refused.
+            NotTaken: an object was refused.
+            InputError: as `studies`.
         """
         for path in paths:
+            refused = NotTaken(f"The PACS did not take {path.name}; the objects lie in {path.parent}.")
             with _told(), quiet_pydicom():
-                answer = self._client.store_instances([pydicom.dcmread(path)])
+                try:
+                    answer = self._client.store_instances([pydicom.dcmread(path)])
+                except requests.HTTPError as error:
+                    if error.response is not None and error.response.status_code in _NOT_TAKEN:
+                        raise refused from None
+                    raise
             if answer.get("FailedSOPSequence"):
-                raise InputError(f"The PACS did not take {path.name}; the objects lie in {path.parent}.")
+                raise refused
 
     def _suits(self, study_uid: str, series: Dataset) -> float:
         uid = str(series.SeriesInstanceUID)

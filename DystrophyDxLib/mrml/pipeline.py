@@ -23,6 +23,7 @@ from ..models.package import ModelPackage
 from ..reporting.output_folder import check_output_folder, output_folder
 from ..reporting.progress import Advance, silent
 from ..results import StudyResult
+from ..series.dicom_identity import check_same_patient
 from ..series.label_names import read_label_names
 from ..series.reading import read_input
 from ..series.segmentation_file import SegmentationFile, read_segmentation, segmentation_header
@@ -92,7 +93,7 @@ class StudyFiles:
         """What was drawn as region and as muscles; None where nothing was.
 
         Raises:
-            InputError: it cannot be read, or lies beside the images.
+            InputError: it cannot be read, lies beside the images, or is of another patient than they.
         """
         region, muscles = (self._read(option, path, series) for option, path in self._drawn)
         return region, muscles
@@ -101,7 +102,9 @@ class StudyFiles:
         if path is None:
             return None
         with _told_of(option, path):
-            file = read_segmentation(path, self.label_names)
+            if series.kind == "dicom":
+                check_same_patient(path, self.images, series.series_uid)
+            file = read_segmentation(path, self.label_names, (series.geometry, series.voxels.shape))
             file.check_lies_in(series.geometry, series.voxels.shape)
         return file
 

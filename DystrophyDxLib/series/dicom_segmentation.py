@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from .series import Geometry, check_size
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+STRUCTURES = "1.2.840.10008.5.1.4.1.1.481.3"
 _MOST_BYTES = 1 << 30
 SAME_COSINE = 1e-4
 _TOO_LARGE = "The DICOM segmentation is too large; crop it to the thighs."
@@ -54,20 +56,28 @@ def read_dicom_segments(path: Path) -> DicomSegments:
         raise InputError(_DAMAGED) from None
 
 
-def check_dicom_segmentation(path: Path) -> None:
-    """Raises `InputError` where a DICOM file is no segmentation."""
+def is_structure_set(path: Path) -> bool:
+    """Whether a DICOM file is a structure set (RTSTRUCT).
+
+    Raises:
+        InputError: it is neither that nor a segmentation, or is damaged.
+    """
     with quiet_pydicom():
         try:
             ds = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
         except Exception:  # as in `read_dicom_segments`
             raise InputError(_DAMAGED) from None
+    if Attributes(ds).text("SOPClassUID") == STRUCTURES:
+        return True
     _check_kind(ds)
+    return False
 
 
 def _check_kind(ds: pydicom.Dataset) -> None:
     if Attributes(ds).text("SOPClassUID") not in (SEGMENTATION, LABEL_MAP):
         raise InputError(
-            "It is DICOM, but no segmentation (SEG); open it in Slicer and save the segmentation there as .seg.nrrd."
+            "It is DICOM, but no segmentation (SEG or RTSTRUCT); open it in Slicer and save the segmentation there as "
+            ".seg.nrrd."
         )
 
 
@@ -85,16 +95,26 @@ def _placed(ds: pydicom.Dataset, names: dict[int, str], pixels: np.ndarray) -> D
         for n, drawn in own.items():
             if n in names:
                 masks.setdefault(n, np.zeros(shape, bool))[k] |= drawn
+    if not masks:
+        raise InputError("The DICOM segmentation holds no segment; export it again.")
+    return layered(geometry, masks, names)
+
+
+def layered(geometry: Geometry, masks: Mapping[int, np.ndarray], names: Mapping[int, str]) -> DicomSegments:
+    """Segments in as few layers as their overlaps allow.
+
+    Args:
+        masks: (z, y, x) bool of each segment, by its number; at least one.
+        names: by the same numbers.
+    """
     layers: list[np.ndarray] = []
     segments = []
     for n, mask in sorted(masks.items()):
         layer = next((at for at, held in enumerate(layers) if not held[mask].any()), len(layers))
         if layer == len(layers):
-            layers.append(np.zeros(shape, np.uint16))
+            layers.append(np.zeros(mask.shape, np.uint16))
         layers[layer][mask] = n
         segments.append((names[n], layer, n))
-    if not layers:
-        raise InputError("The DICOM segmentation holds no segment; export it again.")
     return DicomSegments(geometry, np.stack(layers), tuple(segments))
 
 

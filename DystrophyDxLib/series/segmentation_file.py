@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from .dicom_segmentation import DicomSegments, check_dicom_segmentation, read_dicom_segments
+from .dicom_contours import read_contours
+from .dicom_segmentation import DicomSegments, is_structure_set, read_dicom_segments
 from .formats.any_format import read_header
 from .formats.stored import DamagedFile, ImageHeader, open_regular
 from .label_names import names_beside, read_label_names
@@ -82,19 +83,23 @@ class SegmentationFile:
             )
 
 
-def read_segmentation(path: Path, names: Path | None = None) -> SegmentationFile:
-    """Reads the segments of a `.seg.nrrd`, a DICOM segmentation, or a label map (NIfTI, NRRD, MetaImage).
+def read_segmentation(
+    path: Path, names: Path | None = None, images: tuple[Geometry, tuple[int, ...]] | None = None
+) -> SegmentationFile:
+    """Reads the segments of a `.seg.nrrd`, a DICOM segmentation or structure set, or a label map (NIfTI, NRRD,
+    MetaImage).
 
     Args:
         names: of the labels, where the file itself names none; see `label_names.read_label_names`. Without it a table
             of the label map's own name beside it is taken.
+        images: grid, and shape (z, y, x), on which a structure set is drawn.
 
     Raises:
-        InputError: it is damaged, of another kind, or no segmentation.
+        InputError: it is damaged, of another kind, no segmentation, or a structure set without images.
     """
     header = segmentation_header(path)
     if header is None:
-        ours = _dicom(path)
+        ours = _dicom(path, images)
         layers = _whole_numbers(ours.layers)
         return SegmentationFile(ours.geometry, layers, _named(ours), named=True, mixed=True)
     with _told_of_a_segmentation():
@@ -114,7 +119,7 @@ def read_segmentation(path: Path, names: Path | None = None) -> SegmentationFile
 
 
 def segmentation_header(path: Path) -> ImageHeader | None:
-    """The header of a file of segments; None of a DICOM segmentation, which is read as a whole.
+    """The header of a file of segments; None of DICOM, which is read as a whole.
 
     Raises:
         InputError: as `read_segmentation`.
@@ -123,7 +128,7 @@ def segmentation_header(path: Path) -> ImageHeader | None:
         with open_regular(path) as file:
             is_dicom = file.read(132)[128:] == b"DICM"
         if is_dicom:
-            check_dicom_segmentation(path)
+            is_structure_set(path)
             return None
         header = read_header(path)
     i, j, k = header.size
@@ -131,9 +136,13 @@ def segmentation_header(path: Path) -> ImageHeader | None:
     return header
 
 
-def _dicom(path: Path) -> DicomSegments:
+def _dicom(path: Path, images: tuple[Geometry, tuple[int, ...]] | None) -> DicomSegments:
     with _told_of_a_segmentation():
-        return read_dicom_segments(path)
+        if not is_structure_set(path):
+            return read_dicom_segments(path)
+        if images is None:
+            raise InputError("A DICOM structure set needs the images that it was drawn on; save it as .seg.nrrd.")
+        return read_contours(path, *images)
 
 
 def _named(found: DicomSegments) -> tuple[Segment, ...]:

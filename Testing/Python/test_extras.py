@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from DystrophyDxLib.commands.extras import EXTRAS, NEEDED, lacking
+from DystrophyDxLib.commands.extras import EXTRAS, NEEDED, lacking, what_to_add
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.commands.start import main
 from DystrophyDxLib.errors import InputError
@@ -56,6 +56,12 @@ def test_the_plain_package_says_what_to_add(gone, words, extra, monkeypatch, cap
     assert said.startswith(f"The package {gone} is missing")
     assert f'pip install -e ".[{extra}]"' in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(("prefix", "pip"), [("/checkout/.venv", "with: .venv/bin/pip install"), ("/usr", "with: pip")])
+def test_the_pip_that_is_named_is_that_of_the_checkout(prefix, pip, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", prefix)
+    assert pip in what_to_add("highdicom", "dicom")
 
 
 STARTED = """

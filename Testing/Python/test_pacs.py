@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pydicom
@@ -15,10 +15,12 @@ import pytest
 import requests
 from dicom_files import IDENTITY, thigh_like, write_series
 from exchange_cases import result_of, study_datasets, write_all
+from node_cases import free_port, running, store, study
 from typer.testing import CliRunner
 
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.exchange.node.destinations import Peer, Unreachable, Web
 from DystrophyDxLib.exchange.pacs import PASSWORD, USER, Pacs
 from DystrophyDxLib.mrml import pipeline
 from DystrophyDxLib.series.reading import read_study
@@ -28,24 +30,25 @@ T1, STIR = "1.2.3.1", "1.2.3.2"
 VOXELS = thigh_like(4)
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+class Orthanc(NamedTuple):
+    """Address of its DICOMweb service, and port of its DICOM node."""
+
+    url: str
+    port: int
 
 
 @pytest.fixture(scope="module")
 def orthanc(tmp_path_factory):
-    """Its DICOMweb address; it holds a study with a T1-weighted series and one of STIR."""
+    """It holds a study with a T1-weighted series and one of STIR."""
     program = shutil.which("Orthanc")
     if program is None or not (PLUGINS / "libOrthancDicomWeb.so").exists():
         pytest.skip("Orthanc is not installed: apt-get install orthanc orthanc-dicomweb")
-    folder, port = tmp_path_factory.mktemp("orthanc"), free_port()
+    folder, port, dicom_port = tmp_path_factory.mktemp("orthanc"), free_port(), free_port()
     config = {
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "index"),
         "HttpPort": port,
-        "DicomPort": free_port(),
+        "DicomPort": dicom_port,
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": True,
         "RegisteredUsers": {"reader": "secret"},
@@ -61,7 +64,7 @@ def orthanc(tmp_path_factory):
             environment.setenv(USER, "reader")
             environment.setenv(PASSWORD, "secret")
             Pacs(url).store(write_series(folder / "study", both_series()))
-        yield url
+        yield Orthanc(url, dicom_port)
     finally:
         server.terminate()
         server.wait(20)
@@ -92,7 +95,7 @@ def both_series():
 def service(orthanc, monkeypatch) -> Pacs:
     monkeypatch.setenv(USER, "reader")
     monkeypatch.setenv(PASSWORD, "secret")
-    return Pacs(orthanc)
+    return Pacs(orthanc.url)
 
 
 STUDY = str(both_series()[0].StudyInstanceUID)
@@ -190,6 +193,30 @@ def test_the_command_takes_a_study_from_the_pacs_and_sends_its_objects(service, 
     assert seen["export"] is not None, "what is sent is made"
     assert not seen["folder"].exists(), "no image of the patient stays behind"
     assert sorted(sent) == ["heatmap.dcm", "overview.dcm", "report.dcm", "seg.dcm"]
+
+
+@pytest.mark.parametrize("how", ["C-STORE", "STOW"])
+def test_a_node_stores_the_objects_of_a_study_in_the_pacs(orthanc, service, how, tmp_path):
+    destination = Peer("ORTHANC", "127.0.0.1", orthanc.port, "NODE") if how == "C-STORE" else Web(service)
+    images = study(PatientID=how)
+    with running(tmp_path / "node", destination) as node:
+        store(node.port, images)
+        node.wait()
+    (found,) = service.studies(patient=how)
+    assert found["StudyInstanceUID"] == images[0].StudyInstanceUID
+    assert found["NumberOfStudyRelatedInstances"] == "4"
+    assert set(found["ModalitiesInStudy"].split("\\")) == {"SEG", "SR", "OT"}
+
+
+def test_what_the_pacs_refuses_for_good_is_told_apart_from_what_it_cannot_take_now(service, tmp_path, monkeypatch):
+    (path,) = write_series(tmp_path / "s", study(1))
+    ds = pydicom.dcmread(path)
+    del ds.StudyInstanceUID
+    ds.save_as(path)
+    assert [outcome.state for outcome in Web(service).send([path])] == ["refused"]
+    monkeypatch.setenv(PASSWORD, "wrong")
+    with pytest.raises(Unreachable, match="wants credentials"):
+        list(Web(Pacs(service.url)).send([path]))
 
 
 @pytest.mark.parametrize("asked", [[], ["study", "--pacs", "https://x"], ["--pacs", "https://x"], ["study", "--send"]])

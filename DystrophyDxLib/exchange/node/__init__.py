@@ -1,0 +1,1 @@
+"""A DICOM node: takes studies by C-STORE, classifies them, and sends the objects of each answer back, once."""
