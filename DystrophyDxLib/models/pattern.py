@@ -11,20 +11,18 @@ so the answer is the mean over what they may be, and its interval knows that the
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
+from ..muscles.in_view import in_view
 from ..muscles.structures import MUSCLES
 from ..results import MuscleFat
 
 LEAST_FAT, MOST_FAT = 0.05, 0.937
 """Fractions from which on muscles are all fat or all muscle, as grey tells no less and no more (`infiltration`)."""
-LEAST_SHARE = 0.01
-"""Share of all muscle of a leg below which a muscle of it counts as out of view: a sliver, or a few wrong voxels."""
 COMMON = 0.8
 """Share of the variance of fat that grey tells that all muscles have in common, since what fat and healthy muscle give
 is judged for all of them at once (our choice). What Dixon images tell errs in each muscle on its own."""
@@ -61,20 +59,13 @@ class PatientFat:
         Args:
             by_grey: whether grey told the fat, and not Dixon images.
         """
-        known = [muscle for muscle in muscles if muscle.fat_fraction is not None and muscle.fat_ci95 is not None]
-        ml_of_leg: dict[str, float] = defaultdict(float)
-        for muscle in known:
-            ml_of_leg[muscle.side] += muscle.volume_ml
+        known = in_view([row for row in muscles if row.fat_fraction is not None and row.fat_ci95 is not None])
         rng = np.random.default_rng(SEED)
         together, own = rng.standard_normal((DRAWS, 1)), rng.standard_normal((DRAWS, len(MUSCLES), 2))
         shared = COMMON if by_grey else 0.0
         fractions, draws = np.full(len(MUSCLES), np.nan), np.full((DRAWS, len(MUSCLES)), np.nan)
         for n, name in enumerate(MUSCLES):
-            sides = [
-                muscle
-                for muscle in known
-                if muscle.muscle == name and muscle.volume_ml > LEAST_SHARE * ml_of_leg[muscle.side]
-            ]
+            sides = [muscle for muscle in known if muscle.muscle == name]
             if not sides:
                 continue
             ml = np.array([muscle.volume_ml for muscle in sides])

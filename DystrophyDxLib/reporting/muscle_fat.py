@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..files.spreadsheet import write_rows
+from ..muscles.in_view import in_view
 from ..muscles.infiltration import MERCURI
 from ..muscles.structures import MUSCLES
 from ..results import MuscleFat, StudyResult
@@ -85,11 +86,12 @@ def fat_by_leg(result: StudyResult) -> str:
 
 
 def summary_line(result: StudyResult) -> str:
-    """Fat of each leg's muscles, and the muscles with most and least of it, in one line; nothing without a map."""
+    """Fat of each leg's muscles, and the muscles with most and least of it of those well in view, in one line; nothing
+    without a map."""
     muscles = result.muscle_fat
     if not muscles:
         return source_words(result)
-    known = sorted((m for m in muscles if m.fat_fraction is not None), key=lambda m: m.fat_fraction or 0)
+    known = sorted(in_view([m for m in muscles if m.fat_fraction is not None]), key=lambda m: m.fat_fraction or 0)
     if not known:
         return f"Fat in the muscles: not decidable. {source_words(result)}".strip()
     source = f" ({result.fat.source})" if result.fat and result.fat.source else ""

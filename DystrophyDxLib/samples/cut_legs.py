@@ -63,16 +63,17 @@ def lost_of_circle(area: float, chords: Sequence[float]) -> float:
 def lost_in_words(shares: Sequence[float]) -> str:
     """How much of legs is cut off, from the shares of those that are.
 
-    >>> lost_in_words([0.01, 0.03]), lost_in_words([0.002])
-    ('about 2 % of the leg (at most 3 %) is cut off', 'less than 1 % of the leg is cut off')
-    >>> lost_in_words([0.5, 0.1])
-    'about 30 % of the leg (at most half or more) is cut off'
+    >>> lost_in_words([0.02, 0.02]), lost_in_words([0.002])
+    ('about 2 % of the leg is cut off', 'less than 1 % of the leg is cut off')
+    >>> lost_in_words([0.5, 0.1, 0.07])
+    'about 10 % of the leg is cut off in the median and half or more at most'
     """
-    mean, most = float(np.mean(shares)), max(shares)
+    median, most = float(np.median(shares)), max(shares)
     if most < 0.01:
         return "less than 1 % of the leg is cut off"
-    if mean >= HALF:
+    if median >= HALF:
         return "half of the leg or more is cut off"
-    told, largest = (f"{max(share, 0.01):.0%}".replace("%", " %") for share in (mean, most))
-    at_most = "" if told == largest else f" (at most {'half or more' if most >= HALF else largest})"
-    return f"about {told} of the leg{at_most} is cut off"
+    told, largest = (f"{max(share, 0.01):.0%}".replace("%", " %") for share in (median, most))
+    if told == largest:
+        return f"about {told} of the leg is cut off"
+    return f"about {told} of the leg is cut off in the median and {'half or more' if most >= HALF else largest} at most"

@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 from mrml_cases import DIRECTIONS, result
+from pattern_packages import alike, muscle_fat
 
 from DystrophyDxLib.classify import Classification, with_muscle_fat
 from DystrophyDxLib.explain.heat import Heat, HeatDrawing
@@ -22,7 +23,7 @@ from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.windows import Regions
 from DystrophyDxLib.reporting.case_report import summary, write_report
 from DystrophyDxLib.reporting.leg_chart import LegChart
-from DystrophyDxLib.reporting.muscle_fat import COLUMNS, write_muscles_csv
+from DystrophyDxLib.reporting.muscle_fat import COLUMNS, summary_line, write_muscles_csv
 from DystrophyDxLib.results import MuscleFat, MuscleTexture, ResultWarning, StudyResult
 from DystrophyDxLib.series.series import Geometry
 
@@ -98,6 +99,15 @@ def test_the_line_tells_each_leg_and_the_muscles_with_most_and_least(phantom):
     )
     assert re.search(r"\(grade (1, normal|2, mild|3, moderate|4, severe)\)", line)
     assert "Fat in the muscles" not in summary(result())
+
+
+def test_a_sliver_of_a_muscle_is_not_named_as_the_one_with_most_fat():
+    rows = [*muscle_fat(alike(0.3, sartorius=0.1)), *muscle_fat({"gluteus maximus": 0.9})]
+    rows = [row.model_copy(update={"volume_ml": 1.0}) if row.fat_fraction == 0.9 else row for row in rows]
+    rows = [row for row in rows if row.muscle != "gluteus maximus" or row.volume_ml == 1.0]
+    line = summary_line(result(muscles=tuple(rows)))
+    assert "gluteus maximus" not in line
+    assert "least left sartorius 10 %" in line
 
 
 def test_where_no_thigh_is_mapped_that_is_said_in_a_line(phantom, tmp_path):
