@@ -27,6 +27,7 @@ from pydicom.sr.coding import Code
 
 from ..muscles.structures import label_of
 from ..reporting.case_report import WARNINGS, extent, figures, finding, notices, reservations
+from ..reporting.muscle_fat import summary_line, told
 from ..reporting.pattern_words import pattern_line
 from ..results import CaseResult, ModelFacts, MuscleFat
 from ..series.words import listed
@@ -44,8 +45,9 @@ MODEL = Code("MODEL", SCHEME, "Model")
 PRIVATE = (MERCURI, WARNING, SIGN, CORRECTION, MODEL)
 THIGH = code("SCT^68367000^Thigh")
 MILLILITRE = code("UCUM^mL^milliliter")
-DIGITS = 9
-"""Decimals of figures, that they fit into the 16 characters of a decimal string."""
+GRADE = code("UCUM^{grade}^grade")
+DIGITS = 2
+"""Decimals of figures: of percent and millilitres more says nothing."""
 
 
 def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
@@ -56,7 +58,7 @@ def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
     """
     result = making.findings.result
     groups = [
-        _answer(making, "Case", result.case, result.model),
+        _answer(making, "Answer of the network", result.case, result.model),
         *_pattern(making),
         *(_muscles(making, segmentation) if segmentation is not None else ()),
     ]
@@ -93,21 +95,21 @@ def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
 
 def _answer(making: Making, name: str, case: CaseResult, model: ModelFacts) -> MeasurementsAndQualitativeEvaluations:
     """The group of an answer: probability of each class that it tells, threshold, label and reason."""
-    told = [(one.name, one.probability, one.ci95) for one in case.differential]
-    told = told or [(model.classes[1], case.probability, case.ci95)]
+    classes = [(one.name, one.probability, one.ci95) for one in case.differential]
+    classes = classes or [(model.classes[1], case.probability, case.ci95)]
     measured = [
         _measured(
             codes.DCM.Probability,
-            probability,
-            codes.UCUM.NoUnits,
+            100 * probability,
+            codes.UCUM.Percent,
             tracking_identifier=TrackingIdentifier(making.uid(name, of), of),
-            interval=interval if case.has_interval else None,
+            interval=_percent(interval) if case.has_interval else None,
         )
-        for of, probability, interval in told
+        for of, probability, interval in classes
     ]
     shows_thigh = any(image.anatomy == "thigh" for image in making.findings.result.images)
     if case.threshold is not None:
-        measured.append(Measurement(codes.DCM.ThresholdValue, case.threshold, codes.UCUM.NoUnits))
+        measured.append(_measured(codes.DCM.ThresholdValue, 100 * case.threshold, codes.UCUM.Percent))
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(making.uid(name), name),
         algorithm_id=making.algorithm_of_report(model),
@@ -122,7 +124,7 @@ def _pattern(making: Making) -> Iterator[MeasurementsAndQualitativeEvaluations]:
     """The second answer, where there is one; its words are beside the first one's."""
     pattern = making.findings.result.pattern
     if pattern is not None and pattern.case is not None:
-        yield _answer(making, "Pattern of fat in the muscles", pattern.case, pattern.model)
+        yield _answer(making, "Answer by the pattern of fat in the muscles", pattern.case, pattern.model)
 
 
 def _measured(
@@ -133,16 +135,21 @@ def _measured(
     interval: tuple[float, float] | None = None,
 ) -> Measurement:
     """A figure with what it may be less and more by its 95 % interval, in the same unit."""
-    if interval is None:
-        return Measurement(name, value, unit, tracking_identifier=tracking_identifier)
-    low, high = (round(abs(end - value), DIGITS) for end in interval)
-    properties = MeasurementProperties(upper_measurement_uncertainty=high, lower_measurement_uncertainty=low)
+    low, high = interval or (value, value)
+    ends = {"upper_measurement_uncertainty": high - value, "lower_measurement_uncertainty": value - low}
+    properties = MeasurementProperties(**ends) if interval else None
     measured = Measurement(name, value, unit, tracking_identifier=tracking_identifier, properties=properties)
     own = measured[0].MeasuredValueSequence[0].MeasurementUnitsCodeSequence
-    for item in measured[0].ContentSequence:
-        if item.ValueType == "NUM":  # highdicom writes them without a unit
-            item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence = own
+    for item in (measured[0], *measured[0].get("ContentSequence", ())):
+        if item.ValueType == "NUM":
+            number = item.MeasuredValueSequence[0]
+            number.NumericValue = f"{round(float(number.NumericValue), DIGITS):g}"
+            number.MeasurementUnitsCodeSequence = own  # highdicom writes intervals without a unit
     return measured
+
+
+def _percent(interval: tuple[float, float]) -> tuple[float, float]:
+    return 100 * interval[0], 100 * interval[1]
 
 
 def _muscles(making: Making, segmentation: Dataset) -> Iterator[VolumetricROIMeasurementsAndQualitativeEvaluations]:
@@ -156,13 +163,14 @@ def _muscles(making: Making, segmentation: Dataset) -> Iterator[VolumetricROIMea
 def _muscle(
     making: Making, segmentation: Dataset, muscle: MuscleFat, number: int, segment: Segment
 ) -> VolumetricROIMeasurementsAndQualitativeEvaluations:
-    measured = [Measurement(codes.SCT.Volume, round(muscle.volume_ml, DIGITS), MILLILITRE)]
+    measured = [_measured(codes.SCT.Volume, muscle.volume_ml, MILLILITRE)]
+    interval = _percent(muscle.fat_ci95) if muscle.fat_ci95 else None
     if muscle.fat_fraction is not None:
-        percent = round(100 * muscle.fat_fraction, DIGITS)
-        interval = (100 * muscle.fat_ci95[0], 100 * muscle.fat_ci95[1]) if muscle.fat_ci95 else None
-        measured.append(_measured(codes.DCM.FatFraction, percent, codes.UCUM.Percent, interval=interval))
+        measured.append(
+            _measured(codes.DCM.FatFraction, 100 * muscle.fat_fraction, codes.UCUM.Percent, interval=interval)
+        )
     if muscle.mercuri is not None:
-        measured.append(Measurement(MERCURI, muscle.mercuri, codes.UCUM.NoUnits))
+        measured.append(_measured(MERCURI, muscle.mercuri, GRADE))
     identifier, uid = tracking(making, segment)
     group = VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid, identifier),
@@ -175,8 +183,9 @@ def _muscle(
         finding_sites=[FindingSite(segment.kind, laterality=segment.laterality)],
         measurements=measured,
     )
-    if muscle.why:
-        _add(group, codes.DCM.Comment, muscle.why)
+    within = f", 95 % interval {interval[0]:.0f} to {interval[1]:.0f} %" if interval else ""
+    words = f"Fat: {told(muscle)}{within}. {muscle.why}"
+    _add(group, codes.DCM.Comment, words.strip())
     return group
 
 
@@ -187,7 +196,7 @@ def _texts(making: Making) -> Iterator[TextContentItem]:
         yield _text(codes.DCM.Comment, words)
     told = f"{finding(result)}. {figures(result)}. {result.case.reason}"
     yield _text(codes.DCM.Summary, " ".join((told, *reservations(result))))
-    for words in (extent(result), result.fat.note if result.fat else "", pattern_line(result)):
+    for words in (extent(result), summary_line(result), result.fat.note if result.fat else "", pattern_line(result)):
         if words:
             yield _text(codes.DCM.Comment, words)
     for warning in result.warnings:

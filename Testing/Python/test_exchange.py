@@ -122,9 +122,9 @@ def test_the_numbers_of_the_report_are_those_of_the_result(axial):
         report.content.get_volumetric_roi_measurement_groups()
     )
     figures = {(m.name.meaning): m for m in case.get_measurements()}
-    assert figures["Probability"].value == 0.625
-    assert interval_of(figures["Probability"]) == pytest.approx((0.375, 0.75))
-    assert figures["Threshold Value"].value == 0.5
+    assert (figures["Probability"].value, figures["Probability"].unit.value) == (62.5, "%")
+    assert interval_of(figures["Probability"]) == pytest.approx((37.5, 75))
+    assert figures["Threshold Value"].value == 50
     left, right = muscles
     fat = {m.name.meaning: m for m in left.get_measurements()}
     assert (fat["Volume"].value, fat["Volume"].unit.value) == (12.5, "mL")
@@ -163,7 +163,9 @@ def test_the_report_says_label_reason_warnings_correction_and_model(axial):
     assert "The interval crosses the threshold." in said["Summary"][0]
     assert "Probability 0.62, 95 % interval 0.38 to 0.75" in said["Summary"][0]
     assert "Research only, not for diagnosis." in said["Comment"]
-    assert "Nothing tells fat." in said["Comment"]
+    assert "Fat: right gracilis not decidable. Nothing tells fat." in said["Comment"]
+    assert "Fat: left sartorius 44 % (grade 3, moderate), 95 % interval 38 to 56 %." in said["Comment"]
+    assert any(words.startswith("Fat in the muscles (Dixon): left 44 %") for words in said["Comment"])
     assert said["Warning"][0].startswith("LEGS_TOUCHING: ")
     assert "The legs touch in slice 1." in said["Warning"][0]
     assert "slice 1" in said["Reader's correction"][0]
@@ -408,5 +410,10 @@ def test_dsrdump_reads_the_report_to_the_same_numbers(axial):
     if shutil.which("dsrdump") is None:
         pytest.skip("dsrdump is not installed: apt-get install dcmtk")
     run = subprocess.run(["dsrdump", "+Pl", axial.folder / "report.dcm"], capture_output=True, text=True, check=True)
-    for told in ('"Probability")="0.625"', '"Fat fraction")="43.75" (%,UCUM', '="3.0" (1,UCUM', "Research only"):
+    for told in (
+        '"Probability")="62.5" (%,UCUM',
+        '"Fat fraction")="43.75" (%,UCUM',
+        '="3" ({grade},UCUM',
+        "Research only",
+    ):
         assert told in run.stdout

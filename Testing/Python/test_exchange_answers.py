@@ -35,7 +35,7 @@ def test_of_more_classes_each_has_its_probability_and_the_heatmap_is_of_the_told
     case = CaseResult(probability=0.5, ci95=(0.375, 0.625), label="DMD", reason="It leads.", differential=ranked)
     written = write_all(tmp_path, study_datasets(), model=NETWORK, case=case)
     (group,) = answers(written)
-    assert probabilities(group) == {"DMD": 0.5, "CMD": 0.25, "normal": 0.25}
+    assert probabilities(group) == {"DMD": 50, "CMD": 25, "normal": 25}
     assert texts(written.report)["Finding"] == ["DMD: It leads."]
     mapping = written.heatmap.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence[0]
     assert "DMD" in mapping.LUTExplanation
@@ -49,8 +49,8 @@ def test_the_answer_by_the_pattern_of_fat_is_a_group_of_its_own_with_its_own_mod
     pattern = PatternResult(case=case, told_class="DMD", muscles=(muscle,), model=model, network=network, agrees=True)
     written = write_all(tmp_path, study_datasets(), pattern=pattern)
     _, group = answers(written)
-    assert group.tracking_identifier == "Pattern of fat in the muscles"
-    assert probabilities(group) == {"DMD": 0.75}
+    assert group.tracking_identifier == "Answer by the pattern of fat in the muscles"
+    assert probabilities(group) == {"DMD": 75}
     assert any("cd" * 32 in text for text in texts(group[0])["Algorithm Parameters"])
     assert any(text.startswith("Pattern of fat in the muscles: DMD.") for text in texts(written.report)["Comment"])
     silent = pattern.model_copy(update={"case": None, "why": "Too few muscles."})
