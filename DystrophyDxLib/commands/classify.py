@@ -19,6 +19,7 @@ from .progress import progress
 
 if TYPE_CHECKING:
     from ..exchange.export import DicomExport
+    from ..exchange.pacs import PacsStudy
     from ..models.recipe import SampleRecipe
     from ..mrml.pipeline import StudyFiles
     from ..reporting.progress import Advance
@@ -75,7 +76,11 @@ def classify(
     atlas_names: AtlasNames = None,
     channel: Annotated[
         list[str] | None,
-        typer.Option(help="Further input of a model that needs one, as NAME=PATH; once for each.", show_default="none"),
+        typer.Option(
+            help="Further input of a model that needs one, as NAME=PATH, or with --pacs NAME=UID of its series; once "
+            "for each.",
+            show_default="none",
+        ),
     ] = None,
     frame: Annotated[
         list[str] | None,
@@ -136,13 +141,15 @@ def classify(
         with watch.stage("load"):
             package = ModelPackage.read(model or embedded_model())
         sample = package.recipe.sample
+        given, in_pacs = _by_channel(channel or [], sample), None
         if pacs is not None and study_uid is not None:
-            study, series = _retrieved(pacs, study_uid, series, stack, out, advance, overwrite=overwrite)
+            in_pacs = _study_in_pacs(pacs, study_uid, stack, out, advance, overwrite=overwrite)
+            study, series = in_pacs.series(series)
         assert study is not None
         files = StudyFiles(
             study,
             series,
-            channels=_channels(channel or [], sample),
+            channels={name: _channel(text, in_pacs) for name, text in given.items()},
             frames=_frames(frame or [], sample),
             region=roi,
             muscles=muscles,
@@ -186,32 +193,21 @@ def times(timing_s: dict[str, float]) -> str:
     return ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in told.items())
 
 
-def _retrieved(
-    url: str,
-    study_uid: str,
-    series_uid: str | None,
-    stack: contextlib.ExitStack,
-    out: Path,
-    advance: Advance,
-    *,
-    overwrite: bool,
-) -> tuple[Path, str]:
-    """A folder, as long as the stack is open, with a series of a study in a PACS, and its UID: the series that is asked
-    for or, where none is, that which suits best.
+def _study_in_pacs(
+    url: str, study_uid: str, stack: contextlib.ExitStack, out: Path, advance: Advance, *, overwrite: bool
+) -> PacsStudy:
+    """A study in a PACS; what is retrieved of it lies there as long as the stack is open.
 
     Raises:
-        InputError: as `Pacs` and its methods; results cannot be written.
+        InputError: as `Pacs`; results cannot be written.
     """
-    from ..exchange.pacs import Pacs
+    from ..exchange.pacs import Pacs, PacsStudy
     from ..reporting.output_folder import check_output_folder
 
     check_output_folder(out, overwrite=overwrite)
     advance("Looking into the PACS", 0, 0)
-    service = Pacs(url)
-    chosen = series_uid or service.best_series(study_uid)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="dystrophydx")))
-    service.retrieve(study_uid, chosen, folder, lambda count: advance("Retrieving images", count, 0))
-    return folder, chosen
+    return PacsStudy(Pacs(url), study_uid, folder, lambda count: advance("Retrieving images", count, 0))
 
 
 def _send(url: str, folder: Path) -> None:
@@ -233,8 +229,8 @@ def _dicom_export(files: StudyFiles, sample: SampleRecipe) -> DicomExport:
     return DicomExport(files.images, files.series_uid, files.modality)
 
 
-def _channels(given: list[str], sample: SampleRecipe) -> dict[str, Path]:
-    """Paths of a model's further channels by name, from NAME=PATH.
+def _by_channel(given: list[str], sample: SampleRecipe) -> dict[str, str]:
+    """Where a model's further channels are, by name, from NAME=PATH or NAME=UID.
 
     Raises:
         InputError: a channel that the model does not have, is given twice, or is lacking.
@@ -242,7 +238,14 @@ def _channels(given: list[str], sample: SampleRecipe) -> dict[str, Path]:
     texts = by_name("--channel", given, sample.further, "PATH", bool, "this model has one input")
     if texts or not sample.of_cine:
         sample.check_further(texts)
-    return {name: Path(text) for name, text in texts.items()}
+    return texts
+
+
+def _channel(text: str, in_pacs: PacsStudy | None) -> Path:
+    """A path, or of a series in the PACS the folder that it is retrieved into."""
+    from ..series.standard_terms import standard_uid
+
+    return in_pacs.series(text)[0] if in_pacs is not None and standard_uid(text) else Path(text)
 
 
 def _frames(given: list[str], sample: SampleRecipe) -> dict[str, int]:

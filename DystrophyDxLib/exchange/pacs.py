@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -169,6 +170,36 @@ class Pacs:
         client = DICOMwebClient(self.url, session=session, timeout=_TIMEOUT_S)
         client.set_http_retry_params(max_attempts=3)
         return client
+
+
+@dataclass(frozen=True)
+class PacsStudy:
+    """A study in a PACS, whose series are retrieved one by one.
+
+    Attributes:
+        uid: Study Instance UID.
+        folder: that gets a folder a series.
+        advance: told how many images of a series have come.
+    """
+
+    service: Pacs
+    uid: str
+    folder: Path
+    advance: Callable[[int], None]
+
+    def series(self, uid: str | None = None) -> tuple[Path, str]:
+        """Retrieves a series: the one that is asked for or, where none is, that which suits best.
+
+        Returns:
+            Its folder, and its UID.
+
+        Raises:
+            InputError: as `Pacs.best_series` and `Pacs.retrieve`.
+        """
+        chosen = uid or self.service.best_series(self.uid)
+        folder = Path(mkdtemp(dir=self.folder))
+        self.service.retrieve(self.uid, chosen, folder, self.advance)
+        return folder, chosen
 
 
 def _write(ds: Dataset, path: Path) -> None:

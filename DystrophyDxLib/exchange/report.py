@@ -135,9 +135,10 @@ def _measured(
     interval: tuple[float, float] | None = None,
 ) -> Measurement:
     """A figure with what it may be less and more by its 95 % interval, in the same unit."""
-    low, high = interval or (value, value)
-    ends = {"upper_measurement_uncertainty": high - value, "lower_measurement_uncertainty": value - low}
-    properties = MeasurementProperties(**ends) if interval else None
+    properties = None
+    if interval is not None:
+        low, high = value - interval[0], interval[1] - value
+        properties = MeasurementProperties(upper_measurement_uncertainty=high, lower_measurement_uncertainty=low)
     measured = Measurement(name, value, unit, tracking_identifier=tracking_identifier, properties=properties)
     own = measured[0].MeasuredValueSequence[0].MeasurementUnitsCodeSequence
     for item in (measured[0], *measured[0].get("ContentSequence", ())):

@@ -113,6 +113,25 @@ def test_a_destination_that_is_down_is_tried_again(tmp_path):
     assert sorted(archive.got.values()) == [1, 1, 1, 1]
 
 
+def test_a_file_that_somebody_removed_does_not_hold_up_the_others(tmp_path):
+    archive = Archive(port=free_port())
+    with running(tmp_path / "node", archive.peer) as node:
+        store(node.port, study())
+        wait_until(node.records.destination)
+        node.records.to_send()[0][0].unlink()
+        with archive.open():
+            node.wait()
+        (told,) = NodeStatus.read(node.folder).studies
+    assert told.objects == {"sent": 3, "refused": 1}
+    assert told.reason == "Its file is gone."
+
+
+def test_a_status_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "node.sqlite3").write_bytes(b"no database at all" * 99)
+    with pytest.raises(InputError, match="cannot be read"):
+        NodeStatus.read(tmp_path)
+
+
 def test_an_object_that_the_destination_refuses_does_not_hold_up_the_others(tmp_path):
     kinds = [kind for kind in AllStoragePresentationContexts if kind.abstract_syntax != ParametricMapStorage]
     with Archive(answers=[0xA700, 0xC000]).open(kinds) as archive, running(tmp_path / "node", archive.peer) as node:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.exchange.node.destinations import Peer, Unreachable, Web
 from DystrophyDxLib.exchange.pacs import PASSWORD, USER, Pacs
+from DystrophyDxLib.models.package import ModelPackage
+from DystrophyDxLib.models.recipe import Recipe
 from DystrophyDxLib.mrml import pipeline
 from DystrophyDxLib.series.reading import read_study
 
@@ -193,6 +196,23 @@ def test_the_command_takes_a_study_from_the_pacs_and_sends_its_objects(service, 
     assert seen["export"] is not None, "what is sent is made"
     assert not seen["folder"].exists(), "no image of the patient stays behind"
     assert sorted(sent) == ["heatmap.dcm", "overview.dcm", "report.dcm", "seg.dcm"]
+
+
+def test_further_inputs_of_a_model_come_from_the_same_study(service, tmp_path, monkeypatch):
+    package = SimpleNamespace(recipe=Recipe.named("yang2021_stir"))  # its weights are no matter here
+    monkeypatch.setattr(ModelPackage, "read", lambda path: package)
+    seen = {}
+
+    def classify(files, model, out, **_):
+        seen.update({name: read_study(path).voxels for name, path in files.channels.items()}, first=files.series_uid)
+        return result_of(read_study(files.images, files.series_uid))
+
+    monkeypatch.setattr(pipeline, "classify_into_folder", classify)
+    asked = ["classify", "--pacs", service.url, "--study", STUDY, "--out", str(tmp_path / "out"), "--json"]
+    done = CliRunner().invoke(app, [*asked, "--channel", f"STIR={STIR}"])
+    assert done.exit_code == 0, done.exception
+    assert seen["first"] == T1
+    np.testing.assert_array_equal(seen["STIR"], thigh_like(9, seed=3))
 
 
 @pytest.mark.parametrize("how", ["C-STORE", "STOW"])

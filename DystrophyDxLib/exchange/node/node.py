@@ -169,6 +169,9 @@ class Node:
         """Tries all that waits once; gives why something still waits, where the destination takes nothing or says so of
         each object."""
         waiting = dict(self._records.to_send())
+        for path in [path for path in waiting if not path.is_file()]:
+            self._records.note(path, "refused", "Its file is gone.")
+            log.error("study %s: the file of an object is gone", waiting.pop(path))
         if not waiting:
             return ""
         failed, sent = "", False

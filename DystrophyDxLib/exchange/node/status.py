@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ class NodeStatus:
                 if path is not None and content_of(path) != content:
                     state, reason = "waiting", ""
                 rows[name] = StudyStatus(name, state, reason, _count(path) if path else 0, objects)
-        except OSError:
+        except (OSError, sqlite3.Error):
             raise InputError(f"The node's folder {folder} cannot be read; check its permissions.") from None
         order = {name: n for n, (name, *_) in enumerate(told)}
         studies = sorted(rows.values(), key=lambda row: order.get(row.study, -1))
