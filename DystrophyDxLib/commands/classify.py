@@ -65,6 +65,10 @@ def classify(
             exists=True,
         ),
     ] = None,
+    differential: Annotated[
+        bool,
+        typer.Option("--differential", help="By the fat of the muscles, rank ten diseases and health instead."),
+    ] = False,
     no_pattern: Annotated[bool, typer.Option("--no-pattern", help="No answer by the fat of the muscles.")] = False,
     atlas: Annotated[
         Path | None,
@@ -131,6 +135,8 @@ def classify(
         raise InputError(lack)
     if (study is None) != (pacs is not None) or (pacs is None) != (study_uid is None) or (send and pacs is None):
         raise InputError("Give either a study, or --pacs URL with --study UID; --send goes with --pacs.")
+    if sum((pattern is not None, differential, no_pattern)) > 1:
+        raise InputError("Give one of --pattern, --differential and --no-pattern.")
     with contextlib.ExitStack() as stack, progress(json) as advance:
         advance("Loading the model", 0, 0)
         from ..files.resources import embedded_model, muscle_model, pattern_model
@@ -160,7 +166,8 @@ def classify(
         )
         further = _dicom_export(files, sample) if dicom else None
         maps = muscle_model() if muscle_map else None
-        on_device = ModelOnDevice(package, device, maps, None if no_pattern else pattern or pattern_model())
+        chosen_pattern = None if no_pattern else pattern or pattern_model(differential=differential)
+        on_device = ModelOnDevice(package, device, maps, chosen_pattern)
         result = classify_into_folder(
             files, on_device, out, overwrite=overwrite, watch=watch, advance=advance, further=further
         )

@@ -115,7 +115,8 @@ def coefficients(package: PatternPackage) -> Table:
     frame = pd.DataFrame({"Muscle": MUSCLES})
     for name, values in package.card.coefficients.items():
         frame[name] = [f"{values[muscle]:+.2f}" if muscle in values else "–" for muscle in MUSCLES]
-    note = f"Temperature {package.card.temperature:.2f}. {package.card.decision.labels_in_words().capitalize()}."
+    labels = package.card.decision.labels_in_words()
+    note = f"Temperature {package.card.temperature:.2f}. {labels[:1].upper()}{labels[1:]}."
     return Table("coefficients", "Coefficients of the muscles", frame, note)
 
 

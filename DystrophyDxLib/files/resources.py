@@ -26,7 +26,11 @@ def muscle_model() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def pattern_model() -> Path | None:
-    """The same of the model that answers by the pattern of fat in the muscles."""
-    folder = resources_folder() / "PatternModel"
+def pattern_model(*, differential: bool = False) -> Path | None:
+    """The same of the model that answers by the pattern of fat in the muscles.
+
+    Args:
+        differential: of many diseases, instead of two classes.
+    """
+    folder = resources_folder() / ("DifferentialModel" if differential else "PatternModel")
     return folder if folder.is_dir() else None

@@ -81,6 +81,7 @@ def test_every_file_of_the_library_and_its_resources_is_installed(installed):
 
 def test_what_is_installed_is_what_is_in_the_tree(installed):
     for file in (
+        "Resources/DifferentialModel/model.safetensors",
         "Resources/EmbeddedModel/model.safetensors",
         "Resources/MuscleModel/model.safetensors",
         "Resources/PatternModel/model.safetensors",
