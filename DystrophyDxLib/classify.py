@@ -14,28 +14,21 @@ import numpy as np
 from . import __version__
 from .errors import InputError
 from .explain.heat import Heat, HeatDrawing
-from .explain.muscle_heat import heat_of_muscles
 from .explain.region_heat import rank_regions
-from .explain.texture_score import UNDER_HEAT, texture_scores
+from .explain.texture_score import texture_scores
 from .models.decision import Decision, decision_of
 from .models.inference import InferenceNetwork
 from .models.package import ModelPackage
 from .models.pattern_package import PatternPackage
-from .muscles.fat_of_series import NO_GREY, NO_MUSCLES
-from .muscles.infiltration import FatScale, fat_of_muscles, scale_of
+from .muscle_answer import Measured, with_muscles
 from .muscles.mapper import MuscleMapper
 from .muscles.muscle_map import LegMap, MuscleMap
-from .muscles.muscle_voxels import MuscleVoxels
-from .muscles.rims import rim_fat
-from .muscles.signs import RIMMED, signs_of
-from .muscles.structures import label_of
 from .pattern_answer import with_pattern
 from .regions.windows import AnyWindow, Regions
 from .results import (
     FAINT,
     UNSUITABLE,
     CaseResult,
-    FatSource,
     ImageResult,
     ModelFacts,
     Provenance,
@@ -46,7 +39,7 @@ from .results import (
 )
 from .samples.image_quality import ImageQuality
 from .samples.kinds import region_of
-from .samples.slice_samples import SampleBatch
+from .samples.slice_samples import LegBatch, SampleBatch
 from .series.input_facts import input_facts
 from .series.series import Series
 from .series.words import listed
@@ -89,6 +82,7 @@ class Classification:
         drawing: by which the maps of `scores` become heat.
         muscles: of the legs; None without a model of muscle maps, or where no thigh is looked at.
         pattern: by which the fat of these muscles becomes a second answer.
+        measured: where their fat was measured, of use when it is measured again after a correction.
     """
 
     result: StudyResult
@@ -99,6 +93,7 @@ class Classification:
     drawing: HeatDrawing
     muscles: MuscleMap | None = None
     pattern: PatternPackage | None = None
+    measured: Measured | None = None
 
     @property
     def heatmap(self) -> np.ndarray:
@@ -187,19 +182,16 @@ class Classifier:
         timing_s["roi"] = timing_s.get("roi", 0.0) + time.perf_counter() - start
         if previous is not None and not self._answers_as(previous.result):
             previous = None
-        start = time.perf_counter()
         seen = self.region.seen(regions)
         kept = _kept_windows(seen, previous.seen if previous else ())
-        scores = self._scores(series, seen, kept, previous, progress)
-        timing_s["network"] = time.perf_counter() - start
-        start = time.perf_counter()
-        legs: tuple[LegMap, ...] = ()
+        scores, legs = self._scores(series, seen, kept, previous, timing_s, progress)
         qualities = [score.quality for score in scores]
         if self.mapper is not None:
+            start = time.perf_counter()
             before = previous.muscles.legs if previous and previous.muscles else ()
-            legs = self.mapper.legs(series, regions.windows, before)
+            legs = self.mapper.legs(series, regions.windows, (*before, *legs))
             qualities = self.region.with_maps(seen, qualities, regions, [leg.quality for leg in legs])
-            timing_s["muscles"] = time.perf_counter() - start
+            timing_s["muscles"] += time.perf_counter() - start
         start = time.perf_counter()
         judged = self.region.judge(series, regions, seen, qualities)
         counted = np.array(judged.fits) if any(judged.fits) else np.ones(len(seen), bool)
@@ -261,7 +253,7 @@ class Classifier:
             timing_s=timing_s,
         )
         found = Classification(result, regions, seen, scores, heat, drawing, muscles, self.pattern)
-        return with_muscle_fat(found, series)
+        return with_muscle_fat(found, series, previous)
 
     @property
     def _decision(self) -> Decision:
@@ -282,18 +274,28 @@ class Classifier:
         seen: Sequence[AnyWindow],
         kept: dict[int, int],
         previous: Classification | None,
+        timing_s: dict[str, float],
         progress: Callable[[int, int], None] | None,
-    ) -> tuple[ImageScore, ...]:
-        """Scores of all windows, those of `kept` (number of a window → its number in `previous`) taken over."""
+    ) -> tuple[tuple[ImageScore, ...], tuple[LegMap, ...]]:
+        """Scores of all windows, those of `kept` (number of a window → its number in `previous`) taken over; and maps
+        of the legs whose samples serve both networks."""
         scores = {n: previous.scores[before] for n, before in kept.items()} if previous else {}
+        legs: list[LegMap] = []
         fresh = [n for n in range(len(seen)) if n not in kept]
+        timing_s |= dict.fromkeys(("network", *(["muscles"] if self.mapper else [])), 0.0)
         for first in range(0, len(fresh), BATCH):
+            start = time.perf_counter()
             numbers = fresh[first : first + BATCH]
             batch = self.region.samples(series, [seen[n] for n in numbers])
             scores |= zip(numbers, self._batch_scores(series, batch), strict=True)
+            between = time.perf_counter()
+            timing_s["network"] += between - start
+            if self.mapper is not None and isinstance(batch, LegBatch):
+                legs += self.mapper.of_samples(series, batch)
+                timing_s["muscles"] += time.perf_counter() - between
             if progress:
                 progress(first + len(numbers), len(fresh))
-        return tuple(scores[n] for n in range(len(seen)))
+        return tuple(scores[n] for n in range(len(seen))), tuple(legs)
 
     def _batch_scores(self, series: Series, batch: SampleBatch) -> list[ImageScore]:
         output = self.network.output(batch.pixels)
@@ -378,7 +380,9 @@ def with_texture_scores(
     return dataclasses.replace(classification, result=classification.result.model_copy(update=added))
 
 
-def with_muscle_fat(classification: Classification, series: Series) -> Classification:
+def with_muscle_fat(
+    classification: Classification, series: Series, previous: Classification | None = None
+) -> Classification:
     """The same with volume, fat, grade and heat of each muscle of its map in its result, the signs that follow and the
     answer by their pattern; see `muscles.infiltration`, `explain.muscle_heat`, `muscles.signs` and `pattern_answer`.
 
@@ -386,35 +390,22 @@ def with_muscle_fat(classification: Classification, series: Series) -> Classific
 
     Args:
         series: that was classified.
+        previous: of the same voxels; what was measured in slices that are the same is taken over.
     """
-    muscles, first = classification.muscles, classification.drawing.sample.channels[0].name
-    if muscles is None:
+    if classification.muscles is None:
         return classification
-    spacing, heatmap = series.geometry.spacing, classification.heatmap
-    voxels = MuscleVoxels.of(muscles.labels, muscles.sides, min(spacing[:2]))
-    channels = {first: series.voxels, **series.further}
-    scale = scale_of(series, channels, muscles.labels, voxels, classification.regions.labels > 0)
-    if isinstance(scale, FatScale):
-        given = {warning.code for warning in classification.result.warnings}
-        unlike = next((UNSUITABLE[code] for code in NO_GREY if code in given), None)
-        scale = scale.trusted(map_by_person=muscles.source == "edited", unlike=unlike)
-    heat = heatmap.ravel()[voxels.index]
-    fat = fat_of_muscles(voxels, heat / np.float32(classification.drawing.most) >= UNDER_HEAT, spacing, scale)
-    others = tuple(muscle for muscle in classification.result.muscles if label_of(muscle.muscle) is None)
-    source = FatSource(
-        source=scale.source if isinstance(scale, FatScale) else None,
-        note=scale.note if isinstance(scale, FatScale) else scale.why,
-        map=muscles.told,
+    drawing = classification.drawing
+    result, measured = with_muscles(
+        classification.result,
+        series,
+        {drawing.sample.channels[0].name: series.voxels, **series.further},
+        classification.muscles,
+        classification.regions.labels > 0,
+        classification.heatmap,
+        drawing.most,
+        previous.measured if previous else None,
     )
-    rims = rim_fat([row for row in fat if row.muscle in RIMMED], voxels, spacing, scale)
-    added = {
-        "muscles": (*fat, *others),
-        "fat": source if fat else FatSource(source=None, note=NO_MUSCLES),
-        "muscle_heat": heat_of_muscles(voxels, heat, float(heatmap.sum(dtype=np.float64))),
-        "signs": signs_of(fat, rims, source),
-    }
-    result = with_pattern(classification.result.model_copy(update=added), classification.pattern)
-    return dataclasses.replace(classification, result=result)
+    return dataclasses.replace(classification, result=with_pattern(result, classification.pattern), measured=measured)
 
 
 def with_region_heat(classification: Classification, atlas: np.ndarray, names: Mapping[int, str]) -> Classification:
@@ -433,6 +424,6 @@ def _kept_windows(windows: Sequence[AnyWindow], before: Sequence[AnyWindow]) -> 
     kept = {}
     for n, window in enumerate(windows):
         same = places.get((window.slice, window.side, window.i, window.j))
-        if same is not None and np.array_equal(window.mask, before[same].mask):
+        if same is not None and (window is before[same] or np.array_equal(window.mask, before[same].mask)):
             kept[n] = same
     return kept

@@ -51,6 +51,7 @@ class ActionBar:
         if not self.firstUse.check() or not context.load():
             return done
         self._running = True  # events are processed while the views are arranged, too
+        context.said("")
         context.classifying()
         with context.reporting():
             try:
@@ -70,7 +71,8 @@ class ActionBar:
     def onProgress(self, done, total):
         ui = self.ui
         if not ui.progressFrame.visible:
-            self._context.said("")
+            if total and done == total:  # a single batch, which takes no longer than to show how far it is
+                return
             self._showProgress(True)
             self._context.enable()
         ui.progressBar.setRange(0, total)

@@ -46,7 +46,7 @@ class UNet(nn.Module):
         *levels, last = features
         self.conv_0 = _convolutions(channels, levels[0])
         for n in range(1, 5):
-            down = OrderedDict(max_pooling=nn.MaxPool2d(2), convs=_convolutions(levels[n - 1], levels[n]))
+            down = OrderedDict(max_pooling=_Halved(), convs=_convolutions(levels[n - 1], levels[n]))
             setattr(self, f"down_{n}", nn.Sequential(down))
         self.upcat_4 = _Up(levels[4], levels[4] // 2, levels[3], levels[3])
         self.upcat_3 = _Up(levels[3], levels[3] // 2, levels[2], levels[2])
@@ -63,6 +63,17 @@ class UNet(nn.Module):
         for n in range(4, 0, -1):
             found = getattr(self, f"upcat_{n}")(found, maps.pop())
         return self.final_conv(found)
+
+
+class _Halved(nn.Module):
+    """The largest of each 2 × 2 pixels; PyTorch's own pooling takes several times as long on a CPU."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        if maps.requires_grad:  # which of equal pixels learns
+            return functional.max_pool2d(maps, 2)
+        rows, columns = (size // 2 * 2 for size in maps.shape[-2:])
+        higher = torch.maximum(maps[..., 0:rows:2, :columns], maps[..., 1:rows:2, :columns])
+        return torch.maximum(higher[..., 0::2], higher[..., 1::2])
 
 
 class _Up(nn.Module):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -38,7 +37,7 @@ _HEATMAP, _IMAGES, _CHART, _RESULT, _BEFORE = _OWN_ROLES = tuple(
 _ROLES = (SEGMENTATION, MUSCLES, *_OWN_ROLES)
 _REGIONS = "DystrophyDx.regions"
 _CLASS = "DystrophyDx.class"
-_MEMORY = "dystrophydx_run"
+_MEMORY, _PARSED = "dystrophydx_run", "dystrophydx_result"
 
 
 class _Memory(NamedTuple):
@@ -176,7 +175,7 @@ class SceneClassification:
 
     def tell(self, result: StudyResult) -> None:
         """Has the scene tell a result of the same classification, whose muscle map was corrected since."""
-        self._nodes.get_or_add(_RESULT, "vtkMRMLTextNode", "result").SetText(result.to_json())
+        _tell(self._nodes.get_or_add(_RESULT, "vtkMRMLTextNode", "result"), result.to_json(), result)
 
     def put_heatmap(self, evidence: np.ndarray) -> slicer.vtkMRMLScalarVolumeNode:
         """Puts a heatmap (z, y, x) float32 on the volume; see `heatmap`. One that was there before is replaced."""
@@ -217,15 +216,15 @@ class SceneClassification:
         found = classifier.classify(series, regions, progress=progress, previous=last)
         self._check_still_there()
         classification = with_corrected_muscles(found, self, series)
-        as_drawn = not drawn.overlapping and np.array_equal(regions.labels, drawn.labels)
-        if not as_drawn:  # what was drawn is not all that counts
-            self._region.put_unless_edited(regions.labels, drawn.digests)
+        now = digests(regions.labels, drawn)
+        if drawn.overlapping or now != drawn.digests:  # what was drawn is not all that counts
+            self._region.put_unless_edited(regions.labels, now, drawn.digests)
         if memory is None:
-            self._region.keep_automatic(automatic)
+            self._region.keep_automatic(automatic, digests(automatic.labels, drawn))
         before = self._nodes.get(_RESULT)
         if before is not None:
-            self._nodes.get_or_add(_BEFORE, "vtkMRMLTextNode", "result before").SetText(before.GetText())
-        self._show(classification, drawn.digests if as_drawn else digests(regions.labels))
+            _tell(self._nodes.get_or_add(_BEFORE, "vtkMRMLTextNode", "result before"), before.GetText(), self.result)
+        self._show(classification, now)
         return self._remember(classification, automatic, state)
 
     def heat_of(self, label: int) -> Heat:
@@ -310,10 +309,11 @@ class SceneClassification:
         """drawn: the region when the classification began; where it is another one now, somebody draws."""
         self._check_still_there()
         regions = classification.regions
-        self._region.put_unless_edited(regions.labels, drawn)
-        self._region.keep_automatic(regions)
+        now = digests(regions.labels)
+        self._region.put_unless_edited(regions.labels, now, drawn)
+        self._region.keep_automatic(regions, now)
         self._nodes.remove(_BEFORE)
-        self._show(classification, digests(regions.labels))
+        self._show(classification, now)
         return self._remember(classification, regions, state)
 
     def _show(self, classification: Classification, regions: Digests) -> None:
@@ -321,7 +321,7 @@ class SceneClassification:
         self.show_heat(classification.heat)
         put_muscles(self.volume, classification.muscles)
         result = self._nodes.get_or_add(_RESULT, "vtkMRMLTextNode", "result")
-        result.SetText(classification.result.to_json())
+        _tell(result, classification.result.to_json(), classification.result)
         result.SetAttribute(_REGIONS, " ".join(regions))
         self._nodes.get_or_add(_IMAGES, "vtkMRMLTableNode", "images")
         if len(self.images) < 2 or any(image.slices for image in self.images):  # VTK draws no line of one point
@@ -369,7 +369,7 @@ def with_corrected_muscles(found: Classification, shown: SceneClassification, se
     corrected = muscles_of(shown.volume, found.regions) if muscles_corrected(shown.volume) else None
     if corrected is None:
         return found
-    return replace(found, result=with_muscle_fat(replace(found, muscles=corrected), series).result)
+    return replace(found, result=with_muscle_fat(replace(found, muscles=corrected), series, found).result)
 
 
 def result_now(shown: SceneClassification) -> StudyResult | None:
@@ -387,7 +387,7 @@ def result_now(shown: SceneClassification) -> StudyResult | None:
     from ..classify import with_muscle_fat
 
     series = with_chosen_channels(shown.volume, shown._series(), last.drawing.sample)
-    return (with_corrected_muscles(last, shown, series) if corrected else with_muscle_fat(last, series)).result
+    return (with_corrected_muscles(last, shown, series) if corrected else with_muscle_fat(last, series, last)).result
 
 
 def tell_muscles(shown: SceneClassification) -> bool:
@@ -423,12 +423,21 @@ def is_heatmap(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
 
 
 def _result_in(node: slicer.vtkMRMLTextNode | None) -> StudyResult | None:
-    return _parsed(node.GetText() or "") if node is not None else None
-
-
-@lru_cache(maxsize=16)
-def _parsed(text: str) -> StudyResult | None:
-    try:
-        return StudyResult.model_validate_json(text)
-    except ValidationError:
+    """The result that a node tells; read once for each text, and not at all where it was written here."""
+    if node is None:
         return None
+    text = node.GetText() or ""
+    known, result = vars(node).get(_PARSED, (None, None))
+    if known != text:
+        try:
+            result = StudyResult.model_validate_json(text)
+        except ValidationError:
+            result = None
+        setattr(node, _PARSED, (text, result))
+    return result
+
+
+def _tell(node: slicer.vtkMRMLTextNode, text: str, result: StudyResult | None) -> None:
+    """Has a node tell a result, which is `text` in a saved scene."""
+    node.SetText(text)
+    setattr(node, _PARSED, (text, result))

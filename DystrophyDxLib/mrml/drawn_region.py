@@ -16,7 +16,7 @@ from ..regions.drawn import LEG, drawn_legs, tidied
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side
 from ..results import InputFacts, ResultWarning
 from ..series.series import NO_SIDE
-from .nodes import VolumeNodes
+from .nodes import VolumeNodes, set_unseen
 from .segmentation import BINARY_LABELMAP, add_segmentation, all_drawn, legs_alone, legs_drawn, set_labels
 from .volumes import geometry_in_world
 
@@ -129,8 +129,9 @@ class SceneRegion:
         except InputError:
             return None
 
-    def put(self, labels: np.ndarray) -> None:
-        """Makes the region what (z, y, x) labels say; it is added to the scene where there is none."""
+    def put(self, labels: np.ndarray, now: Digests | None = None) -> None:
+        """Makes the region what (z, y, x) labels, of these digests, say; it is added to the scene where there is
+        none."""
         if self.segmentation is None:
             nodes = VolumeNodes(self.volume)
             node = add_segmentation(self.volume, labels, nodes.named("legs"))
@@ -142,17 +143,17 @@ class SceneRegion:
         if node.GetTransformNodeID() == self.volume.GetTransformNodeID() and legs_alone(node):
             put = labels.astype(np.uint8)  # a copy; nobody needs to make these voxels of the segments again
             put.flags.writeable = False
-            _remember(node, self.volume, _MEMORY, DrawnRegion(put, digests(put), ()))
+            remember(node, self.volume, _MEMORY, DrawnRegion(put, now or digests(put), ()))
 
-    def put_unless_edited(self, labels: np.ndarray, since: Digests | None) -> None:
+    def put_unless_edited(self, labels: np.ndarray, now: Digests, since: Digests | None) -> None:
         """As `put`; but where the region is no longer what it was, somebody draws, and it is left alone."""
         if self.segmentation is None or self.digests == since:
-            self.put(labels)
+            self.put(labels, now)
 
-    def keep_automatic(self, found: Regions) -> None:
+    def keep_automatic(self, found: Regions, its: Digests) -> None:
         """Keeps, for `corrected`, which region was found; nothing where somebody has drawn in it."""
         if self.segmentation is not None and all(window.source == "auto" for window in found.windows):
-            self.segmentation.SetAttribute(_AUTOMATIC, " ".join(digests(found.labels)))
+            set_unseen(self.segmentation, _AUTOMATIC, " ".join(its))
 
 
 def is_region(node: slicer.vtkMRMLSegmentationNode) -> bool:
@@ -182,20 +183,26 @@ def made_once(
     state, made = vars(node).get(name, (None, None))
     if made is None or state != _state(node, volume):
         made = make()
-        _remember(node, volume, name, made)
+        remember(node, volume, name, made)
     return made
 
 
-def _remember(
+def remember(
     node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode, name: str, made: object
 ) -> None:
+    """Keeps, for `made_once`, what would be made of a segmentation as it is now."""
     # A Python attribute of a VTK object lives as long as the object, whoever holds it.
     setattr(node, name, (_state(node, volume), made))
 
 
-def digests(labels: np.ndarray) -> Digests:
-    """Of (z, y, x) labels."""
-    return tuple(hashlib.blake2b(plane.tobytes(), digest_size=8).hexdigest() for plane in labels)
+def digests(labels: np.ndarray, like: DrawnRegion | None = None) -> Digests:
+    """Of (z, y, x) labels, most of which may be those of a region whose digests are known."""
+    return tuple(
+        like.digests[k]
+        if like is not None and np.array_equal(plane, like.labels[k])
+        else hashlib.blake2b(plane.tobytes(), digest_size=8).hexdigest()
+        for k, plane in enumerate(labels)
+    )
 
 
 def with_automatic(labels: np.ndarray, automatic: np.ndarray, slice: int | None, side: Side | None) -> np.ndarray:

@@ -13,8 +13,8 @@ from ..errors import InputError
 from ..muscles.muscle_map import MuscleMap, colour, segment_name
 from ..muscles.structures import CODES, LEFT_CODE, RIGHT_CODE, STRUCTURES, label_of
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side
-from .drawn_region import made_once
-from .nodes import VolumeNodes
+from .drawn_region import made_once, remember
+from .nodes import VolumeNodes, set_unseen
 from .segmentation import (
     BINARY_LABELMAP,
     NamedSegments,
@@ -52,7 +52,8 @@ def put_muscles(
         nodes.put(MUSCLES, node)
     segmentation, ijk_to_ras = node.GetSegmentation(), vtkMatrix4x4()
     volume.GetIJKToRASMatrix(ijk_to_ras)
-    values = muscles.labels + np.where(muscles.labels > 0, muscles.sides - 1, 0).astype(np.uint8) * np.uint8(_PER_SIDE)
+    sided = (muscles.labels > 0).view(np.uint8) * np.uint8(_PER_SIDE)
+    values = muscles.labels + muscles.sides * np.uint8(_PER_SIDE) - sided
     labelmap = labelmap_of(values, ijk_to_ras)  # one for all segments
     drawn = _labelmap_of_all(segmentation, muscles)
     if drawn is not None and is_on_grid(drawn, labelmap):  # the views are told once
@@ -62,7 +63,11 @@ def put_muscles(
         drawn.Modified()
     else:
         _put_segments(segmentation, muscles, labelmap)
-    node.SetAttribute(_FOUND, _digest(node, volume) if muscles.source == "auto" else None)
+    digest = None
+    if muscles.source == "auto":
+        digest = _digest_of_map(segmentation, values)
+        remember(node, volume, _DIGEST, digest)
+    set_unseen(node, _FOUND, digest)
 
 
 def _put_segments(
@@ -159,9 +164,24 @@ def _digest(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVo
             drawn = muscles_from_segmentation(node, volume)
         except InputError:  # all segments were deleted
             return ""
-        return hashlib.blake2b(repr(drawn.names).encode() + drawn.labels.tobytes(), digest_size=8).hexdigest()
+        return _digest_of(drawn.names, drawn.labels)
 
     return made_once(node, volume, _DIGEST, make)
+
+
+def _digest_of_map(segmentation: slicer.vtkSegmentation, values: np.ndarray) -> str:
+    """As `_digest`, of segments whose voxels have their label values, which need not be read back."""
+    segments = dict(enumerate(segments_of(segmentation), 1))
+    number = np.zeros(256, np.uint8)
+    for n, segment in segments.items():
+        number[segment.GetLabelValue()] = n
+    return _digest_of({n: segment.GetName() for n, segment in segments.items()}, number[values])
+
+
+def _digest_of(names: dict[int, str], labels: np.ndarray) -> str:
+    digest = hashlib.blake2b(repr(names).encode(), digest_size=8)
+    digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()
 
 
 def terminology(side: Side, label: int) -> str:

@@ -22,6 +22,13 @@ def remove_node(node: slicer.vtkMRMLNode) -> None:
         scene.RemoveNode(belonging)
 
 
+def set_unseen(node: slicer.vtkMRMLNode, name: str, value: str | None) -> None:
+    """Gives a node an attribute on which nothing depends that is seen: views would draw all of its segments anew."""
+    node.DisableModifiedEventOn()
+    node.SetAttribute(name, value)
+    node.DisableModifiedEventOff()
+
+
 def plot_series_of(chart: slicer.vtkMRMLPlotChartNode) -> list[slicer.vtkMRMLPlotSeriesNode]:
     """The plot series of a chart that are in the scene."""
     found = (chart.GetNthPlotSeriesNode(n) for n in range(chart.GetNumberOfPlotSeriesNodes()))

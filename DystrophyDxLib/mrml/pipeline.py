@@ -138,6 +138,11 @@ class ModelOnDevice:
         if self._device not in ("auto", "cpu"):
             compute_device(self._device)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the network is loaded."""
+        return "classifier" in vars(self)
+
     @cached_property
     def classifier(self) -> Classifier:
         """Raises `InputError` as `Classifier`."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..regions.masks import dilated, eroded
 from ..series.series import Series
+from .slicewise import differing, renewed
 from .structures import FEMUR, SUBCUTANEOUS_FAT
 
 SKIN_MM, CORTEX_MM = 3.0, 5.0
@@ -40,12 +41,14 @@ class FatField:
         weights: of the terms.
         spread: relative SD of the fat around the field.
         of_marrow: whether it is of the femur's marrow, as no fat under the skin is in view.
+        fat: under the skin.
     """
 
     exponents: tuple[tuple[int, int, int], ...]
     weights: np.ndarray
     spread: float
     of_marrow: bool = False
+    fat: FatUnderSkin | None = None
 
     def relative(self, voxels: np.ndarray, index: np.ndarray) -> np.ndarray:
         """(N,) float32 signals relative to what fat gives at their places.
@@ -76,47 +79,102 @@ class FatField:
         return replace(self, weights=self.weights + np.log(brighter) * np.eye(1, len(self.weights))[0])
 
 
-def fat_field(series: Series, labels: np.ndarray, legs: np.ndarray) -> FatField | None:
+@dataclass(frozen=True)
+class FatUnderSkin:
+    """Where fat lies under the skin of legs.
+
+    Attributes:
+        index: (N,) of the voxels in the flat volume, ascending.
+        named: whether the labels name it; else it is what they do not name of the legs.
+        labels: (z, y, x) labels of `STRUCTURES`.
+        legs: (z, y, x) bool.
+    """
+
+    index: np.ndarray
+    named: bool
+    labels: np.ndarray
+    legs: np.ndarray
+
+    @classmethod
+    def of(
+        cls, series: Series, labels: np.ndarray, legs: np.ndarray, before: FatUnderSkin | None = None
+    ) -> FatUnderSkin:
+        """Of a series.
+
+        Args:
+            before: of the same voxels; slices that are the same are taken over.
+        """
+        skin = _pixels(series, SKIN_MM)
+        named = bool((labels == SUBCUTANEOUS_FAT).any())
+
+        def lies(slices: np.ndarray | slice) -> np.ndarray:
+            own, inside = labels[slices], eroded(legs[slices], skin)
+            under_skin = eroded(own == SUBCUTANEOUS_FAT, 1) if named else ~dilated(own > 0, 1)
+            return np.flatnonzero(under_skin & inside & (series.voxels[slices] > 0))
+
+        if before is None or before.named != named or before.labels.shape != labels.shape:
+            return cls(lies(slice(None)), named, labels, legs)
+        anew = differing((labels, before.labels), (legs, before.legs))
+        (index,) = renewed((before.index,), (lies(anew),), anew, labels.shape)
+        return cls(index, named, labels, legs)
+
+
+def fat_field(
+    series: Series, labels: np.ndarray, legs: np.ndarray, before: FatUnderSkin | None = None
+) -> FatField | None:
     """The field of the fat under the skin or, where none is in view, of the marrow of the femur; None without either.
 
     Args:
         labels: (z, y, x) labels of `STRUCTURES`. Where they name no subcutaneous fat, it is sought in what they do not
             name of the legs.
         legs: (z, y, x) bool.
+        before: see `FatUnderSkin.of`.
     """
     i_mm, j_mm, _ = series.geometry.spacing
     slices = max(1, int(legs.reshape(len(legs), -1).any(axis=1).sum()))
-    skin, cortex = (max(1, round(depth / min(i_mm, j_mm))) for depth in (SKIN_MM, CORTEX_MM))
-    named = labels == SUBCUTANEOUS_FAT
-    under_skin = (eroded(named, 1) if named.any() else ~dilated(labels > 0, 1)) & eroded(legs, skin)
-    fat = under_skin & (series.voxels > 0)
-    fat_cm2 = np.count_nonzero(fat) * i_mm * j_mm / 100 / slices
+    fat = FatUnderSkin.of(series, labels, legs, before)
+    fat_cm2 = len(fat.index) * i_mm * j_mm / 100 / slices
     if fat_cm2 >= THIN_FAT_CM2:
-        return _fitted(series.voxels, fat, _exponents(len(labels)))
-    marrow = eroded(labels == FEMUR, cortex) & (series.voxels > 0)
+        return _fitted(series.voxels, fat, fat.index, _exponents(len(labels)))
+    marrow = eroded(labels == FEMUR, _pixels(series, CORTEX_MM)) & (series.voxels > 0)
     if fat_cm2 >= LEAST_FAT_CM2:
-        return _fitted(series.voxels, fat, _exponents(len(labels))).at_least(series.voxels, marrow)
+        return _fitted(series.voxels, fat, fat.index, _exponents(len(labels))).at_least(series.voxels, marrow)
     if np.count_nonzero(marrow) * i_mm * j_mm >= 100 * LEAST_MARROW_CM2 * slices:
-        return replace(_fitted(series.voxels, fat | marrow, _PLANE), of_marrow=True)
+        both = np.union1d(fat.index, np.flatnonzero(marrow))
+        return replace(_fitted(series.voxels, fat, both, _PLANE), of_marrow=True)
     return None
 
 
-def _fitted(voxels: np.ndarray, fat: np.ndarray, exponents: tuple[tuple[int, int, int], ...]) -> FatField:
-    """The field through the brighter voxels of `fat` (z, y, x) bool, by least squares on those that lie close to it."""
-    index = np.flatnonzero(fat)
+def _pixels(series: Series, depth_mm: float) -> int:
+    return max(1, round(depth_mm / min(series.geometry.spacing[:2])))
+
+
+def _fitted(
+    voxels: np.ndarray, fat: FatUnderSkin, index: np.ndarray, exponents: tuple[tuple[int, int, int], ...]
+) -> FatField:
+    """The field through the brighter of some voxels, by least squares on those that lie close to it.
+
+    Args:
+        index: (N,) of the voxels in the flat volume, ascending.
+    """
     index = index[:: max(1, len(index) // _MOST_PIXELS)]
     logs = np.log(voxels.ravel()[index].astype(float))
     places = np.unravel_index(index, voxels.shape)
     z, y, x = (_powers(size)[place] for size, place in zip(voxels.shape, places, strict=True))
     terms = np.stack([z[:, c] * y[:, b] * x[:, a] for c, b, a in exponents], axis=1)
     kept = logs > np.percentile(logs, 90) + np.log(0.6)
+    both = np.column_stack([terms, logs])
+    products = (both * kept[:, None]).T @ both
     for _ in range(_ROUNDS):
-        weights = _solved(terms, logs, kept)
+        weights = _solved(products)
         close = np.abs(logs - terms @ weights) < _CLOSE
-        if np.count_nonzero(close) < 2 * len(exponents) or (close == kept).all():
+        turned = np.flatnonzero(close != kept)
+        if np.count_nonzero(close) < 2 * len(exponents) or not len(turned):
             break
+        rows = both[turned]
+        products += (rows * np.where(close[turned], 1, -1)[:, None]).T @ rows  # hardly any, after some rounds
         kept = close
-    return FatField(exponents, weights, float(np.std((logs - terms @ weights)[kept])))
+    return FatField(exponents, weights, float(np.std((logs - terms @ weights)[kept])), fat=fat)
 
 
 def _exponents(slices: int) -> tuple[tuple[int, int, int], ...]:
@@ -135,12 +193,17 @@ def _powers(size: int) -> np.ndarray:
     return np.linspace(-1, 1, size)[:, None] ** np.arange(4) if size > 1 else np.eye(1, 4)
 
 
-def _solved(terms: np.ndarray, logs: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Weights of least squares of what is kept; those of all but the constant stay small where nothing tells them."""
-    count, middle = np.count_nonzero(kept), logs[kept].mean()
-    ridge = _RIDGE * count * np.eye(terms.shape[1])
+def _solved(products: np.ndarray) -> np.ndarray:
+    """Weights of least squares; those of all but the constant stay small where nothing tells them.
+
+    Args:
+        products: (terms + 1, terms + 1) sums, over what is kept, of the products of the terms, the first of which is 1,
+            and last the logs.
+    """
+    count = products[0, 0]
+    middle = products[0, -1] / count
+    ridge = _RIDGE * count * np.eye(len(products) - 1)
     ridge[0, 0] = 0
-    own = terms * kept[:, None]
-    weights = np.linalg.solve(own.T @ terms + ridge, own.T @ (logs - middle))
+    weights = np.linalg.solve(products[:-1, :-1] + ridge, products[:-1, -1] - middle * products[:-1, 0])
     weights[0] += middle
     return weights

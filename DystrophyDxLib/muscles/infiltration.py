@@ -6,6 +6,7 @@ healthy muscle and its fat (`fat_reference`), as mean of a muscle, away from its
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -15,7 +16,7 @@ import numpy as np
 from ..regions.windows import LABEL_OF_SIDE
 from ..results import MuscleFat, SliceFat
 from ..series.series import Series
-from .fat_reference import FatField, fat_field
+from .fat_reference import FatField, FatUnderSkin, fat_field
 from .muscle_voxels import MuscleVoxels
 from .structures import MUSCLES
 
@@ -60,6 +61,8 @@ class FatScale:
         fractions: from means of muscles without and with their rims, (...) each, to (3, ...) value, least, greatest.
         note: what must be known of it; empty where there is nothing.
         compared: False where no muscle looks healthy, so that grey is compared with what is usual.
+        means: see `MuscleVoxels.means`, of `signal`; None where they are not known yet.
+        fat: with whose signal grey is compared.
     """
 
     source: Literal["Dixon", "T1-weighted", "fat image"]
@@ -67,6 +70,8 @@ class FatScale:
     fractions: Callable[[np.ndarray, np.ndarray], np.ndarray]
     note: str = ""
     compared: bool = True
+    means: tuple[np.ndarray, np.ndarray] | None = None
+    fat: FatUnderSkin | None = None
 
     def trusted(self, *, map_by_person: bool, unlike: str | None) -> FatScale | Undecided:
         """The same, or why grey tells nothing here: in images that are no T1-weighted thighs, and where a network's
@@ -124,7 +129,7 @@ def fat_of_muscles(
             total, under = int(own.sum()), int(hot[value - 1, muscle])
             few = total < _LEAST_VOXELS
             told = None if few or isinstance(scale, Undecided) else _rounded(fractions[:, value - 1, muscle])
-            along = by_slice[value - 1, muscle] if told else np.full(len(own), np.nan)
+            along = (by_slice[value - 1, muscle] if told else np.full(len(own), np.nan)).tolist()
             found.append(
                 MuscleFat(
                     muscle=MUSCLES[muscle],
@@ -138,11 +143,12 @@ def fat_of_muscles(
                     **_graded(told, scale.why if isinstance(scale, Undecided) else "Too few voxels are in view."),
                     slices=tuple(
                         SliceFat(
-                            slice=int(k),
-                            volume_ml=round(float(own[k]) * ml, 3),
-                            fat_fraction=None if np.isnan(along[k]) else round(float(along[k]), 4),
+                            slice=k,
+                            volume_ml=round(own_voxels * ml, 3),
+                            fat_fraction=None if math.isnan(along[k]) else round(along[k], 4),
                         )
-                        for k in np.flatnonzero(own)
+                        for k, own_voxels in enumerate(own.tolist())
+                        if own_voxels
                     ),
                 )
             )
@@ -154,7 +160,7 @@ def _fractions(voxels: MuscleVoxels, scale: FatScale | Undecided) -> tuple[np.nd
     counts = voxels.counts
     if isinstance(scale, Undecided):
         return np.full((3, *counts.shape[:2]), np.nan), np.full(counts.shape, np.nan)
-    parts = voxels.means(scale.signal)
+    parts = scale.means or voxels.means(scale.signal)
     whole = np.maximum(counts.sum(axis=2), 1)
     means = [np.nansum(part * counts, axis=2) / whole for part in parts]
     return scale.fractions(*means), scale.fractions(*parts)[0]
@@ -176,7 +182,12 @@ def _graded(told: tuple[float, float, float] | None, why_not: str) -> dict[str, 
 
 
 def scale_of(
-    series: Series, channels: Mapping[str, np.ndarray], labels: np.ndarray, voxels: MuscleVoxels, legs: np.ndarray
+    series: Series,
+    channels: Mapping[str, np.ndarray],
+    labels: np.ndarray,
+    voxels: MuscleVoxels,
+    legs: np.ndarray,
+    before: FatUnderSkin | None = None,
 ) -> FatScale | Undecided:
     """How the fat of muscles is told from a series: by Dixon images where they are among its channels, else by grey.
 
@@ -185,6 +196,7 @@ def scale_of(
         labels: the muscle map.
         voxels: its muscles.
         legs: (z, y, x) bool.
+        before: see `FatUnderSkin.of`.
     """
     dixon = _dixon(channels, voxels.index)
     if dixon is not None:
@@ -193,7 +205,7 @@ def scale_of(
     if facts.fat_suppressed or facts.opposed_phase:
         why = "suppressed" if facts.fat_suppressed else "opposed to water"
         return Undecided(f"Fat is {why} in these images, so that grey does not tell it.")
-    field = fat_field(series, labels, legs)
+    field = fat_field(series, labels, legs, before)
     if field is None:
         return Undecided("Neither fat under the skin nor marrow is in view to compare muscles with.")
     scale = _by_grey(field, field.relative(series.voxels, voxels.index), voxels)
@@ -230,7 +242,8 @@ def _by_grey(field: FatField, relative: np.ndarray, voxels: MuscleVoxels) -> Fat
     shown = voxels.counts.sum(axis=2).ravel() >= _LEAST_VOXELS
     if not shown.any():
         return Undecided("Too few voxels of muscle are in view.")
-    inner = np.nan_to_num(voxels.means(relative)[0]) * voxels.counts_within
+    parts = voxels.means(relative)
+    inner = np.nan_to_num(parts[0]) * voxels.counts_within
     sizes = voxels.counts_within.sum(axis=2).ravel()
     means, sizes = (inner.sum(axis=2).ravel() / np.maximum(sizes, 1))[shown], sizes[shown]
     order = means.argsort()
@@ -260,4 +273,4 @@ def _by_grey(field: FatField, relative: np.ndarray, voxels: MuscleVoxels) -> Fat
     if field.of_marrow:
         notes.append("No fat under the skin is in view, so that the marrow of the femur stands for it.")
     source: Literal["T1-weighted", "fat image"] = "fat image" if darkest < _FAT_IMAGE else "T1-weighted"
-    return FatScale(source, relative, fractions, " ".join(notes), darkest <= _HEALTHY)
+    return FatScale(source, relative, fractions, " ".join(notes), darkest <= _HEALTHY, parts, field.fat)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from ..models.map_package import MapPackage
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side, Window
 from ..samples.placement import Placement
 from ..samples.quality import reaches_border
-from ..samples.slice_samples import make_samples
+from ..samples.slice_samples import LegBatch, make_samples
 from ..series.plane_orientation import PlaneOrientation
 from ..series.series import Series
 from .muscle_map import LegMap, MuscleMap
@@ -71,7 +70,7 @@ class MuscleMapper:
         kept = {
             n: leg
             for n, (leg, window) in enumerate(zip(before, windows, strict=True))
-            if leg is not None and np.array_equal(leg.window.mask, window.mask)
+            if leg is not None and (leg.window is window or np.array_equal(leg.window.mask, window.mask))
         }
         as_left = {n: _OWN_WAY.get(window.side) for n, window in enumerate(windows) if n not in kept}
         fresh = self._mapped(series, windows, as_left)
@@ -106,27 +105,48 @@ class MuscleMapper:
             placed[leg.window.box][leg.labels > 0] = LABEL_OF_SIDE[side]
         return MuscleMap(labels, placed, "auto", tuple(own), sides.warnings, self.package.card.told)
 
+    def of_samples(self, series: Series, batch: LegBatch) -> list[LegMap]:
+        """As `legs`, of legs whose samples are there already; none where these are not of the size that is seen."""
+        if batch.pixels.shape[-1] != self.package.recipe.sample.size:
+            return []
+        return self._maps(series, batch, [_OWN_WAY.get(window.side) for window in batch.windows])
+
     def _mapped(self, series: Series, windows: Sequence[Window], ways: Mapping[int, bool | None]) -> dict[int, LegMap]:
         """Some of the windows, each mapped as a left leg, a right one or, where that is None, the likelier one."""
         found: dict[int, LegMap] = {}
-        plane, least = PlaneOrientation.of(series.geometry), self.package.card.least_likelihood
         numbers = [*ways]
         for first in range(0, len(numbers), BATCH):
             chosen = numbers[first : first + BATCH]
             batch = make_samples(series, [windows[n] for n in chosen], self.package.recipe.sample.size)
-            both = torch.cat([batch.pixels, batch.pixels.flip(-1)])
-            as_left, as_right = self._probabilities(both).chunk(2)
-            of_legs = zip(chosen, batch.placements, batch.pixels[:, 0], as_left, as_right.flip(-1), strict=True)
-            for n, place, image, left, right in of_legs:
-                found[n] = _Seen(windows[n], place, image, (left, right)).leg(ways[n], least, plane, series)
+            found |= zip(chosen, self._maps(series, batch, [ways[n] for n in chosen]), strict=True)
         return found
 
-    def _probabilities(self, samples: torch.Tensor) -> torch.Tensor:
-        """(N, labels, size, size) float16 of samples (N, 1, size, size), on the CPU."""
+    def _maps(self, series: Series, batch: LegBatch, ways: Sequence[bool | None]) -> list[LegMap]:
+        """Maps of samples of legs; of the likelier way round alone the probability of each label is made."""
+        images = batch.pixels[:, batch.own, None]
+        samples = torch.cat([images, images.flip(-1)])
+        evidence, total = self._evidence(samples)
+        either = [*zip(*(part.tolist() for part in _likelihoods(total, samples[:, 0] > 0).chunk(2)), strict=True)]
+        as_left = [one >= other if way is None else way for way, (one, other) in zip(ways, either, strict=True)]
+        rows = [n if left else n + len(ways) for n, left in enumerate(as_left)]
+        probabilities = (evidence[rows] / total[rows]).half().cpu().float()
+        right = [n for n, left in enumerate(as_left) if not left]
+        probabilities[right] = probabilities[right].flip(-1)
+        plane, least = PlaneOrientation.of(series.geometry), self.package.card.least_likelihood
+        seen = zip(
+            batch.windows, batch.placements, images[:, 0].numpy(), _most_likely(probabilities.transpose(0, 1)).numpy(),
+            probabilities, as_left, either, strict=True,
+        )  # fmt: skip
+        return [_Seen(*of_leg).leg(least, plane, series) for of_leg in seen]
+
+    def _evidence(self, samples: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, labels, size, size) of samples (N, 1, size, size): how likely each label is relative to the likeliest
+        one; and (N, 1, size, size) the sum over the labels."""
         fast = torch.autocast(self.device.type, torch.bfloat16, enabled=has_bfloat16(self.device))
         with torch.inference_mode(), fast:
-            logits = self.network(samples.to(self.device, memory_format=channels_last(4)))
-            return logits.float().softmax(dim=1).half().cpu()
+            logits = self.network(samples.to(self.device, memory_format=channels_last(4))).float()
+            evidence = (logits - logits.amax(dim=1, keepdim=True)).exp_()
+            return evidence, evidence.sum(dim=1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -135,62 +155,71 @@ class _Seen:
 
     Attributes:
         image: (size, size) float32, the sample.
-        probabilities: (labels, size, size) of the leg taken for a left one, and for a right one.
+        most: (size, size) uint8, the likeliest label.
+        probabilities: (labels, size, size).
+        as_left, either: see `LegMap`.
     """
 
     window: Window
     placement: Placement
-    image: torch.Tensor
-    probabilities: tuple[torch.Tensor, torch.Tensor]
+    image: np.ndarray
+    most: np.ndarray
+    probabilities: torch.Tensor
+    as_left: bool
+    either: tuple[float, float]
 
-    @cached_property
-    def inside(self) -> torch.Tensor:
-        """(size, size) bool, pixels of the sample that are leg."""
-        return self.image > 0
-
-    def leg(self, as_left: bool | None, least_likelihood: float, plane: PlaneOrientation, series: Series) -> LegMap:
-        """The map of the leg, taken for a left or a right one; for the likelier of both where it is not said."""
-        first, second = (self._likelihood(one) for one in self.probabilities)
-        as_left = first >= second if as_left is None else as_left
-        probabilities, inside = self.probabilities[0 if as_left else 1].float(), self.inside
-        most = _most_likely(probabilities)
-        shares = torch.bincount(most[inside], minlength=len(STRUCTURES) + 1) / max(1, int(inside.sum()))
+    def leg(self, least_likelihood: float, plane: PlaneOrientation, series: Series) -> LegMap:
+        """The map of the leg."""
+        inside = self.image > 0
+        shares = np.bincount(self.most[inside], minlength=len(STRUCTURES) + 1) / max(1, int(np.count_nonzero(inside)))
         mapped = bool(
             shares[FEMUR] >= LEAST_FEMUR
             and shares[1 : len(MUSCLES) + 1].sum() >= LEAST_MUSCLE
-            and (first if as_left else second) >= least_likelihood
+            and self.either[0 if self.as_left else 1] >= least_likelihood
         )
         quality = quality_by_map(
-            self.image.numpy(),
-            inside.numpy(),
-            most.numpy(),
-            probabilities[FEMUR].numpy(),
-            (first, second),
+            self.image,
+            inside,
+            self.most,
+            self.probabilities[FEMUR].numpy(),
+            self.either,
             min(series.geometry.spacing[:2]) / max(self.placement.scale),
             reaches_border(self.window, series.voxels.shape[1:]),
         )
-        labels = np.zeros(self.window.mask.shape, np.uint8)
-        if mapped:
-            rows, columns = (
-                torch.from_numpy((self.placement.sample_coordinates(axis) + 0.5) * (2 / inside.shape[axis]) - 1)
-                for axis in (0, 1)
-            )
-            grid = torch.stack(torch.meshgrid(rows.float(), columns.float(), indexing="ij")[::-1], dim=-1)
-            drawn = _most_likely(functional.grid_sample(probabilities[None], grid[None], align_corners=False)[0])
-            labels = plane.stored(drawn.numpy()) * self.window.mask
-        return LegMap(self.window, labels, mapped, as_left, (first, second), quality)
+        labels = self._drawn(plane) if mapped else np.zeros(self.window.mask.shape, np.uint8)
+        return LegMap(self.window, labels, mapped, self.as_left, self.either, quality)
 
-    def _likelihood(self, probabilities: torch.Tensor) -> float:
-        most = probabilities.float().amax(dim=0)[self.inside]
-        return float(most.log().mean()) if len(most) else 0.0
+    def _drawn(self, plane: PlaneOrientation) -> np.ndarray:
+        """The likeliest label of each pixel of the window; 0 outside the leg."""
+        mask = plane.canonical(self.window.mask)
+        places = np.nonzero(mask)
+        y, x = (
+            ((self.placement.sample_coordinates(axis) + 0.5) * (2 / self.image.shape[axis]) - 1)[places[axis]]
+            for axis in (0, 1)
+        )
+        grid = torch.from_numpy(np.stack([x, y], axis=-1).astype(np.float32))
+        sampled = functional.grid_sample(self.probabilities[None], grid[None, None], align_corners=False)
+        labels = np.zeros(mask.shape, np.uint8)
+        labels[places] = _most_likely(sampled[0, :, 0]).numpy()
+        return plane.stored(labels)
 
 
 _OWN_WAY = {Side.LEFT: True, Side.RIGHT: False}
 
 
+def _likelihoods(total: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+    """(N,) mean log probability of the likeliest label over the pixels `inside` (N, size, size) bool; 0 without any.
+
+    Args:
+        total: see `MuscleMapper._evidence`; the likeliest label is one of that.
+    """
+    most = (1 / total[:, 0]).half().float().log().cpu()
+    return (most * inside).sum(dim=(1, 2)) / inside.sum(dim=(1, 2)).clamp_min(1)
+
+
 def _most_likely(probabilities: torch.Tensor) -> torch.Tensor:
-    """(rows, columns) uint8 label of the largest of (labels, rows, columns), the first of equal ones; PyTorch's own
-    `argmax` over planes takes several times as long."""
+    """(...) uint8 label of the largest of (labels, ...), the first of equal ones; PyTorch's own `argmax` over planes
+    takes several times as long."""
     best = probabilities[0]
     labels = torch.zeros(best.shape, dtype=torch.uint8)
     for label, plane in enumerate(probabilities[1:], 1):

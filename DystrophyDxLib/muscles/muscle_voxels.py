@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from ..regions.masks import eroded
 from ..regions.windows import LABEL_OF_SIDE
+from .slicewise import differing, renewed
 from .structures import MUSCLES
 
 RIM_MM = 1.0
@@ -29,16 +30,38 @@ class MuscleVoxels:
             within its muscle and not on the rim.
         shape: sides, muscles and slices; the groups in this order.
         plane: rows and columns of a slice.
+        labels, sides: (z, y, x) the map.
     """
 
     index: np.ndarray
     group: np.ndarray
     shape: tuple[int, int, int]
     plane: tuple[int, int]
+    labels: np.ndarray
+    sides: np.ndarray
 
     @classmethod
-    def of(cls, labels: np.ndarray, sides: np.ndarray, pixel_mm: float) -> MuscleVoxels:
-        """Of a map (z, y, x) with `LABEL_OF_SIDE` of each of its voxels."""
+    def of(
+        cls, labels: np.ndarray, sides: np.ndarray, pixel_mm: float, before: MuscleVoxels | None = None
+    ) -> MuscleVoxels:
+        """Of a map (z, y, x) with `LABEL_OF_SIDE` of each of its voxels.
+
+        Args:
+            before: of another map of the same pixels; slices that are the same are taken over.
+        """
+        if before is None or before.labels.shape != labels.shape:
+            return cls._of_all(labels, sides, pixel_mm)
+        anew = differing((labels, before.labels), (sides, before.sides))
+        if not len(anew):
+            return replace(before, labels=labels, sides=sides)
+        own = cls._of_all(labels[anew], sides[anew], pixel_mm)
+        muscle, n = np.divmod(own.group // 2, len(anew))
+        group = 2 * (muscle * len(labels) + anew[n]) + own.group % 2
+        index, group = renewed((before.index, before.group), (own.index, group.astype(np.int32)), anew, labels.shape)
+        return cls(index, group, before.shape, before.plane, labels, sides)
+
+    @classmethod
+    def _of_all(cls, labels: np.ndarray, sides: np.ndarray, pixel_mm: float) -> MuscleVoxels:
         muscle = (labels > 0) & (labels <= len(MUSCLES)) & (sides > 0)
         key = (labels + np.uint8(_SIDE_STEP) * sides) * muscle
         inner = muscle.copy()
@@ -57,7 +80,7 @@ class MuscleVoxels:
         index = np.flatnonzero(muscle)
         of_slices = np.diff(np.searchsorted(index, np.arange(len(labels) + 1) * (labels.size // len(labels))))
         group = number[key.ravel()[index]] * len(labels) + np.repeat(np.arange(len(labels), dtype=np.int32), of_slices)
-        return cls(index, 2 * group + inner.ravel()[index], shape, labels.shape[1:])
+        return cls(index, 2 * group + inner.ravel()[index], shape, labels.shape[1:], labels, sides)
 
     @cached_property
     def counts(self) -> np.ndarray:

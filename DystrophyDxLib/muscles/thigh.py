@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..regions.masks import box_around
 from ..samples.image_quality import ImageQuality
 from ..samples.quality import CENTRAL
 from .structures import FEMUR, MUSCLES, SUBCUTANEOUS_FAT
@@ -66,9 +67,10 @@ def quality_by_map(
 
 def _is_shaft(found: np.ndarray, femur: np.ndarray, inside: np.ndarray, pixel_mm: float, at_border: bool) -> bool:
     """Whether what is called femur looks like the shaft of one: one round bone, deep in the leg."""
-    parts, count = ndimage.label(found)
-    if not count:
+    box = box_around(found)
+    if box is None:
         return False
+    parts, _ = ndimage.label(found[box])
     cm2 = np.bincount(parts.ravel())[1:] * (pixel_mm**2 / 100)
     largest = int(cm2.argmax())
     bone = parts == largest + 1
@@ -78,11 +80,11 @@ def _is_shaft(found: np.ndarray, femur: np.ndarray, inside: np.ndarray, pixel_mm
         and cm2.sum() - cm2[largest] <= REST
         and np.count_nonzero(bone) >= ROUND * np.pi / 4 * rows * columns
         and max(rows, columns) <= LONGEST * min(rows, columns)
-        and femur[bone].mean() >= SURE
+        and femur[box][bone].mean() >= SURE
     ):
         return False
     if at_border:
         return True
-    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    centre = tuple(np.argwhere(bone).mean(axis=0).round().astype(int))
-    return bool(depth[centre] >= CENTRAL * np.sqrt(np.count_nonzero(inside) / np.pi))
+    centre = (np.argwhere(bone) + [part.start for part in box]).mean(axis=0).round()
+    depth = np.sqrt(((np.argwhere(~np.pad(inside, 1)) - (centre + 1)) ** 2).sum(axis=1).min())
+    return bool(depth >= CENTRAL * np.sqrt(np.count_nonzero(inside) / np.pi))

@@ -126,8 +126,9 @@ class Actions:
 
         self._stopped = False
         try:
-            advance(0, 0)
             loaded = _model(model, device)
+            if not loaded.ready:
+                advance(0, 0)
             sample = loaded.package.recipe.sample
             # Before PyTorch is loaded, which takes its time.
             sample.check_further([name for name in sample.further if classification.channel(name) is not None])

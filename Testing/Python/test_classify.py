@@ -191,6 +191,9 @@ def test_what_was_found_while_reading_stands_beside_the_answer(
 class Exchanged:
     """Finds that left and right are exchanged."""
 
+    def of_samples(self, series, batch):
+        return []
+
     def legs(self, series, windows, *_):
         return [SimpleNamespace(quality=ImageQuality(femur=True, fat_to_muscle=0, fat_to_brightest=0)) for _ in windows]
 

@@ -179,3 +179,21 @@ def test_evidence_against_disease_is_negative_and_the_heatmap_is_what_speaks_for
     assert -1 <= found.heat.voxels.min() < 0
     assert found.heat.voxels.max() <= 1
     np.testing.assert_array_equal(found.heatmap, np.where(found.heat.voxels > 0, found.heat.voxels, 0))
+
+
+@pytest.mark.parametrize("correct", [cut, without_slice, lambda labels: labels])
+def test_where_fat_is_measured_after_a_correction_is_where_a_whole_run_measures_it(
+    classifier, series, regions, correct, tmp_path
+):
+    mapper = MuscleMapper(MapPackage.read(make_map_package(tmp_path / "map")), "cpu")
+    mapper.network = DarkByPlace(dark=0.2)
+    mapping = Classifier(classifier.package, "cpu", mapper)
+    before = mapping.classify(series, regions)
+    corrected = corrected_legs(regions, correct(regions.labels))
+    found = mapping.classify(series, corrected, previous=before)
+    whole = mapping.classify(series, corrected)
+    (voxels, fat), (all_voxels, all_fat) = found.measured, whole.measured
+    np.testing.assert_array_equal(voxels.index, all_voxels.index)
+    np.testing.assert_array_equal(voxels.group, all_voxels.group)
+    np.testing.assert_array_equal(fat.index, all_fat.index)
+    assert len(fat.index)

@@ -29,6 +29,7 @@ from DystrophyDxLib.mrml.segmentation import labels_from_segmentation
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.panel.rich_text import answer_html
 from DystrophyDxLib.phantom import make_phantom
+from DystrophyDxLib.results import StudyResult
 from DystrophyDxLib.series.channels import with_channels
 from DystrophyDxLib.series.series import Acquisition
 
@@ -55,6 +56,17 @@ def test_classifying_fills_the_scene_with_what_the_classifier_finds(classificati
     }
     assert all(name.startswith("Thighs ") for name in names)
     assert len(names) == 4
+
+
+def test_what_is_told_is_what_a_saved_scene_tells(classification, classifier):
+    node = classification.volume.GetNodeReference("DystrophyDx.result")
+    for classify in (classification.classify, classification.reclassify):
+        told = classify(classifier)
+        assert StudyResult.model_validate_json(node.GetText()) == told == classification.result
+        assert StudyResult.model_validate_json(node.GetText()).to_json() == told.to_json()
+    assert classification.result_before is not None
+    node.SetText("of another program")
+    assert classification.result is None
 
 
 def test_the_table_has_the_figures_of_each_image_leg_by_leg(classification):

@@ -133,6 +133,16 @@ def test_a_map_of_the_same_muscles_is_told_once(classification):
     assert not muscles_corrected(classification.volume)
 
 
+def test_a_map_that_was_put_counts_as_found_also_when_its_segments_are_read(classification):
+    node = node_of(classification)
+    moved = MuscleMap(*(np.roll(part, 2, axis=1) for part in (mapped().labels, mapped().sides)))
+    for again in (mapped(), moved):
+        put_muscles(classification.volume, again)
+        known = vars(node).pop("dystrophydx_digest")
+        assert not muscles_corrected(classification.volume)
+        assert vars(node)["dystrophydx_digest"][1] == known[1]
+
+
 def test_a_copied_scene_has_the_map(classification):
     room = new_scene()
     copy = copy_into(room, classification)

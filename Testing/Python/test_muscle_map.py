@@ -12,6 +12,7 @@ from map_packages import ADDUCTOR, VASTUS, ByPlace, make_map_package
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.models.map_package import MapPackage
 from DystrophyDxLib.models.package import Metric
+from DystrophyDxLib.models.recipe import ChannelRecipe
 from DystrophyDxLib.muscles.mapper import MuscleMapper
 from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.muscles.sides import told_sides
@@ -19,6 +20,7 @@ from DystrophyDxLib.muscles.structures import FEMUR
 from DystrophyDxLib.regions.legs import find_legs
 from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side, Window
 from DystrophyDxLib.results import WarningCode
+from DystrophyDxLib.samples.slice_samples import make_samples
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +186,18 @@ def test_slices_without_a_thigh_have_no_say_in_the_side():
     assert told_sides(windows, either).warnings
     assert not told_sides(windows, either, [False, False, False, True]).warnings
     assert not told_sides(windows, either, [False] * 4).warnings
+
+
+@pytest.mark.parametrize("side", [Side.LEFT, Side.RIGHT, Side.UNKNOWN])
+def test_legs_are_mapped_alike_from_samples_that_another_network_had_made(package, side):
+    series = pair()
+    windows = [dataclasses.replace(window, side=side) for window in find_legs(series).windows]
+    for channels, slices in (((), 1), ((ChannelRecipe(name="again", scale="fat"),), 3)):
+        further = dataclasses.replace(series, further={channel.name: series.voxels for channel in channels})
+        batch = make_samples(further, windows, 112, channels, slices)
+        found, wanted = mapper(package).of_samples(series, batch), mapper(package).legs(series, windows)
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(one.labels, other.labels)
+            assert one.labels.any()
+            assert (one.as_left, one.either, one.quality) == (other.as_left, other.either, other.quality)
+    assert not mapper(package).of_samples(series, make_samples(series, windows, 56)), "of another size"

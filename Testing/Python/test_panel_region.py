@@ -52,6 +52,19 @@ def test_correct_and_reclassify_runs_what_changed_and_shows_the_difference(deskt
     assert not panel.ui.reclassifyButton.enabled
 
 
+def test_what_takes_no_longer_than_to_show_progress_shows_none(panel, classification, monkeypatch):
+    erase_half_of_the_left_leg(classification, 2)
+    panel.page.region.onEdited()
+    frames = []
+    monkeypatch.setattr(slicer.app, "processEvents", lambda: frames.append(panel.ui.progressFrame.visible))
+    panel.ui.reclassifyButton.click()
+    assert "edited" in {row[3] for row in panel.rows()}
+    assert True not in frames
+    panel.ui.resetAllButton.click()
+    panel.ui.classifyButton.click()
+    assert True in frames, "a whole study takes its time"
+
+
 def test_classify_keeps_a_correction_and_says_so(desktop, panel, classification):
     erase_half_of_the_left_leg(classification, 2)
     desktop.press("F5")
