@@ -281,7 +281,7 @@ def _case(number: int, cells: dict[str, str], folder: Path, recipe: AnyRecipe, p
     if recipe.sample.of_cine and not any(texts.values()):
         texts = {}
     if isinstance(recipe, PatternRecipe):
-        texts = {name: cell for name in recipe.dixon if (cell := cells.get(column_name(name), ""))}
+        texts = {name: cell for name in (*recipe.dixon, recipe.fraction) if (cell := cells.get(column_name(name), ""))}
     further = {name: found for name, cell in texts.items() if cell and (found := existing(folder, cell))}
     drawn = cells.get(column_name(recipe.maps), "") if isinstance(recipe, MapRecipe) else None
     if isinstance(recipe, PatternRecipe):

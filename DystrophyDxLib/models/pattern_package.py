@@ -55,12 +55,14 @@ class PatternRecipe(ClassesRecipe):
         sample: the T1-weighted series whose windows are mapped.
         dixon: columns of the cohort table that may hold Dixon images on its grid, which tell fat better than grey;
             where the first is not there and the second is, the series itself is the first.
+        fraction: column that may hold its image of the fat fraction, which tells it where those do not.
         drawn: column of the cohort table that may hold a person's map of the muscles of each series.
         pattern: what the answer rests on.
     """
 
     sample: SampleRecipe
     dixon: tuple[str, str] = ("DIXON_FAT", "DIXON_WATER")
+    fraction: str = "DIXON_FF"
     drawn: str = "muscles"
     pattern: PatternTerms
 

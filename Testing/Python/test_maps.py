@@ -232,6 +232,12 @@ def test_repeats_of_a_cross_validation_have_a_mean_and_a_spread():
         assert (found[name].mean, found[name].sd) == pytest.approx(expected)
 
 
+def test_of_repeats_without_answers_for_images_only_patients_are_told():
+    summed = SummedFolds(confusion=[[8, 2], [4, 6]], errors=6, total=20, accuracy=Measure(value=0.7, ci95=(None, None)))
+    found = figures_of(("PD", "MSA"), images=None, patients=summed)
+    assert found == {"Accuracy, patients": 0.7, "Called rightly, PD": 0.8, "Called rightly, MSA": 0.6}
+
+
 def test_each_repeat_answers_for_every_patient_and_is_held_against_the_reference_group(tmp_path, monkeypatch):
     """Untrained models of three folds, twice; healthy persons, whom the recipe leaves out, are the reference group."""
     table = write_brains(24, tmp_path / "cohort", seed=2, diagnoses=["HC", "HC", "PD", "MSA-C"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_the_fat_is_that_under_a_person_s_map_by_dixon_images_and_is_kept(table,
     from DystrophyDxLib.muscles.mapper import MuscleMapper
 
     cohort, mapper = Cohort.read(table, RECIPE), MuscleMapper(MapPackage.read(maps), "cpu")
-    assert set(cohort.cases[0].further) == {"DIXON_FAT", "DIXON_WATER"}
+    assert set(cohort.cases[0].further) == {"DIXON_FAT", "DIXON_WATER", "DIXON_FF"}
     asked = (cohort, RECIPE, mapper, tmp_path, lambda *_: None)
     store = PatternStore.of(*asked)
     assert len(store.fat) == 4
@@ -63,6 +64,23 @@ def test_the_fat_is_that_under_a_person_s_map_by_dixon_images_and_is_kept(table,
             assert fraction == pytest.approx(float(truth[case.patient_id][f"fat {name}"]), abs=0.12), name
     monkeypatch.setattr(pattern_store, "fat_of_series", None)  # whoever measures again fails
     assert PatternStore.of(*asked) == store
+
+
+def test_an_image_of_the_fat_fraction_tells_it_where_there_is_no_other(table, tmp_path, maps):
+    from DystrophyDxLib.models.map_package import MapPackage
+    from DystrophyDxLib.muscles.mapper import MuscleMapper
+
+    mapper, cohort = MuscleMapper(MapPackage.read(maps), "cpu"), Cohort.read(table, RECIPE)
+    alone = [dataclasses.replace(case, further={"DIXON_FF": case.further["DIXON_FF"]}) for case in cohort.cases]
+    asked = (RECIPE, mapper, tmp_path, lambda *_: None)
+    by_fraction, by_both = (
+        PatternStore.of(dataclasses.replace(cohort, cases=tuple(cases)), *asked) for cases in (alone, cohort.cases)
+    )
+    for one, other in zip(by_fraction.fat, by_both.fat, strict=True):
+        assert not one.by_grey
+        for own, same in zip(one.muscles, other.muscles, strict=True):
+            if own.voxels > 60:
+                assert own.fat_fraction == pytest.approx(same.fat_fraction, abs=0.1), own.muscle
 
 
 def drawn(seed: int, sick: bool) -> tuple:
