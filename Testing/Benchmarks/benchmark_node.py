@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -48,21 +49,23 @@ def kill_nodes(kills: int, studies: int, seed: int, longest_life_s: float) -> di
     """Kills so many nodes, one after the other on one folder, while so many studies are sent."""
     draw = random.Random(seed)
     processes = forking_processes()
-    unsent = [study(draw.randint(2, 4)) for _ in range(studies)]
+    unsent = [study(draw.randint(8, 16)) for _ in range(studies)]
     uids = [images[0].StudyInstanceUID for images in unsent]
-    port, began, again = free_port(), time.monotonic(), 0
+    port, began, cut = free_port(), time.monotonic(), 0
     with tempfile.TemporaryDirectory() as place, Archive().open() as archive:
         folder = Path(place) / "node"
         found: Counter[str] = Counter()
         for n in range(kills + 1):
             process = processes.Process(target=run_for_ever, args=(folder, port, archive.port, QUIET_S))
             process.start()
-            end = time.monotonic() + (draw.uniform(0.05, longest_life_s) if n < kills else LONGEST_S)
+            life = threading.Timer(draw.uniform(0.05, longest_life_s), process.kill)
+            if n < kills:
+                life.start()
             due = studies if n >= kills else max(1, studies * (n + 1) // kills)
-            while time.monotonic() < end and (n < kills or unsent):
+            while process.is_alive() and (n < kills or unsent):
                 if unsent and len(unsent) > studies - due:
                     statuses = store(port, unsent[0])
-                    again += 0 in statuses and None in statuses
+                    cut += 0 in statuses and None in statuses
                     unsent[0] = [ds for ds, status in zip(unsent[0], statuses, strict=True) if status != 0]
                     unsent = unsent[not unsent[0] :]
                 time.sleep(0.02)
@@ -80,7 +83,7 @@ def kill_nodes(kills: int, studies: int, seed: int, longest_life_s: float) -> di
             "answers lost or there twice": len(wrong),
             "objects given": sum(archive.got.values()),
             "of them again after a kill": sum(archive.got.values()) - len(archive.got),
-            "studies cut by a kill": again,
+            "studies cut by a kill": cut,
             "kills with studies waiting": found["waiting"],
             "kills with objects to send": found["objects to send"],
             "seconds": round(time.monotonic() - began),

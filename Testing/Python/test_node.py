@@ -284,20 +284,19 @@ def test_nothing_is_lost_or_answered_twice_when_the_node_is_killed(tmp_path, arc
         process.start()
         return process
 
-    def send(seconds, most):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if unsent and len(unsent) > len(images) - most and store(port, unsent[:1]) == [0]:
-                unsent.pop(0)
-            time.sleep(0.02)
+    def send(most):
+        if unsent and len(unsent) > len(images) - most and store(port, unsent[:1]) == [0]:
+            unsent.pop(0)
+        time.sleep(0.02)
 
     for n in range(8):
         process = start()
-        send(draw.uniform(0.1, 1.2), most=n + 1)
-        process.kill()
+        threading.Timer(draw.uniform(0.05, 0.7), process.kill).start()
+        while process.is_alive():
+            send(most=n + 1)
         process.join()
     process = start()
-    wait_until(lambda: send(0.1, len(images)) or not unsent, 60)
+    wait_until(lambda: send(len(images)) or not unsent, 60)
     whole = {"waiting": 0, "answered": len(images), "kept": 0, "objects to send": 0}
     wait_until(lambda: NodeStatus.read(folder).counts() == whole, 60)
     process.kill()
