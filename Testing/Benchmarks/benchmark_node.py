@@ -16,6 +16,7 @@ file or DICOM, as the shipped model answers it.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import signal
 import statistics
@@ -111,7 +112,7 @@ def throughput(studies: int) -> dict[str, object]:
                 if not line:
                     raise SystemExit("The node has ended.")
             ready = time.monotonic() - started
-            idle = _memory(node.pid)
+            idle, before = _memory(node.pid), _cpu_seconds(node.pid)
             began = time.monotonic()
             for _ in range(studies):
                 statuses = store(port, _copy_of_sample())
@@ -126,6 +127,7 @@ def throughput(studies: int) -> dict[str, object]:
                 "seconds until ready": round(ready, 1),
                 "seconds to store all": round(stored, 1),
                 "studies a minute": round(60 * studies / took, 1),
+                "CPU seconds a study": round((_cpu_seconds(node.pid) - before) / studies, 1),
                 "MiB idle (node, worker)": idle,
                 "MiB afterwards (node, worker)": _memory(node.pid),
             }
@@ -168,10 +170,20 @@ def _copy_of_sample() -> list[pydicom.Dataset]:
     return images
 
 
+def _processes(pid: int) -> list[str]:
+    """A process and its children."""
+    return [str(pid), *Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of a process and its children."""
+    fields = [Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in _processes(pid)]
+    return sum(int(own[11]) + int(own[12]) for own in fields) / os.sysconf("SC_CLK_TCK")
+
+
 def _memory(pid: int) -> tuple[int, ...]:
     """MiB of a process and its children, as Linux tells it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    told = [Path(f"/proc/{one}/status").read_text() for one in (str(pid), *children)]
+    told = [Path(f"/proc/{one}/status").read_text() for one in _processes(pid)]
     sizes = (line.split()[1] for text in told for line in text.splitlines() if line.startswith("VmRSS"))
     return tuple(round(int(size) / 1024) for size in sizes)
 

@@ -149,6 +149,7 @@ class Mortal(Tiny):
 
     def __call__(self, job):
         if len(list(job.images.iterdir())) > 3:
+            job.out.with_name(".half").mkdir()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(job)
 
@@ -160,6 +161,7 @@ def test_a_study_that_kills_the_classification_leaves_the_node_alive(tmp_path, a
         node.wait(1, "kept")
         node.wait(1)
         (reason,) = [told.reason for told in node.records.told() if told.state == "kept"]
+        wait_until(lambda: not list((node.folder / "work").iterdir()))
     assert reason == "The classification crashed 3 times."
     assert len(archive.got) == 4
 

@@ -178,12 +178,14 @@ class NodeFiles:
         return content_of(self.images(study))
 
     def workplace(self) -> Path:
-        """A new name in `work`."""
-        return self._folder / _WORK / secrets.token_hex(8)
+        """A new folder in `work`."""
+        place = self._folder / _WORK / secrets.token_hex(8)
+        place.mkdir()
+        return place
 
     @staticmethod
     def clear_workplace(place: Path) -> None:
-        """Removes what was written there."""
+        """Removes it with all that a classification, also one that was killed, left there."""
         shutil.rmtree(place, ignore_errors=True)
 
     def put_out(self, objects: Path) -> list[Path]:

@@ -112,10 +112,18 @@ class Node:
         if study is None:
             self._stop.wait(_STEP_S)
             return
+        place = self._files.workplace()
+        try:
+            self._classify(study, place / "result")
+        finally:
+            self._files.clear_workplace(place)
+        self._to_send.set()
+
+    def _classify(self, study: str, out: Path) -> None:
         began, arrived = time.monotonic(), self._files.arrived(study)
         with self._files.lock:
             content = self._files.content(study)
-        job = Job(self._files.images(study), self._files.workplace(), tuple(self._records.answered(study)))
+        job = Job(self._files.images(study), out, tuple(self._records.answered(study)))
         try:
             answer = self._worker.classify(job, self._stop)
         except (WorkerDied, InputError):
@@ -134,9 +142,6 @@ class Node:
         except NoRoom:
             log.error("study %s: no room on the disk for its objects; it is tried again", study)
             self._files.defer(study)
-        finally:
-            self._files.clear_workplace(job.out)
-        self._to_send.set()
 
     def _keep(self, study: str, content: str, job: Job, answer: Answer, took_s: float) -> None:
         if answer.kind == "kept":
