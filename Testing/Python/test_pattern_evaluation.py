@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from map_packages import make_map_package
 from model_packages import make_package
 from pattern_packages import alike, make_pattern_package, muscle_fat
 from typer.testing import CliRunner
@@ -48,6 +49,8 @@ def cross_validation(tmp_path, monkeypatch):
     pd.DataFrame({"patient_id": folds_of.keys(), "fold": folds_of.values()}).to_csv(models / FOLDS, index=False)
     for number, coefficient in enumerate((-2.0, 2.0, -2.0), 1):
         make_pattern_package(models / f"fold{number}", coefficient)
+    maps = make_map_package(tmp_path / "maps")
+    monkeypatch.setattr(pattern_classifier, "muscle_model", lambda: maps)
     sick = iter([True, False] * 3)
     fat = {True: muscle_fat(alike(0.5, adductor_longus=0.1)), False: muscle_fat(alike(0.3, adductor_longus=0.7))}
     windows = (Window(0, Side.LEFT, (0, 9), (0, 9), np.ones((9, 9), bool)),)
