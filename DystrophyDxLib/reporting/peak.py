@@ -16,14 +16,14 @@ def peak(result: StudyResult) -> str:
     leg; nothing where none do, the case is not below the threshold, or there are more than two classes.
 
     A peak is at least two images of neighbouring slices, or of both legs in one, above the threshold, the highest of
-    them at least halfway from there to 1.
+    them at least halfway from there to 1. Beside one, lower ones are named, too.
     """
     threshold = result.case.threshold
     if threshold is None or result.case.label != result.model.classes[0]:
         return ""
     above = [image for image in result.images if image.counted and image.probability > threshold]
-    runs = [run for run in _runs(above) if len(run) > 1 and _highest(run).probability >= (1 + threshold) / 2]
-    if not runs:
+    runs = [run for run in _runs(above) if len(run) > 1]
+    if not any(_highest(run).probability >= (1 + threshold) / 2 for run in runs):
         return ""
     shown = [image for run in runs for image in run]
     top = _highest(shown)

@@ -31,6 +31,8 @@ def test_all_peaks_are_named_leg_by_leg():
     assert peak(study(*both, *others)).startswith(
         "Look at slices 8-9 of the left leg and slices 8-9, 30-31 of the right leg: 6 images"
     )
+    lower = [image(k, "right", 0.6) for k in (40, 41)]
+    assert "slices 8-9, 40-41 of the right leg" in peak(study(*both, *lower)), "lower ones beside a peak are named, too"
     one_of_the_left = [image(k, "right", 0.8) for k in (7, 8, 9)] + [image(9, "left", 0.6)]
     assert peak(study(*one_of_the_left)).startswith(
         "Look at slice 9 of the left leg and slices 7-9 of the right leg: 4"
