@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .options import AtlasNames, CohortTable, Device, ResultsFolder, Split, atlas_with_names, check_cohort, tell
+from .extras import lacking_extra
+from .options import (
+    AtlasNames,
+    CohortTable,
+    Device,
+    Predictions,
+    PredictionsKey,
+    ResultsFolder,
+    Split,
+    atlas_with_names,
+    check_cohort,
+    tell,
+)
 from .progress import LOADING, READING, progress
 
 if TYPE_CHECKING:
@@ -34,6 +46,8 @@ def evaluate(
             show_default="the training patients of the first class",
         ),
     ] = None,
+    predictions: Predictions = None,
+    key: PredictionsKey = None,
     device: Device = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 2021,
     quick: Annotated[
@@ -60,6 +74,11 @@ def evaluate(
             alone = reports.MAPS if of_maps else reports.PATTERNS if of_patterns else reports.EVALUATION
             report = reports.FOLDS if folds else alone
         report.check(out, overwrite=overwrite)
+        if predictions is not None:
+            if lack := lacking_extra("archive"):
+                raise InputError(lack)
+            if atlas or report is not reports.EVALUATION:
+                raise InputError("--predictions is for one model that classifies, without --atlas; leave it out.")
         if (repeated or folds) and split is not None:
             raise InputError("A cross-validation tests every patient; leave out --split.")
         if not repeated and not folds:
@@ -73,7 +92,8 @@ def evaluate(
         from ..evaluation.repeats import evaluate_repeats
 
         of_atlas = atlas_with_names(atlas, atlas_names)
-        options = EvaluationOptions(device, overwrite, advance, of_atlas, reference, quick)
+        recorded = (predictions, key) if predictions else None
+        options = EvaluationOptions(device, overwrite, advance, of_atlas, reference, quick, recorded)
         summary: Summary
         if of_maps:
             summary = evaluate_maps(package, cohort, out, options, split=split, seed=seed)

@@ -14,6 +14,7 @@ EXTRAS = {
     "diffusion": ("dipy",),
     "dicom": ("highdicom",),
     "pacs": ("dicomweb_client", "requests", "pynetdicom", "highdicom", "slicer"),
+    "archive": ("ray", "pyarrow", "pandas", "matplotlib"),
 }
 """Of pyproject.toml, with what is imported of each. Each of the others brings the command line."""
 NEEDED = {
@@ -22,6 +23,7 @@ NEEDED = {
     "diffusivity": "diffusion",
     "pacs": "pacs",
     "node": "pacs",
+    "archive": "archive",
     **dict.fromkeys(("phantom", "train", "evaluate", "compare", "texture", "readers"), "train"),
 }
 """The extra that each command needs."""

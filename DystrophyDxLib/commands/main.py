@@ -14,6 +14,7 @@ import typer
 from .. import __version__
 from ..errors import InputError
 from . import phantom, readers
+from .archive import archive
 from .benchmark import benchmark
 from .classify import classify
 from .compare import compare
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (classify, benchmark, diffusivity, train, evaluate, compare, texture, pacs, node):
+for command in (classify, archive, benchmark, diffusivity, train, evaluate, compare, texture, pacs, node):
     app.command(cls=TrainCommand if command is train else None)(command)
 app.add_typer(phantom.app, name="phantom")
 app.add_typer(readers.app, name="readers")

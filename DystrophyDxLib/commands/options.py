@@ -15,6 +15,21 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from ..reporting.harness import Summary
 
+Predictions = Annotated[
+    Path | None,
+    typer.Option(
+        help="Dataset that archive has written: its answers are taken, and nothing is classified again.",
+        show_default="none",
+        exists=True,
+        file_okay=False,
+    ),
+]
+PredictionsKey = Annotated[
+    Path | None,
+    typer.Option(
+        help="Key of the dataset's pseudonyms.", show_default="beside the dataset, with the ending .key", exists=True
+    ),
+]
 CohortTable = Annotated[
     Path, typer.Argument(help="Table of the cohort (CSV).", show_default=False, exists=True, dir_okay=False)
 ]

@@ -13,7 +13,8 @@ import typer
 
 from ..errors import InputError
 from ..statistics.merit import COMPARES, FIGURES_OF_MERIT, RANDOM, Compares, FigureOfMerit, Random
-from .options import Device, Model, check_cohort, listed
+from .extras import lacking_extra
+from .options import Device, Model, Predictions, PredictionsKey, check_cohort, listed
 from .progress import LOADING, READING, progress
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def create(
         typer.Option(click_type=click.Choice(RANDOM), help="Of which others than those of the study it is to hold."),
     ] = "readers and cases",
     model: Model = None,
+    predictions: Predictions = None,
+    key: PredictionsKey = None,
     device: Device = "auto",
 ) -> None:
     """Create a study: protocol, pseudonymised cases, the model's answers, and the truth apart."""
@@ -88,6 +91,8 @@ def create(
     from ..reporting.output_folder import check_output_folder
 
     check_output_folder(out, (), overwrite=False)
+    if predictions is not None and (lack := lacking_extra("archive")):
+        raise InputError(lack)
     asked = _words(ask, "question", ASKED)
     in_order = tuple(Arm(name) for name in _words(arms, "arm", [arm.value for arm in Arm]))
     with progress() as advance:
@@ -115,7 +120,12 @@ def create(
         holds_for=cast(Random, holds_for),
     )
     with progress() as advance:
-        study = create_study(cohort, plan, ModelPackage.read(model or embedded_model()), device, out, advance)
+        package, recorded = ModelPackage.read(model or embedded_model()), None
+        if predictions is not None:
+            from ..archive.answers import ArchiveAnswers
+
+            recorded = ArchiveAnswers(predictions, key, package, cohort)
+        study = create_study(cohort, plan, package, device, out, advance, recorded)
     protocol = study.protocol
     print(f"{len(protocol.cases)} cases, {len(protocol.readers)} readers, arms {arms}: {out}")
     if one_class(study):

@@ -31,7 +31,7 @@ from .evaluated import Evaluation, EvaluationOptions, Observer
 from .gallery import Chosen, gallery_figure
 from .map_report import map_sections, reference_cases
 from .phantom_truth import is_synthetic
-from .predictions import answered, classify_case, counted, predict, said
+from .predictions import answered, classify_case, counted, predict, recorded, said
 from .summaries import EvaluatedCohort, EvaluatedModel, EvaluationSummary, left_out_of
 
 
@@ -58,7 +58,14 @@ def evaluate(
     heat_audit.check_organs(chosen, cohort.parent)
     classifier = Classifier(read, options.device)
     observer = Observer(cohort.parent, options.atlas, localises=True)
-    predictions = predict(classifier, chosen, options.advance, observer)
+    if options.recorded is None:
+        predictions = predict(classifier, chosen, options.advance, observer)
+        audit = pd.concat(observer.audit, ignore_index=True)
+    else:
+        from ..archive.answers import ArchiveAnswers
+
+        predictions = recorded(ArchiveAnswers(*options.recorded, read, cohort), chosen, options.advance)
+        audit = heat_audit.unjudged(predictions.images, read.card)
     chosen = answered(chosen, predictions.images)
     evaluation = Evaluation(
         read,
@@ -67,7 +74,7 @@ def evaluate(
         len(seen_patients(chosen, read.card)),
         predictions,
         pd.concat(observer.heat) if observer.heat else pd.DataFrame(),
-        pd.concat(observer.audit, ignore_index=True),
+        audit,
         seed,
     )
     patients = evaluation.patients.assign(said=lambda rows: said(rows, read.card))
@@ -143,12 +150,18 @@ def _sections(
     yield _gallery(evaluation, answers, classifier, folder / GALLERY, options.advance)
     yield from _heat(evaluation, answers, figures)
     yield heat_audit.section(evaluation.audit)
+    if options.recorded:
+        yield Section(
+            "Where the heat lies", ("The dataset of an archive holds no heatmaps, so nothing is told of the heat.",)
+        )
     yield from answers.further_sections(evaluation, classifier, figures, options)
     options.advance(WRITING, 0, 0)
     yield from evaluation.further
     yield _unevaluated(evaluation)
+    of_archive = [("Answers", "Taken from the dataset of an archive, not classified again")]
     yield provenance(
         [
+            *(of_archive if options.recorded else []),
             ("Program", summary.program),
             ("Model package, SHA-256", summary.model.sha256),
             ("Cohort table, SHA-256", summary.cohort.sha256),

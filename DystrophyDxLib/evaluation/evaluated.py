@@ -30,6 +30,8 @@ class EvaluationOptions:
         atlas: by whose regions the heat is ranked.
         reference: diagnosis of the reference group of maps, see `map_report.reference_cases`.
         quick: whether deletion and insertion are left out.
+        recorded: dataset of an archive whose answers are taken instead of classifying, and its key, see
+            `archive.answers.ArchiveAnswers`.
     """
 
     device: str
@@ -38,6 +40,7 @@ class EvaluationOptions:
     atlas: Atlas | None = None
     reference: str | None = None
     quick: bool = False
+    recorded: tuple[Path, Path | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..files.spreadsheet import existing
 from ..models.decision import decision_of
+from ..models.package import AnswerCard
 from ..reporting.pages import Section
 from ..reporting.tables import Table
 from .phantom_truth import has_truth, read_muscles, read_truth, segmentation_files
-from .predictions import ClassifiedSeries
+from .predictions import ClassifiedSeries, counted, said
 
 ORGAN = "organ"
 """Column of the cohort with a segmentation of what the answer should rest on, relative to the table's folder."""
@@ -95,6 +96,21 @@ def audited(found: ClassifiedSeries, folder: Path) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def unjudged(images: pd.DataFrame, card: AnswerCard) -> pd.DataFrame:
+    """The rows of `audited` of images whose heat is not known, as of answers from the dataset of an archive.
+
+    Args:
+        images: see `predictions.Predictions`.
+    """
+    rows = counted(images)
+    classes = np.array(card.classes)
+    label = said(rows, card)
+    told = rows[["row", "patient_id", "disease", "slice", "side"]].assign(
+        truth=classes[rows["truth"].to_numpy(int)], said=classes[label], heat_outside=np.nan, area_outside=np.nan
+    )
+    return told.assign(finding=np.where(label == rows["truth"], "", WRONG))
 
 
 def section(audit: pd.DataFrame) -> Section:

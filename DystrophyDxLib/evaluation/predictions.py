@@ -32,6 +32,7 @@ from ..series.series import Series
 from ..statistics.ranked import probability_columns
 
 if TYPE_CHECKING:  # what only has tables to make does without the network
+    from ..archive.answers import ArchiveAnswers
     from ..classify import Classification, Classifier
     from ..models.package import AnswerCard
     from .pattern_classifier import PatternClassifier
@@ -55,11 +56,19 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ClassifiedSeries:
-    """One series of a cohort with all that was found in it; by a model of patterns that is a `result` alone."""
+    """One series of a cohort with all that was found in it; by a model of patterns that is a `result` alone, and so it
+    is, without the series, of what the dataset of an archive holds."""
 
     case: Case
     series: Series
     classification: Classification
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """A `Classification` of which only the result is known."""
+
+    result: StudyResult
 
 
 def predict(
@@ -76,11 +85,38 @@ def predict(
     Raises:
         InputError: when no series enters them.
     """
+    return _gathered(lambda case: classify_case(classifier, case), cohort, advance, observe)
+
+
+def recorded(answers: ArchiveAnswers, cohort: Cohort, advance: Advance) -> Predictions:
+    """What the dataset of an archive holds of every series of `cohort`; nothing is classified.
+
+    Raises:
+        InputError: as `predict`.
+    """
+
+    def answer(case: Case) -> ClassifiedSeries:
+        return ClassifiedSeries(case, cast("Series", None), cast("Classification", _Recorded(answers.of(case))))
+
+    return _gathered(answer, cohort, advance, lambda _: None)
+
+
+def _gathered(
+    answer: Callable[[Case], ClassifiedSeries],
+    cohort: Cohort,
+    advance: Advance,
+    observe: Callable[[ClassifiedSeries], None],
+) -> Predictions:
+    """Predictions of the answer to every series of `cohort`; see `predict`.
+
+    Args:
+        answer: raises an `InputError` for a series that has none.
+    """
     rows, failures = [], []
     for number, case in enumerate(cohort.cases):
         advance("Classifying", number, len(cohort.cases))
         try:
-            classified = classify_case(classifier, case)
+            classified = answer(case)
             _check_usable(classified.classification.result)
         except InputError as error:
             failures.append((case.row, case.patient_id, case.disease, str(error)))
@@ -180,7 +216,7 @@ def _image_rows(classified: ClassifiedSeries) -> list[dict[str, object]]:
             "sex": case.sex,
             "age": case.age,
             "centre": case.centre,
-            "field_strength_t": classified.series.acquisition.field_strength_t or case.extra.get("field_strength_t"),
+            "field_strength_t": result.input.acquisition.get("field_strength_t") or case.extra.get("field_strength_t"),
             "severity": case.extra.get("severity"),
             "label": result.case.label,
             "warnings": " ".join(warning.code.value for warning in result.warnings),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ class DicomExport:
         path, series_uid, modality: by which the series is read, see `read_study`.
     """
 
-    def __init__(self, path: Path, series_uid: str | None = None, modality: str | None = None) -> None:
+    def __init__(self, path: Path | Sequence[Path], series_uid: str | None = None, modality: str | None = None) -> None:
         self._asked = path, series_uid, modality
         self._source: Source | None = None
 

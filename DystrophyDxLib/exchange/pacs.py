@@ -67,14 +67,18 @@ class Pacs:
         if os.environ.get(USER) and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise InputError("Credentials would go over the network unencrypted; give an https address of the PACS.")
 
-    def studies(self, patient: str = "", date: str = "", description: str = "") -> list[dict[str, str]]:
-        """The studies that fit all that is given, newest first; what is told of each tells no patient.
+    def studies(
+        self, patient: str = "", date: str = "", description: str = "", *, with_patients: bool = False
+    ) -> list[dict[str, str]]:
+        """The studies that fit all that is given, newest first; what is told of each tells no patient, unless that is
+        asked for.
 
         Args:
             patient: Patient ID.
             date: day (20260131) or days (20260101-20260131).
             description: of the study, in upper or lower case; * stands for anything. It is compared here, as not every
                 service compares it.
+            with_patients: tell the Patient ID of each, too.
 
         Raises:
             InputError: neither patient nor date is given, or the service cannot be reached, or refuses.
@@ -83,9 +87,10 @@ class Pacs:
             raise InputError("A PACS holds too many studies to list all; give --patient or --date.")
         asked = {"PatientID": patient, "StudyDate": date}
         filters = {keyword: value for keyword, value in asked.items() if value}
+        shown = [*_SHOWN, "PatientID"] if with_patients else [*_SHOWN]
         with _told():
-            found = self._client.search_for_studies(search_filters=filters, fields=list(_SHOWN))
-            rows = [{keyword: _text(Dataset.from_json(item), keyword) for keyword in _SHOWN} for item in found]
+            found = self._client.search_for_studies(search_filters=filters, fields=shown, get_remaining=True)
+            rows = [{keyword: _text(Dataset.from_json(item), keyword) for keyword in shown} for item in found]
         if description:
             rows = [row for row in rows if fnmatchcase(row["StudyDescription"].lower(), description.lower())]
         return sorted(rows, key=lambda row: row["StudyDate"], reverse=True)

@@ -7,6 +7,7 @@ the voxels are compared, so that an object never refers to an image that it is n
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,7 +99,9 @@ class Source:
     files: dict[Path, tuple[int, int]] = field(repr=False)
 
     @classmethod
-    def read(cls, path: Path, series: Series, series_uid: str | None = None, modality: str | None = None) -> Source:
+    def read(
+        cls, path: Path | Sequence[Path], series: Series, series_uid: str | None = None, modality: str | None = None
+    ) -> Source:
         """Finds the images of a series that was read from `path` with the same arguments.
 
         Raises:

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 from pydantic import ValidationError
 
-from ..classify import Classification, Classifier
+from ..classify import Classifier
 from ..cohort.seen import seen_patients
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
@@ -22,7 +23,8 @@ from ..files.spreadsheet import Sheet, write_rows
 from ..models.package import ModelCard, ModelPackage
 from ..reporting.output_folder import check_output_folder, output_folder
 from ..reporting.progress import Advance
-from ..series.image_files import as_image
+from ..results import StudyResult
+from ..series.image_files import as_image, read_image_file
 from ..series.reading import read_study
 from ..series.series import Geometry, Series
 from ..statistics.merit import FIGURES_OF_MERIT, RANDOM, Compares, FigureOfMerit, Random
@@ -31,6 +33,9 @@ from .protocol import Arm, Design, Protocol, Reader, StudyModel, first_problem, 
 from .protocol_page import write_protocol_page
 from .questions import SUBTYPES, Questions
 from .study import CASES, HEATMAP, IMAGE, MODEL, MODEL_ANSWER, PAGE, TRUTH, TRUTH_TABLE, ModelAnswer, ReaderStudy
+
+if TYPE_CHECKING:
+    from ..archive.answers import ArchiveAnswers
 
 GREY_WINDOW = (0.0, 1000.0)
 """Every case is stored so that this window shows it from the 1st to the 99.5th percentile of its tissue."""
@@ -68,7 +73,13 @@ class StudyPlan:
 
 
 def create_study(
-    cohort: Path, plan: StudyPlan, package: ModelPackage, device: str, out: Path, advance: Advance
+    cohort: Path,
+    plan: StudyPlan,
+    package: ModelPackage,
+    device: str,
+    out: Path,
+    advance: Advance,
+    recorded: ArchiveAnswers | None = None,
 ) -> ReaderStudy:
     """Creates the folder of a study, with all of its files or not at all.
 
@@ -79,6 +90,7 @@ def create_study(
         package: the model to be set beside the readers.
         device: see `devices.DEVICES`.
         out: new or empty folder.
+        recorded: answers of the model that are taken instead of classifying; an aided arm needs their heatmaps.
 
     Raises:
         InputError: plan, cohort or `out` cannot be used, or series cannot be read or classified, with their rows.
@@ -86,7 +98,7 @@ def create_study(
     check_output_folder(out, (), overwrite=False)
     codes = _codes(_cases(Cohort.read(cohort, package.recipe), package.card), plan.seed)
     protocol = _protocol(plan, codes, package)
-    classifier = Classifier(package, device)
+    classifier = None if recorded else Classifier(package, device)
     with output_folder(out, (), overwrite=False) as folder:
         for name in (CASES, MODEL, TRUTH):
             (folder / name).mkdir()
@@ -106,7 +118,16 @@ def create_study(
                 if twin is not case:
                     problems.add("the same images in two rows", f"rows {twin.row} and {case.row}")
                     continue
-                _write_case(folder, code, series, classifier.classify(series), heatmap=protocol.aided)
+                if recorded is not None:
+                    heat = read_image_file(recorded.heatmap(case)).voxels if protocol.aided else None
+                    result = recorded.of(case)
+                else:
+                    assert classifier is not None
+                    found = classifier.classify(series)
+                    result, heat = found.result, found.heatmap if protocol.aided else None
+                if heat is not None and heat.shape != series.voxels.shape:
+                    raise InputError("the dataset's heatmap is of another series")
+                _write_case(folder, code, series, result, heat)
             except InputError as error:
                 problems.add(str(error).rstrip("."), f"row {case.row}")
         problems.raise_any()
@@ -212,12 +233,11 @@ def _study_model(package: ModelPackage) -> StudyModel:
     return StudyModel.model_validate(told | {"sha256": package.sha256})
 
 
-def _write_case(folder: Path, code: str, series: Series, classification: Classification, *, heatmap: bool) -> None:
-    """Writes what is shown of a case: its grey values and geometry, and the model's answer."""
+def _write_case(folder: Path, code: str, series: Series, result: StudyResult, heat: np.ndarray | None) -> None:
+    """Writes what is shown of a case: its grey values and geometry, and the model's answer with its heatmap."""
     for name in (CASES, MODEL):
         (folder / name / code).mkdir()
     _write_image(_windowed(series.voxels), series.geometry, folder / CASES / code / IMAGE)
-    result = classification.result
     answer = ModelAnswer(
         probability=result.case.probability,
         ci95=result.case.ci95,
@@ -225,8 +245,8 @@ def _write_case(folder: Path, code: str, series: Series, classification: Classif
         warnings=tuple(warning.message for warning in result.warnings),
     )
     (folder / MODEL / code / MODEL_ANSWER).write_text(answer.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    if heatmap:
-        _write_image(classification.heatmap, series.geometry, folder / MODEL / code / HEATMAP)
+    if heat is not None:
+        _write_image(heat, series.geometry, folder / MODEL / code / HEATMAP)
 
 
 def _windowed(voxels: np.ndarray) -> np.ndarray:

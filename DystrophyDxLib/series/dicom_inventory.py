@@ -33,7 +33,7 @@ from .series import Acquisition
 from .words import are
 
 _NATIVE = ("", ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
-_MR_STORAGE = {MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage}
+MR_STORAGE = {MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage}
 # fmt: off
 _KEYWORDS = [
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "Modality", "SeriesNumber",
@@ -284,9 +284,10 @@ def _enter(inventory: Inventory, file: Path, header: Header, modality: str | Non
     if kind.startswith("1.2.840.10008.1.3.") or kind == ParametricMapStorage:  # DICOMDIR, or a heatmap
         return
     rows, columns = own.number("Rows"), own.number("Columns")
-    is_mr_storage = kind in _MR_STORAGE
+    is_mr_storage = kind in MR_STORAGE
     if not (rows and columns):
-        if is_mr_storage or (not kind and getattr(header.dataset, "preamble", None)):
+        # The class itself may be cut off, and then is none.
+        if is_mr_storage or header.storage in MR_STORAGE or (not kind and getattr(header.dataset, "preamble", None)):
             raise Damaged
         return
     said = own.text("Modality") or ("MR" if is_mr_storage or own.positive("EchoTime") else "")

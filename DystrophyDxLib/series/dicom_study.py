@@ -20,12 +20,15 @@ from .words import are, counted, described
 
 
 def read_dicom(
-    path: Path, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
+    path: Path | Sequence[Path],
+    series_uid: str | None = None,
+    modality: str | None = None,
+    advance: Advance | None = None,
 ) -> Series:
-    """Reads the best suited series below the folder `path`, or of the one file `path`.
+    """Reads the best suited series below the folder `path`, of the one file `path`, or of several files.
 
     Args:
-        path: folder of any nesting, or one file. Files that are not DICOM are passed over.
+        path: folder of any nesting, one file, or several. Files that are not DICOM are passed over.
         series_uid: Series Instance UID to take instead of the best suited one.
         modality: "MR" where the user says that images of any modality are MR.
         advance: told how many of the files are read.
@@ -45,8 +48,7 @@ def read_located(
     """As `read_dicom`, with where each image of the study lies in the volume. Images name the patient and the study.
 
     Args:
-        path: as of `read_dicom`, or several files.
-        series_uid, modality, advance: as of `read_dicom`.
+        path, series_uid, modality, advance: as of `read_dicom`.
     """
     with quiet_pydicom():
         inventory = take_inventory(path, modality, _of(advance, "Reading headers"))
@@ -72,10 +74,13 @@ def read_located(
 
 
 def read_dicom_frames(
-    path: Path, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
+    path: Path | Sequence[Path],
+    series_uid: str | None = None,
+    modality: str | None = None,
+    advance: Advance | None = None,
 ) -> tuple[Series, ...]:
-    """Reads the volumes of a cine below the folder `path`, or of the one file `path`, in the order of their times: of
-    several stacks of slices that with the most frames a slice.
+    """Reads the volumes of a cine below the folder `path`, of the one file `path`, or of several files, in the order
+    of their times: of several stacks of slices that with the most frames a slice.
 
     Args:
         path, series_uid, modality, advance: as of `read_dicom`.

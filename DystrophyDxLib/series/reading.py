@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,12 @@ LOOKED_AT = 16
 PLAIN = 0.9
 """Share of neighbours with one value from which an image is a label map; in images noise makes most of them differ."""
 MOST_LABELS = 256
+Given = str | Path | Sequence[Path]
+"""A file, a folder, or the DICOM files of one study among others."""
 
 
 def read_input(
-    path: str | Path,
+    path: Given,
     further: Mapping[str, str | Path],
     sample: SampleRecipe,
     series_uid: str | None = None,
@@ -60,7 +62,7 @@ def read_input(
 
 
 def read_study(
-    path: str | Path, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
+    path: Given, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
 ) -> Series:
     """Reads the axial T1-weighted series of the legs from a DICOM folder, or one image file.
 
@@ -69,7 +71,7 @@ def read_study(
 
     Args:
         path: folder with DICOM files of any names, nested or not; one DICOM file; or a NIfTI (.nii, .nii.gz),
-            NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file.
+            NRRD (.nrrd, .nhdr) or MetaImage (.mha, .mhd) file. Or several DICOM files, of which none else is looked at.
         series_uid: DICOM Series Instance UID to take instead of the best suited series.
         modality: "MR" to take DICOM images of any modality for MR: a volume that Slicer exported is called CT.
         advance: told what of the study is being read, how much of it is, and all of it.
@@ -77,11 +79,11 @@ def read_study(
     Raises:
         InputError: there is no image that can be used, with what to do about it.
     """
-    return _read(Path(path), series_uid, modality, advance, cine=False)[0]
+    return _read(path, series_uid, modality, advance, cine=False)[0]
 
 
 def read_frames(
-    path: str | Path, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
+    path: Given, series_uid: str | None = None, modality: str | None = None, advance: Advance | None = None
 ) -> tuple[Series, ...]:
     """Reads a cine: volumes of one place at several times, in their order; one volume where there is no other.
 
@@ -94,22 +96,19 @@ def read_frames(
     Raises:
         InputError: as `read_study`, or slices with more frames than others.
     """
-    return _read(Path(path), series_uid, modality, advance, cine=True)
+    return _read(path, series_uid, modality, advance, cine=True)
 
 
 def _read(
-    path: Path, series_uid: str | None, modality: str | None, advance: Advance | None, *, cine: bool
+    given: Given, series_uid: str | None, modality: str | None, advance: Advance | None, *, cine: bool
 ) -> tuple[Series, ...]:
     """The volumes of an input, one where no cine is asked for."""
-    if not path.exists():
-        raise InputError("The input does not exist; check the path.")
-    if not (path.is_file() or path.is_dir()):  # to open a pipe would wait for ever
-        raise InputError("The input is a pipe or a device; give a file or a folder.")
-    is_image_file = path.is_file() and path.name.lower().endswith(IMAGE_FILES)
+    path = Path(given) if isinstance(given, str | Path) else tuple(given)
+    is_image_file = isinstance(path, Path) and _is_image_file(path)
     if is_image_file and series_uid is not None:
         raise InputError("A series UID is for DICOM input only; leave out --series for an image file.")
     try:
-        if is_image_file:
+        if isinstance(path, Path) and is_image_file:
             volumes = read_image_frames(path) if cine else (read_image_file(path),)
         else:
             volumes = _read_dicom(path, series_uid, modality, advance, cine=cine)
@@ -122,8 +121,21 @@ def _read(
     return volumes
 
 
+def _is_image_file(path: Path) -> bool:
+    """Whether a path is that of an image file, else of DICOM.
+
+    Raises:
+        InputError: it is neither file nor folder.
+    """
+    if not path.exists():
+        raise InputError("The input does not exist; check the path.")
+    if not (path.is_file() or path.is_dir()):  # to open a pipe would wait for ever
+        raise InputError("The input is a pipe or a device; give a file or a folder.")
+    return path.is_file() and path.name.lower().endswith(IMAGE_FILES)
+
+
 def read_channels(
-    path: str | Path,
+    path: Given,
     further: Mapping[str, str | Path],
     series_uid: str | None = None,
     modality: str | None = None,
@@ -174,11 +186,11 @@ def _check_voxels(voxels: np.ndarray) -> None:
 
 
 def _read_dicom(
-    path: Path, series_uid: str | None, modality: str | None, advance: Advance | None, *, cine: bool
+    path: Path | Sequence[Path], series_uid: str | None, modality: str | None, advance: Advance | None, *, cine: bool
 ) -> tuple[Series, ...]:
     from .dicom_study import read_dicom, read_dicom_frames
 
-    if path.is_dir() and not any(path.iterdir()):
+    if isinstance(path, Path) and path.is_dir() and not any(path.iterdir()):
         raise InputError("The folder is empty; give a folder with a DICOM MR series, or an image file.")
     asked = series_uid, modality, advance
     return read_dicom_frames(path, *asked) if cine else (read_dicom(path, *asked),)

@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = (
     "README.md", "docs/classify.md", "docs/dicom.md", "docs/node.md", "docs/training.md", "docs/sister-systems.md",
-    "docs/reader-studies.md", "docs/phantoms.md", "docs/model-card.md", "docs/benchmarks.md",
-    "docs/installing.md", "CONTRIBUTING.md",
+    "docs/reader-studies.md", "docs/archive.md", "docs/phantoms.md", "docs/model-card.md",
+    "docs/benchmarks.md", "docs/installing.md", "CONTRIBUTING.md",
 )  # fmt: skip
 """In the order in which README's table of the rest names them."""
 PROGRAM = ".venv/bin/dystrophydx"

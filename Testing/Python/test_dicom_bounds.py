@@ -12,7 +12,13 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_files import enhanced_dataset, image_dataset, series_datasets, thigh_like, write_series
-from pydicom.uid import CTImageStorage, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.uid import (
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    MRImageStorage,
+)
 from series_cases import refusal
 
 from DystrophyDxLib.commands.main import app
@@ -173,3 +179,12 @@ def test_pixels_of_a_transfer_syntax_that_is_not_named_are_still_streamed(tmp_pa
     with (tmp_path / "bare").open("wb") as file:
         pydicom.dcmwrite(file, pydicom.Dataset(dataset), implicit_vr=True, little_endian=True)
     np.testing.assert_array_equal(read_study(tmp_path).voxels, voxels)
+
+
+def test_a_file_that_is_cut_off_within_its_class_is_damaged_and_not_left_out(tmp_path):
+    paths = write_series(tmp_path, series_datasets(thigh_like(3)))
+    whole = paths[1].read_bytes()
+    storage = MRImageStorage.encode()
+    of_dataset = whole.index(storage, whole.index(storage) + 1)
+    paths[1].write_bytes(whole[: of_dataset + 12])
+    assert "1 DICOM file is damaged" in refusal(tmp_path)

@@ -19,7 +19,7 @@ from DystrophyDxLib.models.recipe import Recipe
 
 BLOCKS = blocks()
 SAMPLE = "Resources/SampleStudy"
-GIVEN = {"path/to/study": SAMPLE}
+GIVEN = {"path/to/study": SAMPLE, "path/to/archive": SAMPLE}
 """What a reader puts in the place of a path that is only an example."""
 OWN_FILES = {"readers.csv", "DWI.nii.gz"}
 """Files of the reader's own; `folder` has some like them."""

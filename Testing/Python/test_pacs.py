@@ -19,6 +19,9 @@ from exchange_cases import result_of, study_datasets, write_all
 from node_cases import free_port, running, store, study
 from typer.testing import CliRunner
 
+from DystrophyDxLib.archive.pseudonyms import Pseudonyms
+from DystrophyDxLib.archive.sources import Asked, find
+from DystrophyDxLib.archive.tree import TreeScan
 from DystrophyDxLib.commands.main import app
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.exchange.node.destinations import Peer, Unreachable, Web
@@ -129,6 +132,18 @@ def test_the_series_that_suits_best_comes_back_alone_as_it_was(service, tmp_path
     assert service.retrieve(STUDY, T1, tmp_path) == 4
     assert {pydicom.dcmread(path).SeriesInstanceUID for path in tmp_path.iterdir()} == {T1}
     np.testing.assert_array_equal(read_study(tmp_path).voxels, VOXELS)
+
+
+def test_an_archive_takes_its_studies_with_the_pseudonyms_that_a_folder_gives_them(service, tmp_path):
+    key = Pseudonyms(b"sixteen letters!")
+    package = SimpleNamespace(recipe=SimpleNamespace(sample=SimpleNamespace(further=(), of_cine=False)))
+    found = find(service.url, Asked(date="20260131"), package, key, tmp_path, lambda *_: None)
+    (study,) = found.studies
+    with study.images.opened() as given:
+        assert read_study(given.path, given.series_uid).series_uid == T1
+        (in_folder,) = TreeScan(given.path, key).run().studies
+    assert (in_folder.study, in_folder.patient) == (study.study, study.patient)
+    assert not given.path.exists()
 
 
 def test_what_the_service_refuses_is_told_in_one_line(service, monkeypatch, tmp_path):

@@ -1,0 +1,1 @@
+"""Many studies: found, classified on Ray, and told in one dataset."""

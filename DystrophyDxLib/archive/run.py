@@ -1,0 +1,244 @@
+"""`dystrophydx archive`: all studies of an archive, each once, into one dataset."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from ..devices import compute_device
+from ..errors import InputError
+from ..files.spreadsheet import write_rows
+from ..models.package import ModelPackage
+from ..reporting.progress import WRITING, Advance
+from .dataset import RESULTS, DatasetWriter, open_dataset
+from .engine import RayWorkers, Resources, connected
+from .folders import Folders
+from .pseudonyms import Pseudonyms
+from .schedule import Schedule
+from .sources import Asked, check, find
+from .studies import Found, Identity, Study
+from .summary import ArchiveSummary, Run, write_summary
+from .worker import Model, Outcome, StudyWorker
+
+CLASSIFYING = "Classifying"
+Figures = dict[str, float | int]
+"""What machines are told of a run that goes on."""
+
+
+@dataclass(frozen=True)
+class ArchiveOptions:
+    """What is asked of a run.
+
+    Attributes:
+        out: folder of the dataset.
+        asked: which studies of a PACS.
+        key: file of the key of the pseudonyms; it is made where it is not there.
+        identities: file that gets whose studies they are, for the user alone; None for none.
+        address: of a Ray cluster; None for this computer.
+        workers: processes; None for as many as there are cores.
+        device: see `devices.DEVICES`.
+        limit_s: seconds that one study may take.
+        memory_gb: memory that studies may take in a worker, beside the model.
+        folders, dicom: whether each study gets a folder as `classify` makes it, with DICOM objects.
+        changed: see `open_dataset`.
+        retry: whether failures of earlier runs are tried again.
+    """
+
+    out: Path
+    key: Path
+    asked: Asked = field(default_factory=Asked)
+    identities: Path | None = None
+    address: str | None = None
+    workers: int | None = None
+    device: str = "auto"
+    limit_s: float = 600.0
+    memory_gb: float = 8.0
+    folders: bool = False
+    dicom: bool = False
+    changed: Literal["keep", "again"] | None = None
+    retry: bool = False
+
+    def with_changed(self, changed: Literal["keep", "again"]) -> ArchiveOptions:
+        """The same, with what is to be done of earlier rows of another model or version."""
+        return replace(self, changed=changed)
+
+
+def classify_archive(
+    source: str,
+    model: Path,
+    maps: Path | None,
+    pattern: Path | None,
+    options: ArchiveOptions,
+    advance: Advance,
+    tell: Callable[[Figures], None] | None = None,
+) -> ArchiveSummary:
+    """Finds the studies of an archive, classifies those that the dataset lacks, and writes the summary.
+
+    Args:
+        source: see `sources.find`.
+        model, maps, pattern: packages of the model, of muscle maps and of the second answer; see `Model`.
+        tell: called about once a second with figures for machines.
+
+    Raises:
+        Changed: see `open_dataset`.
+        InputError: source, packages or output cannot be used; Ray cannot be started or reached.
+        KeyboardInterrupt: after what is done has been written.
+    """
+    package = ModelPackage.read(model)
+    check(source, options.asked, package)
+    if options.device not in ("auto", "cpu") and options.address is None:
+        compute_device(options.device)
+    packages = Model.read(package, maps, pattern)
+    _refuse_inside(options.out, {"--key": options.key, "--identities": options.identities})
+    pseudonyms = Pseudonyms.with_key(options.key)
+    with open_dataset(options.out, packages, pseudonyms, options.changed) as dataset:
+        found = find(source, options.asked, package, pseudonyms, options.out, advance)
+        if options.identities is not None:
+            _write_identities(options.identities, found.identities)
+        if options.retry:
+            dataset.drop_failures()
+        before = sum(study in dataset.done for study in _all_of(found))
+        for study, patient, failure in found.failures:
+            if study not in dataset.done:
+                dataset.fail(study, patient, failure)
+        todo = _unlike_each_other(study for study in found.studies if study.study not in dataset.done)
+        run = _Running(dataset, found.total, found.total - len(todo), advance, tell)
+        if todo:
+            run.through(partial(_outcomes, packages, options), todo)
+        dataset.flush()
+        advance(WRITING, 0, 0)
+        told = Run(
+            found=found.total,
+            copies=found.copies,
+            files=found.files,
+            passed_over=found.passed_over,
+            before=before,
+            done=len(dataset.done & set(_all_of(found))) - before,
+            seconds=round(run.seconds, 1),
+            workers=run.workers,
+        )
+        try:
+            return write_summary(dataset.dataset, told)
+        except OSError:
+            raise InputError("The summary cannot be written; check the space in the folder.") from None
+
+
+def _outcomes(
+    model: Model, options: ArchiveOptions, studies: list[Study], begun: Callable[[int], None]
+) -> Generator[tuple[Study, Outcome], None, None]:
+    """Each study once, by workers on Ray.
+
+    Args:
+        begun: told how many workers there are.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    folders = Folders(options.out.resolve() / RESULTS, options.dicom) if options.folders or options.dicom else None
+    make = partial(StudyWorker, model, options.device, folders, options.memory_gb)
+    with connected(options.address, cores) as (there, gpus):
+        resources = Resources.of(there, gpus, options.workers, options.device)
+        begun(resources.workers)
+        with closing(RayWorkers(make, resources)) as workers:
+            yield from Schedule(workers, resources.workers, options.limit_s).outcomes(studies)
+
+
+@dataclass
+class _Running:
+    """One run on its way into the dataset, and how far it is.
+
+    Attributes:
+        total: studies of the archive; `done` of them are in the dataset.
+        workers: processes that classify.
+        seconds: since they were begun.
+    """
+
+    dataset: DatasetWriter
+    total: int
+    done: int
+    advance: Advance
+    tell: Callable[[Figures], None] | None
+    workers: int = 0
+    seconds: float = 0.0
+
+    def through(
+        self,
+        outcomes: Callable[[list[Study], Callable[[int], None]], Generator[tuple[Study, Outcome], None, None]],
+        studies: list[Study],
+    ) -> None:
+        """Takes what becomes of the studies into the dataset.
+
+        Args:
+            outcomes: gives it, and is told whom to tell the number of workers.
+        """
+        self.advance("Starting the workers", 0, 0)
+        start, last, failed = 0.0, 0.0, 0
+
+        def begun(workers: int) -> None:
+            nonlocal start
+            self.workers, start = workers, time.monotonic()
+
+        with closing(outcomes(studies, begun)) as each:
+            for here, (study, outcome) in enumerate(each, 1):
+                self.dataset.add(study, outcome)
+                self.done += 1
+                failed += outcome.failure is not None
+                now = time.monotonic()
+                self.seconds = now - start
+                per_minute = 60 * here / max(self.seconds, 1e-6)
+                told = f"{CLASSIFYING}: {per_minute:.1f} studies a minute, {failed} failed"
+                self.advance(told, self.done, self.total)
+                if self.tell and now - last >= 1:
+                    last, left_s = now, 60 * (len(studies) - here) / per_minute
+                    self.tell(_figures(self.done, self.total, failed, per_minute, left_s))
+
+
+def _figures(done: int, total: int, failed: int, per_minute: float, left_s: float) -> Figures:
+    return {
+        "done": done,
+        "total": total,
+        "failed": failed,
+        "per_minute": round(per_minute, 2),
+        "seconds_left": round(left_s, 1),
+    }
+
+
+def _refuse_inside(out: Path, files: Mapping[str, Path | None]) -> None:
+    """Raises the `InputError` of a secret that would lie in the folder that is handed on."""
+    for option, path in files.items():
+        if path is not None and path.resolve().is_relative_to(out.resolve()):
+            raise InputError(f"{option} would lie in the folder of the results and go with it; give another place.")
+
+
+def print_figures(figures: Figures) -> None:
+    """A line of JSON on stderr."""
+    print(json.dumps(figures), file=sys.stderr, flush=True)
+
+
+def _all_of(found: Found) -> list[str]:
+    return [*(study.study for study in found.studies), *(study for study, *_ in found.failures)]
+
+
+def _unlike_each_other(studies: Iterable[Study]) -> list[Study]:
+    """Each study once, whatever the source says twice."""
+    return list({study.study: study for study in studies}.values())
+
+
+def _write_identities(path: Path, identities: list[Identity]) -> None:
+    """A table that leads from pseudonyms to patients, for the user alone to read.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            write_rows(file, (Identity._fields, *((cell or "" for cell in identity) for identity in identities)))
+    except OSError:
+        raise InputError(f"The table {path} cannot be written; check its place and permissions.") from None

@@ -1,0 +1,242 @@
+"""What an archive's dataset says as a whole: `summary.html` and, for machines, `summary.json`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ..reporting.case_report import WARNINGS
+from ..reporting.harness import Part, Summary, provenance, report_notices
+from ..reporting.pages import Section
+from ..reporting.rendering import rendered
+from ..reporting.tables import Table
+from ..results import INDETERMINATE, WarningCode
+from ..series.words import counted
+from .dataset import PAGE, SUMMARY, Dataset, write_atomically
+from .pictures import as_picture, bar_figure, probability_figure
+from .studies import KINDS
+
+_NUMBERS = re.compile(r"\d+(?:\.\d+)?")
+_WORST, _REASONS = 20, 30
+"""Rows of the tables of disagreements and of reasons."""
+_STAGES = {"read": "Reading", "roi": "Finding the legs", "network": "Network", "muscles": "Muscles"}
+
+
+class Run(Part):
+    """What one run did.
+
+    Attributes:
+        found: studies, and what counts as one, in the archive.
+        copies: images that another file of the archive holds, too.
+        files, passed_over: that were looked at, and of them those that are no images.
+        before: of what was found, how many were in the dataset already.
+        done: that this run has put into it.
+        seconds: from its first study to its last.
+        workers: processes that classified.
+    """
+
+    found: int
+    copies: int
+    files: int
+    passed_over: int
+    before: int
+    done: int
+    seconds: float
+    workers: int
+
+    @property
+    def per_minute(self) -> float:
+        """Studies a minute."""
+        return 60 * self.done / self.seconds if self.seconds > 0 else 0.0
+
+
+class ArchiveSummary(Summary):
+    """Counts of the whole dataset, and what the last run did."""
+
+    schema_: Literal["dystrophydx.archive-summary/1"] = "dystrophydx.archive-summary/1"
+    made: tuple[str, ...]
+    studies: int
+    patients: int
+    failures: int
+    labels: dict[str, int]
+    failures_by_kind: dict[str, int]
+    warnings: dict[str, int]
+    disagreements: int
+    run: Run
+
+    def lines(self) -> Iterator[str]:
+        yield from self.notices
+        labels = ", ".join(f"{name} {number}" for name, number in self.labels.items())
+        yield f"{self.studies} {'study' if self.studies == 1 else 'studies'}" + (f": {labels}." if labels else ".")
+        kinds = ", ".join(f"{kind} {number}" for kind, number in self.failures_by_kind.items())
+        yield f"{counted(self.failures, 'failure')}" + (f": {kinds}." if kinds else ".")
+        yield (
+            f"This run: {self.run.done} in {self.run.seconds:.0f} s ({self.run.per_minute:.1f} a minute, "
+            f"{counted(self.run.workers, 'worker')}); {self.run.before} were there before."
+        )
+
+
+def write_summary(dataset: Dataset, run: Run) -> ArchiveSummary:
+    """Writes `summary.html` and `summary.json` into the folder of a dataset.
+
+    Raises:
+        InputError: the dataset is damaged.
+        OSError: they cannot be written.
+    """
+    studies, failures = (dataset.table(name).to_pandas() for name in ("studies", "failures"))
+    codes = Counter(item["code"] for warnings in studies["warnings"] for item in warnings)
+    summary = ArchiveSummary(
+        notices=report_notices(demonstration=WarningCode.DEMONSTRATION_MODEL.value in codes, synthetic=False),
+        made=tuple(dataset.about.made.values()),
+        studies=len(studies),
+        patients=studies["patient"].nunique(),
+        failures=len(failures),
+        labels=_counts(studies["label"]),
+        failures_by_kind=_counts(failures["kind"]),
+        warnings=dict(codes.most_common()),
+        disagreements=int((studies["pattern_agrees"] == False).sum()),  # noqa: E712 -- null is neither
+        run=run,
+    )
+    with TemporaryDirectory(prefix="dystrophydx") as name:
+        sections = tuple(_sections(studies, failures, summary, Path(name)))
+        title = f"{summary.studies} studies and {summary.failures} failures"
+        page = rendered("evaluation.html", kind="archive", title=title, notices=summary.notices, sections=sections)
+    write_atomically(dataset.folder / SUMMARY, (summary.to_json() + "\n").encode())
+    write_atomically(dataset.folder / PAGE, page.encode())
+    return summary
+
+
+def _counts(values: pd.Series) -> dict[str, int]:
+    """How often each value is there, the most frequent first."""
+    return {str(name): int(number) for name, number in values.value_counts().items()}
+
+
+def _sections(
+    studies: pd.DataFrame, failures: pd.DataFrame, summary: ArchiveSummary, folder: Path
+) -> Iterator[Section]:
+    yield _brief(summary)
+    if len(studies):
+        yield _answers(studies, folder)
+        yield _disagreements(studies)
+        yield _warnings(summary, folder)
+    yield _failures(failures)
+    yield _throughput(studies, summary.run)
+    rows = [("Program", summary.program), *(("Made by", told) for told in summary.made)]
+    yield provenance(rows)
+
+
+def _brief(summary: ArchiveSummary) -> Section:
+    run = summary.run
+    labels = ", ".join(f"{name} {number}" for name, number in summary.labels.items())
+    return Section(
+        "In brief",
+        (
+            f"{summary.studies} studies of {summary.patients} patients have an answer ({labels or 'none'}), and "
+            f"{summary.failures} have none, for the reasons below.",
+            f"The last run found {run.found} studies in {run.files} files, of which {run.passed_over} are no images "
+            f"and {run.copies} hold what another file holds; {run.before} of the studies were in the dataset already, "
+            f"{run.done} were added.",
+            "Studies and patients have pseudonyms; who has the key finds the examination.",
+        ),
+    )
+
+
+def _answers(studies: pd.DataFrame, folder: Path) -> Section:
+    classes = tuple(studies["classes"].iloc[-1])
+    picture = as_picture(
+        probability_figure(studies, classes),
+        folder,
+        "probabilities",
+        "How many studies have which probability, by label",
+        "Studies by their probability and label. Of what is labelled indeterminate either the interval holds the "
+        "threshold, or the images are not what the model was made for: see the warnings.",
+    )
+    frame = studies.groupby("label", sort=True).agg(
+        Studies=("study", "size"),
+        Patients=("patient", "nunique"),
+        Median=("probability", "median"),
+        Low=("probability", lambda values: values.quantile(0.25)),
+        High=("probability", lambda values: values.quantile(0.75)),
+    )
+    named = frame.reset_index().rename(
+        columns={"label": "Label", "Median": "Median probability", "Low": "Lower quartile", "High": "Upper quartile"}
+    )
+    return Section("Answers", (), (picture,), (Table("labels", "Studies by label", named),))
+
+
+def _disagreements(studies: pd.DataFrame) -> Section:
+    differ = studies[studies["pattern_agrees"] == False]  # noqa: E712 -- null is neither
+    apart = (differ["probability"] - differ["pattern_probability"]).abs()
+    worst = differ.loc[apart.sort_values(ascending=False).index[:_WORST]]
+    frame = pd.DataFrame(
+        {
+            "Study": worst["study"],
+            "Network": worst["network_label"],
+            "Its probability": worst["probability"],
+            "Pattern of fat": worst["pattern_label"],
+            "Probability by it": worst["pattern_probability"],
+        }
+    )
+    told = f"Network and pattern of fat contradict each other in {len(differ)} of {len(studies)} studies."
+    tables = [Table("worst", "The widest apart", frame)] if len(frame) else []
+    against = studies[studies["diagnosis"].notna() & (studies["label"] != INDETERMINATE)]
+    if len(against):
+        by_disease = against.groupby(["diagnosis", "label"]).size().reset_index(name="Studies")
+        named = by_disease.rename(columns={"diagnosis": "Diagnosis of the table", "label": "Label"})
+        tables.append(Table("diagnoses", "Labels by the diagnosis that the cohort table tells", named))
+    return Section("Disagreements", (told,), (), tuple(tables))
+
+
+def _warnings(summary: ArchiveSummary, folder: Path) -> Section:
+    if not summary.warnings:
+        return Section("Warnings", ("No study has a warning.",))
+    picture = as_picture(
+        bar_figure(summary.warnings, "Studies"), folder, "warnings", "Studies by warning", "Studies with each warning."
+    )
+    rows = [(code, number, WARNINGS[WarningCode(code)][0]) for code, number in summary.warnings.items()]
+    table = Table("warnings", "Studies by warning", pd.DataFrame(rows, columns=["Code", "Studies", "Warning"]))
+    return Section("Warnings", (), (picture,), (table,))
+
+
+def _failures(failures: pd.DataFrame) -> Section:
+    if failures.empty:
+        return Section("Failures", ("Every study has an answer.",))
+    alike = failures.assign(reason=[_NUMBERS.sub("…", reason) for reason in failures["reason"]])
+    counts = alike.groupby(["kind", "reason"]).size().reset_index(name="Studies").sort_values("Studies")[::-1]
+    frame = counts.head(_REASONS).rename(columns={"kind": "Kind", "reason": "Reason"})
+    frame = frame[["Kind", "Studies", "Reason"]]
+    kinds = _counts(failures["kind"])
+    means = pd.DataFrame([(kind, number, KINDS[kind]) for kind, number in kinds.items()])
+    means.columns = pd.Index(["Kind", "Number", "Meaning"])
+    more = f" The {_REASONS} most frequent of {len(counts)} reasons." if len(counts) > _REASONS else ""
+    return Section(
+        "Failures",
+        (f"{len(failures)} have no answer. Each has a row in the table failures, with its pseudonym.{more}",),
+        (),
+        (Table("kinds", "By kind", means), Table("reasons", "By reason; … stands for a number", frame)),
+    )
+
+
+def _throughput(studies: pd.DataFrame, run: Run) -> Section:
+    seconds = {name: studies[f"seconds_{stage}"].astype(float) for stage, name in _STAGES.items()}
+    rows = [
+        (name, float(values.median()), float(values.quantile(0.95)), float(values.sum()) / 3600)
+        for name, values in seconds.items()
+        if np.isfinite(values).any()
+    ]
+    frame = pd.DataFrame(rows, columns=["Stage", "Median, s", "95 of 100 within, s", "All, h"])
+    told = f"The last run took {run.seconds:.0f} s for {run.done} studies with {counted(run.workers, 'worker')}: "
+    note = "Seconds on the clock of a worker. It reads the next study and finds its legs while its network works."
+    return Section(
+        "Throughput",
+        (f"{told}{run.per_minute:.1f} studies a minute.",),
+        (),
+        (Table("stages", "Time of a study", frame, note),) if rows else (),
+    )

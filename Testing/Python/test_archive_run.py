@@ -1,0 +1,154 @@
+"""A run over an archive, with answers that are made up: what it finds, writes, tells, and how it ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import pytest
+
+pytest.importorskip("pyarrow", reason="the extra archive is not installed")
+
+from archive_cases import result_of, study_datasets, write_study
+from cohort_cases import rows_of, table_of
+from model_packages import make_package
+from typer.testing import CliRunner
+
+from DystrophyDxLib.archive import run as module
+from DystrophyDxLib.archive.dataset import Dataset
+from DystrophyDxLib.archive.studies import Failure
+from DystrophyDxLib.archive.worker import Outcome
+from DystrophyDxLib.commands.main import app
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    return make_package(tmp_path_factory.mktemp("model") / "model")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Three studies, one of them damaged, a CT, and a damaged file of none."""
+    folder = tmp_path_factory.mktemp("archive")
+    for n in range(3):
+        write_study(folder / "a" / f"{n}", study_datasets(n))
+    write_study(folder / "ct", study_datasets(9, Modality="CT"))
+    (folder / "lost").write_bytes((folder / "a" / "0" / "IM0").read_bytes()[:300])
+    return folder
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """What stands in for the workers; a study whose pseudonym is in `failing` fails, and `interrupt` is Ctrl-C."""
+
+    class Answers:
+        def __init__(self):
+            self.failing, self.asked, self.interrupt = set(), [], False
+
+        def __call__(self, model, options, studies, begun):
+            begun(2)
+            self.asked = [study.study for study in studies]
+            for n, study in enumerate(studies):
+                if self.interrupt and n == 1:
+                    raise KeyboardInterrupt
+                fails = study.study in self.failing
+                yield study, Outcome(None, Failure("reading", "It is empty.")) if fails else Outcome(result_of())
+
+    stands_in = Answers()
+    monkeypatch.setattr(module, "_outcomes", stands_in)
+    return stands_in
+
+
+def call(source, out, package, *further):
+    return CliRunner().invoke(app, ["archive", str(source), "--out", str(out), "--model", str(package), *further])
+
+
+def counts(out):
+    return {name: Dataset.at(out).table(name).num_rows for name in ("studies", "failures")}
+
+
+def test_every_study_is_in_the_table_or_among_the_failures(archive, package, answers, tmp_path):
+    out = tmp_path / "out"
+    told = call(archive, out, package, "--json", "--identities", str(tmp_path / "whose.csv"))
+    assert told.exit_code == 0, told.exception
+    summary = json.loads(told.stdout)
+    assert counts(out) == {"studies": 3, "failures": 2}
+    assert (summary["studies"], summary["failures_by_kind"]) == (3, {"no MR": 1, "file": 1})
+    assert (summary["run"]["found"], summary["run"]["done"], summary["run"]["before"]) == (5, 5, 0)
+    assert [json.loads(line)["total"] for line in told.stderr.splitlines() if line.startswith("{")] == [5]
+    with (tmp_path / "whose.csv").open() as file:
+        whose = {row["study"]: row for row in csv.DictReader(file)}
+    assert {whose[study]["patient_id"] for study in answers.asked} == {f"4711-{n:05d}" for n in range(3)}
+    assert (tmp_path / "out.key").exists()
+    everything = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert not re.search(rb"4711|Mustermann|1\.2\.826\.", everything)
+
+
+def test_it_goes_on_where_it_stopped_and_failures_are_tried_again_on_demand(archive, package, answers, tmp_path):
+    out = tmp_path / "out"
+    answers.interrupt = True
+    told = call(archive, out, package)
+    assert "Interrupted; what is done is in the dataset" in str(told.exception)
+    assert counts(out) == {"studies": 1, "failures": 2}
+    answers.interrupt, answers.failing = False, {answers.asked[1]}
+    assert call(archive, out, package).exit_code == 0
+    assert len(answers.asked) == 2
+    assert counts(out) == {"studies": 2, "failures": 3}
+    answers.failing = set()
+    told = call(archive, out, package, "--retry")
+    assert len(answers.asked) == 1
+    assert counts(out) == {"studies": 3, "failures": 2}
+    assert "3 studies: dystrophinopathy 3." in told.stdout
+    answers.asked = []
+    assert call(archive, out, package).exit_code == 0
+    assert answers.asked == []
+
+
+def test_the_page_tells_answers_warnings_failures_and_times(archive, package, answers, tmp_path):
+    answers.failing = set()
+    call(archive, tmp_path / "out", package)
+    page = (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+    for words in ("3 studies of 3 patients", "LEGS_TOUCHING", "only CT", "Finding the legs", "contradict each other"):
+        assert words in page
+    assert "4711" not in re.sub(r"data:image[^\"]*", "", page)
+
+
+def test_a_changed_model_is_asked_for_and_rows_are_kept_or_made_again(archive, package, answers, tmp_path):
+    out, other = tmp_path / "out", make_package(tmp_path / "other", seed=1)
+    call(archive, out, package)
+    told = call(archive, out, other)
+    assert told.exit_code == 1
+    assert "The dataset was made by DystrophyDx" in str(told.exception)
+    assert "--changed keep" in str(told.exception)
+    answers.asked = []
+    assert call(archive, out, other, "--changed", "keep").exit_code == 0
+    assert answers.asked == []
+    assert call(archive, out, other, "--changed", "again").exit_code == 0
+    assert len(answers.asked) == 3
+    assert counts(out) == {"studies": 3, "failures": 2}
+
+
+def test_a_cohort_table_is_an_archive_with_its_diagnoses(package, answers, tmp_path):
+    rows = rows_of(["DMD", "FSHMD"])
+    told = call(table_of(tmp_path, rows), tmp_path / "out", package)
+    assert told.exit_code == 0, told.exception
+    studies = Dataset.at(tmp_path / "out").table("studies", ["row", "diagnosis"]).to_pylist()
+    assert sorted((row["row"], row["diagnosis"]) for row in studies) == [(2, "DMD"), (3, "FSHMD")]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["nowhere"], "There is no folder or table nowhere"),
+        ([".", "--date", "20260101"], "are for a PACS"),
+        ([".", "--key", "{out}/x.key"], "--key would lie in the folder of the results"),
+        (["https://pacs.example/dicom-web"], "too many studies to list all"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(given, words, package, answers, tmp_path):
+    source, *further = (word.replace("{out}", str(tmp_path / "out")) for word in given)
+    told = call(source, tmp_path / "out", package, *further)
+    assert told.exit_code == 1
+    assert words in str(told.exception)
+    assert "\n" not in str(told.exception)
