@@ -11,16 +11,14 @@ from DystrophyDxLib.muscles.structures import MUSCLES
 from DystrophyDxLib.phantom.disease import Infiltration
 from DystrophyDxLib.phantom.thigh import muscle_shares
 
-LEAST = 0.005
-"""Share of the phantoms that must have less fat in a muscle, and more: with thirteen muscles, one in eight patients of
-whom all phantoms are true would have a muscle outside."""
-FARTHEST = 0.99
-"""Share of the phantoms that lie nearer to another one than a patient lies to the nearest, at most."""
+LEAST = 0.001
+"""Share of the phantoms that must have less fat in a muscle, and more, and that must lie farther from every other one
+than a patient from the nearest: who has fewer lies outside all of them."""
 
 
 def is_inside(patient: Real, diagnosis: str) -> bool:
     found = Inside.of(patient.fractions, diagnosis)
-    return bool(np.nanmin(found.ranks) >= LEAST and np.nanmax(found.ranks) <= 1 - LEAST and found.rank <= FARTHEST)
+    return bool(np.nanmin(found.ranks) >= LEAST and np.nanmax(found.ranks) <= 1 - LEAST and found.rank <= 1 - LEAST)
 
 
 @pytest.fixture
