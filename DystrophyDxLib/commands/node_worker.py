@@ -58,4 +58,4 @@ class Classifying:
             return Answer("same", export.digest)
         except InputError as error:
             raise InputError(str(error).removeprefix(f"{job.images}: ")) from None
-        return Answer("answered", export.digest)
+        return Answer("answered", export.digest, export.note)

@@ -35,7 +35,7 @@ from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.exchange.node.files import NodeFiles
 from DystrophyDxLib.exchange.node.receiver import Caller
 from DystrophyDxLib.exchange.node.status import NodeStatus
-from DystrophyDxLib.exchange.node.worker import Job, Stopped, Worker, WorkerDied
+from DystrophyDxLib.exchange.node.worker import Answer, Job, Stopped, Worker, WorkerDied
 
 
 @pytest.fixture
@@ -175,6 +175,14 @@ def test_a_classification_that_hangs_is_ended(tmp_path):
     stop.set()
     with pytest.raises(Stopped):
         worker.classify(Job(tmp_path, tmp_path, ()), stop)
+
+
+def test_a_fresh_process_takes_over_now_and_then(tmp_path):
+    worker = Worker(lambda: lambda job: Answer("same", str(os.getpid())), "fork", most_jobs=2)
+    job, stop = Job(tmp_path, tmp_path, ()), threading.Event()
+    pids = [worker.classify(job, stop).digest for _ in range(5)]
+    worker.close()
+    assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
 
 
 def test_a_model_that_cannot_be_loaded_is_told_when_the_node_starts(tmp_path):

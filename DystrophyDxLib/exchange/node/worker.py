@@ -19,6 +19,8 @@ from ...errors import InputError
 
 LONGEST_S = 1800.0
 """Time after which a classification hangs, and is ended."""
+MOST_JOBS = 100
+"""Studies after which another process takes over, whatever libraries have kept of them in memory."""
 
 
 class Job(NamedTuple):
@@ -42,7 +44,7 @@ class Answer(NamedTuple):
         kind: "answered" with results in `Job.out`; "same" where these images are answered already; "kept" where the
             study cannot be classified.
         digest: of the images that were classified.
-        reason: why the study is kept.
+        reason: why the study is kept, or what is to be told of an answer.
     """
 
     kind: Literal["answered", "same", "kept"]
@@ -70,11 +72,14 @@ class Worker:
         make: called in the process; loads the model and returns what classifies. It raises `InputError` where that is
             not possible.
         method: how the process is started, one of `multiprocessing`'s.
-        longest_s: see `LONGEST_S`.
+        longest_s, most_jobs: see `LONGEST_S` and `MOST_JOBS`.
     """
 
-    def __init__(self, make: MakeClassify, method: str = "spawn", longest_s: float = LONGEST_S) -> None:
-        self._make, self._method, self._longest_s = make, method, longest_s
+    def __init__(
+        self, make: MakeClassify, method: str = "spawn", longest_s: float = LONGEST_S, most_jobs: int = MOST_JOBS
+    ) -> None:
+        self._make, self._method, self._longest_s, self._most_jobs = make, method, longest_s, most_jobs
+        self._jobs = 0
         self._process: BaseProcess | None = None
         self._connection: Connection
 
@@ -103,7 +108,10 @@ class Worker:
         Raises:
             InputError, WorkerDied, Stopped: as `start`.
         """
+        if self._jobs >= self._most_jobs:
+            self.close()
         self.start(stop)
+        self._jobs += 1
         with contextlib.suppress(OSError):  # it has died; `_answer` says so
             self._connection.send(job)
         return self._answer(stop)  # type: ignore[return-value]
@@ -114,7 +122,7 @@ class Worker:
             self._process.kill()
             self._process.join()
             self._connection.close()
-            self._process = None
+            self._process, self._jobs = None, 0
 
     def _answer(self, stop: threading.Event) -> Answer | str:
         began = time.monotonic()
