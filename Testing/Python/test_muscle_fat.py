@@ -23,7 +23,7 @@ from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.windows import Regions
 from DystrophyDxLib.reporting.case_report import summary, write_report
 from DystrophyDxLib.reporting.leg_chart import LegChart
-from DystrophyDxLib.reporting.muscle_fat import COLUMNS, summary_line, write_muscles_csv
+from DystrophyDxLib.reporting.muscle_fat import COLUMNS, SHADES, summary_line, write_muscles_csv
 from DystrophyDxLib.results import MuscleFat, MuscleTexture, ResultWarning, StudyResult
 from DystrophyDxLib.series.series import Geometry
 
@@ -203,6 +203,9 @@ def test_the_report_shows_table_and_chart(phantom, tmp_path):
     write_report(tmp_path / "report.html", found, {}, tmp_path / "overview.png", chart)
     page = (tmp_path / "report.html").read_text()
     assert page.count("<title>") == 1 + len(chart.shapes)
+    grade = chart.shapes[0].muscle.mercuri or 0
+    assert page.count(f"stroke: {SHADES[grade]}") == sum((shape.muscle.mercuri or 0) == grade for shape in chart.shapes)
+    assert page.rindex("<path") < page.index('class="on-shade"'), "no muscle lies over a name"
     row = found.muscle_fat[0]
     assert f"{100 * row.fat_fraction:.0f} %" in page
     assert "Grades of Mercuri et al. 2002" in page
