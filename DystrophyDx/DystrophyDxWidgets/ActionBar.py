@@ -1,10 +1,15 @@
 """The bar below the sections: the run of a classification, and what was said last; always in sight."""
 
+import time
+
 import slicer
 from slicer.i18n import tr as _
 
 from DystrophyDxWidgets.FirstUse import FirstUse
 from DystrophyDxWidgets.helpers import loadWidget, say
+
+PAINT_SECONDS = 0.7
+"""From one step of the progress bar to the next: Slicer paints its whole window for each."""
 
 
 class ActionBar:
@@ -15,6 +20,7 @@ class ActionBar:
         self.widget, self.ui = loadWidget("ActionBar")
         self.firstUse = FirstUse(self.ui, context)
         self._pending = self._running = False
+        self._paintAgain = 0.0
         ui = self.ui
         for button, slot in (
             (ui.classifyButton, self.onClassify),
@@ -75,9 +81,11 @@ class ActionBar:
                 return
             self._showProgress(True)
             self._context.enable()
-        ui.progressBar.setRange(0, total)
-        ui.progressBar.setValue(done)
-        ui.progressBar.setFormat(_("{done} of {total} images").format(done=done, total=total))
+        if ui.progressBar.maximum != total or time.monotonic() >= self._paintAgain:
+            ui.progressBar.setRange(0, total)
+            ui.progressBar.setValue(done)
+            ui.progressBar.setFormat(_("{done} of {total} images").format(done=done, total=total))
+            self._paintAgain = time.monotonic() + PAINT_SECONDS
         slicer.app.processEvents()
 
     def _showProgress(self, running):

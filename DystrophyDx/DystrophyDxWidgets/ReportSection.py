@@ -82,7 +82,9 @@ class ReportSection:
             say(self.ui.reportLabel, told.format(study=study_name(context.volume)))
 
     def _canSaveDicom(self):
-        """Whether highdicom is there, or the user has it installed now."""
+        """Whether highdicom is there, or the user has it installed now; Slicer can be built without DICOM."""
+        if not hasattr(slicer.app, "dicomDatabase"):
+            raise InputError(_("This Slicer has no DICOM database; write the report instead."))
         needed = dependencies("requirements-dicom.txt")
         missing = needed.missing()
         if missing is None:

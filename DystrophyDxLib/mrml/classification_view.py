@@ -140,6 +140,7 @@ class ClassificationView:
     def overlay(self, visible: bool) -> None:
         self._composite(MAIN_VIEW).SetAttribute(_OVERLAY, _ON if visible else _OFF)
         self._show_heatmap()
+        update_legends(self.scene)
 
     @property
     def opacity(self) -> float:
@@ -283,7 +284,6 @@ class ClassificationView:
         for composite in self._composites():
             over = shown if composite.GetLayoutName() != MRI_VIEW else None
             composite.SetForegroundVolumeID(over.GetID() if over is not None else None)
-        update_legends(self.scene)
 
     def _align(self) -> None:
         """Makes the view without heatmap show what the main one shows."""

@@ -10,6 +10,7 @@ from .model_input import CHANNEL
 from .muscle_nodes import muscles_node
 from .nodes import nodes_of_class
 
+_SEEN = "dystrophydx_legends"
 Layers = dict[str, tuple[str | None, str | None]]
 """IDs of the background and foreground volume by that of the composite node of the view."""
 
@@ -34,8 +35,16 @@ def set_layers(scene: slicer.vtkMRMLScene, layers: Layers) -> None:
 
 def update_legends(scene: slicer.vtkMRMLScene) -> None:
     """A legend shows itself only where its heatmap is, but does not notice that this changed."""
-    for legend in nodes_of_class(scene, "vtkMRMLColorLegendDisplayNode"):
+    legends = nodes_of_class(scene, "vtkMRMLColorLegendDisplayNode")
+
+    def state() -> tuple[Layers, list[int]]:
+        return layers(scene), [legend.GetMTime() for legend in legends]
+
+    if vars(scene).get(_SEEN) == state():
+        return
+    for legend in legends:
         legend.Modified()
+    setattr(scene, _SEEN, state())
 
 
 def keep_with_images(scene: slicer.vtkMRMLScene) -> None:

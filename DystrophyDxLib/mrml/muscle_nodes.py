@@ -164,7 +164,7 @@ def _digest(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVo
             drawn = muscles_from_segmentation(node, volume)
         except InputError:  # all segments were deleted
             return ""
-        return _digest_of(drawn.names, drawn.labels)
+        return _digest_of(drawn.names, drawn.labels.tobytes())
 
     return made_once(node, volume, _DIGEST, make)
 
@@ -172,16 +172,14 @@ def _digest(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVo
 def _digest_of_map(segmentation: slicer.vtkSegmentation, values: np.ndarray) -> str:
     """As `_digest`, of segments whose voxels have their label values, which need not be read back."""
     segments = dict(enumerate(segments_of(segmentation), 1))
-    number = np.zeros(256, np.uint8)
+    number = bytearray(256)
     for n, segment in segments.items():
         number[segment.GetLabelValue()] = n
-    return _digest_of({n: segment.GetName() for n, segment in segments.items()}, number[values])
+    return _digest_of({n: segment.GetName() for n, segment in segments.items()}, values.tobytes().translate(number))
 
 
-def _digest_of(names: dict[int, str], labels: np.ndarray) -> str:
-    digest = hashlib.blake2b(repr(names).encode(), digest_size=8)
-    digest.update(np.ascontiguousarray(labels).data)
-    return digest.hexdigest()
+def _digest_of(names: dict[int, str], labels: bytes) -> str:
+    return hashlib.blake2b(repr(names).encode() + labels, digest_size=8).hexdigest()
 
 
 def terminology(side: Side, label: int) -> str:

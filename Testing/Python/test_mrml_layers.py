@@ -127,3 +127,15 @@ def test_a_table_or_chart_that_was_deleted_does_not_come_back_by_being_shown(sce
     view.show(found)
     assert found.chart is None
     assert len(found.result.images) == 2
+
+
+def test_legends_are_told_once_of_what_the_views_show(scene, view, first):
+    (legend,) = nodes_of_class(scene, "vtkMRMLColorLegendDisplayNode")
+    told = []
+    legend.AddObserver("ModifiedEvent", lambda *_: told.append(1))
+    view.show(first)
+    assert told == [], "nothing has changed"
+    view.overlay = False
+    assert told == [1]
+    view.overlay = True
+    assert told == [1, 1]

@@ -53,6 +53,11 @@ def test_a_volume_from_a_file_is_not_saved_and_says_why(panel, classification, i
     assert imported == []
 
 
+def test_a_slicer_without_dicom_says_so(panel, classification):
+    panel.ui.dicomButton.click()
+    assert panel.ui.messageLabel.text == "This Slicer has no DICOM database; write the report instead."
+
+
 def test_highdicom_is_installed_on_the_user_s_word_alone(panel, classification, imported, monkeypatch):
     monkeypatch.setattr(slicer.packaging, "pip_check", lambda requirement: requirement.name != "highdicom")
     there = importlib.import_module("DystrophyDxLib.panel.dependencies")._installed()

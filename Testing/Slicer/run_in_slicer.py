@@ -20,6 +20,7 @@ from desk import Desk, composite, settle, until
 from DystrophyDxWidgets.helpers import loadSample
 
 from DystrophyDx import DystrophyDxTest
+from DystrophyDxLib.files.resources import sample_study
 from DystrophyDxLib.mrml.legs_in_view import legs_in_view, taken
 
 
@@ -257,6 +258,27 @@ class PanelTest(unittest.TestCase):
         assert self.ui.openButton.enabled
         self.ui.copyButton.click()
         assert "not for diagnosis" in slicer.app.clipboard().text()
+
+    def test_dicom_objects_arrive_in_slicers_own_database(self):
+        if not hasattr(slicer.app, "dicomDatabase"):  # Slicer can be built without it
+            self.desk.classify()
+            self.ui.dicomButton.click()
+            assert "This Slicer has no DICOM database" in self.ui.messageLabel.text
+            return
+        from DICOMLib import DICOMUtils
+
+        with tempfile.TemporaryDirectory() as folder, DICOMUtils.TemporaryDICOMDatabase(folder) as database:
+            DICOMUtils.importDicom(str(sample_study()), database)
+            (patient,) = database.patients()
+            DICOMUtils.loadPatientByUID(patient)
+            settle()
+            self.ui.classifyButton.click()
+            self.ui.dicomButton.click()
+            assert "Saved in Slicer's DICOM database" in self.ui.reportLabel.text, self.ui.messageLabel.text
+            (study,) = database.studiesForPatient(patient)
+            found = [database.instancesForSeries(series)[0] for series in database.seriesForStudy(study)]
+            assert {"MR", "SEG", "SR"} <= {database.instanceValue(one, "0008,0060") for one in found}
+            slicer.mrmlScene.Clear()
 
     def test_reader_studies_have_their_page_and_keys(self):
         self.module.pages.currentIndex = 1
