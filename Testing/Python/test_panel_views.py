@@ -73,7 +73,7 @@ def test_report_and_summary_name_the_study_and_go_with_it(desktop, panel, classi
     ui.reportButton.click()
     assert ui.reportLabel.text.startswith("Report of “Thighs”: ")
     ui.copyButton.click()
-    assert slicer.app.clipboard().text().startswith("“Thighs”: Pattern")
+    assert slicer.app.clipboard().text().startswith("“Thighs”: Images suggest")
     assert "“Thighs”" in ui.reportLabel.text
     ui.inputSelector.setCurrentNode(other)
     assert ui.reportLabel.text == ""
