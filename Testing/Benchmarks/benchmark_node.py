@@ -34,7 +34,7 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from exchange_cases import study_datasets
-from node_cases import LOOPBACK, Archive, forking_processes, free_port, run_for_ever, store, study, wait_until
+from node_cases import ANSWER_S, LOOPBACK, Archive, forking_processes, free_port, run_for_ever, store, study, wait_until
 from pydicom.uid import generate_uid
 
 from DystrophyDxLib.exchange.node.status import NodeStatus
@@ -65,7 +65,7 @@ def kill_nodes(kills: int, studies: int, seed: int, longest_life_s: float) -> di
             due = studies if n >= kills else max(1, studies * (n + 1) // kills)
             while process.is_alive() and (n < kills or unsent):
                 if unsent and len(unsent) > studies - due:
-                    statuses = store(port, unsent[0])
+                    statuses = store(port, unsent[0], answer_s=ANSWER_S)
                     cut += 0 in statuses and None in statuses
                     unsent[0] = [ds for ds, status in zip(unsent[0], statuses, strict=True) if status != 0]
                     unsent = unsent[not unsent[0] :]

@@ -39,7 +39,7 @@ from DystrophyDxLib.series.reading import read_study
 QUIET_S = 0.3
 PAUSES_S = 0.1, 0.4
 ANSWER_S = 2.0
-"""How long a sender waits for an answer, which it does to the end where the node is killed meanwhile."""
+"""How long a sender waits for an answer, where the node may be killed: it does not notice, and waits to the end."""
 LOOPBACK = "127.0.0.1"
 
 
@@ -167,10 +167,12 @@ class Archive:
         return Peer("ARCHIVE", LOOPBACK, self.port, "NODE")
 
 
-def store(port: int, images: Sequence[Dataset], title: str = "SENDER", tls_args=None) -> list[int | None]:
+def store(
+    port: int, images: Sequence[Dataset], title: str = "SENDER", tls_args=None, answer_s: float = 30.0
+) -> list[int | None]:
     """Sends images in one association; gives the status of each, None where the connection ended."""
     ae = AE(title)
-    ae.dimse_timeout = ANSWER_S
+    ae.dimse_timeout = answer_s
     for kind in {(ds.SOPClassUID, ds.file_meta.TransferSyntaxUID) for ds in images}:
         ae.add_requested_context(*kind)
     association = ae.associate(LOOPBACK, port, tls_args=tls_args)

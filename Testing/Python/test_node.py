@@ -16,6 +16,7 @@ from collections import Counter
 import pytest
 from dicom_files import IDENTITY
 from node_cases import (
+    ANSWER_S,
     LOOPBACK,
     Archive,
     Tiny,
@@ -295,7 +296,7 @@ def test_nothing_is_lost_or_answered_twice_when_the_node_is_killed(tmp_path, arc
         return process
 
     def send(most):
-        if unsent and len(unsent) > len(images) - most and store(port, unsent[:1]) == [0]:
+        if unsent and len(unsent) > len(images) - most and store(port, unsent[:1], answer_s=ANSWER_S) == [0]:
             unsent.pop(0)
         time.sleep(0.02)
 
