@@ -166,7 +166,7 @@ class RayWorkers:
         self._ray = ray
         self._maker = ray.put(self.make)
         gpus = self.resources.gpus
-        self._actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(Actor)
+        self._actor: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(Actor)
 
     def start(self) -> Hashable:
         self._count += 1

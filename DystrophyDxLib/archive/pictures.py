@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -32,8 +33,9 @@ def probability_figure(studies: pd.DataFrame, classes: Sequence[str]) -> Figure:
     told = f"Probability of {classes[1]}" if len(classes) == 2 else "Probability of the most likely class"
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 2.4 * (1 + second) + 0.5), layout="constrained")
-        axes = figure.subplots(1 + int(second), 1, sharex=True, squeeze=False)[:, 0]
-        for plot, before, title in zip(axes, ("", "pattern_"), ("Both answers", "Pattern of fat"), strict=False):
+        axes: list[Any] = list(figure.subplots(1 + int(second), 1, sharex=True, squeeze=False)[:, 0])
+        titles = ("Network, by the label of the study", "Pattern of fat, by its own label")
+        for plot, before, title in zip(axes, ("", "pattern_"), titles, strict=False):
             column, label = f"{before}probability", f"{before}label"
             order = [name for name in (*classes, INDETERMINATE) if (studies[label] == name).any()]
             colours = dict(zip((*classes[:2], INDETERMINATE), (BLUE, VERMILION, "#b8bec6"), strict=False))

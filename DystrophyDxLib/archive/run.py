@@ -140,6 +140,8 @@ def _outcomes(
         begun: told how many workers there are.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if options.workers is not None and options.workers < cores:
+        cores = options.workers  # Ray starts a process for each
     folders = Folders(options.out.resolve() / RESULTS, options.dicom) if options.folders or options.dicom else None
     make = partial(StudyWorker, model, options.device, folders, options.memory_gb)
     with connected(options.address, cores) as (there, gpus):
@@ -239,6 +241,6 @@ def _write_identities(path: Path, identities: list[Identity]) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            write_rows(file, (Identity._fields, *((cell or "" for cell in identity) for identity in identities)))
+            write_rows(file, (Identity._fields, *([cell or "" for cell in identity] for identity in identities)))
     except OSError:
         raise InputError(f"The table {path} cannot be written; check its place and permissions.") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from ..errors import InputError
 from .studies import Failure, Study
@@ -23,8 +23,6 @@ _PATIENCE = 3
 _WAIT_S = 1.0
 START_S = 900.0
 """Seconds in which no worker has become ready, until nobody can work."""
-
-Worker = TypeVar("Worker", bound=Hashable)
 
 
 class Event(NamedTuple):

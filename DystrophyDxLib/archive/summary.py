@@ -23,7 +23,7 @@ from .dataset import PAGE, SUMMARY, Dataset, write_atomically
 from .pictures import as_picture, bar_figure, probability_figure
 from .studies import KINDS
 
-_NUMBERS = re.compile(r"\d+(?:\.\d+)?")
+_NUMBERS = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w-])")
 _WORST, _REASONS = 20, 30
 """Rows of the tables of disagreements and of reasons."""
 _STAGES = {"read": "Reading", "roi": "Finding the legs", "network": "Network", "muscles": "Muscles"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import pydicom
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ParametricMapStorage
 
 from ..errors import InputError
@@ -33,7 +33,9 @@ from ..series.image_files import IMAGE_FILES
 from .pseudonyms import Pseudonyms
 from .studies import Failure, Files, Found, Identity, Place, Study
 
-_TAGS = [Tag(each) for each in ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "StudyInstanceUID")]
+_TAGS: list[BaseTag | int] = [
+    Tag(each) for each in ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "StudyInstanceUID")
+]
 _AFTER_STUDY = 0x0020000E
 """Tag from which on nothing is read: that after the Study Instance UID."""
 _DIRECTORY = "1.2.840.10008.1.3."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -121,7 +123,8 @@ def archive(
     )
     while True:
         try:
-            with progress(json) as advance:
+            # Ray tells on stdout of processes that have ended.
+            with progress(json) as advance, contextlib.redirect_stdout(io.StringIO()):
                 summary = classify_archive(source, *packages, options, advance, print_figures if json else None)
             break
         except Changed as error:

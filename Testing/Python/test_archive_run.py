@@ -48,6 +48,7 @@ def answers(monkeypatch):
 
         def __call__(self, model, options, studies, begun):
             begun(2)
+            print("(raylet) A worker died.")
             self.asked = [study.study for study in studies]
             for n, study in enumerate(studies):
                 if self.interrupt and n == 1:
