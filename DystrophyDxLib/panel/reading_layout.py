@@ -74,7 +74,7 @@ class ReadingLayout:
             self._give_back(view)
 
     def _arrange(self, view: ClassificationView, layout: Layout, settle: Settle) -> None:
-        if self._lent is None:
+        if self._lent is None or view.layout is not self._lent:  # as after a scene was closed
             self._own = _node(view).GetViewArrangement()
         with self._by_itself():
             view.arrange(layout, settle)

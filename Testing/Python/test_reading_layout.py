@@ -113,3 +113,12 @@ def test_a_whole_volume_keeps_its_three_planes():
     reader = reader_of([image(1, "none", 0.9).model_copy(update={"slices": (0, 2)})])
     reader.classify()
     assert reader.number == FOUR_UP
+
+
+def test_the_own_layout_is_what_was_shown_before_the_answer_also_after_a_scene_was_closed(reader):
+    reader.classify()
+    reader.node.SetViewArrangement(CONVENTIONAL)  # while the page knows no view
+    reader.classify()
+    assert reader.view.layout is Layout.OVERLAY
+    reader.leave()
+    assert reader.number == CONVENTIONAL
