@@ -41,7 +41,9 @@ def read_contours(path: Path, geometry: Geometry, shape: tuple[int, ...]) -> Dic
     except Exception:  # pydicom raises nearly anything for bytes that are not what they claim
         raise InputError("The DICOM structure set is damaged; export it again.") from None
     if not contours:
-        raise InputError("The DICOM structure set holds no closed contour; export it again.")
+        raise InputError(
+            "The DICOM structure set holds no closed contour; save it in Slicer as .seg.nrrd, or export it again."
+        )
     if points > _MOST_POINTS:
         raise InputError("The DICOM structure set is too large; export fewer structures.")
     to_ijk = np.linalg.inv(geometry.ijk_to_lps)
