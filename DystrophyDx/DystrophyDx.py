@@ -20,6 +20,7 @@ if not (Path(__file__).parent / "DystrophyDxLib").is_dir():
     sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from DystrophyDxWidgets.ClassificationPage import ClassificationPage
+from DystrophyDxWidgets.Folds import DataProbe
 from DystrophyDxWidgets.helpers import RESOURCES, loadSample, registerLayouts
 from DystrophyDxWidgets.ParameterNode import ParameterNode
 from DystrophyDxWidgets.ReaderStudyPage import ReaderStudyPage
@@ -67,6 +68,7 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget):
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
         self.logic = DystrophyDxLogic()
+        self._dataProbe = DataProbe()
         self.pages = qt.QTabWidget()
         self.layout.addWidget(self.pages)
         self.classification = ClassificationPage(self.logic)
@@ -82,10 +84,12 @@ class DystrophyDxWidget(ScriptedLoadableModuleWidget):
         self.classification.cleanup()
 
     def enter(self):
+        self._dataProbe.onEnter()
         self.onPageChanged(self.pages.currentIndex)
 
     def exit(self):
         self.onPageChanged(-1)
+        self._dataProbe.onExit()
 
     def onPageChanged(self, index):
         """Keys and scene belong to the page that is shown, to none where the panel is left."""

@@ -8,7 +8,7 @@ from vtkmodules.vtkCommonCore import VTK_OBJECT
 
 from DystrophyDxWidgets.ActionBar import ActionBar
 from DystrophyDxWidgets.Context import Context
-from DystrophyDxWidgets.Folds import DataProbe, Folds
+from DystrophyDxWidgets.Folds import Folds
 from DystrophyDxWidgets.HeatmapSection import HeatmapSection
 from DystrophyDxWidgets.helpers import makeShortcut, makeTimer, showVolume
 from DystrophyDxWidgets.MusclesSection import MusclesSection
@@ -54,7 +54,6 @@ class ClassificationPage(VTKObservationMixin):
                 "report": self.report.ui.reportSection,
             }
         )
-        self._dataProbe = DataProbe()
         context.changed.connect(self.onChanged)
         self._sceneTimer = makeTimer(0, self.onSceneChanged)  # many changes of the scene in a row are answered once
         self._viewsTimer = makeTimer(0, self.onViewsChanged)
@@ -85,7 +84,6 @@ class ClassificationPage(VTKObservationMixin):
     def enter(self):
         """The page is shown."""
         self._entered = True
-        self._dataProbe.onEnter()
         self._enableShortcuts(True)
         self._setParameters(self._logic.getParameterNode())
         self.onSceneChanged()
@@ -95,7 +93,6 @@ class ClassificationPage(VTKObservationMixin):
         """The page is left."""
         if self._entered:
             self.heatmap.onExit()
-            self._dataProbe.onExit()
         self._entered = False
         self._enableShortcuts(False)
         self.region.endEditing()

@@ -36,7 +36,7 @@ class Folds:
 
 
 class DataProbe:
-    """Slicer's data probe: on a low window it is folded while the page is shown, so that the page can be seen whole."""
+    """Slicer's data probe: on a low window it is folded while the panel is shown, so that a page can be seen whole."""
 
     def __init__(self):
         self._folding = ProbeFolding()

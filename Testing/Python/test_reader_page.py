@@ -106,6 +106,20 @@ def test_opening_the_page_touches_nothing_of_slicers_window(desktop, page):
     assert hidden(probe), "as its user left it"
 
 
+def test_the_data_probe_stays_folded_on_a_low_window_on_both_pages(desktop, page):
+    window = slicer.util.mainWindow()
+    probe = slicer.util.findChild(window, "DataProbeCollapsibleWidget")
+    desktop.widget.exit()
+    window.resize(1366, 768)
+    probe.collapsed = False
+    desktop.widget.enter()
+    for number in (0, 1):
+        desktop.widget.pages.currentIndex = number
+        assert probe.collapsed
+    desktop.widget.exit()
+    assert not probe.collapsed, "as its user left it"
+
+
 # Reading
 
 
