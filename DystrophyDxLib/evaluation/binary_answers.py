@@ -189,8 +189,9 @@ class BinaryAnswers(Answers):
     ) -> Iterator[Section]:
         # What is deleted becomes the grey that healthy muscle has in T1-weighted images.
         if evaluation.package.recipe.sample.of_t1_alone:
-            if options.quick:
-                yield Section(_DELETION_INSERTION, ("Deletion and insertion were left out (--quick).",))
+            if options.quick or options.recorded:
+                why = "--quick" if options.quick else "the answers come from a dataset without heatmaps"
+                yield Section(_DELETION_INSERTION, (f"Deletion and insertion were left out ({why}).",))
             else:
                 yield self._deletion_insertion(evaluation, classifier, figures, options.advance)
         cases = {case.patient_id: case for case in evaluation.cohort.cases if has_truth(case)}

@@ -196,7 +196,8 @@ def _brief(evaluation: Evaluation, answers: Answers, summary: EvaluationSummary)
     if summary.not_shown:
         paragraphs.insert(1, summary.not_shown)
     if failures := summary.cohort.series_failed:
-        paragraphs.append(f"{failures} series are in no figure; they are listed below, with the reason.")
+        are = "is in no figure; it is" if failures == 1 else "are in no figure; they are"
+        paragraphs.append(f"{failures} series {are} listed below, with the reason.")
     return Section("In brief", tuple(paragraphs))
 
 

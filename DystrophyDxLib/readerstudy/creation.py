@@ -121,12 +121,12 @@ def create_study(
                 if recorded is not None:
                     heat = read_image_file(recorded.heatmap(case)).voxels if protocol.aided else None
                     result = recorded.of(case)
+                    if heat is not None and heat.shape != series.voxels.shape:
+                        raise InputError("the dataset's heatmap is of another series")
                 else:
                     assert classifier is not None
                     found = classifier.classify(series)
                     result, heat = found.result, found.heatmap if protocol.aided else None
-                if heat is not None and heat.shape != series.voxels.shape:
-                    raise InputError("the dataset's heatmap is of another series")
                 _write_case(folder, code, series, result, heat)
             except InputError as error:
                 problems.add(str(error).rstrip("."), f"row {case.row}")

@@ -174,9 +174,14 @@ def stacks_of(frames: Iterable[Frame], *, of_one_time: bool = True) -> list[Stac
 
 
 def _without_copied_files(series: list[Frame]) -> list[Frame]:
-    """Frames of which another file says the same, down to its own UID, are left out."""
+    """Frames of which another file says the same, down to its own UID, are left out; the largest file stays, as one
+    that was cut off is smaller."""
     images = _grouped(series, [(f.sop_uid or f.path, f.number) for f in series])
-    return [frame for same in images for frame in (same[:1] if len(same) == 1 or _are_one(same) else same)]
+    return [frame for same in images for frame in ([_largest(same)] if _are_one(same) else same)]
+
+
+def _largest(copies: list[Frame]) -> Frame:
+    return copies[0] if len(copies) == 1 else max(copies, key=lambda frame: frame.path.stat().st_size)
 
 
 def _are_one(frames: list[Frame]) -> bool:

@@ -150,6 +150,18 @@ def test_missing_slices_of_an_inverted_series_stay_zero(tmp_path):
     assert not read_study(tmp_path).voxels[2].any()
 
 
+@pytest.mark.parametrize("folder", ["before", "zz_after"])
+def test_a_copy_that_was_cut_off_does_not_take_the_place_of_the_whole_image(tmp_path, folder):
+    voxels = thigh_like(4)
+    paths = write_series(tmp_path / "images", series_datasets(voxels))
+    (tmp_path / folder).mkdir()
+    whole = paths[2].read_bytes()
+    (tmp_path / folder / "copy").write_bytes(whole[: len(whole) - voxels[2].size])
+    series = read_study(tmp_path)
+    np.testing.assert_array_equal(series.voxels, voxels)
+    assert "1 image of the series is there twice" in series.notes[0]
+
+
 def test_copies_of_files_and_repeated_slices_are_read_once_and_reported(tmp_path):
     voxels = thigh_like(6)
     paths = write_series(tmp_path / "a", series_datasets(voxels))

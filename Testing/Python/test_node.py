@@ -125,6 +125,8 @@ def test_a_file_that_somebody_removed_does_not_hold_up_the_others(tmp_path):
         (told,) = NodeStatus.read(node.folder).studies
     assert told.objects == {"sent": 3, "refused": 1}
     assert told.reason == "Its file is gone."
+    with pytest.raises(InputError, match="no study of this UID"):
+        NodeStatus.read(node.folder, "1.2.3")
 
 
 def test_a_status_that_cannot_be_read_is_told(tmp_path):

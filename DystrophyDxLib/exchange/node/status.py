@@ -53,7 +53,7 @@ class NodeStatus:
             uid: Study Instance UID of the one study to tell.
 
         Raises:
-            InputError: it is no node's folder, or cannot be read.
+            InputError: it is no node's folder, cannot be read, or does not hold the one study.
         """
         if not (folder / DATABASE).is_file():
             raise InputError(f"{folder} is no folder of a node; give the one that the node was started with.")
@@ -73,6 +73,8 @@ class NodeStatus:
                 rows[name] = StudyStatus(name, state, reason, _count(path) if path else 0, objects)
         except (OSError, sqlite3.Error):
             raise InputError(f"The node's folder {folder} cannot be read; check its permissions.") from None
+        if alone and alone not in rows:
+            raise InputError("The node holds no study of this UID; look at the status of all.")
         order = {name: n for n, (name, *_) in enumerate(told)}
         studies = sorted(rows.values(), key=lambda row: order.get(row.study, -1))
         return cls(is_in_use(folder), destination, tuple(row for row in studies if alone in ("", row.study)))
