@@ -7,12 +7,14 @@ import signal
 import sys
 import time
 
+from DystrophyDxLib.archive import engine
 from DystrophyDxLib.archive.studies import Failure, Study
 from DystrophyDxLib.archive.worker import Outcome, bound_memory
 
 
 def by_value(worker: type) -> type:
     """A class of this file as other processes get it, which do not know the file."""
+    engine.prepare(local=True)  # what Ray reads of the environment it reads once
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
