@@ -13,7 +13,7 @@ import typer
 
 from ..errors import InputError
 from .extras import lacking_extra
-from .options import Device, Model
+from .options import Device, Model, MuscleMap, NoPattern, Pattern, tell
 from .progress import progress
 
 
@@ -29,16 +29,9 @@ def archive(
         Path, typer.Option(help="Folder for the dataset; an earlier run in it goes on.", show_default=False)
     ],
     model: Model = None,
-    muscle_map: Annotated[bool, typer.Option("--muscle-map/--no-muscle-map", help="Find the muscles.")] = True,
-    pattern: Annotated[
-        Path | None,
-        typer.Option(
-            help="Package of a model that answers by the fat of the muscles, beside the network.",
-            show_default="the one that comes with the program",
-            exists=True,
-        ),
-    ] = None,
-    no_pattern: Annotated[bool, typer.Option("--no-pattern", help="No answer by the fat of the muscles.")] = False,
+    muscle_map: MuscleMap = True,
+    pattern: Pattern = None,
+    no_pattern: NoPattern = False,
     patient: Annotated[str, typer.Option(help="Patient ID, of a PACS.", show_default="any")] = "",
     date: Annotated[
         str, typer.Option(help="Day, 20260131, or days, 20260101-20260131, of a PACS.", show_default="any")
@@ -131,12 +124,7 @@ def archive(
             options = options.with_changed(_asked(error, json=json))
         except KeyboardInterrupt:
             raise InputError("Interrupted; what is done is in the dataset, and the same command goes on.") from None
-    if json:
-        print(summary.to_json())
-        return
-    for line in summary.lines():
-        print(line)
-    print(f"Results: {out / 'summary.html'}")
+    tell(summary, out / "summary.html", json=json)
 
 
 def _asked(changed: InputError, *, json: bool) -> Literal["keep", "again"]:

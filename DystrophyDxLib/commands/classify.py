@@ -14,7 +14,17 @@ from rich.console import Console
 
 from ..errors import InputError
 from .extras import lacking_extra
-from .options import AtlasNames, Device, Model, ResultsFolder, atlas_with_names, by_name
+from .options import (
+    AtlasNames,
+    Device,
+    Model,
+    MuscleMap,
+    NoPattern,
+    Pattern,
+    ResultsFolder,
+    atlas_with_names,
+    by_name,
+)
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -56,20 +66,13 @@ def classify(
             show_default="a table of the label map's own name beside it",
         ),
     ] = None,
-    muscle_map: Annotated[bool, typer.Option("--muscle-map/--no-muscle-map", help="Find the muscles.")] = True,
-    pattern: Annotated[
-        Path | None,
-        typer.Option(
-            help="Package of a model that answers by the fat of the muscles, beside the network.",
-            show_default="the one that comes with the program",
-            exists=True,
-        ),
-    ] = None,
+    muscle_map: MuscleMap = True,
+    pattern: Pattern = None,
     differential: Annotated[
         bool,
         typer.Option("--differential", help="By the fat of the muscles, rank ten diseases and health instead."),
     ] = False,
-    no_pattern: Annotated[bool, typer.Option("--no-pattern", help="No answer by the fat of the muscles.")] = False,
+    no_pattern: NoPattern = False,
     atlas: Annotated[
         Path | None,
         typer.Option(

@@ -76,7 +76,7 @@ def compare(
             seed=seed,
             advance=advance,
         )
-    tell(summary, out / RESULTS, json=json)
+    tell(summary, out / RESULTS / "report.html", json=json)
 
 
 def _check(

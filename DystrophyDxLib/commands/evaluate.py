@@ -105,4 +105,4 @@ def evaluate(
             summary = evaluate_folds(package, cohort, out, options)
         else:
             summary = evaluated(package, cohort, out, options, split=split, seed=seed)
-    tell(summary, out, json=json)
+    tell(summary, out / "report.html", json=json)

@@ -37,6 +37,16 @@ ResultsFolder = Annotated[Path, typer.Option(help="Folder for the results; it is
 Model = Annotated[
     Path | None, typer.Option(help="Model package, folder or .zip.", show_default="the embedded one", exists=True)
 ]
+MuscleMap = Annotated[bool, typer.Option("--muscle-map/--no-muscle-map", help="Find the muscles.")]
+Pattern = Annotated[
+    Path | None,
+    typer.Option(
+        help="Package of a model that answers by the fat of the muscles, beside the network.",
+        show_default="the one that comes with the program",
+        exists=True,
+    ),
+]
+NoPattern = Annotated[bool, typer.Option("--no-pattern", help="No answer by the fat of the muscles.")]
 AtlasNames = Annotated[
     Path | None,
     typer.Option(
@@ -118,11 +128,11 @@ def check_cohort(cohort: Path, package: Path) -> None:
     Cohort.read(cohort, read_package(package).recipe)
 
 
-def tell(summary: Summary, out: Path, *, json: bool) -> None:
-    """Prints what a long command found and where its report lies; as `json` the summary, and nothing else."""
+def tell(summary: Summary, page: Path, *, json: bool) -> None:
+    """Prints what a long command found and where its page lies; as `json` the summary, and nothing else."""
     if json:
         print(summary.to_json())
         return
     for line in summary.lines():
         print(line)
-    print(f"Results: {out / 'report.html'}")
+    print(f"Results: {page}")

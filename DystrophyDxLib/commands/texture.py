@@ -76,4 +76,4 @@ def texture(
             overwrite=overwrite,
             advance=advance,
         )
-    tell(summary, out, json=json)
+    tell(summary, out / "report.html", json=json)

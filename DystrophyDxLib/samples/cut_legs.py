@@ -23,6 +23,19 @@ def share_lost(window: AnyWindow, series: Series) -> float:
     Args:
         window: of a leg, in LPS rows and columns.
     """
+    chords, areas = cut_and_shown(window, series)
+    if not chords.any():
+        return 0.0
+    return max(lost_of_circle(float(area), own) for area, own in zip(areas, chords.T.tolist(), strict=True) if area)
+
+
+def cut_and_shown(window: AnyWindow, series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """The lengths in mm over which a leg meets each image border that its window reaches, (borders, slices), and the
+    area in mm² of the leg that is shown, (slices,).
+
+    Args:
+        window: of a leg, in LPS rows and columns.
+    """
     column_mm, row_mm, _ = series.geometry.spacing
     (_, rows, columns), mask = series.voxels.shape, window.mask.reshape(-1, *window.mask.shape[-2:])
     edges = (
@@ -31,11 +44,9 @@ def share_lost(window: AnyWindow, series: Series) -> float:
         (window.i[0] == 0, mask[:, :, 0], row_mm),
         (window.i[1] == columns, mask[:, :, -1], row_mm),
     )
-    chords = np.array([np.count_nonzero(edge, axis=1) * step_mm for at_border, edge, step_mm in edges if at_border])
-    if not chords.any():
-        return 0.0
+    lengths = [np.count_nonzero(edge, axis=1) * step_mm for at_border, edge, step_mm in edges if at_border]
     areas = np.count_nonzero(mask, axis=(1, 2)) * column_mm * row_mm
-    return max(lost_of_circle(float(area), own) for area, own in zip(areas, chords.T.tolist(), strict=True) if area)
+    return np.reshape(lengths, (-1, len(mask))), areas
 
 
 def lost_of_circle(area: float, chords: Sequence[float]) -> float:

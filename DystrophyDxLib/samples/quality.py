@@ -18,7 +18,7 @@ from ..regions.windows import LEFT_OUT, LEG_SIDES, NOT_DRAWN, AnyWindow, Regions
 from ..results import ResultWarning, WarningCode
 from ..series.series import Acquisition, Series
 from ..series.words import listed
-from .cut_legs import lost_in_words, share_lost
+from .cut_legs import cut_and_shown, lost_in_words, share_lost
 from .image_quality import ImageQuality
 from .slice_samples import LegBatch, halved, make_samples
 
@@ -225,17 +225,8 @@ def reaches_border(window: AnyWindow, plane: tuple[int, ...]) -> bool:
 
 def _is_part_of_a_leg(window: AnyWindow, series: Series) -> bool:
     """Whether the image border cuts away a large part of the leg."""
-    column_mm, row_mm, _ = series.geometry.spacing
-    (_, rows, columns), mask = series.voxels.shape, window.mask.reshape(-1, *window.mask.shape[-2:])
-    edges = (
-        (window.j[0] == 0, mask[:, 0], column_mm),
-        (window.j[1] == rows, mask[:, -1], column_mm),
-        (window.i[0] == 0, mask[:, :, 0], row_mm),
-        (window.i[1] == columns, mask[:, :, -1], row_mm),
-    )
-    lengths_mm = [np.count_nonzero(edge, axis=1).max() * step_mm for at_border, edge, step_mm in edges if at_border]
-    area_mm2 = np.count_nonzero(mask, axis=(1, 2)).max() * column_mm * row_mm
-    return max(lengths_mm, default=0.0) > float(CUT_OFF * np.sqrt(4 * area_mm2 / np.pi))
+    lengths_mm, areas_mm2 = cut_and_shown(window, series)
+    return bool(lengths_mm.max(initial=0.0) > CUT_OFF * np.sqrt(4 * areas_mm2.max() / np.pi))
 
 
 def thigh_images(windows: Sequence[AnyWindow], qualities: Sequence[ImageQuality]) -> list[bool]:
