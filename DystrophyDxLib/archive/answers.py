@@ -48,16 +48,13 @@ class ArchiveAnswers:
 
     def __init__(self, folder: Path, key: Path | None, package: ModelPackage, table: Path) -> None:
         self._dataset, self._package, self._table = Dataset.at(folder), package, table
-        key = key or folder.with_name(f"{folder.name}.key")
-        if not key.is_file():
-            raise InputError(f"The key of the dataset's pseudonyms is not at {key}; give it with --key.")
-        self._pseudonyms = Pseudonyms.with_key(key)
+        self._pseudonyms = Pseudonyms.with_key(key or folder.with_name(f"{folder.name}.key"), make=False)
         if self._pseudonyms.fingerprint != self._dataset.about.key:
             raise InputError("The key is not that of the dataset's pseudonyms; give that one with --key.")
         own = (row for row in self._dataset.table("studies").to_pylist() if row["model_sha256"] == package.sha256)
         self._studies: dict[str, Row] = {row["study"]: row for row in own}
         if not self._studies:
-            raise InputError("The dataset has no answer of this model; give the model that made it.")
+            raise InputError("The dataset has no answer of this model; give the model that made it, or see failures.")
 
     def of(self, case: Case) -> StudyResult:
         """The answer to a row of the cohort: its images, case, warnings, and facts of its header.

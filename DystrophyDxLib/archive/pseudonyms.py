@@ -35,12 +35,18 @@ class Pseudonyms:
         self._key = key
 
     @classmethod
-    def with_key(cls, path: Path) -> Pseudonyms:
-        """Those of the key in a file, which is made, for the user alone to read, where it is not there.
+    def with_key(cls, path: Path, *, make: bool) -> Pseudonyms:
+        """Those of the key in a file.
+
+        Args:
+            make: whether it is made, for the user alone to read, where it is not there; a dataset that has pseudonyms
+                has its key already.
 
         Raises:
-            InputError: the file cannot be read or made, or holds too short a key.
+            InputError: the file is not there, cannot be read or made, or holds too short a key.
         """
+        if not make and not path.is_file():
+            raise InputError(f"The key of the dataset's pseudonyms is not at {path}; give it with --key.")
         try:
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)

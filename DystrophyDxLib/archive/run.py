@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..files.spreadsheet import write_rows
 from ..models.package import ModelPackage
 from ..reporting.progress import WRITING, Advance
-from .dataset import RESULTS, DatasetWriter, open_dataset
+from .dataset import ABOUT, RESULTS, DatasetWriter, open_dataset
 from .engine import RayWorkers, Resources, connected
 from .folders import Folders
 from .pseudonyms import Pseudonyms
@@ -98,7 +98,7 @@ def classify_archive(
         compute_device(options.device)
     packages = Model.read(package, maps, pattern)
     _refuse_inside(options.out, {"--key": options.key, "--identities": options.identities})
-    pseudonyms = Pseudonyms.with_key(options.key)
+    pseudonyms = Pseudonyms.with_key(options.key, make=not (options.out / ABOUT).exists())
     with open_dataset(options.out, packages, pseudonyms, options.changed) as dataset:
         found = find(source, options.asked, package, pseudonyms, options.out, advance)
         if options.identities is not None:

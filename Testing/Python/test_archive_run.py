@@ -104,6 +104,9 @@ def test_it_goes_on_where_it_stopped_and_failures_are_tried_again_on_demand(arch
     answers.asked = []
     assert call(archive, out, package).exit_code == 0
     assert answers.asked == []
+    told = call(archive, out, package, "--key", str(tmp_path / "lost.key"))
+    assert "The key of the dataset's pseudonyms is not at" in str(told.exception)
+    assert not (tmp_path / "lost.key").exists(), "another one would be of no use"
 
 
 def test_the_page_tells_answers_warnings_failures_and_times(archive, package, answers, tmp_path):

@@ -112,12 +112,12 @@ def test_only_the_begin_of_a_file_is_read(tmp_path):
 
 
 def test_a_key_is_made_for_the_user_alone_and_another_key_gives_other_names(tmp_path):
-    one = Pseudonyms.with_key(tmp_path / "a.key")
+    one = Pseudonyms.with_key(tmp_path / "a.key", make=True)
     assert (tmp_path / "a.key").stat().st_mode & 0o777 == 0o600
-    assert one.study("x") == Pseudonyms.with_key(tmp_path / "a.key").study("x")
-    other = Pseudonyms.with_key(tmp_path / "b.key")
+    assert one.study("x") == Pseudonyms.with_key(tmp_path / "a.key", make=False).study("x")
+    other = Pseudonyms.with_key(tmp_path / "b.key", make=True)
     assert one.study("x") != other.study("x")
     assert one.fingerprint != other.fingerprint
     (tmp_path / "short.key").write_text("secret")
     with pytest.raises(InputError, match="shorter"):
-        Pseudonyms.with_key(tmp_path / "short.key")
+        Pseudonyms.with_key(tmp_path / "short.key", make=True)
