@@ -152,7 +152,7 @@ class Node:
         paths = self._files.put_out(job.out / OBJECTS) if answer.kind == "answered" else []
         self._records.keep_answer(study, content, answer.digest, paths)
         said = f"classified in {took_s:.1f} s, {len(paths)} objects" if paths else "its answer stays as it is"
-        log.info("study %s: %s. %s", study, said, answer.reason)
+        log.info("study %s: %s.%s", study, said, f" {answer.reason}" if answer.reason else "")
 
     def _send_all(self) -> None:
         """Sends what waits; then waits for more, or after a failure for a pause, which grows."""
