@@ -10,8 +10,8 @@ import contextlib
 import logging
 import math
 import os
-import secrets
 import shutil
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Hashable, Iterator
@@ -19,19 +19,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import InputError
+from .ray_environment import LOOPBACK, settle_environment
 from .schedule import Event
 from .studies import Study
 from .worker import Outcome, StudyWorker
 
-_QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_DISABLE_IMPORT_WARNING": "1",
-    "RAY_worker_register_timeout_seconds": "300",
-}
-_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
-"""By the first, Ray takes 127.0.0.1 for this computer's address; an address that it is given it would replace."""
 _STARTS = 3
 """Times that Ray is started: on a busy computer its processes may take longer than it waits for them."""
 _THREADS = ("OMP_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
@@ -75,14 +67,14 @@ def prepare(*, local: bool) -> None:
     """Makes Ray quiet before it begins; on this computer nobody else can reach its processes then.
 
     Args:
-        local: whether Ray is begun on this computer; its token is then that of this run, and no file in the home.
+        local: whether Ray is begun on this computer.
+
+    Raises:
+        InputError: something else has imported Ray before, which then takes no token of this run.
     """
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    if local:
-        for name, value in _LOOPBACK.items():
-            os.environ.setdefault(name, value)
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    if local and "ray" in sys.modules and os.environ.get("RAY_AUTH_MODE") != LOOPBACK["RAY_AUTH_MODE"]:
+        raise InputError("Another package has imported Ray before; classify the archive in a process of its own.")
+    settle_environment(local=local)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import ray  # noqa: F401

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from DystrophyDxLib.archive.ray_environment import settle_environment
 from DystrophyDxLib.series.series import Geometry, Series
 
 # A process crashes where it trains after a slice view has drawn: Triton, which PyTorch's optimisers import if it is
 # there, and Mesa bring an LLVM each, and get on only in this order.
 with contextlib.suppress(ImportError):
     import triton  # noqa: F401
+
+# DIPY imports Ray where it is there; it is not to find another environment than the archive's tests.
+settle_environment(local=True)
 
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import closing
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -17,7 +19,7 @@ from archive_workers import Unruly, by_value
 from model_packages import make_package
 
 from DystrophyDxLib.archive import schedule
-from DystrophyDxLib.archive.engine import RayWorkers, Resources, connected
+from DystrophyDxLib.archive.engine import RayWorkers, Resources, connected, prepare
 from DystrophyDxLib.archive.schedule import Schedule
 from DystrophyDxLib.archive.studies import Place, Study
 from DystrophyDxLib.archive.worker import Model, StudyWorker
@@ -94,3 +96,10 @@ def test_more_workers_than_cores_and_a_gpu_that_is_not_there_are_refused():
         Resources.of(4, 0, 5, "auto")
     with pytest.raises(InputError, match="no GPU"):
         Resources.of(4, 0, None, "cuda")
+
+
+def test_ray_that_another_package_has_imported_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with pytest.raises(InputError, match="has imported Ray before"):
+        prepare(local=True)
