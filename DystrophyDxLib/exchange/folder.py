@@ -17,6 +17,7 @@ from .making import Findings, Making
 from .report import make_report
 from .segmentation import make_segmentation
 from .source import Source
+from .writing import write_object
 
 SEGMENTATION = "seg.dcm"
 
@@ -45,7 +46,7 @@ def write_objects(source: Source, findings: Findings, overview: Path, folder: Pa
         try:
             folder.mkdir()
             for name, ds in objects.items():
-                ds.save_as(folder / name, enforce_file_format=True)
+                write_object(ds, folder / name)
         except OSError:
             raise InputError("The DICOM objects cannot be written; check the space on the disk.") from None
     return [folder / name for name in objects]

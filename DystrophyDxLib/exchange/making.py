@@ -141,13 +141,14 @@ class Making:
         """A multi-frame object whose frames, and itself, refer to the images of the study that they were made of."""
         ds.ReferencedSeriesSequence = self.source.series_references
         ds.pop("SourceImageSequence", None)
-        slices = self.source.slices
-        heights = np.array([self.source.position(k) for k in slices]) @ self.source.series.geometry.direction[:, 2]
+        slices, normal = self.source.slices, self.source.series.geometry.direction[:, 2]
         derivations = [Items([self._derivation(k, derivation)]) for k in slices]
-        for groups in ds.PerFrameFunctionalGroupsSequence:
-            position = np.array(groups.PlanePositionSequence[0].ImagePositionPatient, float)
-            height = position @ self.source.series.geometry.direction[:, 2]
-            groups.DerivationImageSequence = derivations[int(np.abs(heights - height).argmin())]
+        frames = ds.PerFrameFunctionalGroupsSequence
+        of_slices = np.array([self.source.position(k) for k in slices]) @ normal
+        of_frames = np.array([g.PlanePositionSequence[0].ImagePositionPatient for g in frames], float) @ normal
+        nearest = np.abs(of_frames[:, None] - of_slices).argmin(axis=1)
+        for groups, n in zip(frames, nearest, strict=True):
+            groups.DerivationImageSequence = derivations[n]
         return ds
 
     def _derivation(self, k: int, derivation: Code) -> Dataset:

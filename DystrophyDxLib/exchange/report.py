@@ -79,6 +79,7 @@ def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
         report[0].ContentSequence.insert(before, item)
     report[0].ContentSequence.extend(_model(making))
     _separate(report[0])
+    content, report[0].ContentSequence = report[0].ContentSequence, []  # highdicom would copy and check it once more
     evidence = [_evidence(making, image.sop_class, image.sop_uid, image.series_uid) for image in making.source.images]
     evidence = list({ds.SOPInstanceUID: ds for ds in evidence}.values())
     ds = Comprehensive3DSR(
@@ -90,6 +91,7 @@ def make_report(making: Making, segmentation: Dataset | None) -> Dataset:
         **making.common("report"),
         **making.device,
     )
+    ds.ContentSequence = content
     return making.finished(ds, "report")
 
 

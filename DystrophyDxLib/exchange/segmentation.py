@@ -14,7 +14,7 @@ from pydicom.sr.coding import Code
 from ..muscles.muscle_map import colour, segment_name
 from ..muscles.structures import CODES, LEFT_CODE, LEG_CODES, RIGHT_CODE
 from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Side
-from .making import Making, code, code_item
+from .making import Findings, Making, code, code_item
 
 LATERALITY = {"left": code(LEFT_CODE), "right": code(RIGHT_CODE)}
 REGION_CODES = "SCT^309825002^Spatial and Relational Concept", "DCM^111030^Image Region"
@@ -32,7 +32,6 @@ class Segment:
         side: of the patient.
         label: of `STRUCTURES`; 0 for a leg.
         category, kind: codes.
-        mask: (z, y, x) bool.
         edited: whether a person drew or corrected it.
     """
 
@@ -41,12 +40,17 @@ class Segment:
     label: int
     category: Code
     kind: Code
-    mask: np.ndarray
     edited: bool
 
     @property
     def laterality(self) -> Code | None:
         return LATERALITY.get(self.side.value)
+
+    def mask(self, findings: Findings) -> np.ndarray:
+        """(z, y, x) bool: its voxels."""
+        if self.label and findings.muscles is not None:
+            return findings.muscles.mask(self.side, self.label)
+        return findings.legs == LABEL_OF_SIDE[self.side]
 
 
 def segments_of(making: Making) -> list[Segment]:
@@ -54,7 +58,7 @@ def segments_of(making: Making) -> list[Segment]:
     findings = making.findings
     values = {value: side for side, value in LABEL_OF_SIDE.items()}
     legs = [
-        _segment(SEGMENT_NAMES[side], side, 0, findings.legs == value, findings.edited)
+        _segment(SEGMENT_NAMES[side], side, 0, findings.edited)
         for value in np.unique(findings.legs[findings.legs > 0]).tolist()
         for side in [values[value]]
     ]
@@ -62,15 +66,12 @@ def segments_of(making: Making) -> list[Segment]:
     if muscles is None:
         return legs
     edited = muscles.source == "edited"
-    return legs + [
-        _segment(segment_name(side, label), side, label, muscles.mask(side, label), edited)
-        for side, label in muscles.shown
-    ]
+    return legs + [_segment(segment_name(side, label), side, label, edited) for side, label in muscles.shown]
 
 
-def _segment(name: str, side: Side, label: int, mask: np.ndarray, edited: bool) -> Segment:
+def _segment(name: str, side: Side, label: int, edited: bool) -> Segment:
     category, kind = CODES[label - 1] if label else REGION_CODES if side is Side.NONE else LEG_CODES
-    return Segment(name, side, label, code(category), code(kind), mask, edited)
+    return Segment(name, side, label, code(category), code(kind), edited)
 
 
 def tracking(making: Making, segment: Segment) -> tuple[str, str]:
@@ -82,11 +83,14 @@ def make_segmentation(making: Making) -> Dataset:
     """The object; a frame a segment and slice, slices without a voxel of it left out."""
     source, segments = making.source, segments_of(making)
     slices = list(source.slices)
-    pixels = np.stack([segment.mask[slices] for segment in segments], axis=-1).view(np.uint8)
+    findings = making.findings
+    pixels = np.empty((len(segments), len(slices), *findings.legs.shape[1:]), np.uint8)
+    for plane, segment in zip(pixels, segments, strict=True):
+        plane[:] = segment.mask(findings)[slices]
     descriptions = [_description(making, segment, number) for number, segment in enumerate(segments, 1)]
     ds = Segmentation(
         source_images=[source.slice_dataset(k) for k in slices],
-        pixel_array=pixels,
+        pixel_array=np.moveaxis(pixels, 0, -1),  # each segment by itself in memory: highdicom takes them one by one
         segmentation_type="BINARY",
         segment_descriptions=descriptions,
         content_label="LEGS_AND_MUSCLES",
