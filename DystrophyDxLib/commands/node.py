@@ -90,7 +90,7 @@ def node(
     from ..exchange.node.destinations import destination_of
     from ..exchange.node.files import NodeFiles
     from ..exchange.node.node import Node
-    from ..exchange.node.receiver import Caller, Receiver, check_title
+    from ..exchange.node.receiver import Caller, Receiver, check_port, check_title
     from ..exchange.node.records import Records
     from ..exchange.node.tls import Certificates
     from ..exchange.node.worker import Stopped, Worker, WorkerDied
@@ -105,6 +105,7 @@ def node(
     destination = destination_of(send_to, title, certificates.for_destination() if send_tls else None)
     encrypted = certificates.for_senders()
     check_sample(ModelPackage.read(model or embedded_model()).recipe.sample)
+    check_port(host, port)
     log, stop = _log(), _stopping()
     with contextlib.ExitStack() as stack:
         files = stack.enter_context(contextlib.closing(NodeFiles(folder, round(disk * 1e9))))

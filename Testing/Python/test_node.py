@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -34,7 +35,8 @@ from pynetdicom.presentation import AllStoragePresentationContexts
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.exchange.node.files import NodeFiles
-from DystrophyDxLib.exchange.node.receiver import Caller
+from DystrophyDxLib.exchange.node.receiver import Caller, Receiver
+from DystrophyDxLib.exchange.node.records import Records
 from DystrophyDxLib.exchange.node.status import NodeStatus
 from DystrophyDxLib.exchange.node.worker import Answer, Job, Stopped, Worker, WorkerDied
 
@@ -250,6 +252,26 @@ def test_two_nodes_do_not_share_a_folder(tmp_path):
         NodeFiles(tmp_path / "node", 10**9)
     files.close()
     NodeFiles(tmp_path / "node", 10**9).close()
+
+
+def test_a_node_is_said_to_run_only_when_senders_reach_it(tmp_path):
+    folder = tmp_path / "node"
+
+    def told():
+        status = NodeStatus.read(folder)
+        return status.lines()[0].partition(". Studies")[0], status.to_json()["condition"], status.to_json()["running"]
+
+    with contextlib.ExitStack() as at_the_end:
+        for _ in range(2):
+            files = NodeFiles(folder, 10**9)
+            Records(files.database).close()
+            assert told() == ("The node loads the model; senders do not reach it yet", "loads", True)
+            receiver = Receiver(files, "NODE", ())
+            at_the_end.callback(receiver.stop)
+            receiver.start(LOOPBACK, 0)
+            assert told() == ("The node runs", "listens", True)
+            files.close()
+            assert told() == ("The node does not run", "stopped", False), "also when it was killed"
 
 
 def test_what_is_no_image_of_a_study_is_refused_by_its_status(tmp_path, archive):

@@ -181,6 +181,15 @@ def test_what_a_node_cannot_be_is_said_in_one_line(asked, words, tmp_path):
     assert not (tmp_path / "node").exists()
 
 
+def test_a_port_that_is_taken_is_told_before_the_model_is_loaded_and_leaves_no_folder(tmp_path, archive, monkeypatch):
+    monkeypatch.setattr(worker, "Worker", lambda make: pytest.fail("The model is loaded."))
+    asked = ["--send-to", "ARCHIVE@pacs:104", "--port", str(archive.port)]
+    refused = CliRunner().invoke(app, ["node", "--folder", str(tmp_path / "node"), *asked])
+    assert isinstance(refused.exception, InputError)
+    assert f"Port {archive.port} of {LOOPBACK} cannot be used; another program may use it." in str(refused.exception)
+    assert not (tmp_path / "node").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "fits"),
     [("embedded", True), ("yang2021", True), ("cai2019", False), ("germain2021", False), ("mattia2025", False)],

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from ...errors import InputError
 
@@ -29,6 +30,9 @@ FORGOTTEN_S = 600.0
 DATABASE, STUDIES = "node.sqlite3", "studies"
 _INCOMING, _OUTBOX, _WORK, _BIN = "incoming", "outbox", "work", "bin"
 _LOCK = "lock.sqlite3"
+_LISTENS = "listens"
+Condition = Literal["listens", "loads", "stopped"]
+"""Of a node: senders reach it; its model is loaded, and they do not reach it yet; nobody works on the folder."""
 
 
 class NoRoom(Exception):
@@ -42,6 +46,7 @@ class NodeFiles:
     - `studies/NAME`: images of a study, a file each.
     - `outbox/TOKEN`: objects of an answer.
     - `work`, `bin`: what is being written, and removed.
+    - `listens`: is there as long as senders reach the node.
 
     Args:
         folder: is made.
@@ -61,6 +66,7 @@ class NodeFiles:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._only_here = _only_process(self._folder / _LOCK)
+            self.listens(False)
             for name in (_INCOMING, _WORK, _BIN):
                 shutil.rmtree(self._folder / name, ignore_errors=True)
             for name in (_INCOMING, STUDIES, _OUTBOX, _WORK, _BIN):
@@ -85,6 +91,11 @@ class NodeFiles:
     def name_of(self, uid: str) -> str:
         """The name of a study or an image."""
         return name_of(self._key, uid)
+
+    def listens(self, is_so: bool) -> None:
+        """Notes, for the status, whether senders reach the node."""
+        note = self._folder / _LISTENS
+        note.touch() if is_so else note.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Lets another node use the folder."""
@@ -244,13 +255,13 @@ def node_key(folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def is_in_use(folder: Path) -> bool:
-    """Whether a node works on a folder."""
+def condition(folder: Path) -> Condition:
+    """What the node of a folder does."""
     try:
-        _only_process(folder / _LOCK).close()
+        _only_process(folder / _LOCK, wait_s=0.05).close()
     except InputError:
-        return True
-    return False
+        return "listens" if (folder / _LISTENS).exists() else "loads"
+    return "stopped"
 
 
 def name_of(key: bytes, uid: str) -> str:
@@ -283,9 +294,16 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _only_process(path: Path) -> sqlite3.Connection:
-    """A lock that every system has and that ends with the process."""
-    lock = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
+def _only_process(path: Path, wait_s: float = 1.0) -> sqlite3.Connection:
+    """A lock that every system has and that ends with the process.
+
+    Args:
+        wait_s: for who holds it only to see whether anybody does.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    lock = sqlite3.connect(path, timeout=wait_s, isolation_level=None, check_same_thread=False)
     try:
         lock.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError:

@@ -57,6 +57,7 @@ _TIMEOUT_S = 60.0
 _NOT_RECOGNISED = 1, 1, 3
 """Rejected for good, by the user of the service, as its AE title is not recognised (PS3.8, 9.3.4)."""
 _UIDS = ("StudyInstanceUID", "SOPInstanceUID")
+_TAKEN = "Port {port} of {host} cannot be used; another program may use it. Give another --port, or end that program."
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,19 @@ def check_title(title: str) -> None:
         raise InputError("An AE title has 1 to 16 characters of ASCII without a backslash; give another --title.")
 
 
+def check_port(host: str, port: int) -> None:
+    """
+    Raises:
+        InputError: a receiver could not listen there at present.
+    """
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as pynetdicom does
+            tried.bind((host, port))
+    except OSError:
+        raise InputError(_TAKEN.format(port=port, host=host)) from None
+
+
 class Receiver:
     """Takes images into the files of a node.
 
@@ -151,8 +165,10 @@ class Receiver:
         try:
             server = self._ae.start_server((host, port), block=False, evt_handlers=handlers, ssl_context=tls)
         except (OSError, ValueError):
-            raise InputError(f"Port {port} of {host} cannot be used; it may be taken already.") from None
+            raise InputError(_TAKEN.format(port=port, host=host)) from None
         assert server is not None, "it does not block"
+        self._restore.callback(self._files.listens, False)
+        self._files.listens(True)
         return int(server.server_address[1])
 
     def stop(self) -> None:

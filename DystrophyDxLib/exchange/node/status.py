@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from .files import DATABASE, STUDIES, content_of, is_in_use, name_of, node_key
+from .files import DATABASE, STUDIES, Condition, condition, content_of, name_of, node_key
 from .records import Records
+
+_TOLD: dict[Condition, str] = {
+    "listens": "The node runs.",
+    "loads": "The node loads the model; senders do not reach it yet.",
+    "stopped": "The node does not run.",
+}
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,12 @@ class NodeStatus:
     """All that a node has.
 
     Attributes:
-        running: whether a node works on the folder.
+        condition: what the node does.
         destination: why it takes nothing at present; empty where it does.
         studies: the newest first.
     """
 
-    running: bool
+    condition: Condition
     destination: str
     studies: tuple[StudyStatus, ...]
 
@@ -77,7 +83,7 @@ class NodeStatus:
             raise InputError("The node holds no study of this UID; look at the status of all.")
         order = {name: n for n, (name, *_) in enumerate(told)}
         studies = sorted(rows.values(), key=lambda row: order.get(row.study, -1))
-        return cls(is_in_use(folder), destination, tuple(row for row in studies if alone in ("", row.study)))
+        return cls(condition(folder), destination, tuple(row for row in studies if alone in ("", row.study)))
 
     def counts(self) -> dict[str, int]:
         """Numbers of studies by state, and of objects that wait."""
@@ -85,14 +91,15 @@ class NodeStatus:
         return numbers | {"objects to send": sum(row.objects.get("waiting", 0) for row in self.studies)}
 
     def to_json(self) -> dict[str, Any]:
-        """The same with the counts."""
-        return {"running": self.running, "destination": self.destination, **self.counts(),
-                "studies": [asdict(row) for row in self.studies]}  # fmt: skip
+        """The same with the counts, and whether a node works on the folder."""
+        condition = {"running": self.condition != "stopped", "condition": self.condition}
+        studies = [asdict(row) for row in self.studies]
+        return condition | {"destination": self.destination, **self.counts(), "studies": studies}
 
     def lines(self) -> list[str]:
         """The same for a person."""
         numbers = ", ".join(f"{number} {what}" for what, number in self.counts().items())
-        first = f"The node {'runs' if self.running else 'does not run'}. Studies: {numbers}."
+        first = f"{_TOLD[self.condition]} Studies: {numbers}."
         down = [f"The destination takes nothing at present: {self.destination}"] if self.destination else []
         return [first, *down, *map(_line, self.studies)]
 
