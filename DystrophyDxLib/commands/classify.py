@@ -174,7 +174,8 @@ def classify(
         result = classify_into_folder(
             files, on_device, out, overwrite=overwrite, watch=watch, advance=advance, further=further
         )
-        if send and pacs is not None:
+        is_sent = send and further is not None and further.source is not None
+        if is_sent and pacs is not None:
             advance("Sending the DICOM objects", 0, 0)
             _send(pacs, out / "dicom")
     if further is not None and further.note:
@@ -188,7 +189,7 @@ def classify(
     console.print(summary(result))
     console.print(" ".join((extent(result), result.input.selection, *result.input.notes)).strip())
     console.print(f"Time: {times(result.timing_s)}")
-    console.print(f"Results: {out}{'; sent to the PACS' if send else ''}")
+    console.print(f"Results: {out}{'; sent to the PACS' if is_sent else ''}")
 
 
 def times(timing_s: dict[str, float]) -> str:

@@ -52,6 +52,10 @@ _FORMS = {
 Name and ID of the patient, and the accession number, are copied as they are: they lead to the patient's record."""
 
 
+class Unreferable(InputError):
+    """The headers of the images lack what every DICOM object about them needs."""
+
+
 @dataclass(frozen=True)
 class SourceImage:
     """An image of the study, and the slice of the series that it shows.
@@ -105,8 +109,8 @@ class Source:
         """Finds the images of a series that was read from `path` with the same arguments.
 
         Raises:
-            InputError: the input is no DICOM; it has changed since it was read; its images have no UIDs, or are of
-                several studies or frames of reference.
+            InputError: the input is no DICOM; it has changed since it was read.
+            Unreferable: its images have no UIDs, or are of several studies or frames of reference.
         """
         if series.kind != "dicom":
             raise InputError(
@@ -120,14 +124,15 @@ class Source:
         """The images of a series, read again.
 
         Raises:
-            InputError: as `read`.
+            InputError, Unreferable: as `read`.
         """
         if again.voxels.shape != series.voxels.shape or not np.array_equal(again.voxels, series.voxels):
             raise InputError(_CHANGED)
         headers = _Headers()
         with quiet_pydicom():
             images = sorted(map(headers.image, placed), key=lambda image: (image.k, image.position))
-        return cls(series, tuple(images), _is_whole(placed, series), headers.study(), headers.files)
+            study = headers.study()
+        return cls(series, tuple(images), _is_whole(placed, series), study, headers.files)
 
     @property
     def without_place(self) -> str:
@@ -205,9 +210,9 @@ class _Headers:
         uids = {keyword: standard_uid(own.text(keyword)) for keyword in _UIDS}
         lacking = [name for keyword, name in _UIDS.items() if not uids[keyword]]
         if lacking:
-            raise InputError(
+            raise Unreferable(
                 f"The images have no {' and no '.join(lacking)}, without which a DICOM object cannot refer to them; "
-                "export the study again with its full headers, or leave out --dicom."
+                "export the study again with its full headers."
             )
         return SourceImage(
             k=item.k,
@@ -222,13 +227,13 @@ class _Headers:
         """Attributes of patient and study, which all images share.
 
         Raises:
-            InputError: the images are of several studies or frames of reference.
+            Unreferable: the images are of several studies or frames of reference.
         """
         for keyword, what in (("StudyInstanceUID", "study"), (_FRAME, "frame of reference")):
             if len({own.text(keyword) for own in self._read.values()}) > 1:
-                raise InputError(
+                raise Unreferable(
                     f"The images are of more than one {what}, so no DICOM object can be of all of them; export the "
-                    "study again, or leave out --dicom."
+                    "study again."
                 )
         ds, own = Dataset(), next(iter(self._read.values()))
         ds.SpecificCharacterSet = UTF_8

@@ -84,7 +84,7 @@ class FatScale:
         if self.source == "Dixon":
             return self
         if unlike is not None:
-            return Undecided(f"Grey tells the fat in T1-weighted images of thighs alone. {unlike}")
+            return Undecided(f"Grey tells the fat only in axial T1-weighted images of whole thighs. {unlike}")
         if not self.compared and not map_by_person:
             return Undecided(
                 "No muscle looks healthy: the disease is far advanced, or the map is wrong. Correct the map."

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import pydicom
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
     ExplicitVRBigEndian,
@@ -148,12 +149,14 @@ class Inventory:
 
     Attributes:
         other_modalities: of images that are not MR.
+        other_objects: what there is beside images of scanners, such as segmentations and reports.
         without_voltage: whether there is CT that names no tube voltage, as no CT scanner writes it.
         gathered: number of images of the series that `gather` has put together.
     """
 
     frames: list[Frame] = field(default_factory=list)
     other_modalities: set[str] = field(default_factory=set)
+    other_objects: set[str] = field(default_factory=set)
     without_voltage: bool = False
     patients: set[str] = field(default_factory=set)
     studies: set[str] = field(default_factory=set)
@@ -277,11 +280,14 @@ def take_inventory(
 
 
 def _enter(inventory: Inventory, file: Path, header: Header, modality: str | None) -> None:
-    """Adds the frames of one object; objects that are no grey-scale MR images are only remembered by modality."""
+    """Adds the frames of one object; what is no grey-scale MR image is only remembered by its kind."""
     own = Attributes(header.dataset)
     # A header without a class may have lost it to an anonymiser; the file's first group then still has it.
     kind = own.text("SOPClassUID") or header.storage
-    if kind.startswith("1.2.840.10008.1.3.") or kind == ParametricMapStorage:  # DICOMDIR, or a heatmap
+    if kind.startswith("1.2.840.10008.1.3."):  # DICOMDIR
+        return
+    if kind == ParametricMapStorage:  # such as a heatmap
+        inventory.other_objects.add(_kind_in_words(kind))
         return
     rows, columns = own.number("Rows"), own.number("Columns")
     is_mr_storage = kind in MR_STORAGE
@@ -289,13 +295,18 @@ def _enter(inventory: Inventory, file: Path, header: Header, modality: str | Non
         # The class itself may be cut off, and then is none.
         if is_mr_storage or header.storage in MR_STORAGE or (not kind and getattr(header.dataset, "preamble", None)):
             raise Damaged
+        inventory.other_objects |= {_kind_in_words(kind)} - {""}
         return
     said = own.text("Modality") or ("MR" if is_mr_storage or own.positive("EchoTime") else "")
     if said != "MR":
-        if re.fullmatch("[A-Z]{2,4}", said):
+        is_passed_over = modality != "MR" or said in _NO_IMAGES
+        words = "" if is_mr_storage else _kind_in_words(kind)
+        if is_passed_over and words and said in (*_NO_IMAGES, "OT"):
+            inventory.other_objects.add(words)
+        elif re.fullmatch("[A-Z]{2,4}", said):
             inventory.other_modalities.add(said)
         inventory.without_voltage |= said == "CT" and own.positive("KVP") is None
-        if modality != "MR" or said in _NO_IMAGES:
+        if is_passed_over:
             return
     if own.number("SamplesPerPixel") not in (1, None):
         return
@@ -305,6 +316,16 @@ def _enter(inventory: Inventory, file: Path, header: Header, modality: str | Non
         inventory.frames += _frames(file, header, is_mr_storage or not kind or said == "CT")
     except Exception:  # as in `read_header`, from damaged functional groups
         raise Damaged from None
+
+
+def _kind_in_words(kind: str) -> str:
+    """What the standard calls objects of a SOP class; empty for a class that it does not have.
+
+    >>> _kind_in_words("1.2.840.10008.5.1.4.1.1.66.4"), _kind_in_words("1.2.3")
+    ('Segmentation', '')
+    """
+    name = UID(kind).name
+    return name.removesuffix(" Storage") if name != kind else ""
 
 
 def _frames(file: Path, header: Header, is_mr_storage: bool) -> Iterator[Frame]:

@@ -129,18 +129,19 @@ def _chosen(inventory: Inventory, series_uid: str | None, *, as_cine: bool = Fal
 
 
 def _why_no_image(inventory: Inventory) -> str:
-    if not inventory.other_modalities:
+    kinds = ", ".join(sorted(inventory.other_modalities) + sorted(inventory.other_objects))
+    if not kinds:
         return (
             "No DICOM image was found, and pictures such as PNG hold no MRI; give a folder with a DICOM MR series, or a"
             " DICOM, NIfTI, NRRD or MetaImage file."
         )
-    kinds = ", ".join(sorted(inventory.other_modalities))
     if inventory.without_voltage:
         return (
             f"The input holds no MR images, only {kinds}; as it names no tube voltage, it is probably a volume that 3D"
             " Slicer exported, which calls all CT: if it is MR, add --modality MR, or export it again as MR."
         )
-    return f"The input holds no MR images, only {kinds}; give the MR examination of the legs."
+    what = "MR examination of the legs" if inventory.other_modalities else "MR examination that they are of"
+    return f"The input holds no MR images, only {kinds}; give the {what}."
 
 
 def _is_part(other: Stack, stack: Stack) -> bool:

@@ -13,11 +13,15 @@ import pydicom
 import pytest
 from dicom_files import enhanced_dataset, image_dataset, series_datasets, thigh_like, write_series
 from pydicom.uid import (
+    Comprehensive3DSRStorage,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     MRImageStorage,
+    ParametricMapStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
 )
 from series_cases import refusal
 
@@ -139,6 +143,25 @@ def test_a_file_that_is_no_slice_is_not_read_as_mr_even_where_asked(tmp_path):
     write_series(tmp_path, [image_dataset(thigh_like(1)[0], Modality="SEG", NumberOfFrames=1)])
     with pytest.raises(InputError, match="holds no MR images, only SEG"):
         read_study(tmp_path, modality="MR")
+
+
+def test_results_in_the_place_of_a_study_are_named(tmp_path):
+    """As the folder `dicom/` of a classification."""
+    kinds = {
+        "SEG": SegmentationStorage,
+        "OT": SecondaryCaptureImageStorage,
+        "PM": ParametricMapStorage,
+        "SR": Comprehensive3DSRStorage,
+    }
+    for modality, kind in kinds.items():
+        ds = image_dataset(thigh_like(1)[0], Modality=modality, SOPClassUID=kind)
+        if modality == "SR":
+            del ds.Rows, ds.Columns, ds.PixelData
+        write_series(tmp_path / modality, [ds])
+    assert refusal(tmp_path).endswith(
+        "The input holds no MR images, only Comprehensive 3D SR, Parametric Map, Secondary Capture Image, Segmentation;"
+        " give the MR examination that they are of."
+    )
 
 
 def test_reading_tells_how_far_it_is(tmp_path):

@@ -39,13 +39,13 @@ class ThighExport(DicomExport):
     def check(self, series: Series) -> None:
         """
         Raises:
-            InputError: the images are not T1-weighted axial ones, or as of `DicomExport`.
+            InputError: the images are not T1-weighted axial ones, or as of `Source.read`.
             AlreadyAnswered: these images have an answer.
         """
         if not series.geometry.is_axial or series.acquisition.t1_weighted is False:
             raise InputError(f"The study has no axial T1-weighted series. {series.selection}")
-        super().check(series)
-        told = sorted(image.sop_uid for image in self.source.images), str(self.source.study)
+        source = self.find_source(series)
+        told = sorted(image.sop_uid for image in source.images), str(source.study)
         content = hashlib.sha256(repr(told).encode())
         content.update(series.voxels.tobytes())
         self.digest = content.hexdigest()
