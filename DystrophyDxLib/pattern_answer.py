@@ -114,8 +114,9 @@ def with_pattern(result: StudyResult, package: PatternPackage | None) -> StudyRe
     )
     if agrees is False and found.case is not None:
         warnings = (*warnings, ResultWarning(code=_DISAGREES, message=_message(found.case, case)))
-        if case.label != INDETERMINATE:
-            case = case.model_copy(update={"label": INDETERMINATE, "reason": UNSUITABLE[_DISAGREES]})
+        said = (case.reason,) if case.label == INDETERMINATE else ()
+        reason = " ".join((*said, UNSUITABLE[_DISAGREES]))
+        case = case.model_copy(update={"label": INDETERMINATE, "reason": reason})
     return result.model_copy(update={"case": case, "warnings": warnings, "pattern": pattern})
 
 

@@ -39,6 +39,7 @@ class WarningCode(str, Enum):
     SIDE_MIRRORED = "SIDE_MIRRORED"
     SIDE_BY_MUSCLES = "SIDE_BY_MUSCLES"
     MUSCLES_UNLIKE = "MUSCLES_UNLIKE"
+    MASS_POSSIBLE = "MASS_POSSIBLE"
     SLICES_MISSING = "SLICES_MISSING"
     SLICES_MISPLACED = "SLICES_MISPLACED"
     IMAGES_LEFT_OUT = "IMAGES_LEFT_OUT"
@@ -69,11 +70,12 @@ class ResultWarning(Strict):
     SIDE_CONTRADICTED: a source of a side (a laterality of the header, another transform of a file) tells another one
     than geometry; the side is then unknown. SIDE_UNKNOWN: nothing tells the sides. SIDE_MIRRORED: by the muscles, left
     and right are exchanged. SIDE_BY_MUSCLES: the muscles tell a side that nothing else does. MUSCLES_UNLIKE: a given
-    map of them hardly agrees with the one that is found. SLICES_MISSING, SLICES_MISPLACED: slices are not there, or are
-    shown off their place. IMAGES_LEFT_OUT: images of the chosen series are not part of the case, or double others.
-    REGION_CLEANED, REGION_OVERLAP: what is drawn is not all that counts. CASE_INCOMPLETE: a leg or a third of the
-    images is not in the case. SEEN_IN_TRAINING: the model was fitted to the series, or its threshold chosen by it.
-    PATTERN_DISAGREES: the network and the pattern of fat in the muscles say different classes, see `PatternResult`.
+    map of them hardly agrees with the one that is found. MASS_POSSIBLE: of what looks like muscle, a round piece is
+    larger than muscles are. SLICES_MISSING, SLICES_MISPLACED: slices are not there, or are shown off their place.
+    IMAGES_LEFT_OUT: images of the chosen series are not part of the case, or double others. REGION_CLEANED,
+    REGION_OVERLAP: what is drawn is not all that counts. CASE_INCOMPLETE: a leg or a third of the images is not in the
+    case. SEEN_IN_TRAINING: the model was fitted to the series, or its threshold chosen by it. PATTERN_DISAGREES: the
+    network and the pattern of fat in the muscles say different classes, see `PatternResult`.
     """
 
     code: WarningCode

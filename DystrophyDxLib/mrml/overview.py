@@ -15,7 +15,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE
 from ..reporting.case_report import figures, notices, reservations, title
-from ..results import UNSUITABLE, ImageResult, StudyResult, WarningCode
+from ..results import INDETERMINATE, ImageResult, StudyResult, WarningCode
 from .classification import SceneClassification
 from .classification_view import ClassificationView
 from .display import HeatmapDisplay
@@ -164,10 +164,9 @@ def _told(result: StudyResult, heatmap: HeatmapDisplay, *, heat_is_seen: bool) -
 
 def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult, told: Sequence[str]) -> None:
     draw = ImageDraw.Draw(sheet)
-    given = {warning.code for warning in result.warnings}
-    unsuitable = [reason for code, reason in UNSUITABLE.items() if code in given]
+    why = [result.case.reason] if result.case.label == INDETERMINATE else []
     room = _legend_left(heatmap) - 2 * _GAP
-    text = "  ".join([*unsuitable[:1], figures(result)])
+    text = "  ".join([*why, figures(result)])
     draw.text((_GAP, 14), title(result), _TEXT, _fitting(draw, title(result), 34, room))
     draw.text((_GAP, 58), text, _TEXT, _fitting(draw, text, 20, room))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))

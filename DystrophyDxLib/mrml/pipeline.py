@@ -235,7 +235,7 @@ def classify_into_folder(
         classifier = model.classifier
         _require_slicer()
         from ..classify import with_muscle_fat, with_region_heat, with_texture_scores
-        from ..muscles.given_map import warnings_on_given
+        from ..muscles.given_map import warnings_on_given, warnings_on_unnamed
         from .classification import SceneClassification
         from .muscle_nodes import map_drawn
         from .report_folder import write_report_folder
@@ -265,9 +265,9 @@ def classify_into_folder(
     if muscles is not None:
         given, by_network = map_drawn(muscles, found.regions), found.muscles
         found = replace(with_texture_scores(found, *muscles), muscles=given or by_network)
-        if given is not None:
-            told = (*found.result.warnings, *warnings_on_given(given, by_network))
-            found = replace(found, result=found.result.model_copy(update={"warnings": told}))
+        unlike = warnings_on_given(given, by_network) if given else warnings_on_unnamed(muscles.labels, by_network)
+        told = (*found.result.warnings, *unlike)
+        found = replace(found, result=found.result.model_copy(update={"warnings": told}))
         found = with_muscle_fat(found, series)
     if places is not None:
         found = with_region_heat(found, *places)

@@ -23,6 +23,7 @@ from ..samples.quality import reaches_border
 from ..samples.slice_samples import LegBatch, make_samples
 from ..series.plane_orientation import PlaneOrientation
 from ..series.series import Series
+from .masses import undivided_mm, warnings_on_masses
 from .muscle_map import LegMap, MuscleMap
 from .sides import told_sides
 from .structures import FEMUR, MUSCLES, STRUCTURES
@@ -103,7 +104,9 @@ class MuscleMapper:
                 continue
             labels[leg.window.box][leg.window.mask] = leg.labels[leg.window.mask]
             placed[leg.window.box][leg.labels > 0] = LABEL_OF_SIDE[side]
-        return MuscleMap(labels, placed, "auto", tuple(own), sides.warnings, self.package.card.told)
+        of_thighs = [leg for leg, thigh in zip(own, judged, strict=True) if thigh]
+        warnings = (*sides.warnings, *warnings_on_masses(of_thighs, series.geometry.spacing))
+        return MuscleMap(labels, placed, "auto", tuple(own), warnings, self.package.card.told)
 
     def of_samples(self, series: Series, batch: LegBatch) -> list[LegMap]:
         """As `legs`, of legs whose samples are there already; none where these are not of the size that is seen."""
@@ -177,17 +180,19 @@ class _Seen:
             and shares[1 : len(MUSCLES) + 1].sum() >= LEAST_MUSCLE
             and self.either[0 if self.as_left else 1] >= least_likelihood
         )
+        pixel_mm = min(series.geometry.spacing[:2]) / max(self.placement.scale)
         quality = quality_by_map(
             self.image,
             inside,
             self.most,
             self.probabilities[FEMUR].numpy(),
             self.either,
-            min(series.geometry.spacing[:2]) / max(self.placement.scale),
+            pixel_mm,
             reaches_border(self.window, series.voxels.shape[1:]),
         )
         labels = self._drawn(plane) if mapped else np.zeros(self.window.mask.shape, np.uint8)
-        return LegMap(self.window, labels, mapped, self.as_left, self.either, quality)
+        undivided = undivided_mm(self.image, inside, self.most, pixel_mm)
+        return LegMap(self.window, labels, mapped, self.as_left, self.either, quality, undivided)
 
     def _drawn(self, plane: PlaneOrientation) -> np.ndarray:
         """The likeliest label of each pixel of the window; 0 outside the leg."""

@@ -29,6 +29,7 @@ class LegMap:
         as_left: whether the map is that of a left leg.
         either: mean log probability of the map where the leg is taken for a left one, and for a right one.
         quality: what the leg shows by the map.
+        undivided_mm: see `masses.undivided_mm`.
     """
 
     window: Window
@@ -37,6 +38,7 @@ class LegMap:
     as_left: bool
     either: tuple[float, float]
     quality: ImageQuality
+    undivided_mm: float
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class MuscleMap:
         sides: uint8, `LABEL_OF_SIDE` of the leg of each voxel with a label; 0 elsewhere.
         source: "edited" where a person drew it.
         legs: of each window; none where a person drew the map.
-        warnings: on the sides.
+        warnings: on the sides, and on what may be no muscle.
         told: whose map it is, in a sentence.
     """
 

@@ -82,6 +82,10 @@ WARNINGS = {
         "The given muscles are not those that are found in these images.",
         "Check that the segmentation is of this patient and examination before its fat, signs or pattern are used.",
     ),
+    WarningCode.MASS_POSSIBLE: (
+        "There may be a mass, which is taken for muscle.",
+        "Look at the images there; with a mass, do not use fat, signs and pattern of the muscles, nor the probability.",
+    ),
     WarningCode.SEEN_IN_TRAINING: (
         "The model was trained on this series.",
         "Use the answer to see how the program works; it says nothing of how well the model knows new patients.",

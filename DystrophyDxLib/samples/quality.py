@@ -230,14 +230,19 @@ def _is_part_of_a_leg(window: AnyWindow, series: Series) -> bool:
 
 
 def thigh_images(windows: Sequence[AnyWindow], qualities: Sequence[ImageQuality]) -> list[bool]:
-    """Which windows show a thigh: the femur's shaft in it, or in the windows of the same leg above and below."""
+    """Which windows show a thigh: the femur's shaft in it, or in the windows of the same leg above and below. Of a leg
+    that shows it in neighbouring windows, one that stands apart does not count: a bone at the knee may look alike."""
     thigh = [False] * len(windows)
     for side in {window.side for window in windows}:
         own = [n for n, window in enumerate(windows) if window.side == side]
         femur = np.array([qualities[n].femur for n in own], int)
         votes = np.convolve(np.pad(femur, 1, mode="edge"), [1, 1, 1], mode="valid")
-        for n, vote in zip(own, votes, strict=True):
-            thigh[n] = bool(vote >= 2)
+        shown = votes >= 2
+        alone = shown & (np.convolve(np.pad(shown, 2), [1, 1, 0, 1, 1], mode="valid") == 0)
+        if (shown & ~alone).any():
+            shown &= ~alone
+        for n, is_thigh in zip(own, shown.tolist(), strict=True):
+            thigh[n] = is_thigh
     return thigh
 
 

@@ -150,6 +150,13 @@ def test_a_contradiction_takes_the_label_until_the_map_is_corrected(package):
     assert with_pattern(found, None).case == of_network
 
 
+def test_a_case_without_a_label_says_of_a_contradiction_too(package):
+    of_network = case(0.45, 0.3, 0.49, INDETERMINATE)
+    found = classified(of_network, alike(0.5, adductor_longus=0.06), package)
+    assert found.case.reason == "As is. The pattern of fat in the muscles says otherwise than the network."
+    assert with_pattern(found, None).case == of_network
+
+
 def test_models_that_tell_other_classes_apart_are_not_compared(package):
     facts = result().model.model_copy(update={"classes": ("normal", "DMD")})
     before = result().model_copy(update={"case": case(0.05, 0.02, 0.1, "normal"), "model": facts})

@@ -232,11 +232,22 @@ def test_a_fat_image_by_its_header_is_judged_by_its_look_as_one_without_a_header
     assert WarningCode.NOT_T1_WEIGHTED in judged(fat_darkened(fat))[2]
 
 
-def test_one_slice_between_two_thigh_slices_is_a_thigh():
-    windows = [Window(k, Side.LEFT, (0, 9), (0, 9), np.ones((9, 9), bool)) for k in range(7)]
-    femur = [True, False, True, True, False, False, True]
-    qualities = [ImageQuality(seen, 2.0, 1.0) for seen in femur]
-    assert thigh_images(windows, qualities) == [True, True, True, True, False, False, True]
+@pytest.mark.parametrize(
+    ("femur", "thigh"),
+    [
+        ("10110", "11110"),
+        ("1001100", "0001100"),
+        ("0010101", "0001011"),
+        ("0110001", "0110000"),
+        ("1000", "1000"),
+        ("1", "1"),
+        ("10", "10"),
+    ],
+)
+def test_a_slice_between_two_thigh_slices_is_a_thigh_and_one_that_stands_apart_is_none(femur, thigh):
+    windows = [Window(k, Side.LEFT, (0, 9), (0, 9), np.ones((9, 9), bool)) for k in range(len(femur))]
+    qualities = [ImageQuality(seen == "1", 2.0, 1.0) for seen in femur]
+    assert thigh_images(windows, qualities) == [shown == "1" for shown in thigh]
 
 
 def test_heat_in_subcutaneous_fat_is_told_from_heat_in_muscle():
