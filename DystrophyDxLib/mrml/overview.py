@@ -14,8 +14,8 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 
 from ..errors import InputError
 from ..regions.windows import LABEL_OF_SIDE
-from ..reporting.case_report import figures, notices, reservations, title
-from ..results import INDETERMINATE, ImageResult, StudyResult, WarningCode
+from ..reporting.case_report import caption, notices, reservations, title
+from ..results import ImageResult, StudyResult, WarningCode
 from .classification import SceneClassification
 from .classification_view import ClassificationView
 from .display import HeatmapDisplay
@@ -164,9 +164,8 @@ def _told(result: StudyResult, heatmap: HeatmapDisplay, *, heat_is_seen: bool) -
 
 def _draw_header(sheet: Image.Image, heatmap: HeatmapDisplay, result: StudyResult, told: Sequence[str]) -> None:
     draw = ImageDraw.Draw(sheet)
-    why = [result.case.reason] if result.case.label == INDETERMINATE else []
     room = _legend_left(heatmap) - 2 * _GAP
-    text = "  ".join([*why, figures(result)])
+    text = caption(result)
     draw.text((_GAP, 14), title(result), _TEXT, _fitting(draw, title(result), 34, room))
     draw.text((_GAP, 58), text, _TEXT, _fitting(draw, text, 20, room))
     draw.text((_GAP, 88), "  ".join(notices(result)), _ALERT, _font(20))

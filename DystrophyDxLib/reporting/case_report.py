@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..models.decision import decision_for, decision_of
-from ..results import FAINT, ImageResult, StudyResult, WarningCode, threshold_in_words
+from ..results import FAINT, INDETERMINATE, ImageResult, StudyResult, WarningCode, threshold_in_words
 from .leg_chart import SHORT, LegChart
 from .muscle_fat import GRADE_WORDS, GRADES, SHADES, by_muscle, sides_of, source_words, summary_line, told
 from .muscle_heat import heat_line, heat_rows
@@ -182,6 +182,12 @@ def notices(result: StudyResult) -> list[str]:
 def title(result: StudyResult) -> str:
     """The name of the study and the finding."""
     return f"{result.input.label}: {finding(result)}" if result.input.label else finding(result)
+
+
+def caption(result: StudyResult) -> str:
+    """Why there is no label, where there is none, and the figures, in one line."""
+    why = (result.case.reason,) if result.case.label == INDETERMINATE else ()
+    return "  ".join((*why, figures(result)))
 
 
 def summary(result: StudyResult) -> str:

@@ -14,7 +14,7 @@ from DystrophyDxLib.models.pattern_package import PatternPackage, PatternRecipe
 from DystrophyDxLib.models.recipe import shipped_recipe
 from DystrophyDxLib.muscles.structures import MUSCLES
 from DystrophyDxLib.pattern_answer import answer, contradict, with_pattern
-from DystrophyDxLib.reporting.case_report import summary, write_report
+from DystrophyDxLib.reporting.case_report import caption, summary, write_report
 from DystrophyDxLib.results import INDETERMINATE, CaseResult, FatSource, StudyResult, WarningCode
 
 CLASSES = ("other", "dystrophinopathy")
@@ -154,6 +154,8 @@ def test_a_case_without_a_label_says_of_a_contradiction_too(package):
     of_network = case(0.45, 0.3, 0.49, INDETERMINATE)
     found = classified(of_network, alike(0.5, adductor_longus=0.06), package)
     assert found.case.reason == "As is. The pattern of fat in the muscles says otherwise than the network."
+    assert caption(found).startswith(f"{found.case.reason}  Probability 0.45")
+    assert caption(classified(case(0.05, 0.02, 0.1, "other"), alike(0.2), package)).startswith("Probability 0.05")
     assert with_pattern(found, None).case == of_network
 
 

@@ -211,10 +211,9 @@ def test_volumes_have_one_probability_each_and_no_chart_of_slices(page):
 def test_slice_axis_has_few_round_ticks(page, slices):
     study = result([image(0, "unknown", 0.5)], input=result().input.model_copy(update={"slices": slices}))
     written = page(study)
-    ticks = [
-        int(text)
-        for text in re.findall(r'text-anchor="middle">(\d+)</text>', written.source.split("along the thigh")[1])
-    ]
+    chart = written.source.split("along the thigh")[1]
+    ticks = [int(text) for text in re.findall(r'text-anchor="middle">(\d+)</text>', chart)]
+    assert re.findall(r'text-anchor="end">([\d.]+)</text>', chart) == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
     assert ticks[0] == 0
     assert len(ticks) <= 12
     assert all(tick < max(slices, 2) for tick in ticks)
