@@ -58,14 +58,15 @@ NORMALISATIONS = {"group": lambda: nn.GroupNorm(2, 6), "batch": lambda: nn.Batch
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
-    """State and epochs of one process, and state, losses and written files of two; no batch normalisation."""
-    alone = train_small(Processes(), tmp_path_factory.mktemp("alone"), NORMALISATIONS["group"]())
-    return alone, *train_in_two(tmp_path_factory.mktemp("together"), "group")
+def alone(tmp_path_factory):
+    """State and epochs of one process; no batch normalisation."""
+    return train_small(Processes(), tmp_path_factory.mktemp("alone"), NORMALISATIONS["group"]())
 
 
-def train_in_two(together: Path, normalisation: str):
-    """State and losses of two processes started as torchrun does, and the folder that they wrote."""
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """The folder in which two processes, started as torchrun does, have trained once with each normalisation."""
+    folder = tmp_path_factory.mktemp("together")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,26 +77,28 @@ def train_in_two(together: Path, normalisation: str):
         "MASTER_PORT": str(port),
     }
     runs = [
-        subprocess.Popen(
-            [sys.executable, __file__, str(together), normalisation],
-            env=environment | {"RANK": rank, "LOCAL_RANK": rank},
-        )
+        subprocess.Popen([sys.executable, __file__, folder], env=environment | {"RANK": rank, "LOCAL_RANK": rank})
         for rank in "01"
     ]
     assert [run.wait(timeout=300) for run in runs] == [0, 0]
-    return [torch.load(together / f"rank{n}.pt", weights_only=True) for n in (0, 1)], together
+    return folder
 
 
-def test_the_weights_are_those_of_one_process(both):
-    (state, _), ranks, _ = both
-    for rank in ranks:
+def ranks(together: Path, normalisation: str):
+    """State and losses of each of the two processes."""
+    return [torch.load(together / normalisation / f"rank{n}.pt", weights_only=True) for n in (0, 1)]
+
+
+def test_the_weights_are_those_of_one_process(alone, together):
+    state, _ = alone
+    for rank in ranks(together, "group"):
         assert rank["state"].keys() == state.keys()
         for name, tensor in state.items():
             torch.testing.assert_close(rank["state"][name], tensor, rtol=1e-4, atol=1e-5)
 
 
-def test_both_processes_end_with_the_same_weights_and_statistics_of_batches(tmp_path):
-    (first, second), _ = train_in_two(tmp_path, "batch")
+def test_both_processes_end_with_the_same_weights_and_statistics_of_batches(together):
+    first, second = ranks(together, "batch")
     assert first["state"]["network.trunk.1.running_mean"].abs().max() > 0
     assert all(torch.equal(first["state"][name], second["state"][name]) for name in first["state"])
     assert np.isfinite(first["losses"]).all()
@@ -112,16 +115,15 @@ def test_batch_normalisation_is_over_the_whole_batch_on_gpus_alone():
     assert kinds("cpu") == [nn.BatchNorm2d] * 2
 
 
-def test_losses_are_those_of_the_whole_batch(both):
-    (_, epochs), ranks, _ = both
-    for rank in ranks:
+def test_losses_are_those_of_the_whole_batch(alone, together):
+    _, epochs = alone
+    for rank in ranks(together, "group"):
         expected = [(epoch.training_loss, epoch.validation_loss, epoch.validation_score) for epoch in epochs]
         np.testing.assert_allclose(rank["losses"], expected, rtol=1e-4)
 
 
-def test_only_the_first_process_writes(both):
-    *_, folder = both
-    assert len((folder / "training_log.jsonl").read_text().splitlines()) == 3
+def test_only_the_first_process_writes(together):
+    assert len((together / "group" / "training_log.jsonl").read_text().splitlines()) == 3
 
 
 def test_shares_are_disjoint_and_whole():
@@ -132,12 +134,14 @@ def test_shares_are_disjoint_and_whole():
 
 def main() -> None:
     """What each of the two processes runs."""
-    folder = Path(sys.argv[1])
     torch.set_num_threads(1)
     with processes_of_torchrun(CPU) as processes:
-        state, epochs = train_small(processes, folder, NORMALISATIONS[sys.argv[2]]())
-        losses = [[epoch.training_loss, epoch.validation_loss, epoch.validation_score] for epoch in epochs]
-        torch.save({"state": state, "losses": losses}, folder / f"rank{processes.rank}.pt")
+        for name, normalisation in NORMALISATIONS.items():
+            folder = Path(sys.argv[1], name)
+            folder.mkdir(exist_ok=True)
+            state, epochs = train_small(processes, folder, normalisation())
+            losses = [[epoch.training_loss, epoch.validation_loss, epoch.validation_score] for epoch in epochs]
+            torch.save({"state": state, "losses": losses}, folder / f"rank{processes.rank}.pt")
 
 
 if __name__ == "__main__":
