@@ -207,6 +207,8 @@ def deletion_insertion_figure(
 def save_figure(figure: Figure, folder: Path, name: str) -> None:
     """Writes `name`.svg and `name`.png (200 pixels an inch); the same figure gives the same bytes."""
     with matplotlib.rc_context(STYLE):
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)  # laid out once for both files, which takes as long as drawing
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", dpi=200, metadata={"Software": None})
 
