@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import InputError
+from ..results import StudyResult
 from .pseudonyms import Pseudonyms
 from .studies import Failure, Study
 from .tables import COLUMNS, SCHEMA, Row, failure_row, rows_of, schema
@@ -144,7 +145,7 @@ class DatasetWriter:
     _rows: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
     _since: float = field(default_factory=time.monotonic)
 
-    def add(self, study: Study, outcome: Outcome) -> None:
+    def add(self, study: Study, outcome: Outcome[StudyResult]) -> None:
         """Takes what became of a study, and writes a part now and then.
 
         Raises:

@@ -20,9 +20,8 @@ from typing import Any
 
 from ..errors import InputError
 from .ray_environment import LOOPBACK, settle_environment
-from .schedule import Event
-from .studies import Study
-from .worker import Outcome, StudyWorker
+from .schedule import Event, Unit, Worker
+from .worker import Outcome
 
 _STARTS = 3
 """Times that Ray is started: on a busy computer its processes may take longer than it waits for them."""
@@ -139,14 +138,14 @@ def _begin(address: str | None, options: dict[str, Any]) -> None:
 
 @dataclass
 class RayWorkers:
-    """Actors that hold a `StudyWorker` each; see `schedule.Workers`.
+    """Actors that hold a worker each; see `schedule.Workers`.
 
     Args:
         make: makes the worker, in the actor's process.
         resources: of all of them.
     """
 
-    make: Callable[[], StudyWorker]
+    make: Callable[[], Worker]
     resources: Resources
     _refs: dict[Any, Hashable] = field(default_factory=dict)
     _actors: dict[Hashable, Any] = field(default_factory=dict)
@@ -168,7 +167,7 @@ class RayWorkers:
         self._refs[actor.ready.remote()] = worker
         return worker
 
-    def give(self, worker: Hashable, study: Study, ahead: Study | None) -> None:
+    def give(self, worker: Hashable, study: Unit, ahead: Unit | None) -> None:
         self._refs[self._actors[worker].run.remote(study, ahead)] = worker
 
     def events(self, wait_s: float) -> list[Event]:
@@ -194,7 +193,7 @@ class RayWorkers:
     def _event(self, ref: Any) -> Event:
         worker = self._refs.pop(ref)
         try:
-            outcome: Outcome | None = self._ray.get(ref)
+            outcome: Outcome[Any] | None = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:
             cause = error.cause
             self._actors.pop(worker, None)
@@ -210,7 +209,7 @@ class RayWorkers:
 class Actor:
     """A worker in a process of Ray's, with one thread for computing."""
 
-    def __init__(self, make: Callable[[], StudyWorker]) -> None:
+    def __init__(self, make: Callable[[], Worker]) -> None:
         os.environ |= dict.fromkeys(_THREADS, "1")
         import pydicom
 
@@ -218,7 +217,7 @@ class Actor:
         logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
         pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
         warnings.simplefilter("ignore")
-        self._made: StudyWorker | Exception
+        self._made: Worker | Exception
         try:
             self._made = make()
         except Exception as error:  # `ready` tells it, which Ray would tell of a constructor only in words
@@ -229,7 +228,7 @@ class Actor:
         if isinstance(self._made, Exception):
             raise self._made
 
-    def run(self, study: Study, ahead: Study | None) -> Outcome:
-        """See `StudyWorker.run`."""
+    def run(self, study: Unit, ahead: Unit | None) -> Outcome[Any]:
+        """See `schedule.Worker`."""
         assert not isinstance(self._made, Exception), "it is not ready"
         return self._made.run(study, ahead)

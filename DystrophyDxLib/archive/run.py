@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..files.spreadsheet import write_rows
 from ..models.package import ModelPackage
 from ..reporting.progress import WRITING, Advance
+from ..results import StudyResult
 from .dataset import ABOUT, RESULTS, DatasetWriter, open_dataset
 from .engine import RayWorkers, Resources, connected
 from .folders import Folders
@@ -26,9 +27,12 @@ from .schedule import Schedule
 from .sources import Asked, check, find
 from .studies import Found, Identity, Study
 from .summary import ArchiveSummary, Run, write_summary
+from .tree import crew_for
 from .worker import Model, Outcome, StudyWorker
 
 CLASSIFYING = "Classifying"
+Outcomes = Generator[tuple[Study, Outcome[StudyResult]], None, None]
+"""Each study once, with what became of it."""
 Figures = dict[str, float | int]
 """What machines are told of a run that goes on."""
 
@@ -100,7 +104,8 @@ def classify_archive(
     _refuse_inside(options.out, {"--key": options.key, "--identities": options.identities})
     pseudonyms = Pseudonyms.with_key(options.key, make=not (options.out / ABOUT).exists())
     with open_dataset(options.out, packages, pseudonyms, options.changed) as dataset:
-        found = find(source, options.asked, package, pseudonyms, options.out, advance)
+        crew = partial(crew_for, address=options.address, processes=_cores(options))
+        found = find(source, options.asked, package, pseudonyms, options.out, advance, crew)
         if options.identities is not None:
             _write_identities(options.identities, found.identities)
         if options.retry:
@@ -131,24 +136,25 @@ def classify_archive(
             raise InputError("The summary cannot be written; check the space in the folder.") from None
 
 
-def _outcomes(
-    model: Model, options: ArchiveOptions, studies: list[Study], begun: Callable[[int], None]
-) -> Generator[tuple[Study, Outcome], None, None]:
+def _outcomes(model: Model, options: ArchiveOptions, studies: list[Study], begun: Callable[[int], None]) -> Outcomes:
     """Each study once, by workers on Ray.
 
     Args:
         begun: told how many workers there are.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if options.workers is not None and options.workers < cores:
-        cores = options.workers  # Ray starts a process for each
     folders = Folders(options.out.resolve() / RESULTS, options.dicom) if options.folders or options.dicom else None
     make = partial(StudyWorker, model, options.device, folders, options.memory_gb)
-    with connected(options.address, cores) as (there, gpus):
+    with connected(options.address, _cores(options)) as (there, gpus):
         resources = Resources.of(there, gpus, options.workers, options.device)
         begun(resources.workers)
         with closing(RayWorkers(make, resources)) as workers:
-            yield from Schedule(workers, resources.workers, options.limit_s).outcomes(studies)
+            yield from Schedule[Study](workers, resources.workers, options.limit_s).outcomes(studies)
+
+
+def _cores(options: ArchiveOptions) -> int:
+    """Of this computer that may be used; Ray starts a process for each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, options.workers or cores)
 
 
 @dataclass
@@ -171,7 +177,7 @@ class _Running:
 
     def through(
         self,
-        outcomes: Callable[[list[Study], Callable[[int], None]], Generator[tuple[Study, Outcome], None, None]],
+        outcomes: Callable[[list[Study], Callable[[int], None]], Outcomes],
         studies: list[Study],
     ) -> None:
         """Takes what becomes of the studies into the dataset.

@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..errors import InputError
-from .studies import Failure, Study
+from .studies import Failure
 from .worker import Outcome
 
 TRIES = 3
@@ -25,11 +26,29 @@ START_S = 900.0
 """Seconds in which no worker has become ready, until nobody can work."""
 
 
+class Unit(Protocol):
+    """What is handed out: a study, or another part of a work."""
+
+    @property
+    def study(self) -> str:
+        """Its name, which no other has."""
+
+
+U = TypeVar("U", bound=Unit)
+
+
+class Worker(Protocol):
+    """What lives in a process and works."""
+
+    def run(self, study: Any, ahead: Any = None) -> Outcome[Any]:
+        """Works on a study, and reads the one that comes next meanwhile."""
+
+
 class Event(NamedTuple):
     """What a worker tells: an outcome; that it is ready, with neither; or that it has ended, and why."""
 
     worker: Hashable
-    outcome: Outcome | None = None
+    outcome: Outcome[Any] | None = None
     ended: str = ""
 
 
@@ -39,7 +58,7 @@ class Workers(Protocol):
     def start(self) -> Hashable:
         """Begins to start a worker, which tells when it is ready."""
 
-    def give(self, worker: Hashable, study: Study, ahead: Study | None) -> None:
+    def give(self, worker: Hashable, study: Unit, ahead: Unit | None) -> None:
         """Gives a ready worker a study, and the one to read ahead."""
 
     def events(self, wait_s: float) -> list[Event]:
@@ -49,16 +68,17 @@ class Workers(Protocol):
         """Ends a worker at once, of which nothing more is told."""
 
 
-class _Held(NamedTuple):
+@dataclass(frozen=True)
+class _Held(Generic[U]):
     """What a worker holds: the study that it works on, the next one, and when it got them."""
 
-    study: Study
-    ahead: Study | None
+    study: U
+    ahead: U | None
     since: float
 
 
-class Schedule:
-    """Hands out studies.
+class Schedule(Generic[U]):
+    """Hands out studies, or other parts of a work.
 
     Args:
         workers: that do the work.
@@ -71,17 +91,17 @@ class Schedule:
         self, workers: Workers, count: int, limit_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._workers, self._count, self._limit_s, self._clock = workers, count, limit_s, clock
-        self._waiting: deque[Study] = deque()
-        self._alone: deque[Study] = deque()
+        self._waiting: deque[U] = deque()
+        self._alone: deque[U] = deque()
         self._tries: dict[str, int] = {}
-        self._held: dict[Hashable, _Held] = {}
-        self._next: dict[Hashable, Study] = {}
+        self._held: dict[Hashable, _Held[U]] = {}
+        self._next: dict[Hashable, U] = {}
         self._idle: list[Hashable] = []
         self._starting: set[Hashable] = set()
         self._died_starting = 0
         self._last_ready = clock()
 
-    def outcomes(self, studies: Iterable[Study]) -> Iterator[tuple[Study, Outcome]]:
+    def outcomes(self, studies: Iterable[U]) -> Iterator[tuple[U, Outcome[Any]]]:
         """Each study once, with what became of it, in the order in which they are done.
 
         Raises:
@@ -111,7 +131,7 @@ class Schedule:
             self._held[worker] = _Held(study, ahead, self._clock())
             self._workers.give(worker, study, ahead)
 
-    def _heed(self, event: Event) -> Iterator[tuple[Study, Outcome]]:
+    def _heed(self, event: Event) -> Iterator[tuple[U, Outcome[Any]]]:
         worker = event.worker
         if event.ended:
             yield from self._ended(worker, "worker", event.ended)
@@ -131,13 +151,13 @@ class Schedule:
             return
         yield held.study, event.outcome
 
-    def _end_late(self) -> Iterator[tuple[Study, Outcome]]:
+    def _end_late(self) -> Iterator[tuple[U, Outcome[Any]]]:
         now = self._clock()
         for worker in [worker for worker, held in self._held.items() if now - held.since > self._limit_s]:
             self._workers.end(worker)
             yield from self._ended(worker, "time", f"The study took longer than {self._limit_s:.0f} s.")
 
-    def _ended(self, worker: Hashable, kind: str, why: str) -> Iterator[tuple[Study, Outcome]]:
+    def _ended(self, worker: Hashable, kind: str, why: str) -> Iterator[tuple[U, Outcome[Any]]]:
         """A worker is gone; what it held is tried alone, or listed where that was so already."""
         held, ahead = self._held.pop(worker, None), self._next.pop(worker, None)
         self._last_ready = self._clock()
@@ -159,6 +179,6 @@ class Schedule:
             self._suspect(ahead)
         self._starting.add(self._workers.start())
 
-    def _suspect(self, study: Study) -> None:
+    def _suspect(self, study: U) -> None:
         self._tries[study.study] = self._tries.get(study.study, 0) + 1
         self._alone.append(study)

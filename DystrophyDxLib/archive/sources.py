@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ..cohort.table import Case, Cohort
 from ..errors import InputError
 from ..models.package import ModelPackage
 from ..reporting.progress import Advance
+from .crew import OWN_PROCESS, Crew
 from .pseudonyms import Pseudonyms
 from .studies import Found, Identity, InPacs, Place, Study
 
@@ -45,7 +47,13 @@ def check(source: str, asked: Asked, package: ModelPackage) -> None:
 
 
 def find(
-    source: str, asked: Asked, package: ModelPackage, pseudonyms: Pseudonyms, out: Path, advance: Advance
+    source: str,
+    asked: Asked,
+    package: ModelPackage,
+    pseudonyms: Pseudonyms,
+    out: Path,
+    advance: Advance,
+    crew: Callable[[int], Crew] = lambda files: OWN_PROCESS,
 ) -> Found:
     """The studies of an archive.
 
@@ -54,6 +62,7 @@ def find(
         asked: of a PACS.
         package: the model, whose recipe says which columns of a table are its inputs.
         out: folder of the results, which is no part of a tree.
+        crew: gives for a number of files who reads their headers.
 
     Raises:
         InputError: as `check`, `Cohort.read`, `TreeScan.run` and `Pacs.studies`.
@@ -67,10 +76,10 @@ def find(
         return _in_table(path, package, pseudonyms)
     from .tree import TreeScan
 
-    def told(files: int) -> None:
-        advance(f"{LOOKING}: {files} files", 0, 0)
+    def told(done: int, files: int) -> None:
+        advance(LOOKING, done, files)
 
-    return TreeScan(path, pseudonyms, out, told).run()
+    return TreeScan(path, pseudonyms, out, told, crew).run()
 
 
 def _in_table(path: Path, package: ModelPackage, pseudonyms: Pseudonyms) -> Found:
@@ -80,7 +89,8 @@ def _in_table(path: Path, package: ModelPackage, pseudonyms: Pseudonyms) -> Foun
     for case in sorted((*cohort.cases, *cohort.others), key=lambda case: case.row):
         patient = pseudonyms.patient(case.patient_id)
         study = pseudonyms.study(*row_identity(case, path))
-        images = Place(case.path, dict(case.further))
+        there = case.with_full_paths()
+        images = Place(there.path, there.further)
         found.studies.append(Study(study, patient, images, case.row, case.disease))
         found.identities.append(Identity(study, patient, case.patient_id, "", str(case.path)))
     found.files = len(found.studies)

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
 
 from ..errors import InputError
+from ..series.image_files import IMAGE_FILES
 
 _UID = re.compile(r"\d+(?:\.\d+){3,}")
 
@@ -33,10 +34,10 @@ class Failure(NamedTuple):
 
 
 KINDS = {
-    "file": "a file that is damaged or cannot be opened, and tells no study",
+    "file": "an image file that cannot be read, or another file that is damaged or cannot be opened and tells no study",
     "copy": "an image file that is a copy of another one",
     "no MR": "a study without MR images",
-    "reading": "the images cannot be read",
+    "reading": "the DICOM images of a study cannot be read",
     "classification": "the model cannot be used on the images",
     "writing": "its folder or DICOM objects cannot be made",
     "time": "it took longer than one study may take, also alone",
@@ -54,6 +55,11 @@ class Input:
     path: Path | tuple[Path, ...]
     further: Mapping[str, Path] = field(default_factory=dict)
     series_uid: str | None = None
+
+    @property
+    def stage(self) -> str:
+        """Kind of the failure where it cannot be read."""
+        return "file" if any(path.name.lower().endswith(IMAGE_FILES) for path in self.files) else "reading"
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -9,85 +9,62 @@ names, about 100 bytes a file.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
-
-import pydicom
-from pydicom.tag import BaseTag, Tag
-from pydicom.uid import ParametricMapStorage
 
 from ..errors import InputError
-from ..series.dicom_header import (
-    LARGEST_HEADER,
-    Attributes,
-    Damaged,
-    looks_like_dicom,
-    quiet_pydicom,
-    unpacked,
-)
-from ..series.dicom_inventory import MR_STORAGE
-from ..series.file_digests import file_digest, series_digest
-from ..series.image_files import IMAGE_FILES
+from ..series.file_digests import file_digest
+from .crew import OWN_PROCESS, Cluster, Crew, OwnProcesses
+from .headers import UNREADABLE, Facts, ImageFile, Other, Said, header_reader
 from .pseudonyms import Pseudonyms
 from .studies import Failure, Files, Found, Identity, Place, Study
 
-_TAGS: list[BaseTag | int] = [
-    Tag(each) for each in ("SOPClassUID", "SOPInstanceUID", "Modality", "PatientID", "StudyInstanceUID")
-]
-_AFTER_STUDY = 0x0020000E
-"""Tag from which on nothing is read: that after the Study Instance UID."""
-_DIRECTORY = "1.2.840.10008.1.3."
+_BATCH = 200
+"""Files that a process looks at before it tells what it has seen."""
+_FOR_PROCESSES, _FOR_CLUSTER = 5_000, 50_000
+"""Files from which on it is worth while to begin processes, of this computer or of a cluster: 0.5 ms each."""
 _DAMAGED = Failure("file", "The DICOM file is damaged: cut off before it names its study; copy it again, or remove it.")
-_UNREADABLE = Failure("file", "The file or folder cannot be opened; check its permissions.")
 _COPY = Failure("copy", "The image file is a copy of another one, whose answer holds for it.")
-
-
-class Facts(NamedTuple):
-    """What a DICOM file says of where it belongs; empty where it says nothing."""
-
-    patient: str
-    study_uid: str
-    sop_uid: str
-    modality: str
-
-
-def read_facts(stream: BinaryIO) -> Facts | None:
-    """The first attributes of a DICOM file; None of what is no image, whatever its study.
-
-    Raises:
-        Damaged: the file ends before them.
-    """
-    ended = True
-
-    def after_study(tag: int, vr: str | None, length: int) -> bool:
-        nonlocal ended
-        ended = tag < _AFTER_STUDY
-        return not ended
-
-    try:
-        plain = unpacked(stream, LARGEST_HEADER)
-        header = pydicom.filereader.read_partial(plain, after_study, force=True, specific_tags=_TAGS)
-        own, meta = Attributes(header), Attributes(getattr(header, "file_meta", None) or pydicom.Dataset())
-        kind = own.text("SOPClassUID") or meta.text("MediaStorageSOPClassUID")
-    except Exception:  # as in `dicom_header.read_header`
-        raise Damaged from None
-    if kind.startswith(_DIRECTORY) or kind == ParametricMapStorage:
-        return None
-    if ended:
-        raise Damaged
-    modality = own.text("Modality") or ("MR" if kind in MR_STORAGE else "")
-    return Facts(own.text("PatientID"), own.text("StudyInstanceUID"), own.text("SOPInstanceUID"), modality)
 
 
 @dataclass
 class _Group:
-    """Files of one study: those that may be MR, by folder, and what else there is."""
+    """Files of one study: those that may be MR, by folder, and what else there is.
+
+    Attributes:
+        images: of each folder, hashes of the SOP Instance UIDs of what may be MR.
+        named: how many files have one.
+    """
 
     names: dict[str, list[str]] = field(default_factory=dict)
+    images: dict[str, set[int]] = field(default_factory=dict)
+    named: int = 0
     others: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
+
+    @property
+    def copies(self) -> int:
+        """Files whose image another one holds."""
+        return self.named - len(set().union(*self.images.values()))
+
+    def is_whole_without(self, folder: str, damaged: Container[str]) -> bool:
+        """Whether folders in which nothing is damaged hold all images that a folder holds."""
+        own = self.images.get(folder, set())
+        others = (images for other, images in self.images.items() if other != folder and other not in damaged)
+        return bool(own) and own <= set().union(*others)
+
+
+def crew_for(files: int, address: str | None, processes: int) -> Crew:
+    """Who reads the headers of so many files.
+
+    Args:
+        address: of a Ray cluster, if there is one.
+        processes: of this computer that may be used.
+    """
+    if address and files >= _FOR_CLUSTER:
+        return Cluster(address)
+    return OwnProcesses(processes) if files >= _FOR_PROCESSES else OWN_PROCESS
 
 
 class TreeScan:
@@ -97,34 +74,47 @@ class TreeScan:
         root: folder.
         pseudonyms: of what is found.
         without: a folder in it that is passed over, such as that of the results.
-        told: called now and then with the number of files that were looked at.
+        told: called now and then with the number of files that were looked at, and of all.
+        crew: gives for a number of files who reads their headers.
     """
 
     def __init__(
-        self, root: Path, pseudonyms: Pseudonyms, without: Path | None = None, told: Callable[[int], None] | None = None
+        self,
+        root: Path,
+        pseudonyms: Pseudonyms,
+        without: Path | None = None,
+        told: Callable[[int, int], None] = lambda done, total: None,
+        crew: Callable[[int], Crew] = lambda files: OWN_PROCESS,
     ) -> None:
-        self._root, self._pseudonyms, self._told = root.resolve(), pseudonyms, told
+        self._root, self._pseudonyms, self._told, self._crew = root.resolve(), pseudonyms, told, crew
         self._without = without.resolve() if without else None
         self._found = Found()
         self._groups: dict[tuple[str, str], _Group] = {}
         self._strays: dict[str, list[str]] = {}
-        self._images: list[Path] = []
-        self._seen: set[int] = set()
+        self._empty: dict[str, list[str]] = {}
+        self._first: set[str] = set()
         self._failed: set[str] = set()
 
     def run(self) -> Found:
-        """Everything in the tree, in an order that does not depend on the file system's.
+        """Everything in the tree, in an order that does not depend on the file system's, nor on who reads.
 
         Raises:
-            InputError: the folder cannot be opened.
+            InputError: the folder cannot be opened, or processes that read end.
         """
-        with quiet_pydicom():
-            for folder, names in self._walk():
-                for name in names:
-                    self._look_at(folder, name)
+        files = list(self._walk())
+        total, done = sum(len(names) for _, names in files), 0
+        batches = list(_batches(files))
+        for batch, said in zip(batches, self._crew(total).each(header_reader, batches), strict=True):
+            if isinstance(said, Failure):
+                raise InputError(f"The headers of the files cannot be read: {said.reason}")
+            every = iter(said)
+            for folder, names in batch:
+                for name, each in zip(names, every, strict=False):
+                    self._heed(folder, name, each)
+                done += len(names)
+            self._told(done, total)
         self._assign_strays()
         self._tell_groups()
-        self._tell_images()
         self._found.studies.sort(key=lambda study: study.study)
         return self._found
 
@@ -136,34 +126,23 @@ class TreeScan:
             yield folder, sorted(names)
 
     def _cannot_open(self, error: OSError) -> None:
-        self._fail(Path(error.filename), _UNREADABLE)
+        self._fail(Path(error.filename), UNREADABLE)
 
-    def _look_at(self, folder: str, name: str) -> None:
-        found, path = self._found, Path(folder, name)
-        # Names with a dot hold the file system's own notes ("._IM0001" of macOS); a pipe would be waited for.
-        if name.startswith(".") or not path.is_file():
+    def _heed(self, folder: str, name: str, said: Said) -> None:
+        """Takes what a file says."""
+        if said is Other.HIDDEN:
             return
-        found.files += 1
-        if self._told and found.files % 100 == 0:
-            self._told(found.files)
-        if name.lower().endswith(IMAGE_FILES):
-            self._images.append(path)
-            return
-        try:
-            with path.open("rb") as stream:
-                start = stream.read(132)
-                if not any(start):  # empty, or zeros where a copy has failed
-                    self._strays.setdefault(folder, []).append(name)
-                elif not looks_like_dicom(start):
-                    found.passed_over += 1
-                elif (facts := read_facts(stream)) is not None:
-                    self._enter(folder, name, facts)
-                else:
-                    found.passed_over += 1
-        except OSError:
-            self._fail(path, _UNREADABLE)
-        except Damaged:
-            self._strays.setdefault(folder, []).append(name)
+        self._found.files += 1
+        if isinstance(said, Facts):
+            self._enter(folder, name, said)
+        elif isinstance(said, ImageFile):
+            self._enter_image(Path(folder, name), said.digest)
+        elif isinstance(said, Failure):
+            self._fail(Path(folder, name), said)
+        elif said is Other.NO_IMAGE:
+            self._found.passed_over += 1
+        else:
+            (self._empty if said is Other.EMPTY else self._strays).setdefault(folder, []).append(name)
 
     def _enter(self, folder: str, name: str, facts: Facts) -> None:
         place = facts.study_uid or f"in {os.path.relpath(folder, self._root)}"
@@ -174,33 +153,40 @@ class TreeScan:
             return
         group.names.setdefault(folder, []).append(name)
         if facts.sop_uid:
-            known = hash(facts.sop_uid)
-            self._found.copies += known in self._seen
-            self._seen.add(known)
+            group.images.setdefault(folder, set()).add(hash(facts.sop_uid))
+            group.named += 1
+
+    def _enter_image(self, path: Path, digest: str) -> None:
+        if digest in self._first:
+            self._found.copies += 1
+            self._fail(path, _COPY)
+            return
+        self._first.add(digest)
+        study = self._pseudonyms.study("image file", digest)
+        self._found.identities.append(Identity(study, None, "", "", str(path)))
+        self._found.studies.append(Study(study, None, Place(path)))
 
     def _assign_strays(self) -> None:
-        """Damaged and empty files go with the only study in their folder, which then says what it lacks."""
+        """Damaged and empty files go with the only study in their folder, which then says what it lacks, but where its
+        images lie there as copies alone: then it lacks nothing."""
         of_folder: dict[str, list[_Group]] = {}
         for group in self._groups.values():
             for folder in group.folders:
                 of_folder.setdefault(folder, []).append(group)
-        for folder, names in self._strays.items():
-            groups = of_folder.get(folder, [])
-            if len(groups) == 1 and folder in groups[0].names:
-                groups[0].names[folder] += names
+        damaged = self._strays.keys() | self._empty.keys()
+        for folder in sorted(damaged):
+            groups, strays, empty = of_folder.get(folder, []), self._strays.get(folder, []), self._empty.get(folder, [])
+            if len(groups) == 1 and folder in groups[0].names and not groups[0].is_whole_without(folder, damaged):
+                groups[0].names[folder] += sorted(strays + empty)
                 continue
-            for name in names:
-                path = Path(folder, name)
-                with path.open("rb") as stream:
-                    empty = not any(stream.read(132))
-                if empty:
-                    self._found.passed_over += 1
-                else:
-                    self._fail(path, _DAMAGED)
+            self._found.passed_over += len(empty)
+            for name in strays:
+                self._fail(Path(folder, name), _DAMAGED)
 
     def _tell_groups(self) -> None:
         for (patient_id, place), group in self._groups.items():
             study, patient = self._pseudonyms.study(patient_id, place), self._pseudonyms.patient(patient_id)
+            self._found.copies += group.copies
             images = Files({folder: tuple(names) for folder, names in group.names.items()})
             where = images.where or "; ".join(sorted(group.folders))
             self._found.identities.append(Identity(study, patient, patient_id, place, where))
@@ -211,26 +197,6 @@ class TreeScan:
                 self._found.failures.append(
                     (study, patient, Failure("no MR", f"The study holds no MR images, only {kinds}."))
                 )
-
-    def _tell_images(self) -> None:
-        first: set[str] = set()
-        for path in self._images:
-            try:
-                digest = series_digest(path)
-            except InputError as error:
-                self._fail(path, Failure.of("reading", error))
-                continue
-            except OSError:
-                self._fail(path, _UNREADABLE)
-                continue
-            if digest in first:
-                self._found.copies += 1
-                self._fail(path, _COPY)
-                continue
-            first.add(digest)
-            study = self._pseudonyms.study("image file", digest)
-            self._found.identities.append(Identity(study, None, "", "", str(path)))
-            self._found.studies.append(Study(study, None, Place(path)))
 
     def _fail(self, path: Path, failure: Failure) -> None:
         """Enters what is no study as a failure, by its content where that can be had, else by its place."""
@@ -246,3 +212,16 @@ class TreeScan:
         self._failed.add(study)
         self._found.failures.append((study, None, failure))
         self._found.identities.append(Identity(study, None, "", "", str(path)))
+
+
+def _batches(files: Iterable[tuple[str, list[str]]]) -> Iterator[tuple[tuple[str, tuple[str, ...]], ...]]:
+    """The same files in batches of `_BATCH` or somewhat more."""
+    batch: list[tuple[str, tuple[str, ...]]] = []
+    for folder, names in files:
+        for start in range(0, len(names), _BATCH):
+            batch.append((folder, tuple(names[start : start + _BATCH])))
+            if sum(len(part) for _, part in batch) >= _BATCH:
+                yield tuple(batch)
+                batch = []
+    if batch:
+        yield tuple(batch)

@@ -10,7 +10,7 @@ import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from .. import __version__
 from ..cohort.seen import told_if_seen
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ..classify import Classifier
     from ..regions.windows import Regions
     from .folders import Folders
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,11 @@ class Model:
         return Classifier(self.package, device, mapper, self.pattern)
 
 
-class Outcome(NamedTuple):
-    """What became of a study: a result or a failure."""
+@dataclass(frozen=True)
+class Outcome(Generic[R]):
+    """What became of a study or of another part of a work: a result or a failure."""
 
-    result: StudyResult | None
+    result: R | None
     failure: Failure | None = None
 
 
@@ -119,7 +122,7 @@ class StudyWorker:
         if memory_gb is not None:
             bound_memory(memory_gb)
 
-    def run(self, study: Study, ahead: Study | None = None) -> Outcome:
+    def run(self, study: Study, ahead: Study | None = None) -> Outcome[StudyResult]:
         """Classifies a study.
 
         Args:
@@ -159,6 +162,7 @@ class StudyWorker:
         held, stage, start = contextlib.ExitStack(), "reading", time.perf_counter()
         try:
             given = held.enter_context(study.images.opened())
+            stage = given.stage
             package = self._classifier.package
             series = read_input(given.path, given.further, package.recipe.sample, given.series_uid)
             series = told_if_seen(series, given.files, package.card)

@@ -96,6 +96,13 @@ class Case:
         """Whether the table's column `synthetic` says that the images are of a phantom."""
         return self.extra.get("synthetic", "").casefold() in ("yes", "true", "1")
 
+    def with_full_paths(self) -> Case:
+        """The same, for a process in another folder."""
+        further = {name: path.absolute() for name, path in self.further.items()}
+        return replace(
+            self, path=self.path.absolute(), further=further, map=None if self.map is None else self.map.absolute()
+        )
+
 
 @dataclass(frozen=True)
 class Cohort:

@@ -13,7 +13,7 @@ import typer
 
 from ..errors import InputError
 from .extras import lacking_extra
-from .options import Device, Model, MuscleMap, NoPattern, Pattern, tell
+from .options import Address, Device, Model, MuscleMap, NoPattern, Pattern, tell
 from .progress import progress
 
 
@@ -54,9 +54,7 @@ def archive(
             show_default="none",
         ),
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to work on: HOST:PORT of its head.", show_default="this computer")
-    ] = None,
+    address: Address = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that classify.", show_default="one a core, or eight a GPU")
     ] = None,

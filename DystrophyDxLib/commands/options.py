@@ -65,6 +65,9 @@ Split = Annotated[
     ),
 ]
 Processes = Annotated[int, typer.Option(min=1, help="Processes that make samples.")]
+Address = Annotated[
+    str | None, typer.Option(help="Ray cluster to work on: HOST:PORT of its head.", show_default="this computer")
+]
 CohortSeed = Annotated[int, typer.Option(min=0, help="Equal seeds give equal cohorts.")]
 CohortFolder = Annotated[Path, typer.Option(help="New or empty folder for the cohort.", show_default=False)]
 

@@ -11,7 +11,8 @@ import typer
 from typer.core import TyperCommand
 
 from ..errors import InputError
-from .options import CohortTable, Device, Processes, listed
+from .extras import lacking_extra
+from .options import Address, CohortTable, Device, Processes, listed
 from .progress import LOADING, READING, progress
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def train(
     ] = None,
     device: Device = "auto",
     processes: Processes = 1,
+    address: Address = None,
     split_by: Annotated[
         str | None,
         typer.Option(
@@ -109,6 +111,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a model on a cohort and write its package, with log and figure beside it."""
+    if address and (lack := lacking_extra("archive")):
+        raise InputError(lack)
     with progress() as advance:
         advance(READING, 0, 0)
         from ..cohort.options import checked_place, chosen_recipe, chosen_splits
@@ -131,6 +135,7 @@ def train(
         print(told)
     with progress() as advance:
         advance(LOADING, 0, 0)
+        from ..archive.crew import Cluster, OwnProcesses
         from ..training.checkpoint import CHECKPOINT, EARLIER
         from ..training.preparation import LEFT_OUT
         from ..training.train import train_any, train_folds, train_repeats
@@ -145,7 +150,7 @@ def train(
             "cache": cache or work / "cache",
             "backbone_weights": backbone_weights,
             "device": device,
-            "processes": processes,
+            "crew": Cluster(address) if address else OwnProcesses(processes),
             "resume": resume,
             "trained_on": trained_on,
             "advance": advance,

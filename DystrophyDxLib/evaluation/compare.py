@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..archive.crew import OwnProcesses
 from ..cohort.options import (
     PACKAGES,
     PUBLISHED_RECIPE,
@@ -105,7 +106,7 @@ def compare(
                     cache=cache or out / CACHE,
                     backbone_weights=files[name],
                     device=device,
-                    processes=processes,
+                    crew=OwnProcesses(processes),
                     resume=True,
                     advance=part_of(advance, name),
                 )

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from ..archive.crew import OwnProcesses
 from ..classify import Classifier
 from ..cohort.options import chosen_classifier
 from ..cohort.splits import FOLDS, k_folds, read_folds
@@ -81,7 +82,9 @@ def texture(
     if len({model.name for model in networks}) < len(networks):
         raise InputError("Two folders with models have the same name; rename one of them.")
     labelled = _muscle_files(cases, cohort.parent, muscles)
-    store = SampleStore.of(cases, cases.recipe.sample, cache or out.with_name(f"{out.name}-cache"), processes, advance)
+    store = SampleStore.of(
+        cases, cases.recipe.sample, cache or out.with_name(f"{out.name}-cache"), OwnProcesses(processes), advance
+    )
     images = TextureImages.of(store, cases.recipe.sample)
     fold = np.array([fold_of[patient] for patient in images.patients])
     said, failures = _other_methods(images, fold, weights, seed, advance)

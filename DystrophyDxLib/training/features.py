@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 import os
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ..devices import has_bfloat16
+from ..archive.crew import OWN_PROCESS, Crew
+from ..archive.studies import Failure
+from ..devices import compute_device, has_bfloat16
 from ..errors import InputError
 from ..models.cam_network import CamNetwork
 from ..reporting.progress import Advance
 from . import augment
 from .distributed import Processes
-from .fit import EVALUATION_BATCH, Labelled, SampleExamples, fast_precision, placed
+from .fit import EVALUATION_BATCH, Labelled, SampleExamples, placed
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class FeatureStore:
         copies: augmented copies of an image.
         seed: of their augmentation.
         folder: made where it is absent.
+        crew: computes them where it is elsewhere and this process trains alone.
+        device: that the crew computes on, one of `devices.DEVICES`.
 
     Raises:
         InputError: the disk has no room for them.
@@ -73,10 +80,13 @@ class FeatureStore:
         seed: int,
         folder: Path,
         processes: Processes,
+        crew: Crew = OWN_PROCESS,
+        device: str = "cpu",
     ) -> None:
-        self._network, self._pixels, self._size, self._seed = network, pixels, size, seed
-        self._processes = processes
-        key = _digest(network, digests, size, copies, seed, has_bfloat16(processes.device))
+        bfloat16 = has_bfloat16(processes.device)
+        self._trunk = _Trunk(network, pixels, size, seed, processes.device, bfloat16)
+        self._processes, self._crew, self._device = processes, crew, device
+        key = _digest(network, digests, size, copies, seed, bfloat16)
         self._file, self._known = folder / f"{key}.features", folder / f"{key}.known.npy"
         shape = (1 + copies, len(pixels), network.feature_count)
         if processes.writes:
@@ -97,9 +107,9 @@ class FeatureStore:
             InputError: a feature is not a number.
         """
         missing = torch.from_numpy(np.argwhere(wanted & ~self.known))
-        for done, part in enumerate(missing.split(_PART)):
-            advance("Computing features", done * _PART, len(missing))
-            features = self._processes.gathered(self._of(self._processes.share(part)), len(part))
+        parts = missing.split(_PART) if len(missing) else ()
+        advance("Computing features", 0, len(missing))
+        for done, (part, features) in enumerate(zip(parts, self._of(parts), strict=True)):
             if not features.isfinite().all():
                 raise InputError("The backbone gives features that are no numbers; check its weights.")
             copy, image = part.T.numpy()
@@ -109,22 +119,20 @@ class FeatureStore:
             self.known[copy, image] = True
             if self._processes.writes:
                 self._mark()
+            advance("Computing features", done * _PART + len(part), len(missing))
         self._processes.wait()
 
-    def _of(self, part: torch.Tensor) -> torch.Tensor:
-        """(n, C) features of n pairs of copy and image."""
-        device = self._processes.device
-        features = [torch.empty(0, self._network.feature_count, device=device)]
-        for pairs in part.split(EVALUATION_BATCH):
-            examples = SampleExamples(self._pixels, pairs[:, 1].numpy(), torch.empty(len(pairs)), self._size)
-            everyone = torch.arange(len(pairs))
-            samples, plain = examples.plain(everyone), pairs[:, 0] == 0
-            if not plain.all():
-                varied = everyone[~plain]
-                samples[varied] = examples.varied(varied, _seeds(self._seed, pairs[varied]))
-            with torch.inference_mode(), fast_precision(device):
-                features.append(self._network(placed(samples, device)).features.float())
-        return torch.cat(features)
+    def _of(self, parts: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """(n, C) features of each part, n pairs of copy and image."""
+        if not self._crew.elsewhere or self._processes.count > 1:
+            for part in parts:
+                yield self._processes.gathered(self._trunk.features(self._processes.share(part)), len(part))
+            return
+        maker = partial(_maker, self._trunk.on(torch.device("cpu")), self._device)
+        for found in self._crew.each(maker, [part.numpy() for part in parts], self._device) if parts else ():
+            if isinstance(found, Failure):
+                raise InputError(f"Features cannot be computed on the cluster: {found.reason}")
+            yield torch.tensor(found)
 
     def _reserve(self, size: int) -> None:
         """Makes room for the features, so that a full disk shows now."""
@@ -150,6 +158,46 @@ class FeatureStore:
         except OSError:
             partial.unlink(missing_ok=True)
             raise InputError("The features cannot be written; free space in --cache.") from None
+
+
+@dataclass(frozen=True)
+class _Trunk:
+    """What gives features of samples; see `FeatureStore`.
+
+    Attributes:
+        bfloat16: whether it computes in that precision, wherever it is.
+    """
+
+    network: CamNetwork
+    pixels: Any
+    size: int
+    seed: int
+    device: torch.device
+    bfloat16: bool
+
+    def on(self, device: torch.device) -> _Trunk:
+        """The same, with a network of its own, on another device."""
+        return replace(self, network=copy.deepcopy(self.network).to(device), device=device)
+
+    def features(self, part: torch.Tensor) -> torch.Tensor:
+        """(n, C) of n pairs of copy and image."""
+        features = [torch.empty(0, self.network.feature_count, device=self.device)]
+        for pairs in part.split(EVALUATION_BATCH):
+            examples = SampleExamples(self.pixels, pairs[:, 1].numpy(), torch.empty(len(pairs)), self.size)
+            everyone = torch.arange(len(pairs))
+            samples, plain = examples.plain(everyone), pairs[:, 0] == 0
+            if not plain.all():
+                varied = everyone[~plain]
+                samples[varied] = examples.varied(varied, _seeds(self.seed, pairs[varied]))
+            with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+                features.append(self.network(placed(samples, self.device)).features.float())
+        return torch.cat(features)
+
+
+def _maker(trunk: _Trunk, device: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives (n, C) float32 features of (n, 2) pairs of copy and image, in whichever process."""
+    there = trunk.on(compute_device(device))
+    return lambda pairs: there.features(torch.tensor(pairs)).cpu().numpy()
 
 
 _PART = 512

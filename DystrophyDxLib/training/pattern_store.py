@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from ..archive.crew import Crew
+from ..archive.studies import Failure
 from ..cohort.splits import own
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
+from ..models.map_package import MapPackage
 from ..models.pattern import PatientFat, few_muscles
 from ..models.pattern_package import PatternRecipe
 from ..models.strict import Strict
@@ -50,13 +53,23 @@ class PatternStore:
 
     @classmethod
     def of(
-        cls, cohort: Cohort, recipe: PatternRecipe, mapper: MuscleMapper, folder: Path, advance: Advance
+        cls,
+        cohort: Cohort,
+        recipe: PatternRecipe,
+        maps: MapPackage,
+        device: str,
+        folder: Path,
+        crew: Crew,
+        advance: Advance,
     ) -> PatternStore:
         """Finds the fat of the series that the folder does not hold yet, and reads that of the others; those of the
         scarcest class of a split first, so that a split with too few of them is refused before the rest is measured.
 
         Args:
             cohort: with splits that can be trained on.
+            maps: package of the model of muscle maps.
+            device: that it computes on, one of `devices.DEVICES`.
+            crew: finds the fat; all of it reaches files and folder by the same paths.
 
         Raises:
             InputError: with all rows whose series cannot be read; too few series of a class tell fat; or the folder
@@ -64,20 +77,19 @@ class PatternStore:
         """
         problems, found = Problems(), {}
         without: dict[int, str] = {}
-        for done, case in enumerate(_scarcest_first(cohort), 1):
-            try:
-                fat = found[case.row] = _found(case, recipe, mapper, folder)
-            except InputError as error:
-                problems.add(str(error).rstrip("."), f"row {case.row}, patient {case.patient_id}")
-            except OSError:
-                raise InputError(
-                    "The folder for the fat of muscles cannot be written; check free space and permissions."
-                ) from None
-            else:
+        cases = _scarcest_first(cohort)
+        maker = partial(_maker, recipe, maps, device, folder.absolute(), _code())
+        made = crew.each(maker, [case.with_full_paths() for case in cases], device)
+        for done, (case, fat) in enumerate(zip(cases, made, strict=True), 1):
+            if isinstance(fat, StoredFat):
+                found[case.row] = fat
                 if why := why_without(fat, recipe):
                     without[case.row] = why
                     _check_rest(cohort, without)
-            advance("Measuring the fat of muscles", done, len(cohort.cases))
+            else:
+                why = fat.reason if isinstance(fat, Failure) else fat
+                problems.add(why.rstrip("."), f"row {case.row}, patient {case.patient_id}")
+            advance("Measuring the fat of muscles", done, len(cases))
         problems.raise_any()
         told = tuple(case for case in cohort.cases if case.row not in without)
         warnings = tuple(
@@ -109,6 +121,31 @@ def _check_rest(cohort: Cohort, without: Mapping[int, str]) -> None:
         own(replace(cohort, cases=rest))
     except InputError as error:
         raise InputError(f"{told} {error}") from None
+
+
+def _maker(
+    recipe: PatternRecipe, maps: MapPackage, device: str, folder: Path, code: str
+) -> Callable[[Case], StoredFat | str]:
+    """What finds the fat of a series, or says why it cannot be read, in whichever process.
+
+    Raises:
+        InputError: its computer has other code than that of this digest, or not the device.
+    """
+    if code != _code():
+        raise InputError("A computer of the cluster has another version of DystrophyDx; install the same on all.")
+    mapper = MuscleMapper(maps, device)
+
+    def fat_of(case: Case) -> StoredFat | str:
+        try:
+            return _found(case, recipe, mapper, folder)
+        except InputError as error:
+            return str(error)
+        except OSError:
+            raise InputError(
+                "The folder for the fat of muscles cannot be written; check free space and permissions."
+            ) from None
+
+    return fat_of
 
 
 def _found(case: Case, recipe: PatternRecipe, mapper: MuscleMapper, folder: Path) -> StoredFat:

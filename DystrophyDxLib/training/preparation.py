@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from .. import __version__
+from ..archive.crew import OWN_PROCESS, Crew
 from ..cohort.table import AnyRecipe, Cohort
 from ..errors import InputError
 from ..reporting.progress import Advance
@@ -21,14 +22,14 @@ LEFT_OUT = "left-out.txt"
 
 
 def made_samples(
-    cohort: Cohort, recipe: AnyRecipe, folder: Path, processes: int, together: Processes, advance: Advance
+    cohort: Cohort, recipe: AnyRecipe, folder: Path, crew: Crew, together: Processes, advance: Advance
 ) -> SampleStore:
     """The cohort's samples, made by the first process."""
     if together.writes:
-        store = SampleStore.of(cohort, recipe.sample, folder, processes, advance)
+        store = SampleStore.of(cohort, recipe.sample, folder, crew, advance)
     together.wait()
     if not together.writes:
-        store = SampleStore.of(cohort, recipe.sample, folder, 1, advance)
+        store = SampleStore.of(cohort, recipe.sample, folder, OWN_PROCESS, advance)
     return store
 
 

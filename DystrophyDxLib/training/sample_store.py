@@ -11,22 +11,19 @@ import contextlib
 import hashlib
 import inspect
 import json
-import multiprocessing
 import os
-import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from itertools import repeat
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..archive.crew import Crew
+from ..archive.studies import Failure
 from ..cohort.table import Case, Cohort, Problems
 from ..errors import InputError
 from ..models.recipe import SampleRecipe
@@ -122,31 +119,35 @@ class SampleStore:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls, cohort: Cohort, sample: SampleRecipe, folder: str | Path, processes: int, advance: Advance
-    ) -> SampleStore:
+    def of(cls, cohort: Cohort, sample: SampleRecipe, folder: str | Path, crew: Crew, advance: Advance) -> SampleStore:
         """Makes the samples of the series whose samples are not in the folder yet, and opens all of them.
 
         A series whose images are not axial or not T1-weighted gives no sample, nor does an image without a thigh.
 
         Args:
             folder: of the store, made where it is absent; cohorts may share it.
+            crew: makes them; all of it reaches files and folder by the same paths.
 
         Raises:
             InputError: with all rows whose series cannot be read or show the same images as another row; when more than
                 half of the patients have no image, as a cohort of another kind has; or when the folder cannot be
                 written.
         """
-        folder = Path(folder)
+        folder = Path(folder).absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             raise InputError("The folder for samples cannot be made; check its place and permissions.") from None
         found = []
-        for done, made in enumerate(_made_of_all(cohort, sample, folder, processes), 1):
+        for done, made in enumerate(_made_of_all(cohort, sample, folder, crew), 1):
             found.append(made)
             advance("Making samples", done, len(cohort.cases))
         entries = _checked(cohort, found)
+        if not all(entry.images(folder).exists() for entry in entries):
+            raise InputError(
+                f"Samples that were made do not lie in {folder}; with --cache give a folder that all computers of the "
+                "cluster reach under the same path."
+            )
         given = [(case, entry) for case, entry in zip(cohort.cases, entries, strict=True) if not entry.reason]
         counts = [len(entry.slices) for _, entry in given]
         return cls(
@@ -186,24 +187,22 @@ class _Entry:
         return folder / f"{self.key}.u8"
 
 
-def _made_of_all(cohort: Cohort, sample: SampleRecipe, folder: Path, processes: int) -> Iterator[_Entry | str]:
+def _made_of_all(cohort: Cohort, sample: SampleRecipe, folder: Path, crew: Crew) -> Iterator[_Entry | str]:
     """The entry of each case, in order, or why its series cannot be read."""
-    paths = [(case.path, dict(case.further), case.map) for case in cohort.cases]
-    if processes == 1:
-        with _one_thread():
-            yield from map(_made, paths, repeat(folder), repeat(sample))
-        return
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(min(processes, len(paths)), context, _prepare_process) as pool:
-            yield from pool.map(_made, paths, repeat(folder), repeat(sample))
-    except BrokenProcessPool:
-        raise InputError("A process that made samples was ended, perhaps for want of memory; use fewer.") from None
+    paths = [(case.path, dict(case.further), case.map) for case in (each.with_full_paths() for each in cohort.cases)]
+    for made in crew.each(partial(_maker, folder, sample, _preprocessing()), paths):
+        yield made.reason.rstrip(".") if isinstance(made, Failure) else made
 
 
-def _prepare_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interruption is the first process' to answer
-    torch.set_num_threads(1)
+def _maker(folder: Path, sample: SampleRecipe, code: str) -> Callable[[_Paths], _Entry | str]:
+    """What makes the entry of a series, in whichever process.
+
+    Raises:
+        InputError: its computer has other code than that of this digest.
+    """
+    if code != _preprocessing():
+        raise InputError("A computer of the cluster has another version of DystrophyDx; install the same on all.")
+    return partial(_made, folder, sample)
 
 
 @contextlib.contextmanager
@@ -217,7 +216,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _made(paths: _Paths, folder: Path, sample: SampleRecipe) -> _Entry | str:
+def _made(folder: Path, sample: SampleRecipe, paths: _Paths) -> _Entry | str:
     """The entry of a series, taken from the folder or made; or why the series cannot be read."""
     try:
         content = " ".join(map(series_digest, (paths[0], *paths[1].values(), *([paths[2]] if paths[2] else []))))
@@ -225,7 +224,8 @@ def _made(paths: _Paths, folder: Path, sample: SampleRecipe) -> _Entry | str:
         entry = _read(folder, key)
         if entry is not None:
             return entry
-        images, facts = _samples(paths, sample)
+        with _one_thread():
+            images, facts = _samples(paths, sample)
     except InputError as error:
         return str(error).rstrip(".")
     except OSError:

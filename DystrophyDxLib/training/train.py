@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from .. import __version__
+from ..archive.crew import OWN_PROCESS, Crew
 from ..cohort.options import checked_place, chosen_splits
 from ..cohort.seen import seen_keys, seen_patients
 from ..cohort.splits import FOLDS, REPEAT, own, write_folds
@@ -60,7 +61,7 @@ def train(
     cache: Path,
     backbone_weights: Path | None = None,
     device: str = "cpu",
-    processes: int = 1,
+    crew: Crew = OWN_PROCESS,
     resume: bool = False,
     trained_on: str | None = None,
     advance: Advance = silent,
@@ -75,7 +76,7 @@ def train(
         cache: folder for samples and features, which the next training takes from it.
         backbone_weights: see `networks.load_backbone`.
         device: one of `devices.DEVICES`.
-        processes: that make samples.
+        crew: makes samples and, where it is elsewhere, features; it reaches cohort and cache by the same paths.
         resume: refuse to begin anew where an interrupted training is there that cannot be gone on with; see
             `Checkpoint.read`. One of the same arguments is gone on with in any case.
         trained_on: what the model card says of the cohort.
@@ -95,7 +96,7 @@ def train(
         _check_unseen(cohort, started_from)
         check_room(network, out)
         advance = advance if together.writes else silent
-        store = made_samples(cohort, recipe, cache / "samples", processes, together, advance)
+        store = made_samples(cohort, recipe, cache / "samples", crew, together, advance)
         own(store.cohort)
         images = _Images.of(store)
         make_folder(folder, store.warnings if together.writes else ())
@@ -103,7 +104,8 @@ def train(
         start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         trainable_parameters(network, recipe)
         network.to(together.device).to(memory_format=channels_last(1 + len(recipe.sample.shape)))
-        model, examples = _model_and_examples(network, recipe, images, seed, cache / "features", together, advance)
+        kept = _Kept(cache / "features", crew, device)
+        model, examples = _model_and_examples(network, recipe, images, seed, kept, together, advance)
         epochs = fit(
             model,
             examples,
@@ -248,16 +250,25 @@ class _Images:
         return Scores.of(network, recipe.decision, samples, patient, series, processes)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """Where features are kept, and who computes them on what; see `FeatureStore`."""
+
+    folder: Path
+    crew: Crew
+    device: str
+
+
 def _model_and_examples(
     network: CamNetwork,
     recipe: Recipe,
     images: _Images,
     seed: int,
-    folder: Path,
+    kept: _Kept,
     processes: Processes,
     advance: Advance,
 ) -> tuple[nn.Module, ExamplesOfStage]:
-    """What is fitted and to what: the whole network to samples, or the head alone to features kept in `folder`."""
+    """What is fitted and to what: the whole network to samples, or the head alone to features."""
 
     def samples(stage: StageRecipe) -> tuple[Examples, Examples]:
         training = images.samples("train", stage.size, recipe.training.augmentation)
@@ -271,18 +282,18 @@ def _model_and_examples(
             size=stage.size,
             copies=recipe.training.copies,
             seed=seed,
-            folder=folder,
             processes=processes,
+            **vars(kept),
         )
         wanted = np.zeros(store.known.shape, bool)
         wanted[:, images.rows["train"]] = True
         wanted[0, images.rows["validation"]] = True
         store.compute(wanted, advance)
 
-        def kept(split: Split) -> FeatureExamples:
+        def examples(split: Split) -> FeatureExamples:
             return FeatureExamples(store.features, images.rows[split], images.labels_of(split))
 
-        return kept("train"), kept("validation")
+        return examples("train"), examples("validation")
 
     return (network.head, features) if recipe.training.trainable == "head" else (Logits(network), samples)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .. import __version__
+from ..archive.crew import OWN_PROCESS, Crew
 from ..cohort.options import checked_place
 from ..cohort.seen import seen_keys, seen_patients
 from ..cohort.splits import own
@@ -57,7 +58,7 @@ def train_maps(
     cache: Path,
     backbone_weights: Path | None = None,
     device: str = "cpu",
-    processes: int = 1,
+    crew: Crew = OWN_PROCESS,
     resume: bool = False,
     trained_on: str | None = None,
     advance: Advance = silent,
@@ -67,7 +68,7 @@ def train_maps(
     Args:
         cohort: with splits, and with a map of each series.
         backbone_weights: package of a model of muscle maps that is fitted further; None for random weights.
-        out, seed, cache, device, processes, resume, trained_on, advance: as of `train.train`.
+        out, seed, cache, device, crew, resume, trained_on, advance: as of `train.train`.
 
     Raises:
         InputError: as `train.train`.
@@ -80,7 +81,7 @@ def train_maps(
         before = _loaded(network, backbone_weights, cohort)
         check_room(network, out)
         advance = advance if together.writes else silent
-        store = made_samples(cohort, recipe, cache / "samples", processes, together, advance)
+        store = made_samples(cohort, recipe, cache / "samples", crew, together, advance)
         own(store.cohort)
         maps = _Maps.of(store)
         make_folder(folder, store.warnings if together.writes else ())

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .. import __version__
+from ..archive.crew import OWN_PROCESS, Crew
 from ..cohort.options import checked_place
 from ..cohort.seen import seen_keys
 from ..cohort.splits import own
@@ -22,7 +23,6 @@ from ..models.map_package import MapPackage
 from ..models.package_files import write_files
 from ..models.pattern import PatientFat, PatternModel, log_odds, relative
 from ..models.pattern_package import PatternCard, PatternRecipe, PatternTerms
-from ..muscles.mapper import MuscleMapper
 from ..muscles.structures import MUSCLES
 from ..reporting.progress import Advance, silent
 from ..statistics.estimate import Estimate
@@ -47,7 +47,7 @@ def train_pattern(
     cache: Path,
     backbone_weights: Path | None = None,
     device: str = "cpu",
-    processes: int = 1,
+    crew: Crew = OWN_PROCESS,
     resume: bool = False,
     trained_on: str | None = None,
     advance: Advance = silent,
@@ -60,7 +60,8 @@ def train_pattern(
     Args:
         cohort: with splits.
         backbone_weights: package of the model of muscle maps; None takes the one that ships with the extension.
-        processes, resume: not used: one process does it, and what was measured is kept.
+        crew: measures the fat; it reaches cohort and cache by the same paths.
+        resume: not used: what was measured is kept.
         out, seed, cache, device, trained_on, advance: as of `train.train`.
 
     Raises:
@@ -71,13 +72,13 @@ def train_pattern(
     maps = backbone_weights or muscle_model()
     if maps is None:
         raise InputError("There is no model of muscle maps; give the package of one with --backbone-weights.")
-    mapper = MuscleMapper(MapPackage.read(maps), device)
-    store = PatternStore.of(cohort, recipe, mapper, cache / "fat", advance)
+    package = MapPackage.read(maps)
+    store = PatternStore.of(cohort, recipe, package, device, cache / "fat", crew, advance)
     make_folder(folder, store.warnings)
     advance("Fitting the pattern", 0, 1)
     series = _Series.of(store)
     model, strength = _fitted(recipe, series, seed)
-    card = _card(recipe, series, model, strength, seed, trained_on, mapper.package.sha256, len(store.warnings))
+    card = _card(recipe, series, model, strength, seed, trained_on, package.sha256, len(store.warnings))
     tensors = {name: torch.tensor(array, dtype=torch.float32) for name, array in model.arrays().items()}
     put_package(out, lambda package: write_files(package, recipe.toml(), card, tensors))
     return out

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from archive_cases import study_datasets, write_study
+from crews import Elsewhere
 
+from DystrophyDxLib.archive import tree
+from DystrophyDxLib.archive.crew import OWN_PROCESS, Cluster, OwnProcesses
 from DystrophyDxLib.archive.pseudonyms import Pseudonyms
 from DystrophyDxLib.archive.studies import Files
-from DystrophyDxLib.archive.tree import TreeScan
+from DystrophyDxLib.archive.tree import TreeScan, crew_for
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.series.reading import read_study
 
@@ -82,6 +85,50 @@ def test_what_is_damaged_goes_with_the_only_study_beside_it_or_is_told_by_itself
     damaged = next(study for study in found.studies if any("alone" in name for name in files_of(study)))
     with damaged.images.opened() as given, pytest.raises(InputError, match="1 DICOM file is damaged"):
         read_study(given.path)
+
+
+def test_a_damaged_file_beside_copies_of_a_study_that_is_whole_elsewhere_is_told_by_itself(tmp_path):
+    paths = write_study(tmp_path / "whole", study_datasets(1))
+    shutil.copytree(tmp_path / "whole", tmp_path / "backup")
+    lost = study_datasets(2)[0]
+    lost.save_as(tmp_path / "backup" / "lost", enforce_file_format=True)
+    (tmp_path / "backup" / "lost").write_bytes((tmp_path / "backup" / "lost").read_bytes()[:300])
+    found = scan(tmp_path)
+    assert (kinds(found), found.copies) == (["file"], 2)
+    (study,) = found.studies
+    assert len(files_of(study)) == 4
+    with study.images.opened() as given:
+        assert len(read_study(given.path).voxels) == 2
+    # What is damaged in both places, or lies nowhere else, may be an image that the study lacks.
+    shutil.copy(tmp_path / "backup" / "lost", tmp_path / "whole" / "lost")
+    assert kinds(scan(tmp_path)) == []
+    (tmp_path / "whole" / "lost").unlink()
+    paths[1].unlink()
+    assert kinds(scan(tmp_path)) == []
+
+
+def test_several_processes_find_what_one_finds(tmp_path, monkeypatch):
+    """Files of all kinds, in batches that end in the middle of a study."""
+    for n in range(3):
+        write_study(tmp_path / "all", study_datasets(n), f"{n}-")
+    write_study(tmp_path / "again", study_datasets(0))
+    write_study(tmp_path / "ct", study_datasets(9, Modality="CT"))
+    (tmp_path / "ct" / "cut").write_bytes((tmp_path / "ct" / "IM0").read_bytes()[:300])
+    (tmp_path / "all" / "letter.txt").write_text("Dear colleague, " * 20)
+    (tmp_path / "all" / "empty").write_bytes(bytes(500))
+    for name in ("x.nii.gz", "y.nii.gz", "z.mhd"):
+        (tmp_path / name).write_bytes(b"ElementDataFile = gone.raw")
+    monkeypatch.setattr(tree, "_BATCH", 3)
+    one = scan(tmp_path)
+    for crew in (OwnProcesses(2), Elsewhere(tmp_path)):
+        assert TreeScan(tmp_path, KEY, crew=lambda files, crew=crew: crew).run() == one
+    assert (len(one.studies), kinds(one), one.copies) == (4, ["copy", "file", "file", "no MR"], 3)
+
+
+def test_processes_are_begun_for_many_files_alone():
+    assert crew_for(4_999, "head:6379", 2) == OWN_PROCESS
+    assert crew_for(5_000, None, 2) == crew_for(49_999, "head:6379", 2) == OwnProcesses(2)
+    assert crew_for(50_000, "head:6379", 2) == Cluster("head:6379")
 
 
 def test_other_modalities_are_told_and_what_is_no_image_is_passed_over(tmp_path):

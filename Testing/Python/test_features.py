@@ -18,7 +18,7 @@ PIXELS = torch.randint(0, 255, (7, 1, 112, 112), dtype=torch.uint8, generator=to
 
 @pytest.fixture(autouse=True)
 def full_precision(monkeypatch):
-    monkeypatch.setattr("DystrophyDxLib.training.fit.has_bfloat16", lambda device: False)
+    monkeypatch.setattr(features_module, "has_bfloat16", lambda device: False)
 
 
 def small_network(seed: int = 0) -> CamNetwork:

@@ -134,12 +134,14 @@ def test_a_cohort_of_single_frames_is_refused_with_its_rows(tmp_path, table):
     frame = sitk.ReadImage(str(table.parent / "H0001" / "cine.nii.gz"))[:, :, :, 0]
     sitk.WriteImage(frame, str(tmp_path / "frame.nii.gz"))
     (tmp_path / "cohort.csv").write_text("patient_id,path,diagnosis\nA,frame.nii.gz,normal\n")
+    from DystrophyDxLib.archive.crew import OWN_PROCESS
+    from DystrophyDxLib.reporting.progress import silent
     from DystrophyDxLib.training.sample_store import SampleStore
 
     recipe = small("germain2021")
     with pytest.raises(InputError, match=r"needs SYSTOLE beside DIASTOLE.*row 2 of patient A"):
         SampleStore.of(
-            Cohort.read(tmp_path / "cohort.csv", recipe), recipe.sample, tmp_path / "cache", 1, lambda *_: None
+            Cohort.read(tmp_path / "cohort.csv", recipe), recipe.sample, tmp_path / "cache", OWN_PROCESS, silent
         )
 
 

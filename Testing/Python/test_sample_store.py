@@ -11,6 +11,7 @@ from cohort_cases import RECIPE, legs_cohort, rows_of, two_legs, write_series, w
 from model_packages import RECIPE as SMALL
 from model_packages import make_package
 
+from DystrophyDxLib.archive.crew import OWN_PROCESS
 from DystrophyDxLib.classify import Classifier
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
@@ -33,8 +34,8 @@ def quiet(what, done, total):
     pass
 
 
-def store_of(cohort, folder, processes=1):
-    return SampleStore.of(cohort, SampleRecipe(size=SIZE), folder, processes, quiet)
+def store_of(cohort, folder, crew=OWN_PROCESS):
+    return SampleStore.of(cohort, SampleRecipe(size=SIZE), folder, crew, quiet)
 
 
 def refusal(cohort, folder) -> str:
@@ -89,7 +90,7 @@ def test_samples_of_two_channels_are_those_of_classification(tmp_path):
     table, recipe = two_channels(tmp_path / "cohort")
     cohort = Cohort.read(table, recipe)
     sample = recipe.sample.model_copy(update={"size": SIZE})
-    store = SampleStore.of(cohort, sample, tmp_path / "store", 1, quiet)
+    store = SampleStore.of(cohort, sample, tmp_path / "store", OWN_PROCESS, quiet)
     assert store.pixels.shape[1:] == (2, SIZE, SIZE)
     case = cohort.cases[0]
     series = with_channels(read_study(case.path), {"STIR": read_study(case.further["STIR"])})
@@ -102,7 +103,7 @@ def test_channels_on_grids_that_differ_are_told_with_their_row(tmp_path):
     short = read_study(tmp_path / "cohort" / "P0002" / "STIR.nii.gz")
     write_series(dataclasses.replace(short, voxels=short.voxels[:1]), tmp_path / "cohort" / "P0002" / "STIR.nii.gz")
     with pytest.raises(InputError, match=r"STIR has \d+ × \d+ × 1 voxels .*\(row 3 of patient P0002\)"):
-        SampleStore.of(Cohort.read(table, recipe), recipe.sample, tmp_path / "store", 1, quiet)
+        SampleStore.of(Cohort.read(table, recipe), recipe.sample, tmp_path / "store", OWN_PROCESS, quiet)
 
 
 def test_stored_samples_are_those_of_classification(cohort, made):
@@ -142,7 +143,7 @@ def test_samples_are_made_once(cohort, folder, count_made):
 
 
 def test_another_size_is_made_anew(cohort, folder, count_made):
-    SampleStore.of(cohort, SampleRecipe(size=224), folder, 1, quiet)
+    SampleStore.of(cohort, SampleRecipe(size=224), folder, OWN_PROCESS, quiet)
     assert len(count_made) == 4
 
 
@@ -225,16 +226,9 @@ def test_a_folder_that_cannot_be_made_is_told(cohort, tmp_path):
     assert "cannot be made" in refusal(cohort, tmp_path / "file" / "store")
 
 
-def test_several_processes_give_the_same_as_one(cohort, made, tmp_path):
-    one, two = store_of(cohort, made), store_of(cohort, tmp_path, processes=2)
-    assert one.digests == two.digests
-    np.testing.assert_array_equal(one.pixels[:], two.pixels[:])
-    np.testing.assert_array_equal(one.case, two.case)
-
-
 def test_progress_counts_the_series(cohort, made):
     told = []
-    SampleStore.of(cohort, SampleRecipe(size=SIZE), made, 1, lambda *news: told.append(news))
+    SampleStore.of(cohort, SampleRecipe(size=SIZE), made, OWN_PROCESS, lambda *news: told.append(news))
     assert told == [("Making samples", n, 4) for n in (1, 2, 3, 4)]
 
 

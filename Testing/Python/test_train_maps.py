@@ -7,6 +7,7 @@ import pytest
 import torch
 from map_packages import MAP_RECIPE
 
+from DystrophyDxLib.archive.crew import OWN_PROCESS
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.files.resources import muscle_model
@@ -35,7 +36,7 @@ def table(tmp_path_factory):
 
 def test_legs_of_both_sides_become_left_ones_with_their_labels(table, tmp_path):
     cohort = Cohort.read(table, RECIPE)
-    store = SampleStore.of(cohort, RECIPE.sample, tmp_path, 1, silent)
+    store = SampleStore.of(cohort, RECIPE.sample, tmp_path, OWN_PROCESS, silent)
     pixels = store.pixels[:]
     assert pixels.shape[1:] == (2, 112, 112)
     columns = np.arange(112)

@@ -7,17 +7,21 @@ import dataclasses
 
 import numpy as np
 import pytest
+from crews import Elsewhere
 from map_packages import make_map_package
 from pattern_packages import alike, muscle_fat
 
+from DystrophyDxLib.archive.crew import OWN_PROCESS
 from DystrophyDxLib.cohort.table import Cohort
 from DystrophyDxLib.errors import InputError
+from DystrophyDxLib.models.map_package import MapPackage
 from DystrophyDxLib.models.package_files import CARD, SUMS
 from DystrophyDxLib.models.pattern import PatternModel, log_odds, relative
 from DystrophyDxLib.models.pattern_package import PatternPackage, PatternRecipe
 from DystrophyDxLib.models.recipe import shipped_recipe
 from DystrophyDxLib.muscles.structures import MUSCLES
 from DystrophyDxLib.phantom.cohort import Patient, write_cohort
+from DystrophyDxLib.reporting.progress import silent
 from DystrophyDxLib.training import pattern_store
 from DystrophyDxLib.training.pattern_store import PatternStore, StoredFat
 from DystrophyDxLib.training.preparation import LEFT_OUT
@@ -47,12 +51,9 @@ def table(tmp_path_factory):
 
 
 def test_the_fat_is_that_under_a_person_s_map_by_dixon_images_and_is_kept(table, tmp_path, maps, monkeypatch):
-    from DystrophyDxLib.models.map_package import MapPackage
-    from DystrophyDxLib.muscles.mapper import MuscleMapper
-
-    cohort, mapper = Cohort.read(table, RECIPE), MuscleMapper(MapPackage.read(maps), "cpu")
+    cohort = Cohort.read(table, RECIPE)
     assert set(cohort.cases[0].further) == {"DIXON_FAT", "DIXON_WATER", "DIXON_FF"}
-    asked = (cohort, RECIPE, mapper, tmp_path, lambda *_: None)
+    asked = (cohort, RECIPE, MapPackage.read(maps), "cpu", tmp_path, OWN_PROCESS, silent)
     store = PatternStore.of(*asked)
     assert len(store.fat) == 4
     assert not any(fat.by_grey for fat in store.fat)
@@ -62,17 +63,15 @@ def test_the_fat_is_that_under_a_person_s_map_by_dixon_images_and_is_kept(table,
         known = {row.muscle: row.fat_fraction for row in fat.muscles if row.voxels > 60}
         for name, fraction in known.items():
             assert fraction == pytest.approx(float(truth[case.patient_id][f"fat {name}"]), abs=0.12), name
+    assert PatternStore.of(*asked[:4], tmp_path / "there", Elsewhere(tmp_path), silent) == store
     monkeypatch.setattr(pattern_store, "fat_of_series", None)  # whoever measures again fails
     assert PatternStore.of(*asked) == store
 
 
 def test_an_image_of_the_fat_fraction_tells_it_where_there_is_no_other(table, tmp_path, maps):
-    from DystrophyDxLib.models.map_package import MapPackage
-    from DystrophyDxLib.muscles.mapper import MuscleMapper
-
-    mapper, cohort = MuscleMapper(MapPackage.read(maps), "cpu"), Cohort.read(table, RECIPE)
+    cohort = Cohort.read(table, RECIPE)
     alone = [dataclasses.replace(case, further={"DIXON_FF": case.further["DIXON_FF"]}) for case in cohort.cases]
-    asked = (RECIPE, mapper, tmp_path, lambda *_: None)
+    asked = (RECIPE, MapPackage.read(maps), "cpu", tmp_path, OWN_PROCESS, silent)
     by_fraction, by_both = (
         PatternStore.of(dataclasses.replace(cohort, cases=tuple(cases)), *asked) for cases in (alone, cohort.cases)
     )
