@@ -50,6 +50,10 @@ class Changed(InputError):
     """The dataset was made by other models or another version; the message says by which."""
 
 
+class OtherSource(InputError):
+    """The dataset was made of another archive."""
+
+
 @dataclass
 class About:
     """What `dataset.json` holds.
@@ -57,10 +61,12 @@ class About:
     Attributes:
         key: fingerprint of the key of the pseudonyms.
         made: what each `Model.made` of the rows means, in words.
+        sources: pseudonyms of the archives that it was made of.
     """
 
     key: str
     made: dict[str, str] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> About:
@@ -69,12 +75,12 @@ class About:
             held = json.loads(path.read_text(encoding="utf-8"))
             if held["schema"] != SCHEMA:
                 raise InputError(f"The dataset has the schema {held['schema']}, and this program knows {SCHEMA}.")
-            return cls(held["key"], dict(held["made"]))
+            return cls(held["key"], dict(held["made"]), list(held.get("sources", ())))
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(f"{path} cannot be read; give another folder with --out.") from None
 
     def write(self, path: Path) -> None:
-        text = json.dumps({"schema": SCHEMA, "key": self.key, "made": self.made}, indent=1) + "\n"
+        text = json.dumps({"schema": SCHEMA, **vars(self)}, indent=1) + "\n"
         write_atomically(path, text.encode())
 
 
@@ -114,10 +120,17 @@ class Dataset:
         tables = [self._read(path, wanted) for path in self.parts(name).values()]
         return pa.concat_tables(tables) if tables else wanted.empty_table()
 
+    def studies_in(self, name: str) -> set[str]:
+        """Pseudonyms of the studies that a table holds."""
+        return set(self.table(name, ["study"]).column("study").to_pylist())
+
     @staticmethod
     def _read(path: Path, wanted: pa.Schema) -> pa.Table:
         try:
             table = pq.ParquetFile(path).read(columns=wanted.names)
+            for place, column in enumerate(wanted):
+                if column.name not in table.column_names:  # it has come with a later version
+                    table = table.add_column(place, column, pa.nulls(len(table), column.type))
             return table.cast(wanted).replace_schema_metadata(None)
         except (OSError, pa.ArrowException, ValueError):
             raise InputError(f"{path} is damaged; remove it and run the archive again.") from None
@@ -134,6 +147,7 @@ class DatasetWriter:
 
     Attributes:
         done: pseudonyms of the studies that have a row, in `studies` or `failures`.
+        failed: of them, those in `failures` when it was opened.
     """
 
     dataset: Dataset
@@ -142,6 +156,7 @@ class DatasetWriter:
     part_rows: int
     part_s: float
     done: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     _rows: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in COLUMNS})
     _since: float = field(default_factory=time.monotonic)
 
@@ -154,7 +169,7 @@ class DatasetWriter:
         if not any(self._rows.values()):
             self._since = time.monotonic()
         if outcome.result is not None:
-            for table, rows in rows_of(study, outcome.result, self.pseudonyms).items():
+            for table, rows in rows_of(study, outcome.result, self.pseudonyms, outcome.lacking).items():
                 self._rows[table] += rows
         else:
             assert outcome.failure is not None
@@ -188,14 +203,12 @@ class DatasetWriter:
                 "command."
             ) from None
 
-    def drop_failures(self) -> int:
-        """Takes all failures out of the dataset, so that they are tried again; gives their number."""
-        parts = self.dataset.parts("failures")
-        count = sum(pq.ParquetFile(path).metadata.num_rows for path in parts.values())
-        for path in parts.values():
-            self.done -= set(pq.ParquetFile(path).read(columns=["study"]).column("study").to_pylist())
+    def drop_failures(self) -> None:
+        """Takes all failures out of the dataset, so that they are tried again."""
+        for path in self.dataset.parts("failures").values():
             path.unlink()
-        return count
+        self.done -= self.failed
+        self.failed = set()
 
     def _write(self, table: str, number: int, rows: list[Row]) -> None:
         about = {_SCHEMA_OF_PART: SCHEMA.encode(), _OF_PART: self.model.made.encode()}
@@ -234,6 +247,8 @@ def open_dataset(
     pseudonyms: Pseudonyms,
     changed: str | None = None,
     *,
+    source: str = "",
+    add_source: bool = False,
     part_rows: int = 500,
     part_s: float = 60.0,
 ) -> Iterator[DatasetWriter]:
@@ -242,10 +257,13 @@ def open_dataset(
     Args:
         changed: what to do where earlier rows are of another model or version: "keep" them, or classify all "again";
             None is for asking.
+        source: pseudonym of the archive.
+        add_source: whether earlier rows may be of another archive.
         part_rows, part_s: rows and seconds after which a part is written.
 
     Raises:
         Changed: earlier rows are of another model or version, and nothing says what to do.
+        OtherSource: earlier rows are of another archive, and nothing says that these are to be added.
         InputError: the folder holds something else, is used by another run, or has pseudonyms of another key.
     """
     _check(folder)
@@ -275,8 +293,16 @@ def open_dataset(
         dataset = Dataset(folder)
         _tidy(dataset, about.made)
         writer = DatasetWriter(dataset, model, pseudonyms, part_rows, part_s)
-        for table in ("studies", "failures"):
-            writer.done |= set(dataset.table(table, ["study"]).column("study").to_pylist())
+        writer.failed = dataset.studies_in("failures")
+        writer.done = dataset.studies_in("studies") | writer.failed
+        if source not in about.sources:
+            if writer.done and about.sources and not add_source:
+                raise OtherSource(
+                    "The dataset was made of another archive, or of this one at another place. Add --add-source to add "
+                    "what it lacks of this one, or give another folder with --out."
+                )
+            about.sources.append(source)
+            about.write(folder / ABOUT)
         try:
             yield writer
         finally:

@@ -6,9 +6,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Container, Generator, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,7 @@ from .engine import RayWorkers, Resources, connected
 from .folders import Folders
 from .pseudonyms import Pseudonyms
 from .schedule import Schedule
-from .sources import Asked, check, find
+from .sources import Asked, check, find, source_name
 from .studies import Found, Identity, Study
 from .summary import ArchiveSummary, Run, write_summary
 from .tree import crew_for
@@ -52,7 +52,7 @@ class ArchiveOptions:
         limit_s: seconds that one study may take.
         memory_gb: memory that studies may take in a worker, beside the model.
         folders, dicom: whether each study gets a folder as `classify` makes it, with DICOM objects.
-        changed: see `open_dataset`.
+        changed, add_source: see `open_dataset`.
         retry: whether failures of earlier runs are tried again.
     """
 
@@ -68,11 +68,13 @@ class ArchiveOptions:
     folders: bool = False
     dicom: bool = False
     changed: Literal["keep", "again"] | None = None
+    add_source: bool = False
     retry: bool = False
 
-    def with_changed(self, changed: Literal["keep", "again"]) -> ArchiveOptions:
-        """The same, with what is to be done of earlier rows of another model or version."""
-        return replace(self, changed=changed)
+    @property
+    def written(self) -> Folders | None:
+        """What is written of each study beside the dataset."""
+        return Folders(self.out.resolve() / RESULTS, self.dicom) if self.folders or self.dicom else None
 
 
 def classify_archive(
@@ -92,7 +94,7 @@ def classify_archive(
         tell: called about once a second with figures for machines.
 
     Raises:
-        Changed: see `open_dataset`.
+        Changed, OtherSource: see `open_dataset`.
         InputError: source, packages or output cannot be used; Ray cannot be started or reached.
         KeyboardInterrupt: after what is done has been written.
     """
@@ -102,12 +104,19 @@ def classify_archive(
         compute_device(options.device)
     packages = Model.read(package, maps, pattern)
     _refuse_inside(options.out, {"--key": options.key, "--identities": options.identities})
+    if options.changed == "again":
+        _refuse_old_folders(options, Folders(options.out / RESULTS).earlier())
     pseudonyms = Pseudonyms.with_key(options.key, make=not (options.out / ABOUT).exists())
-    with open_dataset(options.out, packages, pseudonyms, options.changed) as dataset:
+    named = pseudonyms.study("source", source_name(source))
+    with open_dataset(
+        options.out, packages, pseudonyms, options.changed, source=named, add_source=options.add_source
+    ) as dataset:
         crew = partial(crew_for, address=options.address, processes=_cores(options))
         found = find(source, options.asked, package, pseudonyms, options.out, advance, crew)
         if options.identities is not None:
             _write_identities(options.identities, found.identities)
+        kept = dataset.done - dataset.failed if options.retry else dataset.done
+        _refuse_old_folders(options, {study.study for study in found.studies} - kept)
         if options.retry:
             dataset.drop_failures()
         before = sum(study in dataset.done for study in _all_of(found))
@@ -115,7 +124,7 @@ def classify_archive(
             if study not in dataset.done:
                 dataset.fail(study, patient, failure)
         todo = _unlike_each_other(study for study in found.studies if study.study not in dataset.done)
-        run = _Running(dataset, found.total, found.total - len(todo), advance, tell)
+        run = _Running(dataset, options.written, found.total, found.total - len(todo), advance, tell)
         if todo:
             run.through(partial(_outcomes, packages, options), todo)
         dataset.flush()
@@ -142,8 +151,7 @@ def _outcomes(model: Model, options: ArchiveOptions, studies: list[Study], begun
     Args:
         begun: told how many workers there are.
     """
-    folders = Folders(options.out.resolve() / RESULTS, options.dicom) if options.folders or options.dicom else None
-    make = partial(StudyWorker, model, options.device, folders, options.memory_gb)
+    make = partial(StudyWorker, model, options.device, options.written, options.memory_gb)
     with connected(options.address, _cores(options)) as (there, gpus):
         resources = Resources.of(there, gpus, options.workers, options.device)
         begun(resources.workers)
@@ -168,6 +176,7 @@ class _Running:
     """
 
     dataset: DatasetWriter
+    folders: Folders | None
     total: int
     done: int
     advance: Advance
@@ -195,6 +204,8 @@ class _Running:
         with closing(outcomes(studies, begun)) as each:
             for here, (study, outcome) in enumerate(each, 1):
                 self.dataset.add(study, outcome)
+                if outcome.failure is not None and self.folders is not None:
+                    self.folders.remove(study)
                 self.done += 1
                 failed += outcome.failure is not None
                 now = time.monotonic()
@@ -222,6 +233,17 @@ def _refuse_inside(out: Path, files: Mapping[str, Path | None]) -> None:
     for option, path in files.items():
         if path is not None and path.resolve().is_relative_to(out.resolve()):
             raise InputError(f"{option} would lie in the folder of the results and go with it; give another place.")
+
+
+def _refuse_old_folders(options: ArchiveOptions, among: Container[str]) -> None:
+    """Raises the `InputError` of studies among those to be classified that have a folder, which would be of an earlier
+    answer then."""
+    there = Folders(options.out / RESULTS).earlier() if options.written is None else ()
+    if old := sum(study in among for study in there):
+        raise InputError(
+            f"{old} of the studies to be classified have folders of an earlier run in {RESULTS}/; add --folders to "
+            "write them anew, or remove them."
+        )
 
 
 def print_figures(figures: Figures) -> None:

@@ -30,6 +30,11 @@ class Asked:
         return bool(self.patient or self.date or self.description)
 
 
+def source_name(source: str) -> str:
+    """What tells an archive from others: its address, or its place on this computer."""
+    return source.rstrip("/") if source.startswith(_WEB) else str(Path(source).resolve())
+
+
 def check(source: str, asked: Asked, package: ModelPackage) -> None:
     """Raises the `InputError` of a source that is none or cannot be used with this model, before any work."""
     if source.startswith(_WEB):

@@ -29,8 +29,13 @@ class Failure(NamedTuple):
 
     @classmethod
     def of(cls, kind: str, error: InputError) -> Failure:
-        """The failure that an error tells, without the UIDs that some messages list for the user."""
-        return cls(kind, _UID.sub("(UID)", str(error)))
+        """The failure that an error tells."""
+        return cls(kind, without_uids(error))
+
+
+def without_uids(error: InputError) -> str:
+    """Its message without the UIDs that some list for the user."""
+    return _UID.sub("(UID)", str(error))
 
 
 KINDS = {

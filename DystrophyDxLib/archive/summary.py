@@ -58,29 +58,63 @@ class Run(Part):
 
 
 class ArchiveSummary(Summary):
-    """Counts of the whole dataset, and what the last run did."""
+    """Counts of the whole dataset, and what the last run did.
+
+    Attributes:
+        sources: archives that the dataset was made of; the last run looked at one of them.
+        without_patient: studies that name no patient, as image files do.
+        lacking: studies whose folder lacks something, such as DICOM objects.
+    """
 
     schema_: Literal["dystrophydx.archive-summary/1"] = "dystrophydx.archive-summary/1"
     made: tuple[str, ...]
+    sources: int = 1
     studies: int
     patients: int
+    without_patient: int = 0
     failures: int
     labels: dict[str, int]
     failures_by_kind: dict[str, int]
     warnings: dict[str, int]
     disagreements: int
+    lacking: int = 0
     run: Run
+
+    @property
+    def of_patients(self) -> str:
+        """Studies and patients in words."""
+        told = counted_studies(self.studies)
+        if not self.without_patient:
+            return f"{told} of {counted(self.patients, 'patient')}"
+        none = f"{self.without_patient} of them name{'s' if self.without_patient == 1 else ''} no patient"
+        return f"{told} of {counted(self.patients, 'patient')} ({none})" if self.patients else f"{told} ({none})"
+
+    @property
+    def of_sources(self) -> str:
+        """Which part of the dataset the last run is about, where it is not all of it."""
+        return f", of one of the {self.sources} archives of the dataset" if self.sources > 1 else ""
 
     def lines(self) -> Iterator[str]:
         yield from self.notices
         labels = ", ".join(f"{name} {number}" for name, number in self.labels.items())
-        yield f"{self.studies} {'study' if self.studies == 1 else 'studies'}" + (f": {labels}." if labels else ".")
+        yield self.of_patients + (f": {labels}." if labels else ".")
         kinds = ", ".join(f"{kind} {number}" for kind, number in self.failures_by_kind.items())
         yield f"{counted(self.failures, 'failure')}" + (f": {kinds}." if kinds else ".")
         yield (
-            f"This run: {self.run.done} in {self.run.seconds:.0f} s ({self.run.per_minute:.1f} a minute, "
-            f"{counted(self.run.workers, 'worker')}); {self.run.before} were there before."
+            f"This run{self.of_sources}: {self.run.done} in {self.run.seconds:.0f} s "
+            f"({self.run.per_minute:.1f} a minute, {counted(self.run.workers, 'worker')}); "
+            f"{self.run.before} were there before."
         )
+        if self.lacking:
+            yield f"The folders of {self.lacking} lack something; the column lacking of the table studies says what."
+
+
+def counted_studies(number: int) -> str:
+    """
+    >>> counted_studies(1), counted_studies(2)
+    ('1 study', '2 studies')
+    """
+    return f"{number} {'study' if number == 1 else 'studies'}"
 
 
 def write_summary(dataset: Dataset, run: Run) -> ArchiveSummary:
@@ -95,13 +129,16 @@ def write_summary(dataset: Dataset, run: Run) -> ArchiveSummary:
     summary = ArchiveSummary(
         notices=report_notices(demonstration=WarningCode.DEMONSTRATION_MODEL.value in codes, synthetic=False),
         made=tuple(dataset.about.made.values()),
+        sources=max(1, len(dataset.about.sources)),
         studies=len(studies),
         patients=studies["patient"].nunique(),
+        without_patient=int(studies["patient"].isna().sum()),
         failures=len(failures),
         labels=_counts(studies["label"]),
         failures_by_kind=_counts(failures["kind"]),
         warnings=dict(codes.most_common()),
         disagreements=int((studies["pattern_agrees"] == False).sum()),  # noqa: E712 -- null is neither
+        lacking=int(studies["lacking"].notna().sum()),
         run=run,
     )
     with TemporaryDirectory(prefix="dystrophydx") as name:
@@ -123,7 +160,7 @@ def _sections(
 ) -> Iterator[Section]:
     yield _brief(summary)
     if len(studies):
-        yield _answers(studies, folder)
+        yield _answers(studies, summary, folder)
         yield _disagreements(studies)
         yield _warnings(summary, folder)
     yield _failures(failures)
@@ -138,17 +175,22 @@ def _brief(summary: ArchiveSummary) -> Section:
     return Section(
         "In brief",
         (
-            f"{summary.studies} studies of {summary.patients} patients have an answer ({labels or 'none'}), and "
-            f"{summary.failures} have none, for the reasons below.",
-            f"The last run found {run.found} studies in {run.files} files, of which {run.passed_over} are no images "
-            f"and {run.copies} hold what another file holds; {run.before} of the studies were in the dataset already, "
-            f"{run.done} were added.",
+            f"The dataset has answers to {summary.of_patients}: {labels or 'none'}; {summary.failures} have none, for "
+            "the reasons below.",
+            f"The last run{summary.of_sources}: it found {run.found} studies in {run.files} files, of which "
+            f"{run.passed_over} are no images and {run.copies} hold what another file holds; {run.before} of the "
+            f"studies were in the dataset already, {run.done} were added.",
+            *(
+                [f"The folders of {summary.lacking} studies lack something: see the column lacking of studies."]
+                if summary.lacking
+                else []
+            ),
             "Studies and patients have pseudonyms; who has the key finds the examination.",
         ),
     )
 
 
-def _answers(studies: pd.DataFrame, folder: Path) -> Section:
+def _answers(studies: pd.DataFrame, summary: ArchiveSummary, folder: Path) -> Section:
     classes = tuple(studies["classes"].iloc[-1])
     picture = as_picture(
         probability_figure(studies, classes),
@@ -161,12 +203,21 @@ def _answers(studies: pd.DataFrame, folder: Path) -> Section:
     frame = studies.groupby("label", sort=True).agg(
         Studies=("study", "size"),
         Patients=("patient", "nunique"),
+        Unnamed=("patient", lambda patients: patients.isna().sum()),
         Median=("probability", "median"),
         Low=("probability", lambda values: values.quantile(0.25)),
         High=("probability", lambda values: values.quantile(0.75)),
     )
+    if not summary.without_patient:
+        frame = frame.drop(columns="Unnamed")
     named = frame.reset_index().rename(
-        columns={"label": "Label", "Median": "Median probability", "Low": "Lower quartile", "High": "Upper quartile"}
+        columns={
+            "label": "Label",
+            "Unnamed": "Studies without a patient",
+            "Median": "Median probability",
+            "Low": "Lower quartile",
+            "High": "Upper quartile",
+        }
     )
     return Section("Answers", (), (picture,), (Table("labels", "Studies by label", named),))
 

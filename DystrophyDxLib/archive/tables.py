@@ -69,6 +69,7 @@ COLUMNS: dict[str, dict[str, tuple[pa.DataType, str]]] = {
         "signs": (_SIGNS, "published signs of the muscles"),
         "device": (_TEXT, "that the network ran on"),
         "precision": (_TEXT, "that it computed in"),
+        "lacking": (_TEXT, "what its folder lacks, and why; null where nothing or no folder was asked for"),
         "seconds_read": (_NUMBER, "for reading"),
         "seconds_roi": (_NUMBER, "for finding the legs"),
         "seconds_network": (_NUMBER, "in the network"),
@@ -125,10 +126,10 @@ def schema(table: str) -> pa.Schema:
     )
 
 
-def rows_of(study: Study, result: StudyResult, pseudonyms: Pseudonyms) -> Mapping[str, list[Row]]:
-    """The rows of a study that was classified, by table."""
+def rows_of(study: Study, result: StudyResult, pseudonyms: Pseudonyms, lacking: str = "") -> Mapping[str, list[Row]]:
+    """The rows of a study that was classified, by table; see `Outcome`."""
     return {
-        "studies": [_study_row(study, result, pseudonyms)],
+        "studies": [_study_row(study, result, pseudonyms) | {"lacking": lacking or None}],
         "windows": _window_rows(study.study, result),
         "muscles": _muscle_rows(study.study, result),
     }

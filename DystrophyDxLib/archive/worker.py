@@ -83,10 +83,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Outcome(Generic[R]):
-    """What became of a study or of another part of a work: a result or a failure."""
+    """What became of a study or of another part of a work: a result or a failure.
+
+    Attributes:
+        lacking: what could not be written beside a result, and why; empty where nothing.
+    """
 
     result: R | None
     failure: Failure | None = None
+    lacking: str = ""
 
 
 class _Prepared(NamedTuple):
@@ -142,7 +147,7 @@ class StudyWorker:
                     return Outcome(found.result)
                 stage = "writing"
                 card = self._model.package.card.model_dump()
-                return Outcome(self._folders.write(study, prepared.given, prepared.series, found, card))
+                return Outcome(*self._folders.write(study, prepared.given, prepared.series, found, card))
             except Exception as error:  # one study never ends the work on the others
                 return Outcome(None, failure_of(error, stage))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import click
 import typer
@@ -76,6 +77,14 @@ def archive(
             show_default="ask",
         ),
     ] = None,
+    add_source: Annotated[
+        bool,
+        typer.Option(
+            "--add-source",
+            help="Add this archive to a dataset that was made of another one.",
+            show_default="ask",
+        ),
+    ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try the failures of earlier runs again.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print summary.json, and nothing else; progress as JSON lines on stderr.")
@@ -87,7 +96,7 @@ def archive(
             raise InputError(lack)
     with progress(json) as advance:
         advance("Loading the model", 0, 0)
-        from ..archive.dataset import Changed
+        from ..archive.dataset import Changed, OtherSource
         from ..archive.run import ArchiveOptions, classify_archive, print_figures
         from ..archive.sources import Asked
         from ..files.resources import embedded_model, muscle_model, pattern_model
@@ -105,6 +114,7 @@ def archive(
         folders=folders or dicom,
         dicom=dicom,
         changed=changed,
+        add_source=add_source,
         retry=retry,
     )
     packages = (
@@ -118,28 +128,33 @@ def archive(
             with progress(json) as advance, contextlib.redirect_stdout(io.StringIO()):
                 summary = classify_archive(source, *packages, options, advance, print_figures if json else None)
             break
-        except Changed as error:
-            options = options.with_changed(_asked(error, json=json))
+        except (Changed, OtherSource) as error:
+            options = replace(options, **_asked(error, json=json))
         except KeyboardInterrupt:
             raise InputError("Interrupted; what is done is in the dataset, and the same command goes on.") from None
     tell(summary, out / "summary.html", json=json)
 
 
-def _asked(changed: InputError, *, json: bool) -> Literal["keep", "again"]:
-    """What the user wants of a dataset that another model or version has made.
+def _asked(error: InputError, *, json: bool) -> dict[str, Any]:
+    """The options that say what the user wants of a dataset of another model, version or archive.
 
     Raises:
         InputError: nobody can be asked, or wants neither.
     """
     if json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise changed
-    print(str(changed).partition(" Add --changed")[0], file=sys.stderr)
-    said = click.prompt(
-        "Keep its rows and classify only what is new, or classify all again?",
-        type=click.Choice(["keep", "again", "stop"]),
-        default="stop",
-        err=True,
+        raise error
+    from ..archive.dataset import Changed
+
+    question, choices = (
+        (
+            "Keep its rows and classify only what is new, or classify all again?",
+            {"keep": {"changed": "keep"}, "again": {"changed": "again"}},
+        )
+        if isinstance(error, Changed)
+        else ("Add this archive to it?", {"add": {"add_source": True}})
     )
+    print(str(error).partition(" Add --")[0], file=sys.stderr)
+    said = click.prompt(question, type=click.Choice([*choices, "stop"]), default="stop", err=True)
     if said == "stop":
         raise InputError("Nothing was changed.")
-    return "keep" if said == "keep" else "again"
+    return choices[said]

@@ -13,10 +13,11 @@ import pandas as pd
 from archive_cases import KEY, model_of, result_of, study_of
 
 from DystrophyDxLib.archive import dataset as module
-from DystrophyDxLib.archive.dataset import ABOUT, Changed, Dataset, open_dataset
+from DystrophyDxLib.archive import tables
+from DystrophyDxLib.archive.dataset import ABOUT, Changed, Dataset, OtherSource, open_dataset
 from DystrophyDxLib.archive.pseudonyms import Pseudonyms
 from DystrophyDxLib.archive.studies import KINDS, Failure
-from DystrophyDxLib.archive.tables import COLUMNS
+from DystrophyDxLib.archive.tables import COLUMNS, schema
 from DystrophyDxLib.archive.worker import Outcome
 from DystrophyDxLib.errors import InputError
 
@@ -129,13 +130,45 @@ def test_another_model_is_noticed_and_asked_for(tmp_path):
     assert list(Dataset.at(out).about.made) == [model_of("3").made]
 
 
+def test_another_archive_is_asked_for_and_then_known(tmp_path):
+    out = tmp_path / "out"
+    assert write(out, [], source="one") == []
+    assert write(out, ["a"], source="two") == ["a"], "nothing was made of the first"
+    with pytest.raises(OtherSource, match="Add --add-source"):
+        write(out, ["b"], source="three")
+    assert write(out, ["b"], source="three", add_source=True) == ["b"]
+    assert write(out, ["c"], source="two") == ["c"]
+    assert Dataset.at(out).about.sources == ["one", "two", "three"]
+
+
+def test_a_dataset_of_a_version_with_fewer_columns_is_read(tmp_path, monkeypatch):
+    fewer = {name: each for name, each in COLUMNS["studies"].items() if name != "lacking"}
+    with monkeypatch.context() as patch:
+        patch.setitem(COLUMNS, "studies", fewer)
+        schema.cache_clear()
+        rows = tables.rows_of
+        patch.setattr(module, "rows_of", lambda *given: without_lacking(rows(*given)))
+        write(tmp_path / "out", ["a"])
+    schema.cache_clear()
+    write(tmp_path / "out", ["b"], Outcome(result_of(), lacking="There are no DICOM objects."))
+    found = Dataset.at(tmp_path / "out").table("studies", ["label", "lacking", "created"]).to_pylist()
+    assert [row["lacking"] for row in found] == [None, "There are no DICOM objects."]
+    assert {row["label"] for row in found} == {"dystrophinopathy"}
+
+
+def without_lacking(rows):
+    del rows["studies"][0]["lacking"]
+    return rows
+
+
 def test_failures_are_tried_again_where_that_is_asked_for(tmp_path):
     out = tmp_path / "out"
     write(out, ["a"])
     write(out, ["b"], FAILED)
     assert write(out, ["b"]) == []
     with open_dataset(out, model_of(), KEY) as writer:
-        assert writer.drop_failures() == 1
+        assert writer.failed == {study_of("b").study}
+        writer.drop_failures()
     assert write(out, ["a", "b"]) == ["b"]
     assert column(out, "failures") == []
 

@@ -6,11 +6,13 @@ import csv
 import json
 import re
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 pytest.importorskip("pyarrow", reason="the extra archive is not installed")
 
-from archive_cases import result_of, study_datasets, write_study
+from archive_cases import KEY, result_of, study_datasets, write_study
 from cohort_cases import rows_of, table_of
 from model_packages import make_package
 from typer.testing import CliRunner
@@ -100,13 +102,64 @@ def test_it_goes_on_where_it_stopped_and_failures_are_tried_again_on_demand(arch
     told = call(archive, out, package, "--retry")
     assert len(answers.asked) == 1
     assert counts(out) == {"studies": 3, "failures": 2}
-    assert "3 studies: dystrophinopathy 3." in told.stdout
+    assert "3 studies of 3 patients: dystrophinopathy 3." in told.stdout
     answers.asked = []
     assert call(archive, out, package).exit_code == 0
     assert answers.asked == []
     told = call(archive, out, package, "--key", str(tmp_path / "lost.key"))
     assert "The key of the dataset's pseudonyms is not at" in str(told.exception)
     assert not (tmp_path / "lost.key").exists(), "another one would be of no use"
+
+
+def test_another_archive_is_asked_for_and_the_summary_says_which_part_the_run_is_of(
+    archive, package, answers, tmp_path
+):
+    call(archive, tmp_path / "out", package)
+    other = tmp_path / "other"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 32, 32), np.float32)), str(tmp_path / "x.nii.gz"))
+    other.mkdir()
+    (tmp_path / "x.nii.gz").rename(other / "x.nii.gz")
+    told = call(other, tmp_path / "out", package)
+    assert "made of another archive" in str(told.exception)
+    told = call(other, tmp_path / "out", package, "--add-source")
+    assert told.exit_code == 0, told.exception
+    assert "4 studies of 3 patients (1 of them names no patient): dystrophinopathy 4." in told.stdout
+    assert "This run, of one of the 2 archives of the dataset: 1 in" in told.stdout
+    page = (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+    assert "4 studies of 3 patients (1 of them names no patient)" in page
+    assert "The last run, of one of the 2 archives of the dataset: it found 1 studies in 1 files" in page
+    assert "Studies without a patient" in page
+
+
+def test_a_folder_is_of_the_answer_in_the_table(archive, package, answers, tmp_path):
+    """Not of an earlier one: a study that has a folder is not classified again without it, and one that fails loses
+    it."""
+    out = tmp_path / "out"
+    call(archive, out, package)
+    one, two = answers.asked[:2]
+    for study in (one, two):
+        (out / "results" / study).mkdir(parents=True)
+    other = make_package(tmp_path / "other", seed=1)
+    told = call(archive, out, other, "--changed", "again")
+    assert "2 of the studies to be classified have folders of an earlier run in results/" in str(told.exception)
+    assert counts(out) == {"studies": 3, "failures": 2}, "the earlier rows are there still"
+    answers.failing = {one}
+    assert call(archive, out, other, "--changed", "again", "--folders").exit_code == 0
+    answers.failing = set()
+    assert {path.name for path in (out / "results").iterdir()} == {two}
+
+
+def test_failures_stay_where_they_cannot_be_tried_again(archive, package, answers, tmp_path):
+    out = tmp_path / "out"
+    answers.failing = {KEY.study("4711-00001", study_datasets(1)[0].StudyInstanceUID)}
+    key = tmp_path / "own.key"
+    key.write_text("sixteen letters!")
+    call(archive, out, package, "--key", str(key))
+    (out / "results" / next(iter(answers.failing))).mkdir(parents=True)
+    told = call(archive, out, package, "--retry", "--key", str(key))
+    answers.failing = set()
+    assert "1 of the studies to be classified have folders" in str(told.exception)
+    assert counts(out) == {"studies": 2, "failures": 3}
 
 
 def test_the_page_tells_answers_warnings_failures_and_times(archive, package, answers, tmp_path):
