@@ -54,15 +54,14 @@ def put_muscles(
     volume.GetIJKToRASMatrix(ijk_to_ras)
     sided = (muscles.labels > 0).view(np.uint8) * np.uint8(_PER_SIDE)
     values = muscles.labels + muscles.sides * np.uint8(_PER_SIDE) - sided
-    labelmap = labelmap_of(values, ijk_to_ras)  # one for all segments
     drawn = _labelmap_of_all(segmentation, muscles)
-    if drawn is not None and is_on_grid(drawn, labelmap):  # the views are told once
+    if drawn is not None and is_on_grid(drawn, values.shape, ijk_to_ras):  # the views are told once
         scalars = drawn.GetPointData().GetScalars()
         vtk_to_numpy(scalars)[:] = values.ravel()
         scalars.Modified()
         drawn.Modified()
     else:
-        _put_segments(segmentation, muscles, labelmap)
+        _put_segments(segmentation, muscles, labelmap_of(values, ijk_to_ras))  # one for all segments
     digest = None
     if muscles.source == "auto":
         digest = _digest_of_map(segmentation, values)

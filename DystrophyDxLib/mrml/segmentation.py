@@ -428,13 +428,12 @@ def labelmap_of(labels: np.ndarray, ijk_to_ras: vtkMatrix4x4) -> slicer.vtkOrien
     return labelmap
 
 
-def is_on_grid(labelmap: slicer.vtkOrientedImageData, other: slicer.vtkOrientedImageData) -> bool:
-    """Whether two labelmaps hold the same voxels of space."""
-    matrices = vtkMatrix4x4(), vtkMatrix4x4()
-    for image, matrix in zip((labelmap, other), matrices, strict=True):
-        image.GetImageToWorldMatrix(matrix)
-    same = _is_near(np.linalg.solve(*map(slicer.util.arrayFromVTKMatrix, matrices)), np.eye(4), other.GetExtent())
-    return same and labelmap.GetExtent() == other.GetExtent()
+def is_on_grid(labelmap: slicer.vtkOrientedImageData, shape: tuple[int, ...], ijk_to_ras: vtkMatrix4x4) -> bool:
+    """Whether a labelmap holds the same voxels of space as `labelmap_of` of labels of a shape (z, y, x) would."""
+    own, extent = vtkMatrix4x4(), tuple(end for size in shape[::-1] for end in (0, size - 1))
+    labelmap.GetImageToWorldMatrix(own)
+    same = _is_near(np.linalg.solve(*map(slicer.util.arrayFromVTKMatrix, (own, ijk_to_ras))), np.eye(4), extent)
+    return same and labelmap.GetExtent() == extent
 
 
 def _storage(path: Path) -> slicer.vtkMRMLSegmentationStorageNode:

@@ -26,6 +26,9 @@ MIRRORED = WarningCode.SIDE_CONTRADICTED, "The volume lies under a transform tha
 _SERIES_NUMBER = re.compile(r"(\d{1,6}): ")
 """Begin of the name that Slicer gives to a DICOM volume; the description after it is free text, which is kept out."""
 
+_NO_LABEL_MAP = "dystrophydx_no_label_map"
+"""Python attribute of a volume: modified time of the voxels that were looked at, and are those of an image."""
+
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])  # its own inverse
 
 _DISPLAYED_SAMPLE = 1_000_000
@@ -106,8 +109,9 @@ def series_from_volume(node: slicer.vtkMRMLScalarVolumeNode, slices: int | None 
         origin, (i_mm, j_mm, k_mm) = geometry.ijk_to_lps[:3] @ [0, 0, start, 1], geometry.spacing
         voxels = voxels[start::step]
         geometry = Geometry(_triple(origin), (i_mm, j_mm, k_mm * step), geometry.direction)
-    else:
+    elif vars(node).get(_NO_LABEL_MAP) != image.GetMTime():
         check_no_label_map(voxels)
+        setattr(node, _NO_LABEL_MAP, image.GetMTime())
     number = _SERIES_NUMBER.match(node.GetName() or "")
     series = Series(
         np.array(voxels, np.float32),

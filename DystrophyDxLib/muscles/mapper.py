@@ -132,7 +132,9 @@ class MuscleMapper:
         either = [*zip(*(part.tolist() for part in _likelihoods(total, samples[:, 0] > 0).chunk(2)), strict=True)]
         as_left = [one >= other if way is None else way for way, (one, other) in zip(ways, either, strict=True)]
         rows = [n if left else n + len(ways) for n, left in enumerate(as_left)]
-        probabilities = (evidence[rows] / total[rows]).half().cpu().float()
+        rounded = (evidence[rows] / total[rows]).half().cpu()
+        # Label by label, as they are gone through from here on; the network gives them pixel by pixel.
+        probabilities = rounded.to(torch.float32, memory_format=torch.contiguous_format)
         right = [n for n, left in enumerate(as_left) if not left]
         probabilities[right] = probabilities[right].flip(-1)
         plane, least = PlaneOrientation.of(series.geometry), self.package.card.least_likelihood

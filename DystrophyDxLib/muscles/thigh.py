@@ -86,5 +86,6 @@ def _is_shaft(found: np.ndarray, femur: np.ndarray, inside: np.ndarray, pixel_mm
     if at_border:
         return True
     centre = (np.argwhere(bone) + [part.start for part in box]).mean(axis=0).round()
-    depth = np.sqrt(((np.argwhere(~np.pad(inside, 1)) - (centre + 1)) ** 2).sum(axis=1).min())
+    rows, columns = ((np.arange(-1, size + 1) - middle) ** 2 for size, middle in zip(inside.shape, centre, strict=True))
+    depth = np.sqrt((rows[:, None] + columns)[~np.pad(inside, 1)].min())
     return bool(depth >= CENTRAL * np.sqrt(np.count_nonzero(inside) / np.pi))

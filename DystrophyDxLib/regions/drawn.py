@@ -71,8 +71,7 @@ def tidied(geometry: Geometry, drawn: np.ndarray, least: LeastSize, found: np.nd
     """
     labels, sentences = drawn.copy(), []
     cm2 = geometry.spacing[0] * geometry.spacing[1] / 100
-    edited = {side: _edited(drawn, found, value, least) for side, value in LABEL_OF_SIDE.items()}
-    edited = {side: slices for side, slices in edited.items() if len(slices)}
+    edited = _edited(drawn, found, least)
     for side, slices in edited.items():
         value = LABEL_OF_SIDE[side]
         box = box_around((drawn == value).any(axis=0))
@@ -238,14 +237,19 @@ def _beyond(parts: Sequence[_Part], middle: Callable[[], float]) -> list[_Part]:
     return wrong
 
 
-def _edited(drawn: np.ndarray, found: np.ndarray | None, value: int, least: LeastSize) -> np.ndarray:
-    """Slices in which a label is not as it was found; all or none where slices hang together."""
+def _edited(drawn: np.ndarray, found: np.ndarray | None, least: LeastSize) -> dict[Side, np.ndarray]:
+    """Slices in which a side is not as it was found, all of them where slices hang together; of sides that are."""
     everywhere = np.arange(len(drawn))
     if found is None:
-        return everywhere
+        return dict.fromkeys(LABEL_OF_SIDE, everywhere)
     changed = np.flatnonzero((drawn != found).any(axis=(1, 2)))
-    changed = changed[((drawn[changed] == value) != (found[changed] == value)).any(axis=(1, 2))]
-    return changed if least.slices_apart or not len(changed) else everywhere
+    now, then = drawn[changed], found[changed]
+    edited = {}
+    for side, value in LABEL_OF_SIDE.items():
+        own = changed[((now == value) != (then == value)).any(axis=(1, 2))]
+        if len(own):
+            edited[side] = own if least.slices_apart else everywhere
+    return edited
 
 
 def _counts(mask: np.ndarray, slices: np.ndarray, least: LeastSize, cm2: float) -> np.ndarray:

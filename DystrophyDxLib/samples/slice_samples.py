@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -234,7 +235,7 @@ def _fat_signal(grid: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     coarse, covered = (functional.avg_pool2d(planes[:, None].double(), 2).flatten(1) for planes in (grid, inside))
     counted = (covered == 1).double()
     basis = _quadratic_basis(GRID // 2)
-    products = (basis[:, :, None] * basis[:, None, :]).flatten(1)
+    products = _products(GRID // 2)
     brightest = coarse.amax(dim=1, keepdim=True).clamp_min(1e-6)
     level = (coarse / brightest).clamp_min(1e-3).log()
     # A tissue that covers a leg only in part must not bend the surface: slope and curvature have a price.
@@ -251,6 +252,14 @@ def _fat_signal(grid: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     return (surface.exp() * brightest).reshape(grid.shape).float()
 
 
+@cache
+def _products(edge: int) -> torch.Tensor:
+    """(edge * edge, 36) products of each two terms of `_quadratic_basis`."""
+    basis = _quadratic_basis(edge)
+    return (basis[:, :, None] * basis[:, None, :]).flatten(1)
+
+
+@cache
 def _quadratic_basis(edge: int) -> torch.Tensor:
     """(edge * edge, 6) of 1, x, y, x², xy, y² over a square from -1 to 1."""
     position = (torch.arange(edge, dtype=torch.float64) + 0.5) * (2 / edge) - 1

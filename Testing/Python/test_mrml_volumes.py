@@ -55,6 +55,17 @@ def test_voxels_are_shared_on_the_way_in_and_copied_on_the_way_out(scene):
     assert not np.shares_memory(back.voxels, series.voxels)
 
 
+def test_voxels_that_became_a_label_map_are_refused(scene):
+    node = add_series(scene, series_of(np.eye(3)))
+    series_from_volume(node)
+    voxels = slicer.util.arrayFromVolume(node)
+    voxels[:] = np.where(np.arange(voxels.shape[2]) < voxels.shape[2] // 2, 1, 2)
+    slicer.util.arrayFromVolumeModified(node)
+    for _ in range(2):
+        with pytest.raises(InputError, match="label map"):
+            series_from_volume(node)
+
+
 @pytest.mark.parametrize(("x", "mirrored"), [(-1.0, True), (1.0, False)])
 def test_a_volume_under_a_transform_that_mirrors_has_no_sides(scene, x, mirrored):
     node = add_series(scene, series_of(DIRECTIONS["feet first"]))
