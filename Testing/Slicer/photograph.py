@@ -9,6 +9,7 @@ DystrophyDx/Resources/requirements.txt have to be there.
 """
 
 import html
+import re
 import sys
 import tempfile
 import traceback
@@ -58,12 +59,25 @@ class Photographs:
         return [picture for picture, _words, wrong in self._shown if wrong]
 
 
+# Slicer's own, also where the panel was taken away before: when a scene is closed, the subject hierarchy forgets a
+# segmentation before it is told that the display nodes of that segmentation go.
+OF_SLICER = re.compile(
+    r".*qSlicerSubjectHierarchySegmentationsPlugin::updateAllSegmentsFromMRML\(.*\) : "
+    r"Unable to find subject hierarchy item for segmentation node  .*  so per-segment subject hierarchy node cannot be "
+    r"created"
+)
+
+
 def errors():
-    """Collects what is told to the error log; returns the list, and keeps it filled."""
+    """Collects what is told to the error log, but for `OF_SLICER`; returns the list, and keeps it filled."""
     told = []
+
+    def collect(_when, _thread, level, _origin, _context, text):
+        if int(level) > WARNING and not OF_SLICER.fullmatch(text.strip()):
+            told.append(text)
+
     slicer.app.errorLogModel().connect(
-        "entryAdded(QDateTime,QString,ctkErrorLogLevel::LogLevel,QString,ctkErrorLogContext,QString)",
-        lambda _when, _thread, level, _origin, _context, text: told.append(text) if int(level) > WARNING else None,
+        "entryAdded(QDateTime,QString,ctkErrorLogLevel::LogLevel,QString,ctkErrorLogContext,QString)", collect
     )
     return told
 
