@@ -1,11 +1,14 @@
 """The section "Muscles": the fat in each, the map that it is told by, and their share of the heat."""
 
+from contextlib import suppress
+
 import slicer
 from slicer.i18n import tr as _
 
 from DystrophyDxLib.errors import InputError
 from DystrophyDxWidgets.EditedSection import EditedSection
 from DystrophyDxWidgets.helpers import loadWidget, quiet, say
+from DystrophyDxWidgets.LegPicture import LegPicture
 from DystrophyDxWidgets.RegionEditor import RegionEditor
 
 
@@ -16,6 +19,7 @@ class MusclesSection(EditedSection):
         self.widget, self.ui = loadWidget("MusclesSection")
         self.widget.setMRMLScene(slicer.mrmlScene)
         ui = self.ui
+        self.legs = LegPicture(ui.legsLabel, ui.legsCaptionLabel)
         super().__init__(context, ui.editMapButton, RegionEditor(ui.mapEditorFrame, "DystrophyDxMuscles"))
         ui.musclesSection.connect("contentsCollapsed(bool)", self.onFolded)
         ui.showMapCheckBox.connect("toggled(bool)", self.onShowMap)
@@ -44,18 +48,30 @@ class MusclesSection(EditedSection):
         self.showShares()
 
     def _showFat(self):
-        """The table is laid out when the section is opened: that takes longer than all else of an answer."""
+        """Chart and table are made when the section is opened: that takes longer than all else of an answer."""
         ui, result = self.ui, self._context.result
-        title, table, notes = _("Muscles"), "", ""
+        title, legs, table, notes = _("Muscles"), None, "", ""
         if result is not None:
             from DystrophyDxLib.panel.muscle_words import fat_table_html, muscles_notes, muscles_title
 
             title = muscles_title(result)
             if not ui.musclesSection.collapsed:
-                table, notes = fat_table_html(result), muscles_notes(result)
+                legs, table, notes = self._chart(result), fat_table_html(result), muscles_notes(result)
         ui.musclesSection.text = title
+        self.legs.show(legs)
         say(ui.fatLabel, table)
         say(ui.musclesNotesLabel, notes)
+
+    def _chart(self, result):
+        """`LegChart` of the map as it is in the scene; None where that cannot be drawn."""
+        from DystrophyDxLib.mrml.leg_chart import leg_chart
+
+        with suppress(InputError):
+            return leg_chart(self._context.classification, result)
+
+    def cleanup(self):
+        super().cleanup()
+        self.legs.cleanup()
 
     def onFolded(self, folded):
         if not folded:

@@ -11,20 +11,19 @@ import slicer
 
 from ..errors import InputError
 from ..models.decision import decision_of
-from ..regions.windows import Regions
 from ..reporting.case_report import write_report
-from ..reporting.leg_chart import LegChart
 from ..reporting.muscle_fat import write_muscles_csv
 from ..results import StudyResult
 from .classification import SceneClassification, result_now
 from .classification_view import ClassificationView
 from .display import HeatmapDisplay
-from .muscle_nodes import MUSCLES, muscles_of
+from .leg_chart import leg_chart
+from .muscle_nodes import MUSCLES
 from .nodes import VolumeNodes
 from .overview import most_suspicious, render_overview
 from .scenes import copy_into, new_scene
-from .segmentation import labels_from_segmentation, write_segmentation
-from .volumes import series_from_volume, write_volume
+from .segmentation import write_segmentation
+from .volumes import write_volume
 
 
 def write_report_folder(
@@ -65,7 +64,7 @@ def write_report_folder(
         now = time.perf_counter()
         timing = {**result.timing_s, "write": now - start, "total": now - started}
         result = result.model_copy(update={"timing_s": {stage: round(took, 3) for stage, took in timing.items()}})
-    write_report(folder / "report.html", result, card, folder / "overview.png", _leg_chart(alone, result))
+    write_report(folder / "report.html", result, card, folder / "overview.png", leg_chart(alone, result))
     if result.muscle_fat:
         write_muscles_csv(folder / "muscles.csv", result)
     (folder / "result.json").write_text(result.to_json(), encoding="utf-8")
@@ -95,19 +94,6 @@ def reportable(
     display = HeatmapDisplay(alone.heatmap)
     display.shown_class, display.legend = 1, True
     return result, alone, scene
-
-
-def _leg_chart(classification: SceneClassification, result: StudyResult) -> LegChart | None:
-    """The muscles of the map in the scene, shaded by their grades in a result."""
-    volume, legs = classification.volume, classification.segmentation
-    if not result.muscle_fat or legs is None:
-        return None
-    regions = Regions(labels_from_segmentation(legs, volume), ())
-    muscles = muscles_of(volume, regions)
-    if muscles is None:
-        return None
-    geometry = series_from_volume(volume).geometry
-    return LegChart.of(muscles.labels, muscles.sides, regions.labels, geometry, result.muscle_fat)
 
 
 def _save(scene: slicer.vtkMRMLScene, path: Path) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
-from ..reporting.muscle_fat import SHADES, by_muscle, fat_by_leg, sides_of, source_words
+from ..reporting.leg_chart import SHORT
+from ..reporting.muscle_fat import INKS, SHADES, by_muscle, fat_by_leg, sides_of, source_words
 from ..reporting.muscle_heat import heat_line
 from ..reporting.muscle_signs import signs_lines
 from ..reporting.pattern_words import pattern_line
 from ..results import MuscleFat, StudyResult
 
-_INK = {4: "#ffffff"}
-"""Of a grade's number on its shade, where that is not black."""
 _HEADINGS = {"unknown": "Leg, side unknown", "none": "Leg"}
 
 
@@ -22,8 +21,8 @@ def muscles_title(result: StudyResult) -> str:
 
 
 def fat_table_html(result: StudyResult) -> str:
-    """Each muscle with the fat in it, its interval and its grade on each side, shaded as in the report; nothing without
-    a muscle map."""
+    """Each muscle with its name in the chart, the fat in it, its interval and its grade on each side, shaded as in the
+    report; nothing without a muscle map."""
     rows = by_muscle(result)
     if not rows:
         return ""
@@ -32,9 +31,11 @@ def fat_table_html(result: StudyResult) -> str:
         for side in sides_of(result)
     )
     lines = "".join(
-        f"<tr><td>{escape(name.capitalize())}&nbsp;</td>{''.join(map(_cells, muscles))}</tr>" for name, muscles in rows
+        f"<tr><td>{escape(name.capitalize())}&nbsp;</td><td>{SHORT[name]}&nbsp;</td>"
+        f"{''.join(map(_cells, muscles))}</tr>"
+        for name, muscles in rows
     )
-    return f'<table cellspacing="1"><tr><th align="left">Muscle</th>{sides}</tr>{lines}</table>'
+    return f'<table cellspacing="1"><tr><th align="left" colspan="2">Muscle</th>{sides}</tr>{lines}</table>'
 
 
 def muscles_notes(result: StudyResult) -> str:
@@ -49,9 +50,7 @@ def _cells(muscle: MuscleFat | None) -> str:
         return '<td align="right">&nbsp;–&nbsp;</td><td></td>'
     grade = muscle.mercuri or 0
     number = muscle.mercuri or "?"
-    shade = (
-        f'<td align="center" bgcolor="{SHADES[grade]}"><font color="{_INK.get(grade, "#000000")}">{number}</font></td>'
-    )
+    shade = f'<td align="center" bgcolor="{SHADES[grade]}"><font color="{INKS[grade]}">{number}</font></td>'
     if muscle.fat_fraction is None or muscle.fat_ci95 is None:
         return f'<td align="right">&nbsp;not decidable&nbsp;</td>{shade}'
     low, high = (f"{100 * part:.0f}" for part in muscle.fat_ci95)

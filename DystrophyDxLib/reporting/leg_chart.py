@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,18 +23,53 @@ _LEAST_PIXELS = 12
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What is drawn of a mask: closed loops (N, 2) of x and y each; what an even number of them holds is outside.
+
+    Attributes:
+        loops: its borders.
+        at: x and y of its innermost point.
+    """
+
+    loops: tuple[np.ndarray, ...]
+    at: tuple[float, float]
+
+    @property
+    def path(self) -> str:
+        """Of an SVG."""
+        return " ".join("M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in loop) + " Z" for loop in self.loops)
+
+
+@dataclass(frozen=True)
 class Shape:
     """One muscle in the chart.
 
     Attributes:
-        path: of an SVG.
-        at: x and y of its middle.
+        outline: where it lies.
         muscle: what is known of it.
     """
 
-    path: str
-    at: tuple[float, float]
+    outline: Outline
     muscle: MuscleFat
+
+    @property
+    def grade(self) -> int:
+        """By which it is shaded; 0 where it has none."""
+        return self.muscle.mercuri or 0
+
+    @property
+    def name(self) -> str:
+        """That is written on it."""
+        return SHORT[self.muscle.muscle]
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One leg in the chart, with R or L below its middle x, where its side is known."""
+
+    outline: Outline
+    x: float
+    letter: str
 
 
 @dataclass(frozen=True)
@@ -44,12 +79,11 @@ class LegChart:
     Attributes:
         slice: whose shapes these are.
         height: of the chart; its width is `width`.
-        legs: path of each leg's outline, and x of its middle with R or L, where that is known.
     """
 
     slice: int
     height: int
-    legs: tuple[tuple[str, float, str], ...]
+    legs: tuple[Leg, ...]
     shapes: tuple[Shape, ...]
     width: int = _WIDTH
 
@@ -84,27 +118,37 @@ class LegChart:
         unit = _WIDTH / ((box[1].stop - box[1].start + 2) * column_mm)
         step = np.array([column_mm, row_mm]) * unit
 
-        def drawn(mask: np.ndarray) -> tuple[str, tuple[float, float]]:
-            corner = np.array([box[1].start - 1, box[0].start - 1])
-            inmost = np.array(np.unravel_index(ndimage.distance_transform_edt(mask).argmax(), mask.shape))[::-1]
-            x, y = (inmost + 0.5 - corner) * step
-            return _path([(loop - corner) * step for loop in _loops(mask)]), (round(float(x), 1), round(float(y), 1))
+        def drawn(mask: np.ndarray) -> Outline:
+            around = box_around(mask)
+            assert around is not None  # only what is there is drawn
+            corner = np.array([around[1].start - box[1].start, around[0].start - box[0].start]) + 1
+            own = np.pad(mask[around], 1)
+            inmost = np.array(np.unravel_index(ndimage.distance_transform_edt(own).argmax(), own.shape))[::-1]
+            x, y = (inmost - 0.5 + corner) * step
+            loops = tuple((loop - 1 + corner) * step for loop in _loops(own))
+            return Outline(loops, (round(float(x), 1), round(float(y), 1)))
 
         outlines = []
         for side, value in LABEL_OF_SIDE.items():
             if (of_legs == value).any():
-                path, _ = drawn(of_legs == value)
                 x = (np.nonzero(of_legs == value)[1].mean() + 1.5 - box[1].start) * step[0]
-                outlines.append((path, round(float(x), 1), {"left": "L", "right": "R"}.get(side.value, "")))
+                letter = {"left": "L", "right": "R"}.get(side.value, "")
+                outlines.append(Leg(drawn(of_legs == value), round(float(x), 1), letter))
         shapes = []
         for muscle in muscles:
             value = LABEL_OF_SIDE[Side(muscle.side)] * 16 + MUSCLES.index(muscle.muscle) + 1
             if counts[k, value - 1] >= _LEAST_PIXELS:
-                shapes.append(Shape(*drawn(of_muscles == value), muscle))
+                shapes.append(Shape(drawn(of_muscles == value), muscle))
         if not shapes:
             return None
         height = round((box[0].stop - box[0].start + 2) * step[1])
         return cls(k, height, tuple(outlines), tuple(shapes))
+
+    @property
+    def caption(self) -> str:
+        """What is seen."""
+        shown = f"The muscles in slice {self.slice}, shaded by their grade in the whole case."
+        return f"{shown} The patient's right is on the left of the picture."
 
 
 def _loops(mask: np.ndarray) -> list[np.ndarray]:
@@ -135,8 +179,3 @@ def _loops(mask: np.ndarray) -> list[np.ndarray]:
             points = (np.roll(points, 1, axis=0) + 2 * points + np.roll(points, -1, axis=0)) / 4
         loops.append(points[::2])
     return loops
-
-
-def _path(loops: Iterable[np.ndarray]) -> str:
-    """Of an SVG."""
-    return " ".join("M" + " L".join(f"{x:.1f},{y:.1f}" for x, y in loop) + " Z" for loop in loops)

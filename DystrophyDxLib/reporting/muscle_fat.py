@@ -21,6 +21,8 @@ GRADES = {**{grade: f"{grade}: {name}" for grade, name in _NAMES.items()}, 0: "n
 """What each grade says; 0 is none."""
 SHADES = {1: "#fef0d9", 2: "#fdcc8a", 3: "#fc8d59", 4: "#b30000", 0: "#d5dae0"}
 """Colour of each grade: shades that stay apart in grey and to the colour-blind (OrRd of colorbrewer2.org)."""
+INKS = {4: "#ffffff", **dict.fromkeys((0, 1, 2, 3), "#1b1f24")}
+"""Colour of what is written on each shade."""
 GRADE_WORDS = (
     f"Grades of Mercuri et al. 2002 by the fat fraction: 1 (normal) below {_NORMAL}, 2 (mild) below {_MILD}, 3 "
     f"(moderate) below {_MODERATE}, 4 (severe) from there on. Where the interval is so wide that several grades are "

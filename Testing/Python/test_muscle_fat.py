@@ -151,12 +151,13 @@ def test_the_right_leg_is_on_the_left_of_the_chart_however_it_is_stored(directio
     ]
     chart = LegChart.of(labels, np.where(labels > 0, sides, 0), sides, geometry, rows)
     assert chart.slice == 1, "both muscles are there"
-    x = {letter: x for _, x, letter in chart.legs}
+    x = {leg.letter: leg.x for leg in chart.legs}
     assert x["R"] < chart.width / 2 < x["L"]
-    at = {shape.muscle.side: shape.at for shape in chart.shapes}
+    at = {shape.muscle.side: shape.outline.at for shape in chart.shapes}
     assert at["right"][0] < chart.width / 2 < at["left"][0]
     corners = {
-        shape.muscle.side: np.array(re.findall(r"([\d.]+),([\d.]+)", shape.path), float) for shape in chart.shapes
+        shape.muscle.side: np.array(re.findall(r"([\d.]+),([\d.]+)", shape.outline.path), float)
+        for shape in chart.shapes
     }
     pixel = chart.width / 56
     for side, size in (("right", (16, 20)), ("left", (10, 10))):
@@ -192,7 +193,7 @@ def test_a_hole_in_a_muscle_and_two_parts_are_drawn():
         fat_fraction=None, fat_ci95=None, mercuri=None,
     )  # fmt: skip
     (shape,) = LegChart.of(labels, np.where(labels > 0, sides, 0), sides, geometry, [row]).shapes
-    assert shape.path.count("M") == shape.path.count("Z") == 3
+    assert shape.outline.path.count("M") == shape.outline.path.count("Z") == len(shape.outline.loops) == 3
 
 
 def test_the_report_shows_table_and_chart(phantom, tmp_path):

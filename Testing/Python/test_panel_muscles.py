@@ -12,13 +12,16 @@ from slicer_widgets import unwrap
 from DystrophyDxLib.mrml.muscle_nodes import muscles_node
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.muscles.muscle_map import BY_A_PERSON
-from DystrophyDxLib.reporting.muscle_fat import fat_by_leg, source_words
+from DystrophyDxLib.reporting.muscle_fat import SHADES, fat_by_leg, source_words
 from DystrophyDxLib.reporting.muscle_heat import heat_line
 from DystrophyDxLib.reporting.muscle_signs import signs_lines
 from DystrophyDxLib.reporting.pattern_words import pattern_line
 from DystrophyDxLib.results import CaseResult, NetworkLabel, PatternMuscle, PatternResult
 
 pytest_plugins = "panel_fixtures"
+
+KEY = 22
+"""Pixels of a line of words below the legs of the chart."""
 
 
 def rows(panel):
@@ -48,6 +51,22 @@ def test_the_section_is_folded_and_tells_the_fat_of_each_muscle(panel, classific
     assert result.signs
 
 
+def test_the_chart_shades_the_muscles_of_each_leg_with_the_patients_right_on_the_left(panel, classification):
+    result, ui = classification.result, panel.ui
+    assert ui.legsLabel.isHidden(), "it is painted when it is asked for"
+    grades = {"right": 2, "left": 4}
+    muscles = [muscle.model_copy(update={"mercuri": grades[muscle.side]}) for muscle in result.muscles]
+    classification.tell(result.model_copy(update={"muscles": tuple(muscles)}))
+    ui.musclesSection.collapsed = False
+    picture = ui.legsLabel.pixmap.toImage()
+    width, legs_end = picture.width(), picture.height() - 3 * KEY
+    seen = [{picture.pixelColor(x, y).name() for x in half for y in range(legs_end)}
+            for half in (range(width // 2), range(width // 2, width))]  # fmt: skip
+    assert [[SHADES[grade] in half for grade in (2, 4)] for half in seen] == [[True, False], [False, True]]
+    assert picture.pixelColor(0, 0).alpha() == 0, "the panel's own colour lies around the legs"
+    assert ui.legsCaptionLabel.text.startswith("The muscles in slice ")
+
+
 def test_the_answer_by_the_muscles_stands_beside_the_network_s(panel, classification):
     result = classification.result
     assert bool(panel.ui.patternLabel.text) is (result.pattern is not None)
@@ -75,6 +94,8 @@ def test_nothing_is_told_of_muscles_before_and_after_an_answer(desktop, panel, c
     desktop.settle(20)
     assert panel.ui.musclesSection.text == "Muscles"
     assert (panel.ui.fatLabel.text, panel.ui.musclesNotesLabel.text) == ("", "")
+    assert panel.ui.legsLabel.isHidden()
+    assert panel.ui.legsCaptionLabel.isHidden()
     assert not panel.ui.mapFrame.visible
 
 
@@ -93,15 +114,18 @@ def test_the_map_is_seen_when_asked_for_and_over_its_own_images_alone(desktop, p
 
 def test_the_table_follows_a_corrected_map_and_its_way_back(desktop, panel, classification):
     panel.ui.musclesSection.collapsed = False
-    before = panel.ui.fatLabel.text
+    before, legs = panel.ui.fatLabel.text, panel.page.muscles.legs
+    shapes = len(legs.chart.shapes)
     assert not panel.ui.resetMapButton.enabled
     name = remove_a_muscle(desktop, classification)
     told = {f"{muscle.side} {muscle.muscle}".casefold() for muscle in classification.result.muscle_fat}
     assert name.casefold() not in told
     assert panel.ui.fatLabel.text != before
+    assert len(legs.chart.shapes) == shapes - 1
     assert BY_A_PERSON in panel.ui.musclesNotesLabel.text
     panel.ui.resetMapButton.click()
     assert panel.ui.fatLabel.text == before
+    assert len(legs.chart.shapes) == shapes
     assert not panel.ui.resetMapButton.enabled
 
 
