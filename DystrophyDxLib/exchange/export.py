@@ -49,7 +49,7 @@ class DicomExport:
     def note(self) -> str:
         """What is to be told of the objects; empty where nothing is."""
         if self._why_none:
-            return f"No DICOM objects were written. {self._why_none}"
+            return f"There are no DICOM objects: {self._why_none}"
         lacking = self.source.without_place if self.source is not None else ""
         return lacking and (
             f"The images have no {lacking}, so that no DICOM object can lie where they do: only report.dcm and "

@@ -1,13 +1,16 @@
 """The DICOM node: what kills do to it, how many studies it answers in a minute, and the memory that takes.
 
     python Testing/Benchmarks/benchmark_node.py kills --kills 200 --studies 200
+    python Testing/Benchmarks/benchmark_node.py kills --model --kills 20 --studies 20 --longest-life 30
     python Testing/Benchmarks/benchmark_node.py throughput --studies 20
     python Testing/Benchmarks/benchmark_node.py images --images 2000
     python Testing/Benchmarks/benchmark_node.py objects STUDY
 
 `kills` sends studies to a node that is killed at random moments, and an archive on the same computer counts what it is
 given: each study must have one answer, of four objects. The answers are drawn instead of classified, another one each
-time, so that a second answer would be seen. The exit status is 1 where one is lost or there twice. `throughput` runs
+time, so that a second answer would be seen; with `--model` the shipped model classifies copies of some slices of the
+sample study, whose answers must all be the same. The exit status is 1 where one is lost, there twice or another one.
+`throughput` runs
 the command with the shipped model on copies of the sample study. `images` sends many in one
 association by dcmtk. `objects` times the DICOM objects of a study, image
 file or DICOM, as the shipped model answers it.
@@ -16,6 +19,8 @@ file or DICOM, as the shipped model answers it.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import random
 import signal
@@ -26,6 +31,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
@@ -34,31 +42,67 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from dicom_files import write_series
-from exchange_cases import study_datasets
-from node_cases import ANSWER_S, LOOPBACK, Archive, forking_processes, free_port, run_for_ever, store, study, wait_until
+from exchange_cases import study_datasets, texts
+from node_cases import (
+    ANSWER_S,
+    LOOPBACK,
+    Archive,
+    Tiny,
+    forking_processes,
+    free_port,
+    run_for_ever,
+    store,
+    study,
+    wait_until,
+)
+from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
+from pynetdicom import evt
 
+from DystrophyDxLib.commands.node_worker import make_classify
 from DystrophyDxLib.exchange.node.status import NodeStatus
+from DystrophyDxLib.exchange.node.worker import MakeClassify
 from DystrophyDxLib.files.resources import sample_study
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_S = 3600.0
+SOME_SLICES = slice(6, 10)
+"""Of the sample study: of the thighs."""
 QUIET_S = 1.0
 """Long enough for a sender to send the rest of a study again to the node that follows a killed one."""
 
 
-def kill_nodes(kills: int, studies: int, seed: int, longest_life_s: float) -> dict[str, object]:
-    """Kills so many nodes, one after the other on one folder, while so many studies are sent."""
+@dataclass
+class Keeping(Archive):
+    """Remembers what is told and drawn in each object, too, whatever the study is."""
+
+    content: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+
+    def _store(self, event: evt.Event) -> int:
+        ds = event.dataset
+        heat_or_picture = ds.get("FloatPixelData") or ds.get("PixelData")
+        told = heat_or_picture or json.dumps([texts(ds), list(figures(ds))]).encode()
+        self.content[str(ds.SOPInstanceUID)] = ds.SeriesDescription, hashlib.sha256(told).digest()
+        return super()._store(event)
+
+
+def kill_nodes(kills: int, studies: int, seed: int, longest_life_s: float, model: bool) -> dict[str, object]:
+    """Kills so many nodes, one after the other on one folder, while so many studies are sent.
+
+    Args:
+        model: whether the shipped model classifies.
+    """
     draw = random.Random(seed)
-    processes = forking_processes()
-    unsent = [study(draw.randint(8, 16)) for _ in range(studies)]
+    processes = forking_processes(*(("torch", "DystrophyDxLib.mrml.pipeline") if model else ()))
+    make: MakeClassify = partial(make_classify, None, "cpu") if model else Tiny
+    unsent = [_copy_of_sample(SOME_SLICES) if model else study(draw.randint(8, 16)) for _ in range(studies)]
     uids = [images[0].StudyInstanceUID for images in unsent]
     port, began, cut = free_port(), time.monotonic(), 0
-    with tempfile.TemporaryDirectory() as place, Archive().open() as archive:
+    with tempfile.TemporaryDirectory() as place, Keeping().open() as archive:
         folder = Path(place) / "node"
         found: Counter[str] = Counter()
         for n in range(kills + 1):
-            process = processes.Process(target=run_for_ever, args=(folder, port, archive.port, QUIET_S))
+            process = processes.Process(target=run_for_ever, args=(folder, port, archive.port, QUIET_S, make))
             process.start()
             life = threading.Timer(draw.uniform(0.05, longest_life_s), process.kill)
             if n < kills:
@@ -79,10 +123,12 @@ def kill_nodes(kills: int, studies: int, seed: int, longest_life_s: float) -> di
             process.join()
         objects = Counter(archive.study_of.values())
         wrong = [uid for uid in uids if objects[uid] != 4]
+        different = len(set(archive.content.values())) - 4 if model else 0
         return {
             "kills": kills,
             "studies": studies,
             "answers lost or there twice": len(wrong),
+            "objects of other content": different,
             "objects given": sum(archive.got.values()),
             "of them again after a kill": sum(archive.got.values()) - len(archive.got),
             "studies cut by a kill": cut,
@@ -90,6 +136,15 @@ def kill_nodes(kills: int, studies: int, seed: int, longest_life_s: float) -> di
             "kills with objects to send": found["objects to send"],
             "seconds": round(time.monotonic() - began),
         }
+
+
+def figures(ds: Dataset) -> Iterator[str]:
+    """All numbers of a report, in their order."""
+    for item in ds.ContentSequence:
+        if item.ValueType == "NUM":
+            yield str(item.MeasuredValueSequence[0].NumericValue)
+        if "ContentSequence" in item:
+            yield from figures(item)
 
 
 def _is_done(folder: Path, studies: int) -> bool:
@@ -163,8 +218,8 @@ def many_images(images: int) -> dict[str, object]:
     }
 
 
-def _copy_of_sample() -> list[pydicom.Dataset]:
-    images = [pydicom.dcmread(path) for path in sorted(sample_study().iterdir())]
+def _copy_of_sample(slices: slice = slice(None)) -> list[pydicom.Dataset]:
+    images = [pydicom.dcmread(path) for path in sorted(sample_study().iterdir())[slices]]
     study_uid, series_uid = generate_uid(), generate_uid()
     for ds in images:
         ds.StudyInstanceUID, ds.SeriesInstanceUID = study_uid, series_uid
@@ -191,7 +246,7 @@ def _memory(pid: int) -> tuple[int, ...]:
 
 
 def time_objects(path: Path, runs: int) -> dict[str, object]:
-    """Median time of writing the four objects of a study."""
+    """Median processor time of writing the four objects of a study."""
     from DystrophyDxLib.exchange.folder import write_objects
     from DystrophyDxLib.exchange.making import Findings
     from DystrophyDxLib.exchange.source import Source
@@ -216,16 +271,16 @@ def time_objects(path: Path, runs: int) -> dict[str, object]:
         _draw(overview)
         times, parts = [], []
         for run in range(runs + 1):
-            start = time.perf_counter()
+            start = time.process_time()
             source = Source.read(path, series)
-            read = time.perf_counter() - start
+            read = time.process_time() - start
             paths = write_objects(source, findings, overview, Path(place) / str(run))
-            times.append(time.perf_counter() - start - read)
+            times.append(time.process_time() - start - read)
             parts.append(read)
         return {
             "windows": len(found.result.images),
-            "seconds to write the objects": round(statistics.median(times[1:]), 2),
-            "seconds to read the source again": round(statistics.median(parts[1:]), 2),
+            "CPU seconds to write the objects": round(statistics.median(times[1:]), 2),
+            "CPU seconds to read the source again": round(statistics.median(parts[1:]), 2),
             "MB": round(sum(path.stat().st_size for path in paths) / 1e6, 1),
         }
 
@@ -244,11 +299,12 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--longest-life", type=float, default=4.0, help="Seconds until a node is killed, at most.")
+    parser.add_argument("--model", action="store_true", help="Classify by the shipped model.")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     if given.what == "kills":
-        told = kill_nodes(given.kills, given.studies, given.seed, given.longest_life)
+        told = kill_nodes(given.kills, given.studies, given.seed, given.longest_life, given.model)
     elif given.what == "images":
         told = many_images(given.images)
     elif given.what == "throughput":
@@ -257,7 +313,7 @@ def main() -> None:
         told = time_objects(given.study, given.runs)
     for what, figure in told.items():
         print(f"{what}: {figure}")
-    sys.exit(bool(told.get("answers lost or there twice")))
+    sys.exit(bool(told.get("answers lost or there twice") or told.get("objects of other content")))
 
 
 if __name__ == "__main__":

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import multiprocessing
 import os
 import random
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from socketserver import BaseServer
 
 import numpy as np
 import SimpleITK as sitk
 from dicom_files import thigh_like
-from exchange_cases import findings_on, study_datasets
+from exchange_cases import findings_on, study_datasets, write_all
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from pynetdicom import AE, evt
 from pynetdicom.presentation import AllStoragePresentationContexts
+from pynetdicom.transport import ThreadedAssociationServer
 
 from DystrophyDxLib.exchange.folder import write_objects
 from DystrophyDxLib.exchange.node.destinations import Destination, Peer
@@ -32,13 +36,17 @@ from DystrophyDxLib.exchange.node.node import Node
 from DystrophyDxLib.exchange.node.receiver import Caller, Receiver
 from DystrophyDxLib.exchange.node.records import Records
 from DystrophyDxLib.exchange.node.thighs import AlreadyAnswered, ThighExport
-from DystrophyDxLib.exchange.node.worker import Answer, Job, Worker
+from DystrophyDxLib.exchange.node.worker import LONGEST_S, Answer, Job, MakeClassify, Worker
 from DystrophyDxLib.results import CaseResult
 from DystrophyDxLib.series.reading import read_study
 
+# pynetdicom's servers look twice a second whether they are to end, for which each test would wait, and collect garbage
+# at each 59th time.
+ThreadedAssociationServer.serve_forever = functools.partialmethod(BaseServer.serve_forever, 0.02)
+ThreadedAssociationServer.service_actions = BaseServer.service_actions
 QUIET_S = 0.3
 PAUSES_S = 0.1, 0.4
-ANSWER_S = 2.0
+ANSWER_S = 1.0
 """How long a sender waits for an answer, where the node may be killed: it does not notice, and waits to the end."""
 LOOPBACK = "127.0.0.1"
 
@@ -69,6 +77,15 @@ def study(slices: int = 3, **attributes) -> list[Dataset]:
     return study_datasets(thigh_like(slices), **(uids | attributes))
 
 
+@functools.cache
+def warm() -> None:
+    """Has highdicom read its tables of the standard, so that not each process does that is forked from this one."""
+    if multiprocessing.parent_process() is not None:
+        return
+    with tempfile.TemporaryDirectory() as place:
+        write_all(Path(place), study(1))
+
+
 @contextlib.contextmanager
 def running(
     folder: Path,
@@ -82,6 +99,7 @@ def running(
     tls=None,
 ) -> Iterator[RunningNode]:
     """A node on loopback, until the block ends."""
+    warm()
     files = NodeFiles(folder, most_bytes, free_bytes=0)
     records = Records(files.database)
     node = Node(files, records, Worker(make, "fork", longest_s), destination, quiet_s, 3600, PAUSES_S)
@@ -191,16 +209,16 @@ def store(
     return statuses
 
 
-def forking_processes() -> multiprocessing.context.ForkServerContext:
-    """Starts processes that have imported all of this."""
+def forking_processes(*modules: str) -> multiprocessing.context.ForkServerContext:
+    """Starts processes that have imported all of this, and further modules."""
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))  # the server looks nowhere else
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([Path(__file__).stem])
+    context.set_forkserver_preload([Path(__file__).stem, *modules])
     return context
 
 
-def run_for_ever(folder: Path, port: int, archive: int, quiet_s: float) -> None:
+def run_for_ever(folder: Path, port: int, archive: int, quiet_s: float, make: MakeClassify = Tiny) -> None:
     """A node as a process of its own, which only a kill ends."""
     logging.getLogger("dystrophydx.node").setLevel(logging.CRITICAL)
-    with running(folder, Peer("ARCHIVE", LOOPBACK, archive, "NODE"), port=port, quiet_s=quiet_s):
+    with running(folder, Peer("ARCHIVE", LOOPBACK, archive, "NODE"), make, port, longest_s=LONGEST_S, quiet_s=quiet_s):
         threading.Event().wait()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +72,19 @@ STUDIES = {
 
 
 @pytest.fixture(scope="module")
-def axial(tmp_path_factory) -> Written:
-    return write_all(tmp_path_factory.mktemp("axial"), study_datasets())
+def all_written(tmp_path_factory) -> Callable[[str], Written]:
+    """Gives each of the studies, written once."""
+    return functools.cache(lambda name: write_all(tmp_path_factory.mktemp("study"), STUDIES[name]()))
+
+
+@pytest.fixture
+def axial(all_written) -> Written:
+    return all_written("axial")
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_the_objects_lie_on_the_voxels_of_the_images_that_they_refer_to(name, tmp_path):
-    written = write_all(tmp_path, STUDIES[name]())
+def test_the_objects_lie_on_the_voxels_of_the_images_that_they_refer_to(name, all_written):
+    written = all_written(name)
     planes = list(source_planes(written.sources))
     bright = np.concatenate([lps(plane > BRIGHT, place) for place, _, _, plane in planes])
     muscles = [item.SegmentNumber for item in written.seg.SegmentSequence if "leg" not in item.SegmentLabel]
@@ -284,10 +292,10 @@ def test_the_heatmap_of_a_study_is_not_taken_for_one_of_its_images(tmp_path, axi
 
 
 @pytest.mark.parametrize("name", ["axial", "missing slices", "enhanced multi-frame", "a field a leg"])
-def test_dciodvfy_finds_no_error(name, tmp_path):
+def test_dciodvfy_finds_no_error(name, all_written):
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy is not installed: apt-get install dicom3tools")
-    written = write_all(tmp_path, STUDIES[name]())
+    written = all_written(name)
     for path in sorted(written.folder.iterdir()):
         run = subprocess.run(["dciodvfy", path], capture_output=True, text=True)
         errors = [line for line in (run.stdout + run.stderr).splitlines() if line.startswith("Error")]
@@ -295,19 +303,19 @@ def test_dciodvfy_finds_no_error(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["axial", "oblique", "from the hip down", "enhanced multi-frame"])
-def test_dcmqi_reads_legs_and_heat_where_the_series_has_them(name, tmp_path):
+def test_dcmqi_reads_legs_and_heat_where_the_series_has_them(name, all_written, tmp_path):
     programs = [
         shutil.which(p, path=str(Path(sys.executable).parent)) for p in ("segimage2itkimage", "paramap2itkimage")
     ]
     if None in programs:
         pytest.skip("dcmqi is not installed: pip install dcmqi")
-    written, images = write_all(tmp_path, STUDIES[name]()), []
+    written, images = all_written(name), []
     for program, of in zip(programs, ("seg", "heatmap"), strict=True):
         (tmp_path / of).mkdir()
         asked = [program, "--inputDICOM", written.folder / f"{of}.dcm", "--outputDirectory", tmp_path / of]
         subprocess.run(asked, check=True, capture_output=True)
         images.append(sitk.ReadImage(str(tmp_path / of / {"seg": "1.nrrd", "heatmap": "pmap.nrrd"}[of])))
-    series, findings = read_study(tmp_path / "study"), written.findings
+    series, findings = read_study(written.folder.parent / "study"), written.findings
     for image, expected in zip(images, (findings.legs == 1, findings.heat), strict=True):
         np.testing.assert_allclose(image.GetOrigin(), series.geometry.origin, atol=1e-3)
         np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3)), series.geometry.direction, atol=1e-6)

@@ -56,7 +56,7 @@ def test_of_images_without_a_series_uid_all_but_the_objects_is_written_and_one_l
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.exception
     assert done.stderr.splitlines()[-1] == (
-        "No DICOM objects were written. The images have no Series Instance UID, without which a DICOM object cannot "
+        "There are no DICOM objects: The images have no Series Instance UID, without which a DICOM object cannot "
         "refer to them; export the study again with its full headers."
     )
     assert list((tmp_path / "out").iterdir()) == []

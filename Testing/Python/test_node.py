@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import multiprocessing
 import os
 import random
 import signal
@@ -21,13 +22,13 @@ from node_cases import (
     LOOPBACK,
     Archive,
     Tiny,
-    forking_processes,
     free_port,
     run_for_ever,
     running,
     store,
     study,
     wait_until,
+    warm,
 )
 from pydicom.uid import ParametricMapStorage, generate_uid
 from pynetdicom import AE
@@ -309,7 +310,8 @@ def test_a_broken_association_leaves_nothing_and_stops_nobody(tmp_path, archive)
 def test_nothing_is_lost_or_answered_twice_when_the_node_is_killed(tmp_path, archive):
     """It is killed while it receives, classifies and sends; a sender sends again what was not acknowledged."""
     draw, port = random.Random(5), free_port()
-    processes = forking_processes()
+    processes = multiprocessing.get_context("fork")
+    warm()
     images = [study(1)[0] for _ in range(6)]  # of one image each, so that a study is there as a whole or not at all
     unsent = list(images)
     folder = tmp_path / "node"

@@ -76,9 +76,9 @@ def test_dcmtk_sends_a_study_and_stores_its_objects(tmp_path):
 
 def test_many_images_come_in_one_association(tmp_path, archive):
     with running(tmp_path / "node", archive.peer, quiet_s=60) as node:
-        assert set(store(node.port, study(100))) == {0}
+        assert set(store(node.port, study(40))) == {0}
         (told,) = NodeStatus.read(node.folder).studies
-        assert told.images == 100
+        assert told.images == 40
         assert not list((node.folder / "incoming").iterdir())
 
 
@@ -204,13 +204,17 @@ def test_a_node_takes_models_of_one_series_of_the_thighs(name, fits):
 
 
 def test_the_shipped_model_answers_the_sample_study_once(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for path in sorted(sample_study().iterdir())[6:9]:  # some slices of it
+        shutil.copy(path, images)
     classify = make_classify(None, "cpu")
-    answer = classify(Job(sample_study(), tmp_path / "out", ()))
+    answer = classify(Job(images, tmp_path / "out", ()))
     assert answer.kind == "answered"
     assert sorted(path.stem for path in (tmp_path / "out" / "dicom").iterdir()) == [
         "heatmap", "overview", "report", "seg",
     ]  # fmt: skip
-    again = classify(Job(sample_study(), tmp_path / "again", (answer.digest,)))
+    again = classify(Job(images, tmp_path / "again", (answer.digest,)))
     assert again == Answer("same", answer.digest)
     assert not (tmp_path / "again").exists()
 

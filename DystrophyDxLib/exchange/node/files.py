@@ -294,7 +294,7 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _only_process(path: Path, wait_s: float = 1.0) -> sqlite3.Connection:
+def _only_process(path: Path, wait_s: float = 0.3) -> sqlite3.Connection:
     """A lock that every system has and that ends with the process.
 
     Args:
