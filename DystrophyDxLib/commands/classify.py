@@ -174,7 +174,7 @@ def classify(
         result = classify_into_folder(
             files, on_device, out, overwrite=overwrite, watch=watch, advance=advance, further=further
         )
-        is_sent = send and further is not None and further.source is not None
+        is_sent = send and (out / "dicom").is_dir()
         if is_sent and pacs is not None:
             advance("Sending the DICOM objects", 0, 0)
             _send(pacs, out / "dicom")

@@ -175,6 +175,7 @@ def test_an_address_that_would_give_credentials_away_is_refused(url, user, words
 
 def test_a_service_that_is_not_there_is_told(monkeypatch):
     monkeypatch.delenv(USER, raising=False)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)  # between tries
     with pytest.raises(InputError, match="cannot be reached"):
         Pacs(f"http://127.0.0.1:{free_port()}/dicom-web").studies(date="20260131")
 
