@@ -136,6 +136,7 @@ def classify_archive(
             passed_over=found.passed_over,
             before=before,
             done=len(dataset.done & set(_all_of(found))) - before,
+            classified=len(todo),
             seconds=round(run.seconds, 1),
             workers=run.workers,
         )

@@ -18,7 +18,7 @@ from ..reporting.pages import Section
 from ..reporting.rendering import rendered
 from ..reporting.tables import Table
 from ..results import INDETERMINATE, WarningCode
-from ..series.words import counted
+from ..series.words import are, counted
 from .dataset import PAGE, SUMMARY, Dataset, write_atomically
 from .pictures import as_picture, bar_figure, probability_figure
 from .studies import KINDS
@@ -38,7 +38,8 @@ class Run(Part):
         files, passed_over: that were looked at, and of them those that are no images.
         before: of what was found, how many were in the dataset already.
         done: that this run has put into it.
-        seconds: from its first study to its last.
+        classified: of them, those that workers took; the others failed by their headers.
+        seconds: that workers needed.
         workers: processes that classified.
     """
 
@@ -48,13 +49,24 @@ class Run(Part):
     passed_over: int
     before: int
     done: int
+    classified: int
     seconds: float
     workers: int
 
     @property
     def per_minute(self) -> float:
-        """Studies a minute."""
-        return 60 * self.done / self.seconds if self.seconds > 0 else 0.0
+        """Studies that workers took a minute."""
+        return 60 * self.classified / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def work(self) -> str:
+        """What workers did, in words."""
+        if not self.classified:
+            return "there was nothing to classify"
+        return (
+            f"{counted(self.workers, 'worker')} took {counted_studies(self.classified)} in {self.seconds:.0f} s "
+            f"({self.per_minute:.1f} a minute)"
+        )
 
 
 class ArchiveSummary(Summary):
@@ -90,9 +102,14 @@ class ArchiveSummary(Summary):
         return f"{told} of {counted(self.patients, 'patient')} ({none})" if self.patients else f"{told} ({none})"
 
     @property
+    def of_lacking(self) -> str:
+        """How many folders lack something, in words."""
+        return f"{counted(self.lacking, 'folder')} {'lacks' if self.lacking == 1 else 'lack'} something"
+
+    @property
     def of_sources(self) -> str:
         """Which part of the dataset the last run is about, where it is not all of it."""
-        return f", of one of the {self.sources} archives of the dataset" if self.sources > 1 else ""
+        return f" (one of the dataset's {self.sources} archives)" if self.sources > 1 else ""
 
     def lines(self) -> Iterator[str]:
         yield from self.notices
@@ -100,13 +117,10 @@ class ArchiveSummary(Summary):
         yield self.of_patients + (f": {labels}." if labels else ".")
         kinds = ", ".join(f"{kind} {number}" for kind, number in self.failures_by_kind.items())
         yield f"{counted(self.failures, 'failure')}" + (f": {kinds}." if kinds else ".")
-        yield (
-            f"This run{self.of_sources}: {self.run.done} in {self.run.seconds:.0f} s "
-            f"({self.run.per_minute:.1f} a minute, {counted(self.run.workers, 'worker')}); "
-            f"{self.run.before} were there before."
-        )
+        run = self.run
+        yield f"This run{self.of_sources}: {run.done} new, {run.before} were there before; {run.work}."
         if self.lacking:
-            yield f"The folders of {self.lacking} lack something; the column lacking of the table studies says what."
+            yield f"{self.of_lacking}; the column lacking of the table studies says what."
 
 
 def counted_studies(number: int) -> str:
@@ -164,6 +178,8 @@ def _sections(
         yield _disagreements(studies)
         yield _warnings(summary, folder)
     yield _failures(failures)
+    if summary.lacking:
+        yield _lacking(studies, summary)
     yield _throughput(studies, summary.run)
     rows = [("Program", summary.program), *(("Made by", told) for told in summary.made)]
     yield provenance(rows)
@@ -177,14 +193,9 @@ def _brief(summary: ArchiveSummary) -> Section:
         (
             f"The dataset has answers to {summary.of_patients}: {labels or 'none'}; {summary.failures} have none, for "
             "the reasons below.",
-            f"The last run{summary.of_sources}: it found {run.found} studies in {run.files} files, of which "
-            f"{run.passed_over} are no images and {run.copies} hold what another file holds; {run.before} of the "
-            f"studies were in the dataset already, {run.done} were added.",
-            *(
-                [f"The folders of {summary.lacking} studies lack something: see the column lacking of studies."]
-                if summary.lacking
-                else []
-            ),
+            f"The last run{summary.of_sources} found {counted_studies(run.found)} in {counted(run.files, 'file')}; "
+            f"{are(run.passed_over, 'file')} no image, and {counted(run.copies, 'file')} held what another file holds. "
+            f"{run.before} of the studies were in the dataset already, {run.done} were added.",
             "Studies and patients have pseudonyms; who has the key finds the examination.",
         ),
     )
@@ -275,6 +286,12 @@ def _failures(failures: pd.DataFrame) -> Section:
     )
 
 
+def _lacking(studies: pd.DataFrame, summary: ArchiveSummary) -> Section:
+    counts = studies["lacking"].value_counts().head(_REASONS).reset_index()
+    table = Table("lacking", "By reason", counts.set_axis(["Reason", "Folders"], axis="columns"))
+    return Section("Folders", (f"{summary.of_lacking} of what was asked for.",), (), (table,))
+
+
 def _throughput(studies: pd.DataFrame, run: Run) -> Section:
     seconds = {name: studies[f"seconds_{stage}"].astype(float) for stage, name in _STAGES.items()}
     rows = [
@@ -283,11 +300,10 @@ def _throughput(studies: pd.DataFrame, run: Run) -> Section:
         if np.isfinite(values).any()
     ]
     frame = pd.DataFrame(rows, columns=["Stage", "Median, s", "95 of 100 within, s", "All, h"])
-    told = f"The last run took {run.seconds:.0f} s for {run.done} studies with {counted(run.workers, 'worker')}: "
     note = "Seconds on the clock of a worker. It reads the next study and finds its legs while its network works."
     return Section(
         "Throughput",
-        (f"{told}{run.per_minute:.1f} studies a minute.",),
+        (f"In the last run {run.work}.",),
         (),
         (Table("stages", "Time of a study", frame, note),) if rows else (),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import re
 
@@ -104,7 +105,8 @@ def test_it_goes_on_where_it_stopped_and_failures_are_tried_again_on_demand(arch
     assert counts(out) == {"studies": 3, "failures": 2}
     assert "3 studies of 3 patients: dystrophinopathy 3." in told.stdout
     answers.asked = []
-    assert call(archive, out, package).exit_code == 0
+    told = call(archive, out, package)
+    assert "This run: 0 new, 5 were there before; there was nothing to classify." in told.stdout
     assert answers.asked == []
     told = call(archive, out, package, "--key", str(tmp_path / "lost.key"))
     assert "The key of the dataset's pseudonyms is not at" in str(told.exception)
@@ -124,10 +126,12 @@ def test_another_archive_is_asked_for_and_the_summary_says_which_part_the_run_is
     told = call(other, tmp_path / "out", package, "--add-source")
     assert told.exit_code == 0, told.exception
     assert "4 studies of 3 patients (1 of them names no patient): dystrophinopathy 4." in told.stdout
-    assert "This run, of one of the 2 archives of the dataset: 1 in" in told.stdout
-    page = (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+    assert (
+        "This run (one of the dataset's 2 archives): 1 new, 0 were there before; 2 workers took 1 study" in told.stdout
+    )
+    page = html.unescape((tmp_path / "out" / "summary.html").read_text(encoding="utf-8"))
     assert "4 studies of 3 patients (1 of them names no patient)" in page
-    assert "The last run, of one of the 2 archives of the dataset: it found 1 studies in 1 files" in page
+    assert "The last run (one of the dataset's 2 archives) found 1 study in 1 file; 0 files are no image" in page
     assert "Studies without a patient" in page
 
 

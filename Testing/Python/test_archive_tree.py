@@ -126,9 +126,9 @@ def test_several_processes_find_what_one_finds(tmp_path, monkeypatch):
 
 
 def test_processes_are_begun_for_many_files_alone():
-    assert crew_for(4_999, "head:6379", 2) == OWN_PROCESS
-    assert crew_for(5_000, None, 2) == crew_for(49_999, "head:6379", 2) == OwnProcesses(2)
-    assert crew_for(50_000, "head:6379", 2) == Cluster("head:6379")
+    assert crew_for(19_999, "head:6379", 2) == OWN_PROCESS
+    assert crew_for(20_000, None, 2) == crew_for(99_999, "head:6379", 2) == OwnProcesses(2)
+    assert crew_for(100_000, "head:6379", 2) == Cluster("head:6379")
 
 
 def test_other_modalities_are_told_and_what_is_no_image_is_passed_over(tmp_path):
