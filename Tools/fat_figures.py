@@ -28,7 +28,6 @@ from DystrophyDxLib.phantom.cohort import CENTRES, drawn_patients
 from DystrophyDxLib.phantom.persons import person_keys, seed_of
 from DystrophyDxLib.phantom.thigh import Phantom, make_phantom
 from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Side
-from DystrophyDxLib.results import MuscleFat
 from DystrophyDxLib.series.reading import read_channels
 from DystrophyDxLib.series.series import Series
 
@@ -37,7 +36,8 @@ SEED, PURPOSE, SLICES, MATRIX = 501, "fat figures", 6, 192
 LEAST_VOXELS = 60
 WATER_IN_T1 = 0.3
 """Share of the water image, each image divided by its bright level, that makes a fat image look T1-weighted."""
-Fat = Mapping[tuple[str, str], MuscleFat]
+Fat = Mapping[tuple[str, str], tuple[float, float, float]]
+"""Of each side and muscle: found, least and greatest."""
 Rows = list[tuple[float, float, float, float]]
 """Truth, found, least and greatest of each muscle."""
 
@@ -55,7 +55,11 @@ def found(series: Series, mapper: MuscleMapper, drawn: np.ndarray | None) -> Fat
         rows = fat_of_series(series, RECIPE.sample, mapper, RECIPE.dixon, drawn).muscles
     except InputError:
         return {}
-    return {(row.side, row.muscle): row for row in rows if row.fat_fraction is not None}
+    return {
+        (row.side, row.muscle): (row.fat_fraction, *row.fat_ci95)
+        for row in rows
+        if row.fat_fraction is not None and row.fat_ci95 is not None
+    }
 
 
 def truth_of(phantom: Phantom) -> dict[tuple[str, str], float]:
@@ -71,7 +75,7 @@ def truth_of(phantom: Phantom) -> dict[tuple[str, str], float]:
 
 def held(truth: Mapping[tuple[str, str], float], fat: Fat) -> Rows:
     """Of the muscles that both know."""
-    return [(truth[key], row.fat_fraction, *row.fat_ci95) for key, row in fat.items() if key in truth]
+    return [(truth[key], *told) for key, told in fat.items() if key in truth]
 
 
 def on_phantoms(count: int, mapper: MuscleMapper) -> dict[tuple[str, str], Rows]:
@@ -100,7 +104,7 @@ def on_patient(name: str, data: Path, mapper: MuscleMapper, *, own_map: bool = T
     drawn, water = read_label_map(folder / f"{name}_muscles.nii.gz", both), both.further[WATER]
     fat_part, water_part = (voxels / np.percentile(voxels, 99) for voxels in (both.voxels, water))
     t1 = replace(both, voxels=(500 * (fat_part + WATER_IN_T1 * water_part)).astype(np.float32))
-    truth = {key: row.fat_fraction for key, row in found(both, mapper, drawn).items()}
+    truth = {key: fraction for key, (fraction, *_) in found(both, mapper, drawn).items()}
     rows = {}
     for how, series in inputs(t1, both, water):
         rows[how, "network's"] = held(truth, found(series, mapper, None))
