@@ -72,7 +72,7 @@ def orthanc(tmp_path_factory):
             Pacs(url).store(write_series(folder / "study", both_series()))
         yield Orthanc(url, dicom_port)
     finally:
-        server.terminate()
+        server.kill()  # nothing of it is kept
         server.wait(20)
 
 
