@@ -78,6 +78,7 @@ def test_grey_tells_no_fat_in_images_it_is_not_meant_for(phantom, code, said):
     found = classified(phantom, warnings=warned)
     assert found.fat.source is None
     assert said in found.fat.note
+    assert found.fat.note.startswith("Grey tells the fat only in axial T1-weighted images of whole thighs.")
     assert all(row.fat_fraction is None and row.mercuri is None and row.volume_ml > 0 for row in found.muscle_fat)
 
 
