@@ -247,7 +247,8 @@ def test_finished_studies_make_room_and_are_forgotten(tmp_path, archive):
         assert node.records.told() == []
 
 
-def test_two_nodes_do_not_share_a_folder(tmp_path):
+def test_two_nodes_do_not_share_a_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("DystrophyDxLib.exchange.node.files._START_S", 0.05)
     files = NodeFiles(tmp_path / "node", 10**9)
     with pytest.raises(InputError, match="Another node uses this folder"):
         NodeFiles(tmp_path / "node", 10**9)

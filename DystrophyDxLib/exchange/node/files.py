@@ -30,6 +30,8 @@ FORGOTTEN_S = 600.0
 DATABASE, STUDIES = "node.sqlite3", "studies"
 _INCOMING, _OUTBOX, _WORK, _BIN = "incoming", "outbox", "work", "bin"
 _LOCK = "lock.sqlite3"
+_LOOK_S, _START_S = 0.05, 1.0
+"""How long who only looks whether a node works here waits for the lock, and a node that starts: for who looks."""
 _LISTENS = "listens"
 Condition = Literal["listens", "loads", "stopped"]
 """Of a node: senders reach it; its model is loaded, and they do not reach it yet; nobody works on the folder."""
@@ -65,7 +67,7 @@ class NodeFiles:
         self._arrived: dict[str, float] = {}
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._only_here = _only_process(self._folder / _LOCK)
+            self._only_here = _only_process(self._folder / _LOCK, _START_S)
             self.listens(False)
             for name in (_INCOMING, _WORK, _BIN):
                 shutil.rmtree(self._folder / name, ignore_errors=True)
@@ -258,7 +260,7 @@ def node_key(folder: Path) -> bytes:
 def condition(folder: Path) -> Condition:
     """What the node of a folder does."""
     try:
-        _only_process(folder / _LOCK, wait_s=0.05).close()
+        _only_process(folder / _LOCK, _LOOK_S).close()
     except InputError:
         return "listens" if (folder / _LISTENS).exists() else "loads"
     return "stopped"
@@ -294,11 +296,8 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _only_process(path: Path, wait_s: float = 0.3) -> sqlite3.Connection:
+def _only_process(path: Path, wait_s: float) -> sqlite3.Connection:
     """A lock that every system has and that ends with the process.
-
-    Args:
-        wait_s: for who holds it only to see whether anybody does.
 
     Raises:
         InputError: another process holds it.
