@@ -25,9 +25,14 @@ class ReportSection:
         self.ui.openButton.connect("clicked()", self.onOpen)
         self.ui.dicomButton.connect("clicked()", self.onSaveDicom)
         self.ui.copyButton.connect("clicked()", self.onCopy)
-        context.volumeChanged.connect(self.forget)
+        context.volumeChanged.connect(self.onVolumeChanged)
         context.classifying.connect(self.forget)
         context.enabling.connect(self.onEnabling)
+
+    def onVolumeChanged(self):
+        """One patient's folder is not offered for the report of another."""
+        self.ui.folderSelector.currentPath = ""
+        self.forget()
 
     def forget(self):
         """What was written or copied is no longer that of what is shown."""

@@ -21,6 +21,9 @@ probability in full, the region ("automatic" or "edited"), and the anatomy ("thi
 not counted" where the image does not enter the case). Those after them are for the chart alone: the probability of the
 images of one side, NaN for those of the others."""
 
+FONT_SIZE = 14
+"""Of titles and legend of the chart; at 16, Slicer's own size, VTK draws the tops of the letters again below them."""
+
 _ARRAYS: dict[type, tuple[Any, int]] = {
     int: (vtkIntArray, VTK_INT),
     float: (vtkDoubleArray, VTK_DOUBLE),
@@ -59,6 +62,8 @@ def tabulate(
     if not chart.GetXAxisTitle():
         chart.SetXAxisTitle("Slice, from the {} to the {}".format(*ends) if ends else "Slice")
         chart.SetYAxisTitle("Probability")
+        chart.SetAxisTitleFontSize(FONT_SIZE)
+        chart.SetLegendFontSize(FONT_SIZE)
         chart.YAxisRangeAutoOff()
         # Room for points at 0 and 1.
         chart.SetYAxisRange(-0.05, 1.05)

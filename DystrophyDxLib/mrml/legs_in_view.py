@@ -119,11 +119,13 @@ def look_through_a_leg(classification: SceneClassification) -> None:
 
 
 def _through_most_windows(images: Sequence[ImageResult], axis: int, place: float) -> bool:
-    """Whether a plane lies in at least half of the windows of one side; near the hip, both legs reach the middle."""
+    """Whether a plane lies in the middle half of at least half of the windows of one side; near the hip, and where
+    they touch, both legs reach the plane between them."""
     hits: dict[str, list[bool]] = {}
     for image in images:
         start, stop = image.window_ijk[axis]
-        hits.setdefault(image.side, []).append(start <= place < stop)
+        quarter = (stop - start) / 4
+        hits.setdefault(image.side, []).append(start + quarter <= place < stop - quarter)
     return any(2 * sum(of_side) >= len(of_side) for of_side in hits.values())
 
 

@@ -125,7 +125,22 @@ def test_no_sagittal_view_looks_between_the_legs(scene, classification):
     assert not through_a_leg()
     look_through_a_leg(classification)
     assert through_a_leg()
-    sagittal.go_to((1, 1, 1))
+    sagittal.go_to((sum(windows[0]) // 2, 1, 1))
     before = sagittal.across
     look_through_a_leg(classification)
     assert sagittal.across == before, "a reader's own choice of a plane through a leg stays"
+
+
+def test_where_the_legs_touch_no_sagittal_view_looks_along_their_border(scene):
+    _, rows, columns = SHAPE
+    middle = columns // 2
+    halves = (("left", (0, middle)), ("right", (middle, columns)))
+    images = [window(k, side, i, (0, rows)) for k in range(3) for side, i in halves]
+    touching = planted(scene, series_of(np.eye(3)), heat=np.full(SHAPE, 0.5, np.float32), images=images)
+    ClassificationView(scene).show(touching)
+    sagittal = SlicePlane(scene.GetNodeByID("vtkMRMLSliceNodeYellow"), touching.volume)
+    for beside in (middle - 1, middle):
+        sagittal.go_to((beside, 1, 1))
+        look_through_a_leg(touching)
+        _, place = sagittal.across
+        assert abs(place - middle) > columns / 8

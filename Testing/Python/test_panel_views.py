@@ -77,6 +77,7 @@ def test_report_and_summary_name_the_study_and_go_with_it(desktop, panel, classi
     assert "“Thighs”" in ui.reportLabel.text
     ui.inputSelector.setCurrentNode(other)
     assert ui.reportLabel.text == ""
+    assert ui.folderSelector.currentPath == "", "the folder is that of another patient's report"
 
 
 def test_the_table_goes_with_the_slice_that_is_seen(desktop, panel, classification):

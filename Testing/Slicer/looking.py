@@ -77,6 +77,21 @@ class Looking:
         assert composite().GetForegroundVolumeID() is None
         self._desk.ui.heatmapCheckBox.click()
 
+    def muscles(self):
+        """Both legs with their muscles shaded by grade, the patient's right on the left, and the map over the MRI."""
+        self._desk.ui.musclesSection.collapsed = False
+        self._desk.ui.showMapCheckBox.checked = True
+        settle()
+        self._desk.context.bringIntoView(self._desk.ui.musclesSection)
+        chart = self._desk.page.muscles.legs.chart
+        assert [leg.letter for leg in sorted(chart.legs, key=lambda leg: leg.x)] == ["R", "L"]
+        assert self._desk.ui.legsLabel.visible
+
+    def muscles_folded(self):
+        """The map is taken out of the views, and the section folded."""
+        self._desk.ui.showMapCheckBox.checked = False
+        self._desk.ui.musclesSection.collapsed = True
+
     def another_patient(self):
         """The views show another patient: neither heatmap nor outlines are seen, and the answer says so."""
         other = slicer.modules.volumes.logic().CloneVolume(
