@@ -93,12 +93,8 @@ def on_phantoms(count: int, mapper: MuscleMapper) -> dict[tuple[str, str], Rows]
     return rows
 
 
-def on_patient(name: str, data: Path, mapper: MuscleMapper, *, own_map: bool = True) -> dict[tuple[str, str], Rows]:
-    """By input and map.
-
-    Args:
-        own_map: whether the map made for the patient is asked for, too.
-    """
+def on_patient(name: str, data: Path, mapper: MuscleMapper) -> dict[tuple[str, str], Rows]:
+    """By input and map."""
     folder = data / "dystrophy_dixon"
     both = read_channels(folder / f"{name}_fat.nii.gz", {WATER: folder / f"{name}_water.nii.gz"})
     drawn, water = read_label_map(folder / f"{name}_muscles.nii.gz", both), both.further[WATER]
@@ -108,7 +104,7 @@ def on_patient(name: str, data: Path, mapper: MuscleMapper, *, own_map: bool = T
     rows = {}
     for how, series in inputs(t1, both, water):
         rows[how, "network's"] = held(truth, found(series, mapper, None))
-        if how != "Dixon" and own_map:
+        if how != "Dixon":
             rows[how, "nnU-Net's"] = held(truth, found(series, mapper, drawn))
     return rows
 
