@@ -19,7 +19,7 @@ class ActionBar:
         self._context = context
         self.widget, self.ui = loadWidget("ActionBar")
         self.firstUse = FirstUse(self.ui, context)
-        self._pending = self._running = False
+        self._pending = self._running = self._viewsPaused = False
         self._paintAgain = 0.0
         ui = self.ui
         for button, slot in (
@@ -66,6 +66,7 @@ class ActionBar:
                 run(context.classification, context.models.chosen, context.device, self.onProgress)
                 done = True
             finally:
+                self._pauseViews(False)
                 self._showProgress(False)
         with context.reporting():
             if done:
@@ -75,6 +76,17 @@ class ActionBar:
         return done
 
     def onProgress(self, done, total):
+        self._paint(done, total)
+        if total and done == total:
+            self._pauseViews(True)
+
+    def _pauseViews(self, paused):
+        """From the last batch until the answer is in the scene: views would draw at many a change of its nodes."""
+        if paused != self._viewsPaused:
+            self._viewsPaused = paused
+            slicer.app.setRenderPaused(paused)
+
+    def _paint(self, done, total):
         ui = self.ui
         if not ui.progressFrame.visible:
             if total and done == total:  # a single batch, which takes no longer than to show how far it is

@@ -32,6 +32,7 @@ class Application:
         self._qt = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
         self._qt.setOrganizationName("DystrophyDx tests")
         self._started: list[typing.Callable] = []
+        self._paused = 0
         self._window = QtWidgets.QMainWindow()
         self._window.setObjectName("qSlicerMainWindow")
         for kind, name in (
@@ -49,6 +50,9 @@ class Application:
 
     def processEvents(self) -> None:
         self._qt.processEvents()
+
+    def setRenderPaused(self, paused: bool) -> None:
+        self._paused += 1 if paused else -1
 
     def topLevelWidgets(self) -> list[Wrapped]:
         return [wrap(self._window)]

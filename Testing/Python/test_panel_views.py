@@ -117,3 +117,26 @@ def test_no_change_of_layout_page_or_study_changes_the_slice(desktop, panel, cla
     desktop.settle(20)
     assert shown_slice() == 4
     assert panel.rows()[panel.ui.imagesTable.currentRow()][0] == "4"
+
+
+def test_views_wait_until_an_answer_is_in_the_scene_and_draw_again_after_a_cancel(desktop, panel, classification):
+    """Slicer's views draw at many a change of a node, all but the last for nothing."""
+    seen = []
+    event = slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent
+    tag = classification.heatmap.AddObserver(event, lambda *_: seen.append(desktop.app._paused))
+    panel.ui.classifyButton.click()
+    assert seen
+    assert set(seen) == {1}
+    assert desktop.app._paused == 0
+    classification.heatmap.RemoveObserver(tag)
+    progress = panel.page.bar.onProgress
+
+    def cancelling(done, total):
+        progress(done, total)
+        if done == total:
+            panel.context.stop()
+
+    panel.page.bar.onProgress = cancelling
+    panel.ui.classifyButton.click()
+    assert panel.ui.messageLabel.text == "Stopped; everything is as it was."
+    assert desktop.app._paused == 0
