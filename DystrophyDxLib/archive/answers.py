@@ -141,7 +141,7 @@ def _result(row: Row, windows: list[Row], package: ModelPackage) -> StudyResult:
         ),
         case=CaseResult(
             probability=row["probability"],
-            ci95=(row["ci_low"], row["ci_high"]),
+            ci95=(0.0, 1.0) if row["ci_low"] is None else (row["ci_low"], row["ci_high"]),
             label=row["label"],
             threshold=row["threshold"],
             reason=row["reason"],

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from .. import __version__
-from ..results import MuscleFat, StudyResult
+from ..results import CaseResult, MuscleFat, StudyResult
 from .pseudonyms import Pseudonyms
 from .studies import Failure, Study
 from .worker import Model
@@ -40,7 +40,7 @@ COLUMNS: dict[str, dict[str, tuple[pa.DataType, str]]] = {
         "diagnosis": (_TEXT, "disease by the cohort table; null without one"),
         "label": (_TEXT, "a class or indeterminate, as classify gives it"),
         "probability": (_NUMBER, "of the second of two classes, else of the first of the ranked ones"),
-        "ci_low": (_NUMBER, "lower bound of its 95 % interval"),
+        "ci_low": (_NUMBER, "lower bound of its 95 % interval; null where there is none, as of a single slice"),
         "ci_high": (_NUMBER, "upper bound of its 95 % interval"),
         "threshold": (_NUMBER, "from which on the second class is said; null of more than two classes"),
         "reason": (_TEXT, "why this label"),
@@ -49,7 +49,7 @@ COLUMNS: dict[str, dict[str, tuple[pa.DataType, str]]] = {
         "network_label": (_TEXT, "label by the network alone; null without a second answer"),
         "pattern_label": (_TEXT, "label by the pattern of fat; null where that has no answer"),
         "pattern_probability": (_NUMBER, "probability by the pattern of fat"),
-        "pattern_ci_low": (_NUMBER, "lower bound of its 95 % interval"),
+        "pattern_ci_low": (_NUMBER, "lower bound of its 95 % interval; null as of `ci_low`"),
         "pattern_ci_high": (_NUMBER, "upper bound of its 95 % interval"),
         "pattern_agrees": (_YES, "false where network and pattern contradict each other"),
         "warnings": (_WARNINGS, "code and sentence of each warning"),
@@ -151,6 +151,10 @@ def failure_row(study: str, patient: str | None, row: int | None, failure: Failu
     }
 
 
+def _bounds(case: CaseResult | None) -> tuple[float | None, float | None]:
+    return case.ci95 if case is not None and case.has_interval else (None, None)
+
+
 def _study_row(study: Study, result: StudyResult, pseudonyms: Pseudonyms) -> Row:
     case, facts, pattern = result.case, result.input, result.pattern
     second = pattern.case if pattern else None
@@ -162,8 +166,7 @@ def _study_row(study: Study, result: StudyResult, pseudonyms: Pseudonyms) -> Row
         "diagnosis": study.diagnosis,
         "label": case.label,
         "probability": case.probability,
-        "ci_low": case.ci95[0],
-        "ci_high": case.ci95[1],
+        **dict(zip(("ci_low", "ci_high"), _bounds(case), strict=True)),
         "threshold": case.threshold,
         "reason": case.reason,
         "classes": list(result.model.classes),
@@ -171,8 +174,7 @@ def _study_row(study: Study, result: StudyResult, pseudonyms: Pseudonyms) -> Row
         "network_label": pattern.network.label if pattern else None,
         "pattern_label": second.label if second else None,
         "pattern_probability": second.probability if second else None,
-        "pattern_ci_low": second.ci95[0] if second else None,
-        "pattern_ci_high": second.ci95[1] if second else None,
+        **dict(zip(("pattern_ci_low", "pattern_ci_high"), _bounds(second), strict=True)),
         "pattern_agrees": pattern.agrees if pattern else None,
         "warnings": [{"code": each.code.value, "message": each.message} for each in result.warnings],
         "images": len(result.images),

@@ -65,6 +65,13 @@ def test_what_is_written_is_read_by_anybody_and_tells_no_identity(tmp_path):
     assert len(pd.read_parquet(tmp_path / "out" / "studies")) == 2
 
 
+def test_a_single_slice_has_no_interval(tmp_path):
+    result = result_of()
+    case = result.case.model_copy(update={"ci95": (0.0, 1.0)})
+    write(tmp_path / "out", ["a"], Outcome(result.model_copy(update={"case": case})))
+    assert column(tmp_path / "out", "studies", "ci_low") == column(tmp_path / "out", "studies", "ci_high") == [None]
+
+
 def test_a_run_goes_on_and_does_nothing_twice(tmp_path):
     out = tmp_path / "out"
     assert write(out, ["a", "b"]) == ["a", "b"]
