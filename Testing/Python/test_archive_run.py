@@ -6,6 +6,8 @@ import csv
 import html
 import json
 import re
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,10 +21,12 @@ from model_packages import make_package
 from typer.testing import CliRunner
 
 from DystrophyDxLib.archive import run as module
-from DystrophyDxLib.archive.dataset import Dataset
+from DystrophyDxLib.archive.dataset import Changed, Dataset, OtherSource
 from DystrophyDxLib.archive.studies import Failure
 from DystrophyDxLib.archive.worker import Outcome
+from DystrophyDxLib.commands import archive as command
 from DystrophyDxLib.commands.main import app
+from DystrophyDxLib.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +192,30 @@ def test_a_changed_model_is_asked_for_and_rows_are_kept_or_made_again(archive, p
     assert call(archive, out, other, "--changed", "again").exit_code == 0
     assert len(answers.asked) == 3
     assert counts(out) == {"studies": 3, "failures": 2}
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "expected"),
+    [
+        (Changed, "keep", {"changed": "keep"}),
+        (Changed, "again", {"changed": "again"}),
+        (OtherSource, "add", {"add_source": True}),
+        (OtherSource, "stop", None),
+    ],
+)
+def test_who_sits_at_a_terminal_is_asked(error, said, expected, monkeypatch, capsys):
+    terminal = SimpleNamespace(isatty=lambda: True, write=sys.stderr.write, flush=sys.stderr.flush)
+    monkeypatch.setattr(command.sys, "stdin", terminal)
+    monkeypatch.setattr(command.sys, "stderr", terminal)
+    monkeypatch.setattr(command.click, "prompt", lambda question, type, **_: said if said in type.choices else None)
+    why = error("It was made otherwise. Add --this to go on.")
+    if expected is None:
+        with pytest.raises(InputError, match="Nothing was changed"):
+            command._asked(why, json=False)
+    else:
+        assert command._asked(why, json=False) == expected
+    with pytest.raises(error):
+        command._asked(why, json=True)
 
 
 def test_a_cohort_table_is_an_archive_with_its_diagnoses(package, answers, tmp_path):
