@@ -36,6 +36,7 @@ from .results import (
     SkippedImage,
     StudyResult,
     WarningCode,
+    gravest_first,
 )
 from .samples.image_quality import ImageQuality
 from .samples.kinds import region_of
@@ -243,7 +244,7 @@ class Classifier:
                 SkippedImage(slice=item.slice, side=item.side.value if item.side else None, reason=item.reason)
                 for item in regions.skipped
             ),
-            warnings=tuple(warnings),
+            warnings=gravest_first(warnings),
             provenance=Provenance(
                 program=f"DystrophyDx {__version__}",
                 created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

@@ -17,8 +17,23 @@ from .muscles.muscle_voxels import MuscleVoxels
 from .muscles.rims import rim_fat
 from .muscles.signs import RIMMED, signs_of
 from .muscles.structures import label_of
-from .results import UNSUITABLE, FatSource, StudyResult
+from .results import UNSUITABLE, FatSource, StudyResult, WarningCode
 from .series.series import Series
+
+DOUBTS = {
+    "edited": (
+        WarningCode.MUSCLES_UNLIKE,
+        "The given muscles are hardly those of these images: do not use their fat, grades and volumes. Signs and "
+        "pattern are not told.",
+    ),
+    "auto": (
+        WarningCode.MASS_POSSIBLE,
+        "A mass may be counted as muscle: do not use fat, grades and volumes of the muscles. Signs and pattern are not "
+        "told.",
+    ),
+}
+"""By `MuscleMap.source`, the warning with which the map may show no muscles of the patient, and what is said then. A
+map that a person corrected or drew has no mass in it."""
 
 
 class Measured(NamedTuple):
@@ -50,17 +65,19 @@ def with_muscles(
     voxels = MuscleVoxels.of(muscles.labels, muscles.sides, min(spacing[:2]), voxels_before)
     scale = scale_of(series, channels, muscles.labels, voxels, legs, fat_before)
     measured = Measured(voxels, scale.fat if isinstance(scale, FatScale) else None)
+    given = {warning.code for warning in result.warnings}
     if isinstance(scale, FatScale):
-        given = {warning.code for warning in result.warnings}
         unlike = next((UNSUITABLE[code] for code in NO_GREY if code in given), None)
         scale = scale.trusted(map_by_person=muscles.source == "edited", unlike=unlike)
     heat = heatmap.ravel()[voxels.index]
     fat = fat_of_muscles(voxels, heat / np.float32(most) >= UNDER_HEAT, spacing, scale)
     others = tuple(muscle for muscle in result.muscles if label_of(muscle.muscle) is None)
+    doubtful, doubt = DOUBTS[muscles.source]
     source = FatSource(
         source=scale.source if isinstance(scale, FatScale) else None,
         note=scale.note if isinstance(scale, FatScale) else scale.why,
         map=muscles.told,
+        doubt=doubt if doubtful in given else "",
     )
     rims = rim_fat([row for row in fat if row.muscle in RIMMED], voxels, spacing, scale)
     added = {

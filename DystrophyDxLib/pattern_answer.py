@@ -87,7 +87,7 @@ def answer(
 
 def with_pattern(result: StudyResult, package: PatternPackage | None) -> StudyResult:
     """The same with the answer by the pattern of fat in its muscles, in place of an earlier one; where it contradicts
-    the network's, the case has no label.
+    the network's, the case has no label. Of muscles in doubt there is no answer.
 
     Args:
         package: the model; None for no such answer.
@@ -99,7 +99,10 @@ def with_pattern(result: StudyResult, package: PatternPackage | None) -> StudyRe
     if package is None or result.fat is None or not result.muscle_fat:
         return result.model_copy(update={"case": case, "warnings": warnings, "pattern": None})
     by_grey = result.fat.source != "Dixon"
-    found = answer(package, result.muscle_fat, by_grey=by_grey, why_not=result.fat.note)
+    if result.fat.doubt:
+        found = PatternAnswer(None, result.fat.doubt)
+    else:
+        found = answer(package, result.muscle_fat, by_grey=by_grey, why_not=result.fat.note)
     same = set(package.card.classes) == set(result.model.classes)
     agrees = None if found.case is None or not same else not contradict(found.case, case, result.model.classes)
     pattern = PatternResult(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Annotated, Literal
 
@@ -63,6 +64,14 @@ UNSUITABLE = {
 }
 """Warnings with which the case is labelled indeterminate, each with the reason."""
 
+GRAVEST = (
+    WarningCode.MUSCLES_UNLIKE,
+    WarningCode.MASS_POSSIBLE,
+    WarningCode.SIDE_MIRRORED,
+    WarningCode.SIDE_CONTRADICTED,
+)
+"""Warnings that are told before all others: what is said may be of another patient, of no muscle or of another leg."""
+
 
 class ResultWarning(Strict):
     """What may change the meaning of an answer: a code, and a sentence on what was found and what to do.
@@ -80,6 +89,12 @@ class ResultWarning(Strict):
 
     code: WarningCode
     message: str
+
+
+def gravest_first(warnings: Iterable[ResultWarning]) -> tuple[ResultWarning, ...]:
+    """The same warnings, those of `GRAVEST` first, and the others as they came."""
+    rank = {code: n for n, code in enumerate(GRAVEST)}
+    return tuple(sorted(warnings, key=lambda warning: rank.get(warning.code, len(rank))))
 
 
 class InputFacts(Strict):
@@ -253,11 +268,13 @@ class MuscleFat(MuscleTexture):
 
 
 class FatSource(Strict):
-    """What tells the fat of muscles, None where nothing does; what must be known of it; and whose map it is."""
+    """What tells the fat of muscles, None where nothing does; what must be known of it; whose map it is; and why that
+    may not be one of the patient's muscles, so that neither signs nor pattern are told."""
 
     source: Literal["Dixon", "T1-weighted", "fat image"] | None
     note: str = Field(default="", exclude_if=lambda text: not text)
     map: str = Field(default="", exclude_if=lambda text: not text)
+    doubt: str = Field(default="", exclude_if=lambda text: not text)
 
 
 class Sign(Strict):

@@ -22,7 +22,7 @@ from ..explain.region_heat import read_atlas
 from ..models.package import ModelPackage
 from ..reporting.output_folder import check_output_folder, output_folder
 from ..reporting.progress import Advance, silent
-from ..results import StudyResult
+from ..results import StudyResult, gravest_first
 from ..series.dicom_identity import check_same_patient
 from ..series.label_names import read_label_names
 from ..series.reading import read_input
@@ -266,7 +266,7 @@ def classify_into_folder(
         given, by_network = map_drawn(muscles, found.regions), found.muscles
         found = replace(with_texture_scores(found, *muscles), muscles=given or by_network)
         unlike = warnings_on_given(given, by_network) if given else warnings_on_unnamed(muscles.labels, by_network)
-        told = (*found.result.warnings, *unlike)
+        told = gravest_first((*found.result.warnings, *unlike))
         found = replace(found, result=found.result.model_copy(update={"warnings": told}))
         found = with_muscle_fat(found, series)
     if places is not None:

@@ -292,7 +292,7 @@ def signs_of(
 
     Args:
         rims: of the muscles of `RIMMED`; see `rims.rim_fat`.
-        source: what tells the fat. Where nothing does, no sign is decided.
+        source: what tells the fat. Where nothing does, or the muscles are in doubt, no sign is decided.
         error: see `leg_fat.ERROR`; 0 of fat that is known.
     """
     legs: dict[SignSide, LegFat] = {}
@@ -305,6 +305,7 @@ def signs_of(
             error,
         )
     found = tuple(row for sign in SIGNS if legs for row in sign.of(legs))
-    if source and source.source is None:
-        return tuple(row.model_copy(update={"present": None, "why": source.note}) for row in found)
+    if source and (source.doubt or source.source is None):
+        why = source.doubt or source.note
+        return tuple(row.model_copy(update={"present": None, "why": why}) for row in found)
     return found

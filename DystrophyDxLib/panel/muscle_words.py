@@ -15,7 +15,9 @@ _HEADINGS = {"unknown": "Leg, side unknown", "none": "Leg"}
 
 
 def muscles_title(result: StudyResult) -> str:
-    """Title of the section: how much fat there is in each leg's muscles, where that is known."""
+    """Title of the section: how much fat there is in each leg's muscles, where that is known and not in doubt."""
+    if result.fat is not None and result.fat.doubt:
+        return "Muscles: in doubt, do not use"
     legs = fat_by_leg(result)
     return f"Muscles: fat {legs}" if legs else "Muscles"
 

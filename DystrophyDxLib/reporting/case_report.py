@@ -80,11 +80,11 @@ WARNINGS = {
     ),
     WarningCode.MUSCLES_UNLIKE: (
         "The given muscles are not those that are found in these images.",
-        "Check that the segmentation is of this patient and examination before its fat, signs or pattern are used.",
+        "Check that segmentation and images are of one patient and examination; until then use none of its figures.",
     ),
     WarningCode.MASS_POSSIBLE: (
         "There may be a mass, which is taken for muscle.",
-        "Look at the images there; with a mass, do not use fat, signs and pattern of the muscles, nor the probability.",
+        "Look at the images there; with a mass, do not use fat, grades or volumes of muscles, nor the probability.",
     ),
     WarningCode.SEEN_IN_TRAINING: (
         "The model was trained on this series.",

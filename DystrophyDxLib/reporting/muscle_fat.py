@@ -53,10 +53,9 @@ def by_muscle(result: StudyResult) -> list[tuple[str, list[MuscleFat | None]]]:
 
 
 def source_words(result: StudyResult) -> str:
-    """What tells the fat, or why nothing does, and whose the map of the muscles is."""
-    if result.fat is None:
-        return ""
-    return " ".join(filter(None, (_SOURCES.get(result.fat.source or ""), result.fat.note, result.fat.map)))
+    """Whether the muscles are in doubt, what tells the fat, or why nothing does, and whose map of them it is."""
+    fat = result.fat
+    return " ".join(filter(None, (fat.doubt, _SOURCES.get(fat.source or ""), fat.note, fat.map))) if fat else ""
 
 
 def told(muscle: MuscleFat) -> str:
@@ -98,8 +97,8 @@ def summary_line(result: StudyResult) -> str:
         return f"Fat in the muscles: not decidable. {source_words(result)}".strip()
     source = f" ({result.fat.source})" if result.fat and result.fat.source else ""
     extremes = f"most {told(known[-1])}, least {told(known[0])}"
-    whose = result.fat.map if result.fat else ""
-    return f"Fat in the muscles{source}: {fat_by_leg(result)}; {extremes}. {whose}".strip()
+    doubt, whose = (result.fat.doubt, result.fat.map) if result.fat else ("", "")
+    return f"{doubt} Fat in the muscles{source}: {fat_by_leg(result)}; {extremes}. {whose}".strip()
 
 
 def write_muscles_csv(path: Path, result: StudyResult) -> None:

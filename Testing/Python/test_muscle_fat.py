@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 from mrml_cases import DIRECTIONS, result
-from pattern_packages import alike, muscle_fat
+from pattern_packages import alike, make_pattern_package, muscle_fat
 
 from DystrophyDxLib.classify import Classification, with_muscle_fat
 from DystrophyDxLib.explain.heat import Heat, HeatDrawing
@@ -18,13 +18,13 @@ from DystrophyDxLib.models.recipe import SampleRecipe
 from DystrophyDxLib.muscles.infiltration import FatScale, Undecided
 from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.muscles.structures import MUSCLES, SUBCUTANEOUS_FAT
-from DystrophyDxLib.panel.muscle_words import muscles_notes
+from DystrophyDxLib.panel.muscle_words import muscles_notes, muscles_title
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.windows import Regions
 from DystrophyDxLib.reporting.case_report import summary, write_report
 from DystrophyDxLib.reporting.leg_chart import LegChart
-from DystrophyDxLib.reporting.muscle_fat import COLUMNS, SHADES, summary_line, write_muscles_csv
-from DystrophyDxLib.results import MuscleFat, MuscleTexture, ResultWarning, StudyResult
+from DystrophyDxLib.reporting.muscle_fat import COLUMNS, SHADES, source_words, summary_line, write_muscles_csv
+from DystrophyDxLib.results import MuscleFat, MuscleTexture, ResultWarning, StudyResult, gravest_first
 from DystrophyDxLib.series.series import Geometry
 
 VASTUS = MUSCLES.index("vastus lateralis") + 1
@@ -35,7 +35,7 @@ def phantom():
     return make_phantom(11, "BMD", 3, 96, ("T1", "DIXON_FAT", "DIXON_WATER"), legs="both")
 
 
-def classified(phantom, contrast="T1", muscles=(), warnings=(), empty=False):
+def classified(phantom, contrast="T1", muscles=(), warnings=(), empty=False, source="edited", pattern=None):
     series = phantom.images[contrast]
     heat = np.where(phantom.muscles == VASTUS, 1, 0).astype(np.float32)
     drawing = HeatDrawing(CellGrid(0, 32), SampleRecipe(size=224), 1.0, series.geometry, heat.shape)
@@ -43,7 +43,8 @@ def classified(phantom, contrast="T1", muscles=(), warnings=(), empty=False):
     regions = Regions(phantom.legs, ())
     none = np.zeros_like(phantom.structures)
     drawn = MuscleMap(none, none, "auto", ()) if empty else MuscleMap.drawn(phantom.structures, regions)
-    found = Classification(answer, regions, (), (), Heat(heat, 1.0, (), 1), drawing, drawn)
+    drawn = dataclasses.replace(drawn, source="auto" if empty else source)
+    found = Classification(answer, regions, (), (), Heat(heat, 1.0, (), 1), drawing, drawn, pattern)
     return with_muscle_fat(found, series).result
 
 
@@ -80,6 +81,40 @@ def test_grey_tells_no_fat_in_images_it_is_not_meant_for(phantom, code, said):
     assert said in found.fat.note
     assert found.fat.note.startswith("Grey tells the fat only in axial T1-weighted images of whole thighs.")
     assert all(row.fat_fraction is None and row.mercuri is None and row.volume_ml > 0 for row in found.muscle_fat)
+
+
+@pytest.mark.parametrize(
+    ("code", "source", "doubt"),
+    [
+        ("MUSCLES_UNLIKE", "edited", "The given muscles are hardly those of these images"),
+        ("MUSCLES_UNLIKE", "auto", ""),
+        ("MASS_POSSIBLE", "auto", "A mass may be counted as muscle: do not use fat, grades and volumes"),
+        ("MASS_POSSIBLE", "edited", ""),
+    ],
+)
+def test_muscles_of_another_patient_or_a_mass_show_no_sign_and_no_pattern(phantom, tmp_path, code, source, doubt):
+    package = make_pattern_package(tmp_path / "package")
+    warned = (ResultWarning(code=code, message="See for yourself."),)
+    found = classified(phantom, warnings=warned, source=source, pattern=package)
+    assert all(row.fat_fraction is not None for row in found.muscle_fat)
+    assert (found.pattern.case is None, all(sign.present is None for sign in found.signs)) == (bool(doubt),) * 2
+    assert found.fat.doubt.startswith(doubt)
+    if doubt:
+        assert {found.pattern.why, *(sign.why for sign in found.signs)} == {found.fat.doubt}
+        assert source_words(found).startswith(doubt)
+        assert f"\n{found.fat.doubt} Fat in the muscles (T1-weighted): right" in summary(found)
+        assert "%" not in muscles_title(found)
+    else:
+        assert found.fat.doubt == ""
+    assert StudyResult.model_validate_json(found.to_json()) == found
+
+
+def test_what_makes_figures_those_of_something_else_is_told_first():
+    codes = ["DEMONSTRATION_MODEL", "SIDE_CONTRADICTED", "NOT_THIGH", "MASS_POSSIBLE", "MUSCLES_UNLIKE"]
+    told = gravest_first(ResultWarning(code=code, message="") for code in codes)
+    assert [warning.code.value for warning in told] == [
+        "MUSCLES_UNLIKE", "MASS_POSSIBLE", "SIDE_CONTRADICTED", "DEMONSTRATION_MODEL", "NOT_THIGH",
+    ]  # fmt: skip
 
 
 def test_a_network_s_map_without_a_healthy_muscle_tells_no_fat():
