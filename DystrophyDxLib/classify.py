@@ -24,6 +24,7 @@ from .muscle_answer import Measured, with_muscles
 from .muscles.mapper import MuscleMapper
 from .muscles.muscle_map import LegMap, MuscleMap
 from .pattern_answer import with_pattern
+from .peak import with_peak
 from .regions.windows import AnyWindow, Regions
 from .results import (
     FAINT,
@@ -384,8 +385,9 @@ def with_texture_scores(
 def with_muscle_fat(
     classification: Classification, series: Series, previous: Classification | None = None
 ) -> Classification:
-    """The same with volume, fat, grade and heat of each muscle of its map in its result, the signs that follow and the
-    answer by their pattern; see `muscles.infiltration`, `explain.muscle_heat`, `muscles.signs` and `pattern_answer`.
+    """The same with volume, fat, grade and heat of each muscle of its map in its result, the signs that follow, the
+    answer by their pattern, and a warning where a part of the images contradicts the case; see `muscles.infiltration`,
+    `explain.muscle_heat`, `muscles.signs`, `pattern_answer` and `peak`.
 
     Scores of segments that are no structure of a thigh stay; the others give way to a row a muscle and side.
 
@@ -393,20 +395,20 @@ def with_muscle_fat(
         series: that was classified.
         previous: of the same voxels; what was measured in slices that are the same is taken over.
     """
-    if classification.muscles is None:
-        return classification
-    drawing = classification.drawing
-    result, measured = with_muscles(
-        classification.result,
-        series,
-        {drawing.sample.channels[0].name: series.voxels, **series.further},
-        classification.muscles,
-        classification.regions.labels > 0,
-        classification.heatmap,
-        drawing.most,
-        previous.measured if previous else None,
-    )
-    return dataclasses.replace(classification, result=with_pattern(result, classification.pattern), measured=measured)
+    result, measured, drawing = classification.result, classification.measured, classification.drawing
+    if classification.muscles is not None:
+        result, measured = with_muscles(
+            result,
+            series,
+            {drawing.sample.channels[0].name: series.voxels, **series.further},
+            classification.muscles,
+            classification.regions.labels > 0,
+            classification.heatmap,
+            drawing.most,
+            previous.measured if previous else None,
+        )
+        result = with_pattern(result, classification.pattern)
+    return dataclasses.replace(classification, result=with_peak(result), measured=measured)
 
 
 def with_region_heat(classification: Classification, atlas: np.ndarray, names: Mapping[int, str]) -> Classification:

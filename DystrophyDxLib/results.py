@@ -49,6 +49,7 @@ class WarningCode(str, Enum):
     CASE_INCOMPLETE = "CASE_INCOMPLETE"
     SEEN_IN_TRAINING = "SEEN_IN_TRAINING"
     PATTERN_DISAGREES = "PATTERN_DISAGREES"
+    PART_ABOVE_THRESHOLD = "PART_ABOVE_THRESHOLD"
 
 
 UNSUITABLE = {
@@ -85,6 +86,7 @@ class ResultWarning(Strict):
     REGION_OVERLAP: what is drawn is not all that counts. CASE_INCOMPLETE: a leg or a third of the images is not in the
     case. SEEN_IN_TRAINING: the model was fitted to the series, or its threshold chosen by it. PATTERN_DISAGREES: the
     network and the pattern of fat in the muscles say different classes, see `PatternResult`.
+    PART_ABOVE_THRESHOLD: the case is below its threshold, and neighbouring images are well above it, see `peak`.
     """
 
     code: WarningCode

@@ -107,7 +107,6 @@ class ResultSection:
             ui.barLabel,
             ui.figuresLabel,
             ui.patternLabel,
-            ui.peakLabel,
             ui.cautionsLabel,
             ui.differenceLabel,
             ui.warningsLabel,
@@ -115,11 +114,10 @@ class ResultSection:
         for section in (ui.warningsSection, ui.imagesSection):
             section.visible = result is not None
         if result is None:
-            for label, text in zip(labels, (_("Not classified yet."), *7 * ("",)), strict=True):
+            for label, text in zip(labels, (_("Not classified yet."), *6 * ("",)), strict=True):
                 say(label, text)
             return
         from DystrophyDxLib.panel import rich_text
-        from DystrophyDxLib.reporting.peak import peak
 
         before = classification.result_before
         texts = (
@@ -127,7 +125,6 @@ class ResultSection:
             rich_text.bar_html(result),
             rich_text.figures(result),
             rich_text.pattern_html(result),
-            peak(result),
             rich_text.cautions_html(result),
             rich_text.difference(result, before) if before is not None else "",
             rich_text.warnings_html(result),

@@ -25,7 +25,6 @@ from ..reporting.case_report import (
 )
 from ..reporting.muscle_heat import heat_line
 from ..reporting.pattern_words import beside_network
-from ..reporting.peak import peak
 from ..results import INDETERMINATE, CaseResult, ImageResult, MuscleTexture, StudyResult
 
 if TYPE_CHECKING:
@@ -201,7 +200,7 @@ def summary_in_two_lines(result: StudyResult, study: str) -> str:
     warnings = "; ".join(meaning.rstrip(".") for meaning in meanings) or "none"
     unsaid = " ".join(notice for notice in notices(result) if notice not in meanings)
     model = f"{result.model.name} {result.model.version}"
-    why = " ".join(filter(None, (result.case.reason, *reservations(result), peak(result), heat_line(result))))
+    why = " ".join(filter(None, (result.case.reason, *reservations(result), heat_line(result))))
     answer = f"{finding(result)}. {figures(result)}. {why}"
     return f"{study}: {answer}\nModel: {model}. Warnings: {warnings}. {unsaid}"
 

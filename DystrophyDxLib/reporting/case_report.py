@@ -17,7 +17,6 @@ from .muscle_fat import GRADE_WORDS, GRADES, INKS, SHADES, by_muscle, sides_of, 
 from .muscle_heat import heat_line, heat_rows
 from .muscle_signs import STATES, WORDS, by_sign, signs_lines
 from .pattern_words import PatternChart, pattern_line
-from .peak import peak
 from .rendering import rendered
 
 RESEARCH_ONLY = "Research only, not for diagnosis."
@@ -114,6 +113,10 @@ WARNINGS = {
         "The network and the pattern of fat in the muscles contradict each other.",
         "Read the images without both; correct the outlines of the muscles where they are wrong.",
     ),
+    WarningCode.PART_ABOVE_THRESHOLD: (
+        "A part of the images suggests what the case does not.",
+        "Look at the images there: the disease may be in this part alone.",
+    ),
     WarningCode.CASE_INCOMPLETE: (
         "A leg, or a good part of the images, does not enter the case.",
         "Check the outlines in the images that do not count; the answer rests on the others alone.",
@@ -195,9 +198,7 @@ def summary(result: StudyResult) -> str:
     lines = [
         title(result),
         " ".join((f"{figures(result)}. {result.case.reason}", *reservations(result))),
-        *filter(
-            None, [peak(result), heat_line(result), summary_line(result), *signs_lines(result), pattern_line(result)]
-        ),
+        *filter(None, [heat_line(result), summary_line(result), *signs_lines(result), pattern_line(result)]),
         *(f"{warning.code.value}: {warning.message} {WARNINGS[warning.code][1]}" for warning in result.warnings),
         " ".join(notices(result)),
     ]
@@ -220,7 +221,6 @@ def write_report(
         result=result,
         title=title(result),
         reservations=reservations(result),
-        peak=peak(result),
         told_class=decision_of(result).told_class(result.case),
         marks=decision_of(result).marks,
         mark_words=threshold_in_words(result.case.threshold or 0.0, result.case.no_label),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from exchange_cases import Written, study_datasets, texts, write_all
 from highdicom.sr import srread
+from mrml_cases import image, result
 
+from DystrophyDxLib.peak import with_peak
 from DystrophyDxLib.results import CaseResult, ModelFacts, NetworkLabel, PatternMuscle, PatternResult, RankedClass
 
 NETWORK = ModelFacts(
@@ -57,3 +59,11 @@ def test_the_answer_by_the_pattern_of_fat_is_a_group_of_its_own_with_its_own_mod
     without = write_all(tmp_path / "silent", study_datasets(), pattern=silent)
     assert len(answers(without)) == 1
     assert any("no answer. Too few muscles." in text for text in texts(without.report)["Comment"])
+
+
+def test_a_part_of_the_images_that_contradicts_the_case_is_a_warning_of_result_and_report(tmp_path):
+    found = with_peak(result([image(k, "right", 0.85) for k in range(2)]))
+    told = "In slices 0-1 of the right leg 2 images lie above the threshold of 0.50, the highest with 0.85 in slice 0"
+    assert [told in text for text in found.to_json().splitlines()].count(True) == 1
+    written = write_all(tmp_path, study_datasets(), case=found.case, images=found.images, warnings=found.warnings)
+    assert any(text.startswith("PART_ABOVE_THRESHOLD: ") and told in text for text in texts(written.report)["Warning"])

@@ -1,14 +1,22 @@
-"""A peak along the thigh that contradicts the case, in words."""
+"""A peak along the thigh that contradicts the case, as a warning."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
 
-from ..results import ImageResult, StudyResult
-from ..series.words import listed
+from .results import ImageResult, ResultWarning, StudyResult, WarningCode
+from .series.words import listed
 
 _LEGS = {"left": " of the left leg", "right": " of the right leg", "unknown": " of a leg of unknown side", "none": ""}
+
+
+def with_peak(result: StudyResult) -> StudyResult:
+    """The same with a warning of its `peak`, where there is one, in place of an earlier one."""
+    warnings = tuple(warning for warning in result.warnings if warning.code is not WarningCode.PART_ABOVE_THRESHOLD)
+    if message := peak(result):
+        warnings = (*warnings, ResultWarning(code=WarningCode.PART_ABOVE_THRESHOLD, message=message))
+    return result.model_copy(update={"warnings": warnings})
 
 
 def peak(result: StudyResult) -> str:
@@ -32,7 +40,7 @@ def peak(result: StudyResult) -> str:
     if slices["left"] == slices["right"] != []:
         places = [f"{listed(slices['left'])} of both legs"]
     return (
-        f"Look at {' and '.join(places)}: {len(shown)} images there lie above the threshold of {threshold:.2f}, "
+        f"In {' and '.join(places)} {len(shown)} images lie above the threshold of {threshold:.2f}, "
         f"the highest with {top.probability:.2f} in slice {top.slice}, although the case lies below it."
     )
 
