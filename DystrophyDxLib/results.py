@@ -257,7 +257,8 @@ class MuscleFat(MuscleTexture):
     """One muscle of one side: its texture score, its volume, and the fat in it over all slices and in each.
 
     `fat_ci95` holds what the fraction may be; see `muscles.infiltration`. `mercuri` is the grade of Mercuri et al.
-    2002, from 1, normal, to 4, severe. What cannot be told is None, and `why` says so.
+    2002 that `fat_fraction` has, from 1, normal, to 4, severe; `fat_ci95` may reach into one other grade, and where it
+    reaches into more, there is none. What cannot be told is None, and `why` says so.
     """
 
     side: Literal["left", "right", "unknown", "none"]

@@ -175,7 +175,7 @@ def _rounded(parts: np.ndarray) -> tuple[float, float, float]:
 
 
 def _graded(told: tuple[float, float, float] | None, why_not: str) -> dict[str, Any]:
-    """The grade of a fraction with its interval, None where the interval reaches over a grade; and why it is None."""
+    """The grade of a fraction, None where its interval reaches into three grades or more; and why it is None."""
     if told is None:
         return {"mercuri": None, "why": why_not}
     grade, least, most = map(mercuri_grade, told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from ..reporting.leg_chart import SHORT
-from ..reporting.muscle_fat import INKS, SHADES, by_muscle, fat_by_leg, sides_of, source_words
+from ..reporting.muscle_fat import INKS, SHADES, by_muscle, fat_by_leg, grade_cell, sides_of, source_words
 from ..reporting.muscle_heat import heat_line
 from ..reporting.muscle_signs import signs_lines
 from ..reporting.pattern_words import pattern_line
@@ -51,8 +51,8 @@ def _cells(muscle: MuscleFat | None) -> str:
     if muscle is None:
         return '<td align="right">&nbsp;–&nbsp;</td><td></td>'
     grade = muscle.mercuri or 0
-    number = muscle.mercuri or "?"
-    shade = f'<td align="center" bgcolor="{SHADES[grade]}"><font color="{INKS[grade]}">{number}</font></td>'
+    words = grade_cell(muscle).replace(" ", "&nbsp;")
+    shade = f'<td align="center" bgcolor="{SHADES[grade]}"><font color="{INKS[grade]}">{words}</font></td>'
     if muscle.fat_fraction is None or muscle.fat_ci95 is None:
         return f'<td align="right">&nbsp;not decidable&nbsp;</td>{shade}'
     low, high = (f"{100 * part:.0f}" for part in muscle.fat_ci95)

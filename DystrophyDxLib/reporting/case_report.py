@@ -13,7 +13,18 @@ from typing import Any
 from ..models.decision import decision_for, decision_of
 from ..results import FAINT, INDETERMINATE, ImageResult, StudyResult, WarningCode, threshold_in_words
 from .leg_chart import SHORT, LegChart
-from .muscle_fat import GRADE_WORDS, GRADES, INKS, SHADES, by_muscle, sides_of, source_words, summary_line, told
+from .muscle_fat import (
+    GRADE_WORDS,
+    GRADES,
+    INKS,
+    SHADES,
+    by_muscle,
+    grade_cell,
+    sides_of,
+    source_words,
+    summary_line,
+    told,
+)
 from .muscle_heat import heat_line, heat_rows
 from .muscle_signs import STATES, WORDS, by_sign, signs_lines
 from .pattern_words import PatternChart, pattern_line
@@ -236,6 +247,7 @@ def write_report(
         fat_sides=sides_of(result),
         fat_words=source_words(result),
         fat_title=told,
+        grade_cell=grade_cell,
         grades=GRADES.items(),
         shades=SHADES,
         inks=INKS,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..files.spreadsheet import write_rows
 from ..muscles.in_view import in_view
-from ..muscles.infiltration import MERCURI
+from ..muscles.infiltration import MERCURI, mercuri_grade
 from ..muscles.structures import MUSCLES
 from ..results import MuscleFat, StudyResult
 
@@ -25,9 +25,9 @@ INKS = {4: "#ffffff", **dict.fromkeys((0, 1, 2, 3), "#1b1f24")}
 """Colour of what is written on each shade."""
 GRADE_WORDS = (
     f"Grades of Mercuri et al. 2002 by the fat fraction: 1 (normal) below {_NORMAL}, 2 (mild) below {_MILD}, 3 "
-    f"(moderate) below {_MODERATE}, 4 (severe) from there on. Where the interval is so wide that several grades are "
-    "possible, none is told (?). A radiologist's grades, by eye, run higher (Wokke et al. 2013). Volumes are of the "
-    "slices shown."
+    f"(moderate) below {_MODERATE}, 4 (severe) from there on. Where the interval reaches into one other grade, that is "
+    "told too (2 or 1); where it reaches into more, no grade is told (?). A radiologist's grades, by eye, run higher "
+    "(Wokke et al. 2013). Volumes are of the slices shown."
 )
 _SOURCES = {
     "Dixon": "By the Dixon images, fat / (fat + water).",
@@ -58,19 +58,36 @@ def source_words(result: StudyResult) -> str:
     return " ".join(filter(None, (fat.doubt, _SOURCES.get(fat.source or ""), fat.note, fat.map))) if fat else ""
 
 
+def other_grade(muscle: MuscleFat) -> int | None:
+    """The grade beside `MuscleFat.mercuri` that the interval of the fat reaches into; None where it reaches into none,
+    or there is no grade."""
+    if muscle.mercuri is None or muscle.fat_ci95 is None:
+        return None
+    return next((grade for grade in map(mercuri_grade, muscle.fat_ci95) if grade != muscle.mercuri), None)
+
+
+def grade_cell(muscle: MuscleFat) -> str:
+    """The grade in a table: "2", "2 or 1" where another one is possible, "?" where there is none."""
+    other = other_grade(muscle)
+    return f"{muscle.mercuri or '?'}{f' or {other}' if other else ''}"
+
+
 def told(muscle: MuscleFat) -> str:
     """A muscle in words.
 
     >>> from ..results import MuscleFat
-    >>> told(MuscleFat(muscle="gracilis", voxels=9, under_heat=0, score=0, side="left", volume_ml=1.0,
-    ...     fat_fraction=0.12, fat_ci95=(0.1, 0.2), mercuri=2, slices=()))
-    'left gracilis 12 % (grade 2, mild)'
+    >>> gracilis = MuscleFat(muscle="gracilis", voxels=9, under_heat=0, score=0, side="left", volume_ml=1.0,
+    ...     fat_fraction=0.12, fat_ci95=(0.1, 0.2), mercuri=2, slices=())
+    >>> told(gracilis), told(gracilis.model_copy(update={"fat_ci95": (0.0, 0.25)}))
+    ('left gracilis 12 % (grade 2, mild)', 'left gracilis 12 % (grade 2, mild; perhaps 1, normal)')
     """
     side = f"{muscle.side} " if muscle.side in ("left", "right") else ""
     if muscle.fat_fraction is None:
         return f"{side}{muscle.muscle} not decidable"
     grade = f"grade {muscle.mercuri}, {_NAMES[muscle.mercuri]}" if muscle.mercuri else "several grades possible"
-    return f"{side}{muscle.muscle} {100 * muscle.fat_fraction:.0f} % ({grade})"
+    other = other_grade(muscle)
+    perhaps = f"; perhaps {other}, {_NAMES[other]}" if other else ""
+    return f"{side}{muscle.muscle} {100 * muscle.fat_fraction:.0f} % ({grade}{perhaps})"
 
 
 def fat_by_leg(result: StudyResult) -> str:

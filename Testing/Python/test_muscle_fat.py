@@ -15,16 +15,16 @@ from DystrophyDxLib.classify import Classification, with_muscle_fat
 from DystrophyDxLib.explain.heat import Heat, HeatDrawing
 from DystrophyDxLib.models.cells import CellGrid
 from DystrophyDxLib.models.recipe import SampleRecipe
-from DystrophyDxLib.muscles.infiltration import FatScale, Undecided
+from DystrophyDxLib.muscles.infiltration import FatScale, Undecided, _graded
 from DystrophyDxLib.muscles.muscle_map import MuscleMap
 from DystrophyDxLib.muscles.structures import MUSCLES, SUBCUTANEOUS_FAT
-from DystrophyDxLib.panel.muscle_words import muscles_notes, muscles_title
+from DystrophyDxLib.panel.muscle_words import fat_table_html, muscles_notes, muscles_title
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.windows import Regions
 from DystrophyDxLib.reporting.case_report import summary, write_report
 from DystrophyDxLib.reporting.leg_chart import LegChart
-from DystrophyDxLib.reporting.muscle_fat import COLUMNS, SHADES, source_words, summary_line, write_muscles_csv
-from DystrophyDxLib.results import MuscleFat, MuscleTexture, ResultWarning, StudyResult, gravest_first
+from DystrophyDxLib.reporting.muscle_fat import COLUMNS, SHADES, source_words, summary_line, told, write_muscles_csv
+from DystrophyDxLib.results import FatSource, MuscleFat, MuscleTexture, ResultWarning, StudyResult, gravest_first
 from DystrophyDxLib.series.series import Geometry
 
 VASTUS = MUSCLES.index("vastus lateralis") + 1
@@ -133,8 +133,32 @@ def test_the_line_tells_each_leg_and_the_muscles_with_most_and_least(phantom):
         r"corrected or chose\.",
         line,
     )
-    assert re.search(r"\(grade (1, normal|2, mild|3, moderate|4, severe)\)", line)
+    assert re.search(r"\(grade (1, normal|2, mild|3, moderate|4, severe)[;)]", line)
     assert "Fat in the muscles" not in summary(result())
+
+
+@pytest.mark.parametrize(
+    ("fat", "grade", "cell", "words"),
+    [
+        ((0.13, 0.0, 0.25), 2, "2 or 1", "13 % (grade 2, mild; perhaps 1, normal)"),
+        ((0.55, 0.45, 0.62), 3, "3 or 4", "55 % (grade 3, moderate; perhaps 4, severe)"),
+        ((0.2, 0.1, 0.29), 2, "2", "20 % (grade 2, mild)"),
+        ((0.2, 0.05, 0.35), None, "?", "20 % (several grades possible)"),
+    ],
+)
+def test_a_grade_is_told_with_the_other_one_that_the_interval_reaches_into(fat, grade, cell, words, tmp_path):
+    graded = _graded(fat, "")
+    (row,) = muscle_fat({"gracilis": 0.5})[:1]
+    row = row.model_copy(update={"fat_fraction": fat[0], "fat_ci95": fat[1:], **graded})
+    found = result(muscles=(row,)).model_copy(update={"fat": FatSource(source="T1-weighted")})
+    assert graded["mercuri"] == grade
+    assert told(row).endswith(words)
+    assert f">{cell.replace(' ', '&nbsp;')}</font>" in fat_table_html(found)
+    (tmp_path / "overview.png").write_bytes(b"")
+    write_report(tmp_path / "report.html", found, {}, tmp_path / "overview.png")
+    page = (tmp_path / "report.html").read_text()
+    assert f'<td class="number">{cell}</td>' in page
+    assert "reaches into one other grade, that is told too (2 or 1); where it reaches into more, no grade" in page
 
 
 def test_a_sliver_of_a_muscle_is_not_named_as_the_one_with_most_fat():
