@@ -129,6 +129,7 @@ def classify_archive(
             run.through(partial(_outcomes, packages, options), todo)
         dataset.flush()
         advance(WRITING, 0, 0)
+        with_folder = options.written.earlier() if options.written else dataset.done
         told = Run(
             found=found.total,
             copies=found.copies,
@@ -139,6 +140,7 @@ def classify_archive(
             classified=len(todo),
             seconds=round(run.seconds, 1),
             workers=run.workers,
+            without_folder=len(dataset.dataset.studies_in("studies") - with_folder),
         )
         try:
             return write_summary(dataset.dataset, told)

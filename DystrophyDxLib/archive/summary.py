@@ -41,6 +41,7 @@ class Run(Part):
         classified: of them, those that workers took; the others failed by their headers.
         seconds: that workers needed.
         workers: processes that classified.
+        without_folder: answered studies of the dataset without a folder, where folders were asked for.
     """
 
     found: int
@@ -52,6 +53,7 @@ class Run(Part):
     classified: int
     seconds: float
     workers: int
+    without_folder: int = 0
 
     @property
     def per_minute(self) -> float:
@@ -107,6 +109,14 @@ class ArchiveSummary(Summary):
         return f"{counted(self.lacking, 'folder')} {'lacks' if self.lacking == 1 else 'lack'} something"
 
     @property
+    def of_folders(self) -> str:
+        """How many studies have no folder although folders were asked for, in words."""
+        number = self.run.without_folder
+        return f"{counted_studies(number)} {'has' if number == 1 else 'have'} no folder, as a run without folders " + (
+            f"answered {'it' if number == 1 else 'them'}; for theirs, give another folder with --out"
+        )
+
+    @property
     def of_sources(self) -> str:
         """Which part of the dataset the last run is about, where it is not all of it."""
         return f" (one of the dataset's {self.sources} archives)" if self.sources > 1 else ""
@@ -121,6 +131,8 @@ class ArchiveSummary(Summary):
         yield f"This run{self.of_sources}: {run.done} new, {run.before} were there before; {run.work}."
         if self.lacking:
             yield f"{self.of_lacking}; the column lacking of the table studies says what."
+        if self.run.without_folder:
+            yield f"{self.of_folders}."
 
 
 def counted_studies(number: int) -> str:
@@ -178,8 +190,8 @@ def _sections(
         yield _disagreements(studies)
         yield _warnings(summary, folder)
     yield _failures(failures)
-    if summary.lacking:
-        yield _lacking(studies, summary)
+    if summary.lacking or summary.run.without_folder:
+        yield _folders(studies, summary)
     yield _throughput(studies, summary.run)
     rows = [("Program", summary.program), *(("Made by", told) for told in summary.made)]
     yield provenance(rows)
@@ -286,10 +298,12 @@ def _failures(failures: pd.DataFrame) -> Section:
     )
 
 
-def _lacking(studies: pd.DataFrame, summary: ArchiveSummary) -> Section:
+def _folders(studies: pd.DataFrame, summary: ArchiveSummary) -> Section:
     counts = studies["lacking"].value_counts().head(_REASONS).reset_index()
     table = Table("lacking", "By reason", counts.set_axis(["Reason", "Folders"], axis="columns"))
-    return Section("Folders", (f"{summary.of_lacking} of what was asked for.",), (), (table,))
+    told = (f"{summary.of_lacking} of what was asked for.",) if summary.lacking else ()
+    without = (f"{summary.of_folders}.",) if summary.run.without_folder else ()
+    return Section("Folders", (*told, *without), (), (table,) if summary.lacking else ())
 
 
 def _throughput(studies: pd.DataFrame, run: Run) -> Section:

@@ -25,6 +25,7 @@ _BATCH = 200
 _FOR_PROCESSES, _FOR_CLUSTER = 20_000, 100_000
 """Files, of 0.5 ms each, from which on it is worth while to begin processes, of this computer or of a cluster."""
 _DAMAGED = Failure("file", "The DICOM file is damaged: cut off before it names its study; copy it again, or remove it.")
+_ZEROS = Failure("file", "The file holds nothing but zeros, as where a copy has failed; copy it again, or remove it.")
 _COPY = Failure("copy", "The image file is a copy of another one, whose answer holds for it.")
 
 
@@ -179,9 +180,13 @@ class TreeScan:
             if len(groups) == 1 and folder in groups[0].names and not groups[0].is_whole_without(folder, damaged):
                 groups[0].names[folder] += sorted(strays + empty)
                 continue
-            self._found.passed_over += len(empty)
             for name in strays:
                 self._fail(Path(folder, name), _DAMAGED)
+            for path in (Path(folder, name) for name in empty):
+                if path.stat().st_size:
+                    self._fail(path, _ZEROS)
+                else:
+                    self._found.passed_over += 1
 
     def _tell_groups(self) -> None:
         for (patient_id, place), group in self._groups.items():

@@ -69,7 +69,7 @@ def read_located(
         notes.append(f"The header calls images {kinds}; they were read as MR, as asked.")
     if inventory.empty_files:
         empty = are(inventory.empty_files, "file", " of the input")
-        notes.append(f"{empty} empty; if slices are missing, copy the study again.")
+        notes.append(f"{empty} empty or nothing but zeros; if slices are missing, copy the study again.")
     return replace(series, selection=_why(inventory, stack, series_uid, joined), notes=tuple(notes)), placed
 
 

@@ -21,7 +21,7 @@ from .dicom_inventory import Frame, uid_of
 from .dicom_pixels import Placed, decoded, digest
 from .dicom_stacks import IRREGULAR, SAME_COSINE, SAME_FIELD_PIXELS, Stack, regular_grid
 from .series import MAX_VOXELS, NO_ORIENTATION, Acquisition, Geometry, Series, check_size
-from .words import are
+from .words import are, counted
 
 SAME_PIXEL = 0.1
 """Share of a pixel by which a field may be moved to the pixels of another one before it is told."""
@@ -329,7 +329,8 @@ class _Layout:
 
     def _notes(self) -> Iterator[str]:
         if copies := sum(field.slices.copies for field in self.fields):
-            yield f"{are(copies, 'image', ' of the series')} there twice; read once."
+            repeat = "repeats another" if copies == 1 else "repeat others"
+            yield f"{counted(copies, 'image')} of the series {repeat}; each is read once."
         first = self.fields[0].slices.frames
         if len(first) == 1 and not first[0].thickness:
             yield "A single slice without thickness in the header; 1 mm is written for it."

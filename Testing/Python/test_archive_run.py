@@ -170,6 +170,14 @@ def test_failures_stay_where_they_cannot_be_tried_again(archive, package, answer
     assert counts(out) == {"studies": 2, "failures": 3}
 
 
+def test_studies_that_an_earlier_run_left_without_a_folder_are_told(archive, package, answers, tmp_path):
+    out = tmp_path / "out"
+    assert "no folder" not in call(archive, out, package).output
+    told = "3 studies have no folder, as a run without folders answered them"
+    assert told in " ".join(call(archive, out, package, "--folders").output.split())
+    assert told in (out / "summary.html").read_text(encoding="utf-8")
+
+
 def test_the_page_tells_answers_warnings_failures_and_times(archive, package, answers, tmp_path):
     answers.failing = set()
     call(archive, tmp_path / "out", package)

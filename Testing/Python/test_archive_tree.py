@@ -78,9 +78,11 @@ def test_what_is_damaged_goes_with_the_only_study_beside_it_or_is_told_by_itself
     cut = write_study(tmp_path / "alone", study_datasets(3))[0]
     cut.write_bytes(cut.read_bytes()[:300])
     (tmp_path / "both" / "cut").write_bytes(cut.read_bytes())
-    (tmp_path / "both" / "empty").write_bytes(bytes(500))
+    (tmp_path / "both" / "zeros").write_bytes(bytes(500))
+    (tmp_path / "both" / "empty").touch()
     found = scan(tmp_path)
-    assert kinds(found) == ["file"]
+    assert (kinds(found), found.passed_over) == (["file", "file"], 1)
+    assert sum("nothing but zeros" in failure.reason for *_, failure in found.failures) == 1
     assert sorted(len(files_of(study)) for study in found.studies) == [2, 2, 2]
     damaged = next(study for study in found.studies if any("alone" in name for name in files_of(study)))
     with damaged.images.opened() as given, pytest.raises(InputError, match="1 DICOM file is damaged"):
@@ -122,7 +124,7 @@ def test_several_processes_find_what_one_finds(tmp_path, monkeypatch):
     one = scan(tmp_path)
     for crew in (OwnProcesses(2), Elsewhere(tmp_path)):
         assert TreeScan(tmp_path, KEY, crew=lambda files, crew=crew: crew).run() == one
-    assert (len(one.studies), kinds(one), one.copies) == (4, ["copy", "file", "file", "no MR"], 3)
+    assert (len(one.studies), kinds(one), one.copies) == (4, ["copy", "file", "file", "file", "no MR"], 3)
 
 
 def test_processes_are_begun_for_many_files_alone():

@@ -302,7 +302,7 @@ def test_a_second_export_with_rounded_positions_is_read_once(tmp_path, decimals)
     series = read_study(tmp_path)
     np.testing.assert_array_equal(series.voxels, voxels)
     assert series.geometry.spacing == pytest.approx((1.501, 1.501, 5.953))
-    assert series.notes == ("8 images of the series are there twice; read once.",)
+    assert series.notes == ("8 images of the series repeat others; each is read once.",)
     assert series.warnings == ()
 
 

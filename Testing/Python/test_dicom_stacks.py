@@ -159,7 +159,7 @@ def test_a_copy_that_was_cut_off_does_not_take_the_place_of_the_whole_image(tmp_
     (tmp_path / folder / "copy").write_bytes(whole[: len(whole) - voxels[2].size])
     series = read_study(tmp_path)
     np.testing.assert_array_equal(series.voxels, voxels)
-    assert "1 image of the series is there twice" in series.notes[0]
+    assert "1 image of the series repeats another" in series.notes[0]
 
 
 def test_copies_of_files_and_repeated_slices_are_read_once_and_reported(tmp_path):
@@ -171,7 +171,7 @@ def test_copies_of_files_and_repeated_slices_are_read_once_and_reported(tmp_path
     repeated.save_as(tmp_path / "b" / "repeated", enforce_file_format=True)
     series = read_study(tmp_path)
     np.testing.assert_array_equal(series.voxels, voxels)
-    assert "1 image of the series is there twice" in series.notes[0]
+    assert "1 image of the series repeats another" in series.notes[0]
     assert "1 image is at the place of another one" in series.warnings[0].message
 
 
