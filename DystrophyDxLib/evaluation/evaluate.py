@@ -194,7 +194,7 @@ def _brief(evaluation: Evaluation, answers: Answers, summary: EvaluationSummary)
         f"The model was trained on {card.trained_on}.",
     ]
     if summary.not_shown:
-        paragraphs.insert(1, summary.not_shown)
+        paragraphs.insert(0, summary.not_shown)
     if failures := summary.cohort.series_failed:
         are = "is in no figure; it is" if failures == 1 else "are in no figure; they are"
         paragraphs.append(f"{failures} series {are} listed below, with the reason.")

@@ -113,12 +113,12 @@ class EvaluationSummary(Summary):
 
     def lines(self) -> Iterator[str]:
         yield from super().lines()
+        yield from filter(None, [self.not_shown])
         images, patients = self.figures["images"], self.figures["patients"]
         of_images = (f"{name} {images[name].told(by_patient=name != 'AUC')}" for name in _TOLD if name in images)
         of_patients = (f"{name} {patients[name].told()}" for name in _TOLD if name in patients)
         yield f"{self.cohort.images} images: {', '.join(of_images)}"
         yield f"{self.cohort.patients} patients: {', '.join(of_patients)}"
-        yield from filter(None, [self.not_shown])
         if self.cohort.left_out:
             yield left_out_told(self.cohort.left_out)
 
@@ -160,10 +160,10 @@ class FoldsSummary(Summary):
 
     def lines(self) -> Iterator[str]:
         yield from super().lines()
+        yield from filter(None, [self.not_shown])
         for unit, found in (("images", self.images), ("patients", self.patients)):
             if found is not None:
                 yield f"{found.total} {unit}: accuracy {found.accuracy}"
-        yield from filter(None, [self.not_shown])
         if self.left_out:
             yield left_out_told(self.left_out)
 

@@ -149,15 +149,17 @@ def _framed(volume: slicer.vtkMRMLScalarVolumeNode, result: StudyResult) -> tupl
 
 
 def _told(result: StudyResult, heatmap: HeatmapDisplay, *, heat_is_seen: bool) -> list[str]:
-    """Lines of all warnings but the one that stands in red, of reservations, of notes, and of heat that is nowhere
-    drawn."""
+    """Lines of all warnings but the one that stands in red, of reservations, of notes, of heat that is nowhere drawn,
+    and of what brackets mean."""
     warnings = [warning for warning in result.warnings if warning.code is not WarningCode.DEMONSTRATION_MODEL]
     unseen = () if heat_is_seen else (f"No heat is drawn: nowhere here does it reach {heatmap.threshold:.2f}.",)
+    brackets = () if all(image.counted for image in result.images) else ("In brackets: does not enter the case.",)
     told = (
         *(f"{warning.code.value}: {warning.message}" for warning in warnings),
         *reservations(result),
         *filter(None, (result.numbering, *result.input.notes)),
         *unseen,
+        *brackets,
     )
     return [line for text in told for line in textwrap.wrap(text, _CHARACTERS)]
 
