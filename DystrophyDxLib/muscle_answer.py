@@ -23,13 +23,11 @@ from .series.series import Series
 DOUBTS = {
     "edited": (
         WarningCode.MUSCLES_UNLIKE,
-        "The given muscles are hardly those of these images: do not use their fat, grades and volumes. Signs and "
-        "pattern are not told.",
+        "The given muscles are hardly those of these images: do not use their fat, grades and volumes.",
     ),
     "auto": (
         WarningCode.MASS_POSSIBLE,
-        "A mass may be counted as muscle: do not use fat, grades and volumes of the muscles. Signs and pattern are not "
-        "told.",
+        "A mass may be counted as muscle: do not use fat, grades and volumes of the muscles.",
     ),
 }
 """By `MuscleMap.source`, the warning with which the map may show no muscles of the patient, and what is said then. A

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from ..series.series import Series
 
 UNNAMED = "Labels without names are called by their numbers; a table beside the label map, of its name, names them."
+UNCOMPARED = (
+    "The given muscles could not be compared with those in the images, as these were not looked for; check that they "
+    "are of this patient and examination."
+)
 _NUMBER = re.compile(r"label \d+")
 LONGEST_LABEL = 80
 """Characters of the name of a study."""
@@ -250,8 +254,9 @@ def classify_into_folder(
     places = muscles[:2] if muscles and files.atlas is None else None
     if files.atlas is not None:
         places = read_atlas(*files.atlas, series)
-    if any(_NUMBER.fullmatch(name) for given in (muscles, places) if given for name in given[1].values()):
-        series = replace(series, notes=(*series.notes, UNNAMED))
+    called = [name for given in (muscles, places) if given for name in given[1].values()]
+    uncompared = muscles is not None and sample.region.kind == "legs" and classifier.mapper is None
+    series = replace(series, notes=(*series.notes, *notes_on_labels(called, uncompared=uncompared)))
     regions = None
     if region_file is not None:
         with watch.stage("roi"):
@@ -280,6 +285,17 @@ def classify_into_folder(
         if further is not None:
             further.write(folder, result, found, card)
         return result
+
+
+def notes_on_labels(names: Iterable[str], *, uncompared: bool) -> tuple[str, ...]:
+    """What must be known of labels that were given.
+
+    Args:
+        names: theirs.
+        uncompared: whether they are muscles of legs whose muscles are not looked for.
+    """
+    unnamed = any(_NUMBER.fullmatch(name) for name in names)
+    return (*((UNNAMED,) if unnamed else ()), *((UNCOMPARED,) if uncompared else ()))
 
 
 def _require_slicer() -> None:

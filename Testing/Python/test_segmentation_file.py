@@ -14,7 +14,14 @@ from test_image_headers import nrrd
 from DystrophyDxLib.errors import InputError
 from DystrophyDxLib.files.resources import embedded_model, sample_study
 from DystrophyDxLib.models.package import ModelPackage
-from DystrophyDxLib.mrml.pipeline import ModelOnDevice, StudyFiles, classify_into_folder
+from DystrophyDxLib.mrml.pipeline import (
+    UNCOMPARED,
+    UNNAMED,
+    ModelOnDevice,
+    StudyFiles,
+    classify_into_folder,
+    notes_on_labels,
+)
 from DystrophyDxLib.series.image_files import as_image
 from DystrophyDxLib.series.segmentation_file import Segment, read_segmentation
 from DystrophyDxLib.series.series import Geometry
@@ -139,3 +146,16 @@ def test_another_patients_map_is_refused_before_pytorch_is_loaded(tmp_path, monk
             classify_into_folder(StudyFiles(sample_study(), **files), model, tmp_path / "out")
     with pytest.raises(AssertionError, match="the model was loaded"):
         classify_into_folder(StudyFiles(sample_study()), model, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("names", "uncompared", "told"),
+    [
+        (["Left sartorius"], False, ()),
+        (["Left sartorius"], True, (UNCOMPARED,)),
+        (["label 3", "tumour"], True, (UNNAMED, UNCOMPARED)),
+        (["label 3"], False, (UNNAMED,)),
+    ],
+)
+def test_that_given_muscles_have_no_names_or_could_not_be_compared_is_noted(names, uncompared, told):
+    assert notes_on_labels(names, uncompared=uncompared) == told
