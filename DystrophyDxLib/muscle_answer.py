@@ -66,7 +66,7 @@ def with_muscles(
     given = {warning.code for warning in result.warnings}
     if isinstance(scale, FatScale):
         unlike = next((UNSUITABLE[code] for code in NO_GREY if code in given), None)
-        scale = scale.trusted(map_by_person=muscles.source == "edited", unlike=unlike)
+        scale = scale.trusted(by_network=muscles.source == "auto", unlike=unlike)
     heat = heatmap.ravel()[voxels.index]
     fat = fat_of_muscles(voxels, heat / np.float32(most) >= UNDER_HEAT, spacing, scale)
     others = tuple(muscle for muscle in result.muscles if label_of(muscle.muscle) is None)

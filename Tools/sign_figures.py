@@ -86,7 +86,7 @@ def told(phantom: Phantom, mapper: MuscleMapper | None) -> tuple[States, ...]:
     voxels = MuscleVoxels.of(seen.labels, seen.sides, min(spacing[:2]))
     scale = scale_of(series, channels, seen.labels, voxels, regions.labels > 0)
     if isinstance(scale, FatScale):
-        scale = scale.trusted(map_by_person=False, unlike=None)
+        scale = scale.trusted(by_network=True, unlike=None)
     return *found, states(voxels, spacing, scale)
 
 

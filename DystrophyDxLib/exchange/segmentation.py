@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from ..muscles.muscle_map import colour, segment_name
+from ..muscles.muscle_map import OWNERS, MapSource, colour, segment_name
 from ..muscles.structures import CODES, LEFT_CODE, LEG_CODES, RIGHT_CODE
 from ..regions.windows import LABEL_OF_SIDE, SEGMENT_NAMES, Side
 from .making import Findings, Making, code, code_item
@@ -19,8 +19,10 @@ from .making import Findings, Making, code, code_item
 LATERALITY = {"left": code(LEFT_CODE), "right": code(RIGHT_CODE)}
 REGION_CODES = "SCT^309825002^Spatial and Relational Concept", "DCM^111030^Image Region"
 """Category and type of a region that is no leg."""
-FOUND = "Found by the program"
-EDITED = "Drawn or corrected by a person"
+DESCRIPTIONS: dict[MapSource, str] = {"auto": "Found by the program", **OWNERS}
+ALGORITHM_TYPES = {"auto": "AUTOMATIC", "edited": "SEMIAUTOMATIC", "given": "MANUAL"}
+"""By source. PS3.3, C.8.20.2: MANUAL is what a user enters, and needs no algorithm, which of a given map nobody knows.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Segment:
         side: of the patient.
         label: of `STRUCTURES`; 0 for a leg.
         category, kind: codes.
-        edited: whether a person drew or corrected it.
+        source: whose it is.
     """
 
     name: str
@@ -40,7 +42,7 @@ class Segment:
     label: int
     category: Code
     kind: Code
-    edited: bool
+    source: MapSource
 
     @property
     def laterality(self) -> Code | None:
@@ -58,20 +60,19 @@ def segments_of(making: Making) -> list[Segment]:
     findings = making.findings
     values = {value: side for side, value in LABEL_OF_SIDE.items()}
     legs = [
-        _segment(SEGMENT_NAMES[side], side, 0, findings.edited)
+        _segment(SEGMENT_NAMES[side], side, 0, "edited" if findings.edited else "auto")
         for value in np.unique(findings.legs[findings.legs > 0]).tolist()
         for side in [values[value]]
     ]
     muscles = findings.muscles
     if muscles is None:
         return legs
-    edited = muscles.source == "edited"
-    return legs + [_segment(segment_name(side, label), side, label, edited) for side, label in muscles.shown]
+    return legs + [_segment(segment_name(side, label), side, label, muscles.source) for side, label in muscles.shown]
 
 
-def _segment(name: str, side: Side, label: int, edited: bool) -> Segment:
+def _segment(name: str, side: Side, label: int, source: MapSource) -> Segment:
     category, kind = CODES[label - 1] if label else REGION_CODES if side is Side.NONE else LEG_CODES
-    return Segment(name, side, label, code(category), code(kind), edited)
+    return Segment(name, side, label, code(category), code(kind), source)
 
 
 def tracking(making: Making, segment: Segment) -> tuple[str, str]:
@@ -108,13 +109,13 @@ def _description(making: Making, segment: Segment, number: int) -> SegmentDescri
         segment_label=segment.name,
         segmented_property_category=segment.category,
         segmented_property_type=segment.kind,
-        algorithm_type="SEMIAUTOMATIC" if segment.edited else "AUTOMATIC",
-        algorithm_identification=making.algorithm_sequence(),
+        algorithm_type=ALGORITHM_TYPES[segment.source],
+        algorithm_identification=None if segment.source == "given" else making.algorithm_sequence(),
         tracking_id=identifier,
         tracking_uid=uid,
         display_color=CIELabColor.from_rgb(*(round(255 * part) for part in colour(segment.label))),
     )
-    described.SegmentDescription = EDITED if segment.edited else FOUND
+    described.SegmentDescription = DESCRIPTIONS[segment.source]
     if segment.laterality is not None:
         item = code_item(segment.laterality)
         described.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [item]

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ..errors import Cancelled, InputError
 from ..explain.texture_score import texture_scores
-from ..muscles.muscle_map import BY_A_PERSON
+from ..muscles.muscle_map import TOLD
 from ..regions.legs import find_legs
 from ..regions.windows import Regions, Side
 from ..results import ImageResult, MuscleTexture, ResultWarning, StudyResult
@@ -358,8 +358,8 @@ class SceneClassification:
 
 
 def with_corrected_muscles(found: Classification, shown: SceneClassification, series: Series) -> Classification:
-    """A classification that tells the fat of the muscle map as a person has corrected it in the scene; as it is where
-    nobody has. Its `muscles` stay those that were found.
+    """A classification that tells the fat of the muscle map as it was corrected or given in the scene; as it is where
+    it was not. Its `muscles` stay those that were found.
 
     Raises:
         InputError: as `muscles_of`.
@@ -381,7 +381,7 @@ def result_now(shown: SceneClassification) -> StudyResult | None:
     """
     last, result = shown._last(), shown.result
     corrected = muscles_corrected(shown.volume)
-    before = result is not None and result.fat is not None and result.fat.map == BY_A_PERSON
+    before = result is not None and result.fat is not None and result.fat.map in TOLD.values()
     if last is None or not (corrected or before):
         return result
     from ..classify import with_muscle_fat

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +13,7 @@ from ..errors import InputError
 from ..regions.windows import Regions
 from ..series.dicom_study import read_located
 from .classification import SceneClassification
-from .muscle_nodes import muscles_corrected, muscles_of
+from .muscle_nodes import muscles_of, muscles_source
 from .overview import render_overview
 from .report_folder import reportable
 from .segmentation import labels_from_segmentation
@@ -81,8 +80,8 @@ def write_dicom(
     result, alone, _scene = reportable(classification)
     legs = labels_from_segmentation(alone.segmentation, alone.volume)
     muscles = muscles_of(alone.volume, Regions(legs, ()))
-    if muscles is not None and not muscles_corrected(volume):
-        muscles = replace(muscles, source="auto")
+    if muscles is not None:
+        muscles = muscles.of_source(muscles_source(volume))
     heat = np.maximum(slicer.util.arrayFromVolume(alone.heatmap), 0)
     folder.mkdir()
     overview = folder / "overview.png"

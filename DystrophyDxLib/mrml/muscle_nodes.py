@@ -10,7 +10,7 @@ from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ..errors import InputError
-from ..muscles.muscle_map import MuscleMap, colour, segment_name
+from ..muscles.muscle_map import MapSource, MuscleMap, colour, segment_name
 from ..muscles.structures import CODES, LEFT_CODE, RIGHT_CODE, STRUCTURES, label_of
 from ..regions.windows import LABEL_OF_SIDE, Regions, Side
 from .drawn_region import made_once, remember
@@ -26,7 +26,9 @@ from .segmentation import (
 
 MUSCLES = "DystrophyDx.muscles"
 """Role of the node."""
-_FOUND, _DIGEST = "DystrophyDx.found", "dystrophydx_digest"
+_SOURCES: dict[str, MapSource] = {"DystrophyDx.found": "auto", "DystrophyDx.given": "given"}
+"""Attributes of the node that hold the digest of a map of a source, as long as nobody corrects it."""
+_DIGEST = "dystrophydx_digest"
 _LATERALITY = {Side.LEFT: LEFT_CODE, Side.RIGHT: RIGHT_CODE}
 _PER_SIDE = len(STRUCTURES) + 1
 
@@ -38,7 +40,7 @@ def put_muscles(
 
     Each structure of each side is a segment such as “Left sartorius”, coded in SNOMED CT as Slicer's terminologies are.
     The node is not shown until somebody asks for it, so that the heatmap stays in view. A map that somebody has
-    corrected stays, unless `over_corrections`.
+    corrected or given stays, unless `over_corrections`.
     """
     if muscles_corrected(volume) and not over_corrections:
         return
@@ -62,11 +64,10 @@ def put_muscles(
         drawn.Modified()
     else:
         _put_segments(segmentation, muscles, labelmap_of(values, ijk_to_ras))  # one for all segments
-    digest = None
-    if muscles.source == "auto":
-        digest = _digest_of_map(segmentation, values)
-        remember(node, volume, _DIGEST, digest)
-    set_unseen(node, _FOUND, digest)
+    digest = _digest_of_map(segmentation, values)
+    remember(node, volume, _DIGEST, digest)
+    for attribute, source in _SOURCES.items():
+        set_unseen(node, attribute, digest if source == muscles.source else None)
 
 
 def _put_segments(
@@ -128,22 +129,31 @@ def muscles_node(volume: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLSegmen
 
 
 def muscles_corrected(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
-    """Whether a person drew the muscle map of a volume, or changed the one that was found."""
+    """Whether a volume has a muscle map that is not the one that was found: a person's, or a given one."""
+    return muscles_source(volume) != "auto"
+
+
+def muscles_source(volume: slicer.vtkMRMLScalarVolumeNode) -> MapSource:
+    """The source of the muscle map of a volume as it is now; "auto" where there is none."""
     node = muscles_node(volume)
-    return node is not None and node.GetAttribute(_FOUND) != _digest(node, volume)
+    if node is None:
+        return "auto"
+    digest = _digest(node, volume)
+    return next((source for name, source in _SOURCES.items() if node.GetAttribute(name) == digest), "edited")
 
 
 def muscles_of(volume: slicer.vtkMRMLScalarVolumeNode, regions: Regions) -> MuscleMap | None:
-    """The muscle map of a volume as it is now, also where a person corrected it; None where there is none.
+    """The muscle map of a volume as it is now, with its source; None where there is none.
 
     Raises:
         InputError: as `MuscleMap.drawn`, or its segments cannot be read.
     """
     node = muscles_node(volume)
-    return map_drawn(muscles_from_segmentation(node, volume), regions) if node is not None else None
+    found = map_given(muscles_from_segmentation(node, volume), regions) if node is not None else None
+    return found and found.of_source(muscles_source(volume))
 
 
-def map_drawn(segments: NamedSegments, regions: Regions) -> MuscleMap | None:
+def map_given(segments: NamedSegments, regions: Regions) -> MuscleMap | None:
     """The muscle map that segments are by their names, see `structures.label_of`; None where none names a structure.
 
     Raises:
@@ -152,7 +162,7 @@ def map_drawn(segments: NamedSegments, regions: Regions) -> MuscleMap | None:
     labels = np.zeros(256, np.uint8)
     for value, name in segments.names.items():
         labels[value] = label_of(name) or 0
-    return MuscleMap.drawn(labels[segments.labels], regions) if labels.any() else None
+    return MuscleMap.drawn(labels[segments.labels], regions, "given") if labels.any() else None
 
 
 def _digest(node: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode) -> str:

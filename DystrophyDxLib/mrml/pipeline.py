@@ -241,7 +241,7 @@ def classify_into_folder(
         from ..classify import with_muscle_fat, with_region_heat, with_texture_scores
         from ..muscles.given_map import warnings_on_given, warnings_on_unnamed
         from .classification import SceneClassification
-        from .muscle_nodes import map_drawn
+        from .muscle_nodes import map_given
         from .report_folder import write_report_folder
         from .scenes import new_scene, vtk_messages_to_log
         from .segmentation import labels_of_file, muscles_of_file
@@ -268,7 +268,7 @@ def classify_into_folder(
             advance(f"{warning.code.value}: {warning.message}", 0, 0)
     found = classifier.classify(series, regions, watch.seconds, lambda done, total: advance("Classifying", done, total))
     if muscles is not None:
-        given, by_network = map_drawn(muscles, found.regions), found.muscles
+        given, by_network = map_given(muscles, found.regions), found.muscles
         found = replace(with_texture_scores(found, *muscles), muscles=given or by_network)
         unlike = warnings_on_given(given, by_network) if given else warnings_on_unnamed(muscles.labels, by_network)
         told = gravest_first((*found.result.warnings, *unlike))

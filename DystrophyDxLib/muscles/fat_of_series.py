@@ -86,7 +86,7 @@ def fat_of_series(
     if isinstance(scale, FatScale):
         given = {warning.code for warning in warnings}
         unlike = next((UNSUITABLE[code] for code in NO_GREY if code in given), None)
-        scale = scale.trusted(map_by_person=drawn is not None, unlike=unlike)
+        scale = scale.trusted(by_network=drawn is None, unlike=unlike)
     found = fat_of_muscles(voxels, np.zeros(len(voxels.index), bool), spacing, scale)
     return SeriesFat(
         found,

@@ -76,19 +76,19 @@ class FatScale:
     means: tuple[np.ndarray, np.ndarray] | None = None
     fat: FatUnderSkin | None = None
 
-    def trusted(self, *, map_by_person: bool, unlike: str | None) -> FatScale | Undecided:
+    def trusted(self, *, by_network: bool, unlike: str | None) -> FatScale | Undecided:
         """The same, or why grey tells nothing here: in images that are no T1-weighted thighs, and where a network's
         map, which may lie on what is no muscle, shows no healthy muscle.
 
         Args:
-            map_by_person: whether a person drew or corrected the map.
+            by_network: whether a network of this program made the map.
             unlike: why the images are none that grey is meant for; None where they are.
         """
         if self.source == "Dixon":
             return self
         if unlike is not None:
             return Undecided(f"Grey tells the fat only in axial T1-weighted images of whole thighs. {unlike}")
-        if not self.compared and not map_by_person:
+        if not self.compared and by_network:
             return Undecided(
                 "No muscle looks healthy: the disease is far advanced, or the map is wrong. Correct the map."
             )

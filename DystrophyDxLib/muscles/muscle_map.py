@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import colorsys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from ..errors import InputError
-from ..regions.windows import LABEL_OF_SIDE, Regions, Side, Source, Window
+from ..regions.windows import LABEL_OF_SIDE, Regions, Side, Window
 from ..results import ResultWarning
 from ..samples.image_quality import ImageQuality
 from .structures import STRUCTURES
 
-BY_A_PERSON = "The muscles are those of a segmentation that a person drew, corrected or chose."
-"""Whose map it is."""
+MapSource = Literal["auto", "edited", "given"]
+"""Whether a map was found, a person drew or corrected it here, or it was given, whoever or whatever made it."""
+OWNERS: dict[MapSource, str] = {
+    "edited": "Drawn or corrected by a person",
+    "given": "Given by the user; not made by DystrophyDx",
+}
+"""Whose a map is that was not found."""
+TOLD = {source: f"Map of the muscles: {words}." for source, words in OWNERS.items()}
+"""The same as a sentence."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +56,26 @@ class MuscleMap:
     Attributes:
         labels: uint8, 0 or 1 + index in `STRUCTURES`.
         sides: uint8, `LABEL_OF_SIDE` of the leg of each voxel with a label; 0 elsewhere.
-        source: "edited" where a person drew it.
-        legs: of each window; none where a person drew the map.
+        source: see `MapSource`.
+        legs: of each window; none of a map that was not found.
         warnings: on the sides, and on what may be no muscle.
         told: whose map it is, in a sentence.
     """
 
     labels: np.ndarray
     sides: np.ndarray
-    source: Source = "auto"
+    source: MapSource = "auto"
     legs: tuple[LegMap, ...] = ()
     warnings: tuple[ResultWarning, ...] = ()
     told: str = ""
 
     @classmethod
-    def drawn(cls, labels: np.ndarray, regions: Regions) -> MuscleMap:
-        """The map that a person drew, each voxel on the side of the leg that it lies in.
+    def drawn(cls, labels: np.ndarray, regions: Regions, source: Literal["edited", "given"] = "edited") -> MuscleMap:
+        """A map that was not found, each voxel on the side of the leg that it lies in.
 
         Args:
             labels: uint8, labels of `STRUCTURES`.
+            source: see `MapSource`.
 
         Raises:
             InputError: it lies on another grid, or nothing of it in a leg.
@@ -76,7 +85,11 @@ class MuscleMap:
         inside = np.where(regions.labels > 0, labels, 0).astype(np.uint8)
         if not inside.any():
             raise InputError("The muscle map holds no muscle within the legs; draw it on this series.")
-        return cls(inside, np.where(inside > 0, regions.labels, 0).astype(np.uint8), "edited", told=BY_A_PERSON)
+        return cls(inside, np.where(inside > 0, regions.labels, 0).astype(np.uint8), source, told=TOLD[source])
+
+    def of_source(self, source: MapSource) -> MuscleMap:
+        """The same map as one of another source."""
+        return replace(self, source=source, told=TOLD.get(source, ""))
 
     @cached_property
     def shown(self) -> tuple[tuple[Side, int], ...]:

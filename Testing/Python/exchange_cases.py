@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset, FileDataset
 from DystrophyDxLib.exchange.folder import write_objects
 from DystrophyDxLib.exchange.making import Findings
 from DystrophyDxLib.exchange.source import Source
-from DystrophyDxLib.muscles.muscle_map import MuscleMap
+from DystrophyDxLib.muscles.muscle_map import MapSource, MuscleMap
 from DystrophyDxLib.results import (
     CaseResult,
     FatSource,
@@ -101,7 +101,7 @@ def result_of(series: Series, **changes) -> StudyResult:
     return StudyResult(**(facts | changes))
 
 
-def findings_on(series: Series, edited: bool = False, **changes) -> Findings:
+def findings_on(series: Series, source: MapSource = "auto", **changes) -> Findings:
     """Legs are halves of the image, bright voxels are muscles, and heat is grey."""
     legs = np.full(series.voxels.shape, 1, np.uint8)
     legs[:, :, : legs.shape[2] // 2] = 2
@@ -109,7 +109,7 @@ def findings_on(series: Series, edited: bool = False, **changes) -> Findings:
     labels = np.where(series.voxels > BRIGHT, np.where(legs == 1, 1, 7), 0).astype(np.uint8)
     labels[legs == 0] = 0
     sides = np.where(labels > 0, legs, 0).astype(np.uint8)
-    muscles = MuscleMap(labels, sides, "edited" if edited else "auto")
+    muscles = MuscleMap(labels, sides, source)
     card = {"intended_use": "Research.", "metrics": {"AUC": {"value": 0.9, "ci95": (0.8, 0.95), "measured_on": "30"}}}
     return Findings(result_of(series, **changes), legs, series.voxels / np.float32(2048), muscles, card)
 

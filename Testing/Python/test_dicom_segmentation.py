@@ -10,7 +10,7 @@ from exchange_cases import study_datasets, write_all
 from scipy.spatial.transform import Rotation
 
 from DystrophyDxLib.errors import InputError
-from DystrophyDxLib.mrml.muscle_nodes import map_drawn
+from DystrophyDxLib.mrml.muscle_nodes import map_given
 from DystrophyDxLib.mrml.segmentation import labels_of_file, muscles_of_file
 from DystrophyDxLib.mrml.volumes import add_series
 from DystrophyDxLib.regions.windows import Regions
@@ -34,7 +34,7 @@ def test_legs_and_muscles_of_our_own_object_come_back_exactly(direction, tmp_pat
     assert not legs.overlapping
     muscles = muscles_of_file(read_segmentation(path), volume)
     assert set(muscles.names.values()) == {"Left sartorius", "Right gracilis"}
-    drawn = map_drawn(muscles, Regions(findings.legs, ()))
+    drawn = map_given(muscles, Regions(findings.legs, ()))
     np.testing.assert_array_equal(drawn.labels, findings.muscles.labels)
     np.testing.assert_array_equal(drawn.sides, findings.muscles.sides)
 

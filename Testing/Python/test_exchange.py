@@ -33,7 +33,9 @@ from scipy.spatial.transform import Rotation
 from DystrophyDxLib.exchange.folder import write_objects
 from DystrophyDxLib.exchange.report import PRIVATE, SCHEME
 from DystrophyDxLib.exchange.source import Source
+from DystrophyDxLib.muscles.muscle_map import OWNERS, TOLD
 from DystrophyDxLib.muscles.structures import CODES
+from DystrophyDxLib.results import FatSource
 from DystrophyDxLib.series.reading import read_study
 
 OBLIQUE = Rotation.from_euler("xz", [20, 12], degrees=True).as_matrix()
@@ -185,12 +187,23 @@ def test_what_a_person_drew_is_said_to_be_so(tmp_path, axial):
     assert automatic["Left leg"].SegmentAlgorithmType == "SEMIAUTOMATIC"  # slice 1 was corrected
     assert automatic["Left sartorius"].SegmentAlgorithmType == "AUTOMATIC"
     images = axial.findings.result.images[:2]
-    edited = write_all(tmp_path, study_datasets(), edited=True, images=images)
+    edited = write_all(tmp_path, study_datasets(), source="edited", images=images)
     segments = {item.SegmentLabel: item for item in edited.seg.SegmentSequence}
     assert segments["Left leg"].SegmentAlgorithmType == "AUTOMATIC"
     assert segments["Left sartorius"].SegmentAlgorithmType == "SEMIAUTOMATIC"
     assert segments["Left sartorius"].SegmentDescription == "Drawn or corrected by a person"
     assert any("muscles" in text for text in texts(edited.report)["Reader's correction"])
+
+
+def test_a_given_map_is_nobody_s_work_and_no_algorithm_s(tmp_path):
+    fat = FatSource(source="Dixon", map=TOLD["given"])
+    given = write_all(tmp_path, study_datasets(), source="given", fat=fat)
+    muscle = next(item for item in given.seg.SegmentSequence if item.SegmentLabel == "Left sartorius")
+    assert (muscle.SegmentDescription, muscle.SegmentAlgorithmType) == (OWNERS["given"], "MANUAL")
+    assert not {"SegmentAlgorithmName", "SegmentationAlgorithmIdentificationSequence"} & {e.keyword for e in muscle}
+    said = texts(given.report)
+    assert any(OWNERS["given"] in text for text in said["Comment"])
+    assert not any("muscles" in text for text in said["Reader's correction"])
 
 
 def test_segments_are_coded_with_their_side(axial):

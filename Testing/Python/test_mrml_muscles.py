@@ -23,7 +23,7 @@ from DystrophyDxLib.mrml.report_folder import write_report_folder
 from DystrophyDxLib.mrml.scenes import copy_into, new_scene
 from DystrophyDxLib.mrml.segmentation import write_segmentation
 from DystrophyDxLib.mrml.volumes import add_series
-from DystrophyDxLib.muscles.muscle_map import BY_A_PERSON, MuscleMap
+from DystrophyDxLib.muscles.muscle_map import TOLD, MuscleMap
 from DystrophyDxLib.muscles.structures import CODES, STRUCTURES
 from DystrophyDxLib.phantom.thigh import make_phantom
 from DystrophyDxLib.regions.windows import LABEL_OF_SIDE, Regions, Side
@@ -149,6 +149,20 @@ def test_a_copied_scene_has_the_map(classification):
     np.testing.assert_array_equal(muscles_of(copy.volume, legs()).labels, mapped().labels)
 
 
+def test_a_given_map_is_a_person_s_only_when_one_corrects_it(classification):
+    put_muscles(classification.volume, mapped().of_source("given"))
+    put_muscles(classification.volume, mapped())
+    assert muscles_corrected(classification.volume), "a given map stays"
+    found = muscles_of(classification.volume, legs())
+    assert (found.source, found.told) == ("given", "Map of the muscles: Given by the user; not made by DystrophyDx.")
+    segmentation = node_of(classification).GetSegmentation()
+    segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
+    found = muscles_of(classification.volume, legs())
+    assert (found.source, found.told) == ("edited", "Map of the muscles: Drawn or corrected by a person.")
+    put_muscles(classification.volume, mapped(), over_corrections=True)
+    assert muscles_of(classification.volume, legs()).source == "auto"
+
+
 def test_every_structure_has_a_code():
     assert len(CODES) == len(STRUCTURES)
     assert all(code.count("^") == 2 for pair in CODES for code in pair)
@@ -174,7 +188,7 @@ def test_the_report_tells_the_fat_of_the_map_as_it_was_corrected(scene, tmp_path
     assert tell_muscles(shown)
     assert not tell_muscles(shown), "it is told already"
     assert [row.muscle for row in shown.result.muscle_fat] == [row.muscle for row in before[1:]]
-    assert shown.result.fat.map == BY_A_PERSON
+    assert shown.result.fat.map == TOLD["edited"]
     assert [row.muscle for row in written.muscle_fat] == [row.muscle for row in before[1:]]
     lines = (tmp_path / "out" / "muscles.csv").read_text().splitlines()
     assert len(lines) == len(before)

@@ -119,18 +119,18 @@ def test_what_makes_figures_those_of_something_else_is_told_first():
 
 def test_a_network_s_map_without_a_healthy_muscle_tells_no_fat():
     scale = FatScale("T1-weighted", np.zeros((1, 1, 1)), None, "No muscle looks healthy.", compared=False)
-    assert isinstance(scale.trusted(map_by_person=False, unlike=None), Undecided)
-    assert scale.trusted(map_by_person=True, unlike=None) is scale
+    assert isinstance(scale.trusted(by_network=True, unlike=None), Undecided)
+    assert scale.trusted(by_network=False, unlike=None) is scale
     dixon = dataclasses.replace(scale, source="Dixon")
-    assert dixon.trusted(map_by_person=False, unlike="The images are not T1-weighted.") is dixon
+    assert dixon.trusted(by_network=True, unlike="The images are not T1-weighted.") is dixon
 
 
 def test_the_line_tells_each_leg_and_the_muscles_with_most_and_least(phantom):
     line = next(line for line in summary(classified(phantom)).splitlines() if line.startswith("Fat in the muscles"))
     assert re.fullmatch(
         r"Fat in the muscles \(T1-weighted\): right \d+ %, left \d+ %; most (left|right) [\w ]+ \d+ % \(grade .*\), "
-        r"least (left|right) [\w ]+ \d+ % \(grade .*\)\. The muscles are those of a segmentation that a person drew, "
-        r"corrected or chose\.",
+        r"least (left|right) [\w ]+ \d+ % \(grade .*\)\. Map of the muscles: Drawn or corrected by a "
+        r"person\.",
         line,
     )
     assert re.search(r"\(grade (1, normal|2, mild|3, moderate|4, severe)[;)]", line)
@@ -270,6 +270,6 @@ def test_the_report_shows_table_and_chart(phantom, tmp_path):
     row = found.muscle_fat[0]
     assert f"{100 * row.fat_fraction:.0f} %" in page
     assert "Grades of Mercuri et al. 2002" in page
-    assert "The muscles are those of a segmentation that a person drew, corrected or chose." in page
+    assert "Map of the muscles: Drawn or corrected by a person." in page
     write_report(tmp_path / "report.html", result(), {}, tmp_path / "overview.png")
     assert "Fat in the muscles" not in (tmp_path / "report.html").read_text()

@@ -11,7 +11,7 @@ from slicer_widgets import unwrap
 
 from DystrophyDxLib.mrml.muscle_nodes import muscles_node
 from DystrophyDxLib.mrml.volumes import add_series
-from DystrophyDxLib.muscles.muscle_map import BY_A_PERSON
+from DystrophyDxLib.muscles.muscle_map import TOLD
 from DystrophyDxLib.reporting.muscle_fat import SHADES, fat_by_leg, source_words
 from DystrophyDxLib.reporting.muscle_heat import heat_line
 from DystrophyDxLib.reporting.muscle_signs import signs_lines
@@ -122,7 +122,7 @@ def test_the_table_follows_a_corrected_map_and_its_way_back(desktop, panel, clas
     assert name.casefold() not in told
     assert panel.ui.fatLabel.text != before
     assert len(legs.chart.shapes) == shapes - 1
-    assert BY_A_PERSON in panel.ui.musclesNotesLabel.text
+    assert TOLD["edited"] in panel.ui.musclesNotesLabel.text
     panel.ui.resetMapButton.click()
     assert panel.ui.fatLabel.text == before
     assert len(legs.chart.shapes) == shapes
@@ -135,7 +135,7 @@ def test_a_corrected_map_stays_when_the_volume_is_classified_again(desktop, pane
     corrected = panel.ui.fatLabel.text
     panel.ui.classifyButton.click()
     assert panel.ui.fatLabel.text == corrected
-    assert BY_A_PERSON in panel.ui.musclesNotesLabel.text
+    assert TOLD["edited"] in panel.ui.musclesNotesLabel.text
 
 
 def test_one_editor_is_open_at_a_time(desktop, panel, classification):
