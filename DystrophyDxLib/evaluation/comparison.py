@@ -201,9 +201,9 @@ def sections(comparison: Comparison, summary: ComparisonSummary, figures: Path) 
         (
             f"{cohort.patients} patients with {cohort.images} images, "
             + (f"split {cohort.split} of the cohort." if cohort.split else "the whole cohort."),
+            *filter(None, [summary.not_shown]),
             f"{summary.best} has the highest AUC per patient.",
             "A difference says something only where its interval leaves out 0.",
-            *filter(None, [summary.not_shown]),
         ),
     )
     pictures = tuple(_roc_pictures(comparison, figures))

@@ -232,10 +232,10 @@ def _sections(evaluation: FoldEvaluation, summary: FoldsSummary, figures: Path) 
     yield Section(
         "In brief",
         (
+            *filter(None, [summary.not_shown]),
             f"{patients.total} patients with {len(evaluation.images)} images, each answered for by the model of "
             f"the fold that did not see them: {patients.errors} patients are wrong, accuracy "
             f"{patients.accuracy}.",
-            *filter(None, [summary.not_shown]),
             left_out_told(summary.left_out) if summary.left_out else "No series of these patients was left out.",
         ),
     )

@@ -31,9 +31,9 @@ class PatternSummary(EvaluationSummary):
 
     def lines(self) -> Iterator[str]:
         yield from self.notices
+        yield from filter(None, [self.not_shown])
         told = (f"{name} {figure.told()}" for name, figure in self.figures["patients"].items())
         yield f"{self.cohort.patients} patients: {', '.join(told)}"
-        yield from filter(None, [self.not_shown])
         if self.cohort.left_out:
             yield left_out_told(self.cohort.left_out)
 
