@@ -12,7 +12,7 @@ from .explain.texture_score import UNDER_HEAT
 from .muscles.fat_of_series import NO_GREY, NO_MUSCLES
 from .muscles.fat_reference import FatUnderSkin
 from .muscles.infiltration import FatScale, fat_of_muscles, scale_of
-from .muscles.muscle_map import MuscleMap
+from .muscles.muscle_map import MapSource, MuscleMap
 from .muscles.muscle_voxels import MuscleVoxels
 from .muscles.rims import rim_fat
 from .muscles.signs import RIMMED, signs_of
@@ -20,18 +20,17 @@ from .muscles.structures import label_of
 from .results import UNSUITABLE, FatSource, StudyResult, WarningCode
 from .series.series import Series
 
-DOUBTS = {
-    "edited": (
-        WarningCode.MUSCLES_UNLIKE,
-        "The given muscles are hardly those of these images: do not use their fat, grades and volumes.",
-    ),
-    "auto": (
-        WarningCode.MASS_POSSIBLE,
-        "A mass may be counted as muscle: do not use fat, grades and volumes of the muscles.",
-    ),
-}
+_UNLIKE = (
+    WarningCode.MUSCLES_UNLIKE,
+    "The given muscles are hardly those of these images: do not use their fat, grades and volumes.",
+)
+_MASS = (
+    WarningCode.MASS_POSSIBLE,
+    "A mass may be counted as muscle: do not use fat, grades and volumes of the muscles.",
+)
+DOUBTS: dict[MapSource, tuple[WarningCode, str]] = {"auto": _MASS, "edited": _UNLIKE, "given": _UNLIKE}
 """By `MuscleMap.source`, the warning with which the map may show no muscles of the patient, and what is said then. A
-map that a person corrected or drew has no mass in it."""
+map that a person corrected or drew has no mass in it, nor is one looked for in a given one."""
 
 
 class Measured(NamedTuple):

@@ -87,6 +87,7 @@ def test_grey_tells_no_fat_in_images_it_is_not_meant_for(phantom, code, said):
     ("code", "source", "doubt"),
     [
         ("MUSCLES_UNLIKE", "edited", "The given muscles are hardly those of these images"),
+        ("MUSCLES_UNLIKE", "given", "The given muscles are hardly those of these images"),
         ("MUSCLES_UNLIKE", "auto", ""),
         ("MASS_POSSIBLE", "auto", "A mass may be counted as muscle: do not use fat, grades and volumes"),
         ("MASS_POSSIBLE", "edited", ""),
