@@ -72,6 +72,14 @@ def test_a_single_slice_has_no_interval(tmp_path):
     assert column(tmp_path / "out", "studies", "ci_low") == column(tmp_path / "out", "studies", "ci_high") == [None]
 
 
+def test_what_no_header_told_is_a_note(tmp_path):
+    result = result_of()
+    facts = {"notes": ("The axes were exchanged.",), "contrast_note": "No header says that the images are T1-weighted."}
+    result = result.model_copy(update={"input": result.input.model_copy(update=facts)})
+    write(tmp_path / "out", ["a"], Outcome(result))
+    assert column(tmp_path / "out", "studies", "notes") == [[*facts["notes"], facts["contrast_note"]]]
+
+
 def test_a_run_goes_on_and_does_nothing_twice(tmp_path):
     out = tmp_path / "out"
     assert write(out, ["a", "b"]) == ["a", "b"]
