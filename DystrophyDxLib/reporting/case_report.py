@@ -168,6 +168,8 @@ def extent(result: StudyResult) -> str:
     """Of which slices, and of legs which, the figures are, in one line."""
     sides = Counter(image.side for image in result.images if image.counted)
     legs = ", ".join(f"{side} {number}" for side, number in sorted(sides.items()))
+    if any(warning.code is WarningCode.SIDE_MIRRORED for warning in result.warnings):
+        legs += "; by their muscles the other way round"
     others = len(result.images) - sides.total()
     return (
         f"Images that count: {sides.total()} of {len(result.images)}{f' ({legs})' if of_legs(result) else ''}; "

@@ -251,6 +251,8 @@ def test_the_page_tells_between_which_probabilities_there_is_no_label(page):
 def test_one_line_tells_which_legs_and_slices_count():
     shown = [image(0, "left", 0.2), image(1, "left", 0.3), image(1, "right", 0.9, counted=False)]
     assert extent(result(images=shown)).startswith("Images that count: 2 of 3 (left 2); slices: ")
+    mirrored = result(images=shown, warnings=(ResultWarning(code="SIDE_MIRRORED", message="Exchanged."),))
+    assert "2 of 3 (left 2; by their muscles the other way round); slices: " in extent(mirrored)
 
 
 def test_a_report_of_a_heart_speaks_of_no_legs(page):
