@@ -188,8 +188,11 @@ def test_what_was_found_while_reading_stands_beside_the_answer(
     assert StudyResult.model_validate_json(result.to_json()) == result
 
 
-class Exchanged:
-    """Finds that left and right are exchanged."""
+class Warner:
+    """Maps no muscle, and finds something that is told by a warning."""
+
+    def __init__(self, code):
+        self.code = code
 
     def of_samples(self, series, batch):
         return []
@@ -199,16 +202,19 @@ class Exchanged:
 
     def map(self, series, *_):
         nothing = np.zeros(series.voxels.shape, np.uint8)
-        return MuscleMap(nothing, nothing, warnings=(ResultWarning(code="SIDE_MIRRORED", message="Exchanged."),))
+        return MuscleMap(nothing, nothing, warnings=(ResultWarning(code=self.code, message="Look."),))
 
 
-def test_a_case_whose_legs_may_be_told_on_the_wrong_side_has_no_label(classifier, phantom, monkeypatch):
+@pytest.mark.parametrize(
+    ("code", "why"), [("SIDE_MIRRORED", "left and right are exchanged"), ("MASS_POSSIBLE", "legs with a mass")]
+)
+def test_a_case_whose_sides_may_be_wrong_or_with_a_mass_has_no_label(classifier, phantom, monkeypatch, code, why):
     told = with_card(classifier, monkeypatch, threshold=0.01)
     assert told.classify(phantom.series).result.case.label == "dystrophinopathy"
-    monkeypatch.setattr(classifier, "mapper", Exchanged())
+    monkeypatch.setattr(classifier, "mapper", Warner(code))
     result = told.classify(phantom.series).result
-    assert (result.case.label, WarningCode.SIDE_MIRRORED in codes(result)) == ("indeterminate", True)
-    assert "left and right are exchanged" in result.case.reason
+    assert (result.case.label, WarningCode(code) in codes(result)) == ("indeterminate", True)
+    assert why in result.case.reason
 
 
 @pytest.mark.parametrize(
