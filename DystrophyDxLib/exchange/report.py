@@ -209,7 +209,9 @@ def _texts(making: Making) -> Iterator[TextContentItem]:
         yield _text(SIGN, sign.told)
     edited = sorted({image.slice for image in result.images if image.roi == "edited"})
     if edited:
-        yield _text(CORRECTION, f"A person drew or corrected the region in {listed(edited)}; the figures are of it.")
+        yield _text(
+            CORRECTION, f"The user drew, corrected or gave the region in {listed(edited)}; the figures are of it."
+        )
     if making.findings.muscles is not None and making.findings.muscles.source == "edited":
         yield _text(CORRECTION, "A person drew or corrected the muscles; the figures are of them.")
 

@@ -20,6 +20,8 @@ LATERALITY = {"left": code(LEFT_CODE), "right": code(RIGHT_CODE)}
 REGION_CODES = "SCT^309825002^Spatial and Relational Concept", "DCM^111030^Image Region"
 """Category and type of a region that is no leg."""
 DESCRIPTIONS: dict[MapSource, str] = {"auto": "Found by the program", **OWNERS}
+REGION_BY_USER = "Drawn, corrected or given by the user"
+"""Of legs, which do not know how they came to differ from those that are found."""
 ALGORITHM_TYPES = {"auto": "AUTOMATIC", "edited": "SEMIAUTOMATIC", "given": "MANUAL"}
 """By source. PS3.3, C.8.20.2: MANUAL is what a user enters, and needs no algorithm, which of a given map nobody knows.
 """
@@ -115,7 +117,8 @@ def _description(making: Making, segment: Segment, number: int) -> SegmentDescri
         tracking_uid=uid,
         display_color=CIELabColor.from_rgb(*(round(255 * part) for part in colour(segment.label))),
     )
-    described.SegmentDescription = DESCRIPTIONS[segment.source]
+    is_region = segment.label == 0 and segment.source == "edited"
+    described.SegmentDescription = REGION_BY_USER if is_region else DESCRIPTIONS[segment.source]
     if segment.laterality is not None:
         item = code_item(segment.laterality)
         described.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [item]

@@ -19,7 +19,7 @@ MapSource = Literal["auto", "edited", "given"]
 """Whether a map was found, a person drew or corrected it here, or it was given, whoever or whatever made it."""
 OWNERS: dict[MapSource, str] = {
     "edited": "Drawn or corrected by a person",
-    "given": "Given by the user; not made by DystrophyDx",
+    "given": "Given by the user; its origin is not known",
 }
 """Whose a map is that was not found."""
 TOLD = {source: f"Map of the muscles: {words}." for source, words in OWNERS.items()}

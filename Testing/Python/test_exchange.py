@@ -185,6 +185,7 @@ def test_the_report_says_label_reason_warnings_correction_and_model(axial):
 def test_what_a_person_drew_is_said_to_be_so(tmp_path, axial):
     automatic = {item.SegmentLabel: item for item in axial.seg.SegmentSequence}
     assert automatic["Left leg"].SegmentAlgorithmType == "SEMIAUTOMATIC"  # slice 1 was corrected
+    assert automatic["Left leg"].SegmentDescription == "Drawn, corrected or given by the user"
     assert automatic["Left sartorius"].SegmentAlgorithmType == "AUTOMATIC"
     images = axial.findings.result.images[:2]
     edited = write_all(tmp_path, study_datasets(), source="edited", images=images)

@@ -154,7 +154,7 @@ def test_a_given_map_is_a_person_s_only_when_one_corrects_it(classification):
     put_muscles(classification.volume, mapped())
     assert muscles_corrected(classification.volume), "a given map stays"
     found = muscles_of(classification.volume, legs())
-    assert (found.source, found.told) == ("given", "Map of the muscles: Given by the user; not made by DystrophyDx.")
+    assert (found.source, found.told) == ("given", "Map of the muscles: Given by the user; its origin is not known.")
     segmentation = node_of(classification).GetSegmentation()
     segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
     found = muscles_of(classification.volume, legs())
