@@ -61,7 +61,7 @@ UNSUITABLE = {
     WarningCode.OUT_OF_DISTRIBUTION: "The model was not made for images unlike those it was trained on.",
     WarningCode.SIDE_CONTRADICTED: "What tells the side of a leg contradicts itself, so the side is unknown.",
     WarningCode.SIDE_MIRRORED: "By the muscles left and right are exchanged, so a wrong side may be told.",
-    WarningCode.MASS_POSSIBLE: "The model was not made for legs with a mass, as there may be one.",
+    WarningCode.MASS_POSSIBLE: "There may be a mass, and the model was not made for legs with one.",
     WarningCode.PATTERN_DISAGREES: "The pattern of fat in the muscles says otherwise than the network.",
 }
 """Warnings with which the case is labelled indeterminate, each with the reason."""

@@ -103,7 +103,7 @@ def render_overview(classification: SceneClassification, path: Path) -> None:
 
     rows = -(-len(slices) // columns)
     heat = slicer.util.arrayFromVolume(classification.heatmap)[slices]
-    told = _told(result, heatmap, heat_is_seen=bool(heat.max() >= heatmap.threshold))
+    told = _told(result, heatmap, slices, heat_is_seen=bool(heat.max() >= heatmap.threshold))
     header = _HEADER + _LINE * len(told)
     sheet = Image.new("RGB", (_SHEET_WIDTH, header + rows * (_CAPTION + height + _GAP)), _BACKGROUND)
     _draw_header(sheet, heatmap, result, told)
@@ -148,12 +148,13 @@ def _framed(volume: slicer.vtkMRMLScalarVolumeNode, result: StudyResult) -> tupl
     return ((int(start[0]), int(stop[0])), (int(start[1]), int(stop[1])))
 
 
-def _told(result: StudyResult, heatmap: HeatmapDisplay, *, heat_is_seen: bool) -> list[str]:
+def _told(result: StudyResult, heatmap: HeatmapDisplay, slices: Sequence[int], *, heat_is_seen: bool) -> list[str]:
     """Lines of all warnings but the one that stands in red, of reservations, of notes, of heat that is nowhere drawn,
-    and of what brackets mean."""
+    and of what brackets mean where one of the `slices` that are drawn has some."""
     warnings = [warning for warning in result.warnings if warning.code is not WarningCode.DEMONSTRATION_MODEL]
     unseen = () if heat_is_seen else (f"No heat is drawn: nowhere here does it reach {heatmap.threshold:.2f}.",)
-    brackets = () if all(image.counted for image in result.images) else ("In brackets: does not enter the case.",)
+    left_out = any(not image.counted and any(k in image.shown for k in slices) for image in result.images)
+    brackets = ("In brackets: does not enter the case.",) if left_out else ()
     told = (
         *(f"{warning.code.value}: {warning.message}" for warning in warnings),
         *reservations(result),

@@ -206,7 +206,7 @@ class Warner:
 
 
 @pytest.mark.parametrize(
-    ("code", "why"), [("SIDE_MIRRORED", "left and right are exchanged"), ("MASS_POSSIBLE", "legs with a mass")]
+    ("code", "why"), [("SIDE_MIRRORED", "left and right are exchanged"), ("MASS_POSSIBLE", "There may be a mass")]
 )
 def test_a_case_whose_sides_may_be_wrong_or_with_a_mass_has_no_label(classifier, phantom, monkeypatch, code, why):
     told = with_card(classifier, monkeypatch, threshold=0.01)

@@ -258,6 +258,19 @@ def test_an_overview_without_any_heat_to_see_says_so_in_a_line_more(scene, tmp_p
     assert 10 < rows[0] - rows[1] < 30
 
 
+def test_an_overview_with_brackets_says_what_they_mean_in_a_line_more(scene, tmp_path):
+    rows = []
+    for drawn in (3, 4):  # only slice 4 has a leg that does not enter the case, too
+        images = [
+            image(drawn, "left", 0.4),
+            image(4, "right", 0.2, counted=False),
+            image(5, "right", 0.2, counted=False),
+        ]
+        render_overview(planted(scene, series_of(np.eye(3)), images=images), tmp_path / "o.png")
+        rows.append(Image.open(tmp_path / "o.png").height)
+    assert 10 < rows[1] - rows[0] < 30
+
+
 @pytest.mark.parametrize(
     "images",
     [(), (image(3, "unknown", 1.0),), (image(3, "left", 0.4, counted=False), image(4, "right", 0.2, counted=False))],
